@@ -1,0 +1,220 @@
+/*
+ * mpool.h - the 4.4BSD mpool(3) page buffer pool, for many threads at once.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A pool holds copies of the fixed-size pages of one open file.  A page is
+ * "pinned" from the call that hands out its address (mpool_get, mpool_new) to
+ * the mpool_put that gives it back; a pinned page keeps its address.
+ *
+ * Thread-safety, unless a call says otherwise: every call may be made by any
+ * number of threads on one pool at the same time.  What two threads do to the
+ * bytes of one pinned page is theirs to order.
+ *
+ * Errors: calls that return a pointer return NULL, calls that return an int
+ * return -1, and set errno as listed with the call.  A failed call changes
+ * nothing that is not listed with it.
+ *
+ * The calls and their promises come from 4.4BSD's manual page mpool(3), which
+ * Linux and macOS carry too, and from the later BSDs where noted.
+ */
+#ifndef MPOOL_H
+#define MPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A page number; pages are numbered from 0. */
+typedef uint32_t pgno_t;
+
+/* No page has this number, so a file has at most this many pages. */
+#define MAX_PAGE_NUMBER 0xffffffff
+
+/* mpool_put: the page was modified and must reach the file. */
+#define MPOOL_DIRTY 0x01
+/* mpool_get (later BSDs): hand out the page without pinning it. */
+#define MPOOL_IGNOREPIN 0x01
+/* mpool_new (later BSDs): take the page number in *pgnoaddr ... */
+#define MPOOL_PAGE_REQUEST 0x01
+/* ... or the next number, as the two-argument call does. */
+#define MPOOL_PAGE_NEXT 0x02
+
+typedef struct MPOOL MPOOL;
+
+/* Called for page `pgno` whose bytes are at `page`, with mpool_filter's cookie. */
+typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
+
+/*
+ * mpool_open - make a pool for the pages of an open file.
+ *
+ * key       NULL: the pool's buffers are private to this process.  Sharing by
+ *           key is not built yet: any other key fails with ENOTSUP.
+ * fd        a regular file or a block device, read and (for modified pages)
+ *           written with pread(2) and pwrite(2): its offset never moves.  It
+ *           stays the caller's, who keeps it open until after mpool_close.
+ *           With O_DIRECT the page size must suit the device.
+ * pagesize  bytes, 1 or more, not necessarily a power of two.  A partial page
+ *           at the end of the file is not a page.
+ * maxcache  pages to keep in memory; 0 counts as 1.  It is exceeded only while
+ *           more pages than that are pinned at once.
+ *
+ * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer
+ * EBADF    fd is no open descriptor
+ * ESPIPE   fd is neither a regular file nor a block device
+ * ENOMEM   no memory
+ * ENOTSUP  key is not NULL
+ */
+MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache);
+
+/*
+ * mpool_filter - convert pages between the file's form and the memory's.
+ *
+ * pgin runs after each page read, pgout before each page written; NULL for
+ * none.  pgout works on a private copy, never on the page that readers see.
+ * Both run on several threads at once, for different pages.  They must not
+ * call the pool.  Set filters before the first mpool_get or mpool_new, and
+ * not while other threads use the pool.
+ */
+void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *pgcookie);
+
+/*
+ * mpool_new - add a page to the file.
+ *
+ * Stores the next page number, which no other call ever gets, in *pgnoaddr and
+ * returns the page, pinned and filled with zeros.  The file grows when the page
+ * is put with MPOOL_DIRTY and written.
+ *
+ * Also callable with a third argument, as in the later BSDs: MPOOL_PAGE_NEXT is
+ * the call above; MPOOL_PAGE_REQUEST makes the page numbered *pgnoaddr, which
+ * must not be in the pool, afresh: zeros, whatever the file holds there.
+ *
+ * EFBIG    all page numbers are used
+ * EEXIST   the requested page is in the pool
+ * EINVAL   the requested page is MAX_PAGE_NUMBER, or the flags are neither
+ * ENOMEM   no memory
+ * or the errno of the write(2) that failed to make room
+ */
+void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr);
+void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
+
+/*
+ * mpool_get - pin a page and return its address.
+ *
+ * However many threads get one page, it is read once and has one address.  A
+ * page that was never written reads as zeros.  Flags other than these are
+ * ignored, as in 4.4BSD:
+ *
+ * MPOOL_IGNOREPIN  the page needs no mpool_put: its bytes stay where they are
+ *                  until the calling thread's next call on this pool, or its
+ *                  end.
+ *
+ * EINVAL   there is no such page: pgno is not below the number of pages
+ * EIO      the file ends before the page: it was cut short underneath
+ * ENOMEM   no memory
+ * or the errno of the read(2) that failed, or of the write(2) that failed to
+ * make room; the next get of the page tries again
+ */
+void *mpool_get(MPOOL *mp, pgno_t pgno, unsigned int flags);
+
+/*
+ * mpool_put - undo one mpool_get or mpool_new.
+ *
+ * Any thread may put a page that another got.  MPOOL_DIRTY marks the page
+ * modified: it is written before it leaves memory.
+ *
+ * EINVAL   pgaddr is not the address of a pinned page of this pool
+ * ENOMEM   no memory, in the calling thread's first call on this pool
+ */
+int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags);
+
+/*
+ * mpool_delete - forget a page (FreeBSD, NetBSD).
+ *
+ * Undoes the mpool_get or mpool_new of a page that nobody else has pinned, and
+ * drops the page from memory without writing it, modified or not.  The page
+ * number stays used; the next get reads what the file holds.
+ *
+ * EINVAL   pgaddr is not the address of a pinned page of this pool
+ * EBUSY    the page is pinned more than once
+ * ENOMEM   as in mpool_put
+ */
+int mpool_delete(MPOOL *mp, void *pgaddr);
+
+/*
+ * mpool_sync - write every modified page and flush the file, as fsync(2) does.
+ *
+ * When it returns 0, every modification put before the call is on stable
+ * storage.  Other threads get and put meanwhile; a page that stays pinned is
+ * written as it stands, and stays marked.  On failure, every page that is not
+ * known to be on stable storage is still modified, and a later call tries
+ * again.  If fsync(2) fails after a modified page was written and left memory,
+ * this and every later call fails with EIO: that page may be lost.
+ *
+ * EIO, ENOSPC, EDQUOT, EFBIG, EBADF, ...  as pwrite(2) and fsync(2) gave it
+ * ENOMEM   no memory
+ */
+int mpool_sync(MPOOL *mp);
+
+/*
+ * mpool_close - free the pool and all its pages, without writing any.
+ *
+ * Returns 0.  Pages still pinned are gone too.  No other thread may be in, or
+ * make, a call on the pool.
+ */
+int mpool_close(MPOOL *mp);
+
+/* mpool_stat - print the statistics below to standard error, for a person. */
+void mpool_stat(MPOOL *mp);
+
+/*
+ * What a pool did since it was opened, and what it holds.  Counts are exact
+ * while no other thread is in a call, near otherwise.
+ */
+struct mpool_stats {
+	uint64_t hits;      /* gets of pages that were in memory */
+	uint64_t misses;    /* gets that had to fetch the page themselves */
+	uint64_t reads;     /* pages read from the file */
+	uint64_t writes;    /* pages written to the file */
+	uint64_t evictions; /* pages dropped to make room */
+	uint64_t rescues;   /* evictions called off because a get came first */
+	uint64_t cached;    /* pages in memory now */
+	uint64_t dirty;     /* of these: modified, not yet written */
+	uint64_t pinned;    /* of these: pinned */
+	uint64_t overflow;  /* of these: beyond maxcache */
+	uint64_t pages;     /* pages in the file, those still unwritten too */
+	uint64_t maxcache;  /* pages to keep in memory */
+	uint64_t pagesize;  /* bytes */
+	uint64_t metadata;  /* bytes of bookkeeping, page bytes and threads' own aside */
+};
+
+/*
+ * mpool_stats - fill the first `size` bytes of *st (pass sizeof *st, so that
+ * programs built with another version's struct go on working).  Returns 0.
+ * It takes no lock and stops nobody.
+ *
+ * ENOMEM   no memory
+ */
+int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size);
+
+#ifdef __cplusplus
+}
+
+/* The later BSDs' three-argument call. */
+static inline void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
+{
+	return mpool_new_flags(mp, pgnoaddr, flags);
+}
+#else
+/* mpool_new(mp, pgnoaddr) and mpool_new(mp, pgnoaddr, flags) both compile. */
+#define MPOOL_NEW_2(mp, pgnoaddr, unused, ...)    (mpool_new)(mp, pgnoaddr)
+#define MPOOL_NEW_3(mp, pgnoaddr, flags, ...)     mpool_new_flags(mp, pgnoaddr, flags)
+#define MPOOL_NEW_PICK(a, b, c, pick, ...)        pick
+#define mpool_new(...) \
+	MPOOL_NEW_PICK(__VA_ARGS__, MPOOL_NEW_3, MPOOL_NEW_2, 0, 0)(__VA_ARGS__, 0, 0)
+#endif
+
+#endif /* MPOOL_H */

@@ -1,0 +1,403 @@
+/* clock.c - see clock.h. */
+#include "clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pool.h"
+#include "writeback.h"
+
+/* A batch is this share of a shard, so that it spoils little of the hand's order. */
+#define BATCH_SHARE 64u
+/* Vain looks are repeated after 1/CREDIT_SHARE as many frames as are in the overflow. */
+#define CREDIT_SHARE 8u
+/* The hand passes a frame at most twice: once to clear its mark, once to take it. */
+#define SWEEPS 2u
+#define BITS_PER_WORD 64u
+
+void clock_init(struct clock_state *c, uint32_t frames)
+{
+	c->shards = 1;
+	while (c->shards < SHARDS_MAX && frames / (2 * c->shards) >= SHARD_FRAMES)
+		c->shards *= 2;
+	/* Whole words of free_bits, so that no two shards write one. */
+	uint32_t count = (frames / c->shards + BITS_PER_WORD - 1) / BITS_PER_WORD * BITS_PER_WORD;
+	for (uint32_t i = 0; i < c->shards; i++) {
+		struct shard *sh = &c->shard[i];
+		sh->first = i * count < frames ? i * count : frames;
+		sh->count = frames - sh->first < count ? frames - sh->first : count;
+	}
+	c->batch = c->shard[0].count / BATCH_SHARE;
+	if (c->batch < 1)
+		c->batch = 1;
+	if (c->batch > WINDOW_MAX)
+		c->batch = WINDOW_MAX;
+	atomic_init(&c->idle, frames);
+}
+
+static struct clock_state *clock_of(MPOOL *mp)
+{
+	return &mp->header->clock;
+}
+
+/* ---- frames nobody uses ------------------------------------------------- */
+
+static uint32_t take_fresh(MPOOL *mp, struct shard *sh, uint32_t me)
+{
+	uint32_t i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
+	while (i < sh->count) {
+		if (!atomic_compare_exchange_weak(&sh->fresh, &i, i + 1))
+			continue;
+		atomic_fetch_sub(&clock_of(mp)->idle, 1);
+		if (frame_take(&mp->frames.base.frame[sh->first + i], me))
+			return sh->first + i;
+		i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
+	}
+	return FRAME_NONE;
+}
+
+static uint32_t take_freed(MPOOL *mp, struct shard *sh, uint32_t me)
+{
+	uint32_t first = sh->first / BITS_PER_WORD;
+	uint32_t words = (sh->count + BITS_PER_WORD - 1) / BITS_PER_WORD;
+	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->freed, memory_order_relaxed) > 0; i++) {
+		_Atomic uint64_t *bits = &mp->frames.base.free_bits[first + i];
+		for (uint64_t w; (w = atomic_load_explicit(bits, memory_order_relaxed));) {
+			uint64_t bit = w & -w;
+			if (!(atomic_fetch_and(bits, ~bit) & bit))
+				continue; /* another thread took it */
+			atomic_fetch_sub(&sh->freed, 1);
+			atomic_fetch_sub(&clock_of(mp)->idle, 1);
+			uint32_t f = (first + i) * BITS_PER_WORD + (uint32_t)__builtin_ctzll(bit);
+			if (frame_take(&mp->frames.base.frame[f], me))
+				return f;
+		}
+	}
+	return FRAME_NONE;
+}
+
+static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
+{
+	return &c->shard[f / c->shard[0].count];
+}
+
+void clock_give(MPOOL *mp, uint32_t f)
+{
+	struct clock_state *c = clock_of(mp);
+	struct frame *fr = frame_of(&mp->frames, f);
+	pool_free_frame(mp, f, fr);
+	if (f >= mp->frames.base.count) {
+		atomic_fetch_sub(&c->overflow, 1);
+		return;
+	}
+	struct shard *sh = shard_of_frame(c, f);
+	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+	if (!(atomic_fetch_or(&mp->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit)) {
+		atomic_fetch_add(&sh->freed, 1);
+		atomic_fetch_add(&c->idle, 1);
+	}
+}
+
+/* A frame nobody uses, from the shard `home` on. */
+static uint32_t take_idle(MPOOL *mp, uint32_t home, uint32_t me)
+{
+	struct clock_state *c = clock_of(mp);
+	for (uint32_t i = 0; i < c->shards; i++) {
+		if (atomic_load_explicit(&c->idle, memory_order_relaxed) <= 0)
+			return FRAME_NONE;
+		struct shard *sh = &c->shard[(home + i) % c->shards];
+		uint32_t f = take_fresh(mp, sh, me);
+		if (f == FRAME_NONE)
+			f = take_freed(mp, sh, me);
+		if (f != FRAME_NONE)
+			return f;
+	}
+	return FRAME_NONE;
+}
+
+/* ---- the hand ----------------------------------------------------------- */
+
+/*
+ * What the hand passes by: dirty frames, when they cannot be written; and what
+ * is pinned just now, as a hint: bits by frame number, each of which may stand
+ * for others too.  It spares frames that the window would only find pinned.
+ */
+#define SPARED_BITS (1u << 14)
+
+struct spared {
+	bool dirty;
+	bool pinned; /* by the bits */
+	uint64_t bits[SPARED_BITS / BITS_PER_WORD];
+};
+
+static uint32_t spared_bit(uint32_t frame)
+{
+	return page_hash(frame) % SPARED_BITS;
+}
+
+static void spare(void *spared, uint64_t slot)
+{
+	struct spared *sp = spared;
+	uint32_t bit = spared_bit(slot_frame(slot));
+	sp->bits[bit / BITS_PER_WORD] |= UINT64_C(1) << bit % BITS_PER_WORD;
+}
+
+static bool is_spared(const struct spared *sp, uint32_t frame, uint32_t word)
+{
+	uint32_t bit = spared_bit(frame);
+	if (sp->dirty && word & FRAME_DIRTY)
+		return true;
+	return sp->pinned && sp->bits[bit / BITS_PER_WORD] >> bit % BITS_PER_WORD & 1;
+}
+
+static void spare_pinned(MPOOL *mp, struct spared *sp)
+{
+	memset(sp, 0, sizeof *sp);
+	sp->pinned = true;
+	pin_scan(&mp->pins, spare, sp);
+}
+
+/*
+ * Move the shard's hand until the window has a batch of victims.  Returns a
+ * free frame if it comes by one whose hint was lost, claimed.
+ */
+static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, struct window *w)
+{
+	uint32_t used = atomic_load(&sh->fresh);
+	uint64_t steps = (uint64_t)SWEEPS * used;
+	w->n = 0;
+	for (uint64_t i = 0; i < steps && w->n < clock_of(mp)->batch; i++) {
+		uint32_t f = sh->first + atomic_fetch_add_explicit(&sh->hand, 1, memory_order_relaxed) % used;
+		struct frame *fr = &mp->frames.base.frame[f];
+		uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
+		if (frame_claimed(word))
+			continue;
+		if (word == FRAME_FREE && frame_take(fr, me->id))
+			return f;
+		_Atomic uint8_t *mark = &mp->frames.base.mark[f];
+		if (atomic_load_explicit(mark, memory_order_relaxed))
+			atomic_store_explicit(mark, 0, memory_order_relaxed);
+		else if (!is_spared(sp, f, word) && frame_claim(fr, me->id))
+			window_add(mp, w, f);
+	}
+	return FRAME_NONE;
+}
+
+/* One of the freed frames for the caller; the others go back. */
+static uint32_t keep_one(MPOOL *mp, uint32_t have, const uint32_t *freed, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (have == FRAME_NONE)
+			have = freed[i];
+		else
+			clock_give(mp, freed[i]);
+	return have;
+}
+
+/* A frame from this shard's hand, claimed. */
+static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
+{
+	struct window w;
+	uint32_t freed[WINDOW_MAX];
+	epoch_enter(&mp->epoch, me);
+	uint32_t f = sweep(mp, me, sh, sp, &w);
+	epoch_leave(me);
+	unsigned n = w.n ? window_evict(mp, me, &w, freed, error) : 0;
+	return keep_one(mp, f, freed, n);
+}
+
+static uint32_t evict_any(MPOOL *mp, struct stripe *me, uint32_t home, const struct spared *sp, int *error)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t f = FRAME_NONE;
+	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
+		f = evict_from(mp, me, &c->shard[(home + i) % c->shards], sp, error);
+	return f;
+}
+
+/* ---- the overflow ------------------------------------------------------- */
+
+/* Victims among the frames of an overflow segment; returns how many are in use. */
+static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segment *seg,
+                                 const struct spared *sp, struct window *w)
+{
+	uint32_t used = 0;
+	for (uint32_t i = 0; i < seg->count && w->n < WINDOW_MAX; i++) {
+		uint32_t word = atomic_load_explicit(&seg->frame[i].word, memory_order_relaxed);
+		used += word != FRAME_FREE;
+		if (word != FRAME_FREE && !frame_claimed(word) && !is_spared(sp, seg->first + i, word) &&
+		    frame_claim(&seg->frame[i], me->id))
+			window_add(mp, w, seg->first + i);
+	}
+	return used;
+}
+
+/* Give an empty segment back: claim all of it, so that nobody can use it again. */
+static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
+{
+	struct segment seg;
+	epoch_enter(&mp->epoch, me);
+	bool all = frame_segment(&mp->frames, k, &seg);
+	for (uint32_t i = 0; all && i < seg.count; i++)
+		if (!frame_take(&seg.frame[i], me->id)) {
+			while (i > 0)
+				pool_free_frame(mp, seg.first + i - 1, &seg.frame[i - 1]), i--;
+			all = false;
+		}
+	epoch_leave(me);
+	if (all)
+		epoch_retire(&mp->epoch, CHUNK_SEGMENTS + k);
+}
+
+/* Empty what can be emptied of the overflow, and give empty segments back. */
+static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *error)
+{
+	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
+		struct window w = {.n = 0};
+		struct segment seg;
+		uint32_t freed[WINDOW_MAX], used = 0;
+		epoch_enter(&mp->epoch, me);
+		bool there = frame_segment(&mp->frames, k, &seg);
+		if (there)
+			used = overflow_victims(mp, me, &seg, sp, &w);
+		epoch_leave(me);
+		if (!there)
+			continue;
+		unsigned n = w.n ? window_evict(mp, me, &w, freed, error) : 0;
+		for (unsigned i = 0; i < n; i++)
+			clock_give(mp, freed[i]);
+		if (used == n && k > 1)
+			retire_segment(mp, me, k);
+	}
+}
+
+/* A free frame of the overflow from number `from` on, claimed. */
+static uint32_t take_overflow_from(MPOOL *mp, uint32_t from, uint32_t me)
+{
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (!frame_segment(&mp->frames, k, &seg))
+			continue;
+		for (uint32_t i = from > seg.first ? from - seg.first : 0; i < seg.count; i++)
+			if (frame_take(&seg.frame[i], me))
+				return seg.first + i;
+	}
+	return FRAME_NONE;
+}
+
+static uint32_t take_overflow(MPOOL *mp, struct stripe *me)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t from = atomic_load_explicit(&c->overflow_next, memory_order_relaxed);
+	epoch_enter(&mp->epoch, me);
+	uint32_t f = take_overflow_from(mp, from, me->id);
+	if (f == FRAME_NONE && from > 0)
+		f = take_overflow_from(mp, 0, me->id);
+	epoch_leave(me);
+	if (f != FRAME_NONE) {
+		atomic_store_explicit(&c->overflow_next, f + 1, memory_order_relaxed);
+		atomic_fetch_add(&c->overflow, 1);
+	}
+	return f;
+}
+
+/* A frame beyond the capacity. */
+static uint32_t grow(MPOOL *mp, struct stripe *me)
+{
+	for (;;) {
+		uint32_t f = take_overflow(mp, me);
+		if (f != FRAME_NONE)
+			return f;
+		unsigned k = 1;
+		struct segment seg;
+		while (k < SEGMENT_CHUNKS && frame_segment(&mp->frames, k, &seg))
+			k++;
+		/* One in limbo has its number still: the next one then. */
+		while (k < SEGMENT_CHUNKS && segment_make(&mp->frames, k) != 0)
+			k++;
+		if (k == SEGMENT_CHUNKS)
+			return FRAME_NONE;
+	}
+}
+
+/* ---- a frame for a page ------------------------------------------------- */
+
+static bool spend_credit(struct clock_state *c)
+{
+	uint32_t n = atomic_load_explicit(&c->credit, memory_order_relaxed);
+	while (n > 0)
+		if (atomic_compare_exchange_weak(&c->credit, &n, n - 1))
+			return true;
+	return false;
+}
+
+static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int *error)
+{
+	struct spared sp;
+	spare_pinned(mp, &sp);
+	if (atomic_load(&clock_of(mp)->overflow) > 0)
+		trim(mp, me, &sp, error);
+	uint32_t f = evict_any(mp, me, home, &sp, error);
+	if (f == FRAME_NONE && *error) {
+		/* The dirty ones cannot be written: is there a clean one? */
+		sp.dirty = true;
+		f = evict_any(mp, me, home, &sp, error);
+	}
+	return f;
+}
+
+void clock_trim(MPOOL *mp, struct stripe *me)
+{
+	struct spared sp;
+	int error = 0; /* a page that cannot be written now stays */
+	if (atomic_load(&clock_of(mp)->overflow) == 0)
+		return;
+	spare_pinned(mp, &sp);
+	trim(mp, me, &sp, &error);
+}
+
+uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
+{
+	static const struct spared nothing_spared;
+	struct clock_state *c = clock_of(mp);
+	uint32_t home = (uint32_t)((uint64_t)page_hash(page) * c->shards >> 32);
+	int error = 0;
+	bool grown = atomic_load(&c->overflow) > 0;
+
+	uint32_t f = take_idle(mp, home, me->id);
+	if (f == FRAME_NONE && !grown)
+		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
+	if (f == FRAME_NONE && !(grown && spend_credit(c)))
+		f = look_everywhere(mp, me, home, &error);
+	if (f != FRAME_NONE)
+		return f;
+	if (error) {
+		/* There was a page to evict, and it cannot be written: growing would
+		 * only put off the news, page by page. */
+		errno = error;
+		return FRAME_NONE;
+	}
+	atomic_store(&c->credit, atomic_load(&c->overflow) / CREDIT_SHARE);
+	f = grow(mp, me);
+	if (f == FRAME_NONE)
+		errno = ENOMEM;
+	return f;
+}
+
+/* ---- all of them -------------------------------------------------------- */
+
+void clock_each_frame(MPOOL *mp, frame_seen *see, void *to)
+{
+	struct clock_state *c = clock_of(mp);
+	for (uint32_t s = 0; s < c->shards; s++) {
+		uint32_t end = c->shard[s].first + atomic_load(&c->shard[s].fresh);
+		for (uint32_t f = c->shard[s].first; f < end; f++)
+			see(to, f, &mp->frames.base.frame[f]);
+	}
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (frame_segment(&mp->frames, k, &seg))
+			for (uint32_t i = 0; i < seg.count; i++)
+				see(to, seg.first + i, &seg.frame[i]);
+	}
+}

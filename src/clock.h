@@ -1,0 +1,74 @@
+/*
+ * clock.h - which frame next: free frames, CLOCK hands, growth and its undoing.
+ *
+ * Owns the shards, the hints where free frames are, and the count of frames in
+ * the overflow.  The frame's word is the truth about every frame; what stands
+ * here only says where to look, and may be wrong or lost at any time.
+ *
+ * A shard is a range of segment 0's frames with a hand of its own.  A page looks
+ * for a frame in the shard of its hash first, in this order:
+ *
+ *   1. a frame never used yet, or a free one; here, then in the other shards
+ *   2. a victim of this shard's hand: unclaimed, not marked since the hand last
+ *      came by, unpinned; then of the other shards' hands
+ *   3. the overflow: more pages are pinned than the pool holds
+ *
+ * Victims are closed in batches, one heavy barrier for all; the first one freed
+ * is for the caller, the others become free frames.
+ *
+ * While there are frames in the overflow, each thread in need of one first
+ * empties what it can of them, so that the pool returns to its capacity as pins
+ * are released; segments that are empty go back to the system through the epoch
+ * room, all but the first.  Looking at every pin and frame for each page would
+ * cost too much while very many are pinned: after a vain look, an eighth of the
+ * overflow's frames are taken without looking again ("credit").
+ *
+ * Nobody waits here for another thread.  A claimed frame is passed by.
+ */
+#ifndef MPOOL_CLOCK_H
+#define MPOOL_CLOCK_H
+
+#include <stdint.h>
+
+#include "frame.h"
+#include "mpool.h"
+
+/* A shard has at least that many frames, so that small pools have one hand. */
+#define SHARD_FRAMES 4096u
+#define SHARDS_MAX   64u
+
+struct shard {
+	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
+	_Atomic uint32_t fresh; /* frames from here on were never used */
+	_Atomic int32_t freed;  /* bits set among its free_bits, about */
+	uint32_t first, count;
+};
+
+struct clock_state {
+	_Atomic int64_t idle;      /* free and fresh frames in segment 0, about */
+	_Atomic uint32_t overflow; /* frames of the overflow in use */
+	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
+	_Atomic uint32_t credit;   /* overflow frames to be taken without another look */
+	uint32_t shards;
+	uint32_t batch;            /* victims to a barrier */
+	struct shard shard[SHARDS_MAX];
+};
+
+void clock_init(struct clock_state *c, uint32_t frames);
+
+/*
+ * A frame for `page`, claimed by `me` and named by no entry.  FRAME_NONE: none,
+ * and errno: ENOMEM, or that of the write which failed to make room.
+ */
+uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page);
+/* The claim's owner gives back a frame that no entry names. */
+void clock_give(MPOOL *mp, uint32_t frame);
+
+/* Empty what can be emptied of the overflow. */
+void clock_trim(MPOOL *mp, struct stripe *me);
+
+/* Call `see` for every frame that may be in use.  In an epoch section. */
+typedef void frame_seen(void *to, uint32_t frame, struct frame *fr);
+void clock_each_frame(MPOOL *mp, frame_seen *see, void *to);
+
+#endif

@@ -1,0 +1,148 @@
+/* frame.c - see frame.h. */
+#include "frame.h"
+
+/* Segment 1 has a sixteenth of the capacity, within these bounds. */
+#define UNIT_SHARE 16u
+#define UNIT_MIN   8u
+#define UNIT_MAX   1024u
+
+#define BITS_PER_WORD 64u
+/* From here on the pages are worth huge pages of the kernel's. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* Where the parts of a segment of n frames stand in its chunk; its bytes. */
+static size_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
+{
+	size_t pages = round_up(n * fs->stride, CACHE_LINE);
+	size_t frame = round_up(n * sizeof(struct frame), CACHE_LINE);
+	size_t bits = round_up(n, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
+	char *at = chunk;
+	seg->pages = at;
+	seg->frame = (struct frame *)(void *)(at + pages);
+	seg->free_bits = (_Atomic uint64_t *)(void *)(at + pages + frame);
+	seg->mark = (_Atomic uint8_t *)(at + pages + frame + bits);
+	seg->count = n;
+	return pages + frame + bits + n;
+}
+
+static size_t segment_bytes(const struct frames *fs, uint32_t n)
+{
+	struct segment unused;
+	return segment_layout(fs, NULL, n, &unused);
+}
+
+/* The inverse of an odd number modulo 2^64: Newton's iteration. */
+static uint64_t inverse_of(uint64_t odd)
+{
+	uint64_t x = odd; /* right in the lowest 3 bits; each round doubles that */
+	for (int bits = 3; bits < 64; bits *= 2)
+		x *= 2 - odd * x;
+	return x;
+}
+
+int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t frames, size_t page_align)
+{
+	fs->region = r;
+	fs->stride = round_up(pagesize, PAGE_ALIGN);
+	fs->twos = (unsigned)__builtin_ctzll(fs->stride);
+	fs->inverse = inverse_of(fs->stride >> fs->twos);
+	fs->page_align = page_align;
+	/* Overflow segments double from `unit`, so that half of the numbers are theirs. */
+	if (frames > FRAMES_MAX / 2)
+		frames = FRAMES_MAX / 2;
+	void *chunk = NULL;
+	for (; frames > 0; frames /= 2) {
+		size_t bytes = segment_bytes(fs, frames);
+		chunk = region_alloc(r, bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : page_align);
+		if (chunk)
+			break;
+	}
+	if (!chunk)
+		return -1;
+	segment_layout(fs, chunk, frames, &fs->base);
+	fs->base.first = 0;
+	region_add(r, CHUNK_SEGMENTS, chunk);
+	fs->unit = UNIT_MIN;
+	while (fs->unit < UNIT_MAX && fs->unit < frames / UNIT_SHARE)
+		fs->unit *= 2;
+	return 0;
+}
+
+uint32_t segment_frames(const struct frames *fs, unsigned k)
+{
+	return fs->unit << (k - 1);
+}
+
+static uint32_t segment_first(const struct frames *fs, unsigned k)
+{
+	return fs->base.count + fs->unit * ((1u << (k - 1)) - 1);
+}
+
+bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
+{
+	void *chunk = region_live(fs->region, CHUNK_SEGMENTS + k);
+	if (!chunk)
+		return false;
+	segment_layout(fs, chunk, segment_frames(fs, k), seg);
+	seg->first = segment_first(fs, k);
+	return true;
+}
+
+int segment_make(const struct frames *fs, unsigned k)
+{
+	uint32_t n = segment_frames(fs, k);
+	if (region_at(fs->region, CHUNK_SEGMENTS + k))
+		return region_in_limbo(fs->region, CHUNK_SEGMENTS + k) ? -1 : 0;
+	if (segment_first(fs, k) + (uint64_t)n > FRAMES_MAX)
+		return -1;
+	void *chunk = region_alloc(fs->region, segment_bytes(fs, n), fs->page_align);
+	if (!chunk)
+		return -1;
+	if (!region_add(fs->region, CHUNK_SEGMENTS + k, chunk))
+		region_free(fs->region, chunk); /* another thread was first: its will do */
+	return 0;
+}
+
+/* The segment that frame f >= base.count belongs to. */
+static unsigned segment_of(const struct frames *fs, uint32_t f)
+{
+	return 32 - (unsigned)__builtin_clz((f - fs->base.count) / fs->unit + 1);
+}
+
+struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uint8_t **mark, char **page)
+{
+	unsigned k = segment_of(fs, f);
+	struct segment seg;
+	/* In limbo too: a caller in an epoch section may still look at it. */
+	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), segment_frames(fs, k), &seg);
+	uint32_t i = f - segment_first(fs, k);
+	if (mark)
+		*mark = &seg.mark[i];
+	if (page)
+		*page = seg.pages + i * fs->stride;
+	return &seg.frame[i];
+}
+
+struct frame *frame_live_overflow(const struct frames *fs, uint32_t f)
+{
+	struct segment seg;
+	return frame_segment(fs, segment_of(fs, f), &seg) ? &seg.frame[f - seg.first] : NULL;
+}
+
+uint32_t frame_at_overflow(const struct frames *fs, const void *page)
+{
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (!frame_segment(fs, k, &seg))
+			continue;
+		uint64_t q = frame_quotient(fs, (uint64_t)((const char *)page - seg.pages));
+		if (q < seg.count)
+			return seg.first + (uint32_t)q;
+	}
+	return FRAME_NONE;
+}

@@ -1,0 +1,197 @@
+/*
+ * frame.h - frames: a page's worth of memory, its word, its page number, its mark.
+ *
+ * Owns the segments.  Segment 0 has the pool's capacity in frames and stays;
+ * segments 1, 2, ... are the overflow, made while more pages are pinned than the
+ * pool holds and given back afterwards.  Frame numbers run through all of them.
+ *
+ * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), owner of the
+ * claim (24 bits); 0: free.  Who may change it:
+ *
+ *   free            --L, any-->                claimed          a thread in need of a frame
+ *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, proof of a put, drain
+ *   claimed         --L, the claim's owner-->  used, unclaimed  or free, when no entry names it
+ *   dirty: set by a put before it unpins (L, any time); off only by the claim's
+ *     owner while the entry is closing and no pin was seen (L), and on again if
+ *     the write fails or a get came first
+ *   writing: on and off by the claim's owner (L)
+ *   unsynced: on by the claim's owner when a write is done, in the bit of the
+ *     current turn; off by sync when an fsync that began later has succeeded
+ *
+ * The claim is what makes an entry's closing safe: only its holder may close,
+ * so an entry that it finds still closing was never rescued in between.
+ *
+ * The page number stands beside the word, stored by the claim's owner before
+ * the entry becomes resident.
+ *
+ * The mark, one byte a frame in an array of its own, says that the page was
+ * used since the hand last came by.  A hit stores it only when it is not set.
+ */
+#ifndef MPOOL_FRAME_H
+#define MPOOL_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "epoch.h"
+#include "line.h"
+#include "pin.h"
+#include "region.h"
+#include "table.h"
+
+#define FRAME_FREE        0u
+#define FRAME_USED        (1u << 0)
+#define FRAME_DIRTY       (1u << 1)
+#define FRAME_WRITING     (1u << 2)
+#define FRAME_UNSYNCED(t) (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
+#define FRAME_UNSYNCED_ANY (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
+#define FRAME_OWNER_SHIFT 8
+#define FRAME_OWNER       (~0u << FRAME_OWNER_SHIFT)
+_Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");
+
+struct frame {
+	_Atomic uint32_t word;
+	_Atomic uint32_t page;
+};
+
+/* Memory of a page starts at a multiple of this, as malloc's would. */
+#define PAGE_ALIGN 16u
+
+struct segment {
+	char *pages;
+	struct frame *frame;
+	_Atomic uint8_t *mark;
+	_Atomic uint64_t *free_bits; /* clock room: hints, one bit a frame */
+	uint32_t first;              /* number of its first frame */
+	uint32_t count;
+};
+
+struct frames {
+	struct region *region;
+	struct segment base;  /* segment 0 */
+	uint64_t stride;      /* bytes from page to page */
+	uint64_t inverse;     /* of the stride's odd part, modulo 2^64 */
+	unsigned twos;        /* factors of two in the stride */
+	uint32_t unit;        /* frames in segment 1, a power of two */
+	size_t page_align;    /* alignment of a segment's pages */
+};
+
+/* `frames` is lowered to what there is memory for.  0, or -1: not even for one. */
+int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t frames, size_t page_align);
+
+/* Segment k >= 1 in *seg; false: it is absent (or in limbo). */
+bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
+/* Frames in segment k >= 1. */
+uint32_t segment_frames(const struct frames *fs, unsigned k);
+/* Make overflow segment k.  0: it is there (whoever made it); -1: no memory, or in limbo. */
+int segment_make(const struct frames *fs, unsigned k);
+
+static inline uint32_t claim_owner(uint32_t me) { return (me + 1) << FRAME_OWNER_SHIFT; }
+static inline bool frame_claimed(uint32_t word) { return word & FRAME_OWNER; }
+
+/* ---- from number to frame, and back ------------------------------------- */
+
+struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uint8_t **mark, char **page);
+struct frame *frame_live_overflow(const struct frames *fs, uint32_t f);
+uint32_t frame_at_overflow(const struct frames *fs, const void *page);
+
+static inline struct frame *frame_of(const struct frames *fs, uint32_t f)
+{
+	return likely(f < fs->base.count) ? &fs->base.frame[f] : frame_of_overflow(fs, f, NULL, NULL);
+}
+
+/* As frame_of, for a number that may be out of date; NULL: its segment is gone. */
+static inline struct frame *frame_live(const struct frames *fs, uint32_t f)
+{
+	return likely(f < fs->base.count) ? &fs->base.frame[f] : frame_live_overflow(fs, f);
+}
+
+static inline char *frame_page(const struct frames *fs, uint32_t f)
+{
+	if (likely(f < fs->base.count))
+		return fs->base.pages + f * fs->stride;
+	char *page;
+	frame_of_overflow(fs, f, NULL, &page);
+	return page;
+}
+
+static inline _Atomic uint8_t *frame_mark(const struct frames *fs, uint32_t f)
+{
+	if (likely(f < fs->base.count))
+		return &fs->base.mark[f];
+	_Atomic uint8_t *mark;
+	frame_of_overflow(fs, f, &mark, NULL);
+	return mark;
+}
+
+/* `offset` / stride if that is a whole number; else a huge number. */
+static inline uint64_t frame_quotient(const struct frames *fs, uint64_t offset)
+{
+	/* Exact division is multiplication by the inverse; an offset that is no
+	 * multiple ends up above any quotient. */
+	uint64_t q = offset * fs->inverse;
+	return q >> fs->twos | q << (-fs->twos & 63);
+}
+
+/* The frame in segment 0 whose page starts at `page`, or FRAME_NONE. */
+static inline uint32_t frame_at_base(const struct frames *fs, const void *page)
+{
+	uint64_t q = frame_quotient(fs, (uint64_t)((const char *)page - fs->base.pages));
+	return likely(q < fs->base.count) ? (uint32_t)q : FRAME_NONE;
+}
+
+/* The frame of any segment whose page starts at `page`, or FRAME_NONE. */
+static inline uint32_t frame_at(const struct frames *fs, const void *page)
+{
+	uint32_t f = frame_at_base(fs, page);
+	return f != FRAME_NONE ? f : frame_at_overflow(fs, page);
+}
+
+/* A page of this frame was used.  The caller has it pinned. */
+static inline void frame_touch(const struct frames *fs, uint32_t f)
+{
+	_Atomic uint8_t *mark = frame_mark(fs, f);
+	if (!atomic_load_explicit(mark, memory_order_relaxed))
+		atomic_store_explicit(mark, 1, memory_order_relaxed);
+}
+
+/* ---- the word ----------------------------------------------------------- */
+
+/* free -> claimed.  Acquire: pairs with frame_free. */
+static inline bool frame_take(struct frame *fr, uint32_t me)
+{
+	uint32_t w = FRAME_FREE;
+	return atomic_load_explicit(&fr->word, memory_order_relaxed) == FRAME_FREE &&
+	       atomic_compare_exchange_strong(&fr->word, &w, FRAME_USED | claim_owner(me));
+}
+
+/* claimed -> free.  No entry names the frame any more. */
+static inline void frame_free(struct frame *fr)
+{
+	atomic_exchange(&fr->word, FRAME_FREE);
+}
+
+/* used, unclaimed -> claimed.  Fails when free or claimed. */
+static inline bool frame_claim(struct frame *fr, uint32_t me)
+{
+	uint32_t w = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	while (w != FRAME_FREE && !frame_claimed(w))
+		if (atomic_compare_exchange_weak(&fr->word, &w, w | claim_owner(me)))
+			return true;
+	return false;
+}
+
+/* claimed -> unclaimed.  The caller then tells those who wait (wait_tell). */
+static inline void frame_unclaim(struct frame *fr)
+{
+	atomic_fetch_and(&fr->word, ~FRAME_OWNER);
+}
+
+/* A put's mark.  The caller's pin keeps the page. */
+static inline void frame_set_dirty(struct frame *fr)
+{
+	if (!(atomic_load_explicit(&fr->word, memory_order_relaxed) & FRAME_DIRTY))
+		atomic_fetch_or(&fr->word, FRAME_DIRTY);
+}
+
+#endif

@@ -1,0 +1,466 @@
+/*
+ * mpool.c - the public calls, composed of the rooms.
+ *
+ * Owns no state.  Every call is a fast path that needs the calling thread's
+ * stripe and nothing else of its own, and a slow path that may do everything.
+ * mpool.h says what the calls promise, README.md in this folder how.
+ */
+#include "mpool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool.h"
+#include "resize.h"
+#include "writeback.h"
+
+#undef mpool_new
+#define PUBLIC __attribute__((visibility("default")))
+
+/* ---- open and close ----------------------------------------------------- */
+
+/* The rooms of a pool whose file is sized up.  0, or -1: no memory. */
+static int pool_build(MPOOL *mp, uint32_t maxcache, uint32_t pages, bool tail)
+{
+	struct header *h = region_alloc(&mp->region, sizeof *h, CACHE_LINE);
+	if (!h)
+		return -1;
+	region_add(&mp->region, CHUNK_HEADER, h);
+	mp->header = h;
+	mp->fenced = !barrier_available();
+	if (frames_init(&mp->frames, &mp->region, mp->io.pagesize, maxcache ? maxcache : 1, mp->io.align) != 0)
+		return -1;
+	mp->pins = (struct pins){&mp->region, &h->pin};
+	mp->epoch = (struct epoch){&mp->region, &mp->pins, &h->epoch, mp->fenced};
+	mp->tables = (struct tables){&mp->region, &h->table};
+	epoch_init(&h->epoch);
+	clock_init(&h->clock, mp->frames.base.count);
+	if (table_init(&mp->tables, resize_first(mp->frames.base.count, pages)) != 0)
+		return -1;
+	return pageio_init(&mp->io, &h->pageio, pages, tail);
+}
+
+PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
+{
+	struct pageio io = {0};
+	uint32_t pages;
+	bool tail;
+	if (key) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	if (pageio_open(&io, fd, pagesize, &pages, &tail) != 0)
+		return NULL;
+	MPOOL *mp = aligned_alloc(_Alignof(MPOOL), sizeof *mp);
+	if (!mp)
+		return NULL;
+	*mp = (MPOOL){.io = io};
+	region_init(&mp->region);
+	if (pool_build(mp, maxcache, pages, tail) != 0) {
+		region_fini(&mp->region);
+		free(mp);
+		errno = ENOMEM;
+		return NULL;
+	}
+	thread_pool_opened(mp);
+	return mp;
+}
+
+PUBLIC int mpool_close(MPOOL *mp)
+{
+	thread_pool_closed(mp);
+	pageio_fini(&mp->io);
+	if (mp->spare)
+		region_free(&mp->region, mp->spare);
+	region_fini(&mp->region);
+	free(mp);
+	return 0;
+}
+
+PUBLIC void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *pgcookie)
+{
+	mp->io.pgin = pgin;
+	mp->io.pgout = pgout;
+	mp->io.cookie = pgcookie;
+}
+
+/* ---- getting a page ----------------------------------------------------- */
+
+/* What to do with a page that is not in memory, and with one that is. */
+enum want {
+	WANT_PAGE,  /* mpool_get: read it; pin it */
+	WANT_ZEROS, /* mpool_new: zeros; pin it */
+	WANT_AFRESH /* mpool_new, requested: zeros; EEXIST */
+};
+
+/* A pin of the calling thread's. */
+struct pinned {
+	uint32_t frame; /* FRAME_NONE: not pinned */
+	_Atomic uint64_t *slot;
+};
+static const struct pinned not_pinned = {FRAME_NONE, NULL};
+
+/*
+ * Pin the frame of `e`, which was just seen at `at`.  Not pinned: the entry has
+ * changed (*error stays 0), or no memory.
+ */
+static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e, int *error)
+{
+	uint32_t page = entry_page(e), f = entry_who(e);
+	_Atomic uint64_t *slot = thread_slot_of(a, f);
+	/* A pin of ours has kept the frame since before we looked: one more. */
+	if (slot && pin_again(slot, f))
+		return (struct pinned){f, slot};
+	slot = thread_slot(mp, a, f);
+	if (!slot) {
+		*error = ENOMEM;
+		return not_pinned;
+	}
+	pin_try(slot, f);
+	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
+	for (;;) {
+		/* Acquire: pairs with table_publish: the page's bytes are there. */
+		uint64_t now = atomic_load_explicit(at->word, memory_order_acquire);
+		if (now == entry_word(page, ENTRY_CLOSING, f)) {
+			/* Rescue: the closer's next step on the entry will fail. */
+			if (!table_reopen(at, page, f))
+				continue;
+			stripe_count(a->stripe, COUNT_RESCUES, 1);
+			break;
+		}
+		if (now == entry_word(page, ENTRY_RESIDENT, f))
+			break;
+		pin_back_out(slot);
+		return not_pinned;
+	}
+	pin_confirm(slot, f);
+	return (struct pinned){f, slot};
+}
+
+/* Undo an insertion: the page could not be had. */
+static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page, const struct table_ref *at,
+                                 uint32_t frame)
+{
+	int error = errno;
+	table_free(at, entry_word(page, ENTRY_LOADING, a->stripe->id));
+	if (frame != FRAME_NONE)
+		clock_give(mp, frame);
+	wait_tell(wait_queue_of(&mp->header->wait, page));
+	errno = error;
+	return not_pinned;
+}
+
+/* The caller has won the insertion at `at`, and is the only loader of the page. */
+static struct pinned load(MPOOL *mp, struct attachment *a, uint32_t page, enum want want, const struct table_ref *at)
+{
+	uint32_t me = a->stripe->id;
+	uint32_t f = clock_take(mp, a->stripe, page);
+	if (f == FRAME_NONE)
+		return load_failed(mp, a, page, at, f);
+	struct frame *fr = frame_of(&mp->frames, f);
+	char *bytes = frame_page(&mp->frames, f);
+	int reads = 0;
+	if (want != WANT_PAGE)
+		memset(bytes, 0, mp->io.pagesize);
+	else if ((reads = pageio_read(&mp->io, page, bytes)) < 0)
+		return load_failed(mp, a, page, at, f);
+	_Atomic uint64_t *slot = thread_slot(mp, a, f);
+	if (!slot) {
+		errno = ENOMEM;
+		return load_failed(mp, a, page, at, f);
+	}
+	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
+	atomic_store_explicit(frame_mark(&mp->frames, f), 0, memory_order_relaxed);
+	/* Zeros of ours have an external form only once they were written. */
+	if (want != WANT_PAGE && (mp->io.pgin || mp->io.pgout))
+		frame_set_dirty(fr);
+	/* The slot before the entry: who evicts the page must see the pin.  Trying
+	 * until then: no put may take it for one. */
+	pin_try(slot, f);
+	table_publish(at, page, me, f);
+	pin_confirm(slot, f);
+	pool_unclaim(mp, f, fr);
+	wait_tell(wait_queue_of(&mp->header->wait, page));
+	if (want == WANT_PAGE)
+		stripe_count(a->stripe, COUNT_MISSES, 1);
+	stripe_count(a->stripe, COUNT_READS, (uint64_t)reads);
+	return (struct pinned){f, slot};
+}
+
+/* Sleep until somebody's read of `page` has ended. */
+static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
+{
+	struct wait_queue *q = wait_queue_of(&mp->header->wait, page);
+	struct table_ref at;
+	uint32_t count = wait_begin(q);
+	epoch_enter(&mp->epoch, a->stripe);
+	bool loading = entry_state(table_find(&mp->tables, page, &at)) == ENTRY_LOADING;
+	epoch_leave(a->stripe);
+	if (loading)
+		wait_sleep(q, count);
+	else
+		wait_cancel(q);
+}
+
+/* One look at the table, and what follows.  Not pinned and *error 0: look again. */
+static struct pinned obtain_once(MPOOL *mp, struct attachment *a, uint32_t page, enum want want, int *error)
+{
+	struct table_ref at;
+	struct pinned p = not_pinned;
+	epoch_enter(&mp->epoch, a->stripe);
+	uint64_t e = table_find(&mp->tables, page, &at);
+	if (entry_in_memory(e) && want != WANT_AFRESH) {
+		p = pin_entry(mp, a, &at, e, error);
+		epoch_leave(a->stripe);
+		if (p.frame != FRAME_NONE) {
+			frame_touch(&mp->frames, p.frame);
+			stripe_count(a->stripe, COUNT_HITS, want == WANT_PAGE);
+		}
+		return p;
+	}
+	enum insertion in = entry_valid(e) ? INSERT_LOST : table_insert(&mp->tables, page, a->stripe->id, &at);
+	if (in == INSERT_FULL && resize_grow(mp) != 0)
+		*error = ENOMEM;
+	epoch_leave(a->stripe);
+	if (in == INSERT_WON) {
+		p = load(mp, a, page, want, &at);
+		if (p.frame == FRAME_NONE)
+			*error = errno;
+	} else if (entry_in_memory(e)) {
+		*error = EEXIST;
+	} else if (entry_valid(e)) {
+		wait_for_load(mp, a, page);
+	}
+	return p;
+}
+
+static struct pinned obtain(MPOOL *mp, struct attachment *a, uint32_t page, enum want want)
+{
+	struct pinned p;
+	int error = 0;
+	do
+		p = obtain_once(mp, a, page, want, &error);
+	while (p.frame == FRAME_NONE && !error);
+	resize_step(mp, a->stripe);
+	if (error)
+		errno = error;
+	return p;
+}
+
+/* Any get that the fast path below did not finish. */
+__attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned flags)
+{
+	struct attachment *a = thread_attach(mp);
+	if (!a)
+		return NULL;
+	if (page >= pageio_pages(&mp->io)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	struct pinned p = obtain(mp, a, page, WANT_PAGE);
+	if (p.frame == FRAME_NONE)
+		return NULL;
+	if (flags & MPOOL_IGNOREPIN)
+		thread_peek(a, p.slot, p.frame);
+	return frame_page(&mp->frames, p.frame);
+}
+
+PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
+{
+	struct stripe *s = thread_last.stripe;
+	if (unlikely(thread_last.serial != mp->serial || (flags & MPOOL_IGNOREPIN)))
+		return get_slow(mp, page, flags);
+	_Atomic uint64_t *word;
+	epoch_enter(&mp->epoch, s);
+	uint64_t e = table_peek(&mp->tables, page, &word);
+	int i = stripe_empty_slot(s);
+	if (unlikely(e == ENTRY_FREE || i == SLOT_NONE)) {
+		epoch_leave(s);
+		return get_slow(mp, page, flags);
+	}
+	uint32_t f = entry_who(e);
+	pin_try(&s->slots.word[i], f);
+	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
+	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
+		pin_back_out(&s->slots.word[i]);
+		epoch_leave(s);
+		return get_slow(mp, page, flags);
+	}
+	pin_confirm(&s->slots.word[i], f);
+	epoch_leave(s);
+	frame_touch(&mp->frames, f);
+	stripe_count(s, COUNT_HITS, 1);
+	return frame_page(&mp->frames, f);
+}
+
+/* ---- new pages ---------------------------------------------------------- */
+
+PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
+{
+	struct attachment *a = thread_attach(mp);
+	if (!a)
+		return NULL;
+	if (flags != MPOOL_PAGE_NEXT && (flags != MPOOL_PAGE_REQUEST || *pgnoaddr == PAGE_NONE)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	/* The number first: from here on no other call gets it. */
+	bool request = flags == MPOOL_PAGE_REQUEST;
+	uint32_t page = request ? pageio_extend_to(&mp->io, *pgnoaddr) : pageio_extend(&mp->io);
+	if (page == PAGE_NONE) {
+		errno = EFBIG;
+		return NULL;
+	}
+	struct pinned p = obtain(mp, a, page, request ? WANT_AFRESH : WANT_ZEROS);
+	if (p.frame == FRAME_NONE)
+		return NULL;
+	*pgnoaddr = page;
+	return frame_page(&mp->frames, p.frame);
+}
+
+PUBLIC void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr)
+{
+	return mpool_new_flags(mp, pgnoaddr, MPOOL_PAGE_NEXT);
+}
+
+/* ---- putting and deleting ----------------------------------------------- */
+
+/* A window around one frame. */
+enum proof { PROOF_AGAIN, PROOF_PINNED, PROOF_UNPINNED };
+
+/*
+ * Is the frame pinned?  A scan that finds no pin proves nothing, since a pin can
+ * move from slot to slot behind it; a closed window does.  Called in an epoch
+ * section, which it leaves.
+ */
+static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct frame *fr)
+{
+	struct window w = {.n = 0};
+	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
+	bool claimed = frame_claim(fr, a->stripe->id);
+	bool closed = claimed && window_add(mp, &w, frame);
+	epoch_leave(a->stripe);
+	if (!claimed)
+		frame_wait(mp, a->stripe, frame, page);
+	if (!closed)
+		return PROOF_AGAIN;
+	window_scan(mp, &w);
+	bool busy = victim_busy(&w.victim[0]);
+	bool rescued = !victim_reopen(&w.victim[0]);
+	victim_release(mp, &w.victim[0]);
+	return busy || rescued ? PROOF_PINNED : PROOF_UNPINNED;
+}
+
+/* Any put that the fast path below did not finish. */
+__attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, unsigned flags)
+{
+	struct attachment *a = thread_attach(mp);
+	if (!a)
+		return -1;
+	for (;;) {
+		epoch_enter(&mp->epoch, a->stripe);
+		uint32_t f = frame_at(&mp->frames, pgaddr);
+		struct frame *fr = f == FRAME_NONE ? NULL : frame_live(&mp->frames, f);
+		if (!fr || atomic_load(&fr->word) == FRAME_FREE) {
+			epoch_leave(a->stripe);
+			break;
+		}
+		_Atomic uint64_t *slot = thread_slot_of(a, f);
+		if (!slot)
+			slot = pin_find(&mp->pins, f);
+		if (!slot) {
+			if (prove(mp, a, f, fr) == PROOF_UNPINNED)
+				break;
+			continue;
+		}
+		if (flags & MPOOL_DIRTY)
+			frame_set_dirty(fr);
+		bool dropped = pin_drop(slot, f);
+		epoch_leave(a->stripe);
+		if (dropped)
+			return 0;
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
+{
+	struct stripe *s = thread_last.stripe;
+	if (unlikely(thread_last.serial != mp->serial))
+		return put_slow(mp, pgaddr, flags);
+	uint32_t f = frame_at_base(&mp->frames, pgaddr);
+	int i = f == FRAME_NONE ? SLOT_NONE : stripe_slot_of(s, f);
+	if (unlikely(i == SLOT_NONE))
+		return put_slow(mp, pgaddr, flags);
+	/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
+	if (flags & MPOOL_DIRTY)
+		frame_set_dirty(&mp->frames.base.frame[f]);
+	return likely(pin_drop(&s->slots.word[i], f)) ? 0 : put_slow(mp, pgaddr, flags);
+}
+
+/* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
+static int delete_victim(MPOOL *mp, const struct victim *v)
+{
+	if (v->pins != 1 || v->tries > 0) {
+		int error = v->pins + v->tries > 1 ? EBUSY : EINVAL;
+		if (!victim_reopen(v))
+			error = EAGAIN; /* rescued: there is one pin more */
+		victim_release(mp, v);
+		return error;
+	}
+	/* What was written of the page before is as much at risk as any. */
+	uint32_t word = atomic_load(&v->fr->word);
+	pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame))) {
+		victim_release(mp, v);
+		return EAGAIN;
+	}
+	_Atomic uint64_t *slot = pin_find(&mp->pins, v->frame);
+	if (slot)
+		pin_drop(slot, v->frame);
+	clock_give(mp, v->frame);
+	return 0;
+}
+
+PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
+{
+	struct attachment *a = thread_attach(mp);
+	if (!a)
+		return -1;
+	int error;
+	do {
+		struct window w = {.n = 0};
+		error = EAGAIN;
+		epoch_enter(&mp->epoch, a->stripe);
+		uint32_t f = frame_at(&mp->frames, pgaddr);
+		struct frame *fr = f == FRAME_NONE ? NULL : frame_live(&mp->frames, f);
+		uint32_t word = fr ? atomic_load(&fr->word) : FRAME_FREE;
+		uint32_t page = fr ? atomic_load_explicit(&fr->page, memory_order_relaxed) : PAGE_NONE;
+		bool claimed = fr && frame_claim(fr, a->stripe->id);
+		bool closed = claimed && window_add(mp, &w, f);
+		epoch_leave(a->stripe);
+		if (word == FRAME_FREE) {
+			error = EINVAL;
+		} else if (closed) {
+			window_scan(mp, &w);
+			error = delete_victim(mp, &w.victim[0]);
+		} else if (!claimed) {
+			frame_wait(mp, a->stripe, f, page);
+		}
+	} while (error == EAGAIN);
+	errno = error ? error : errno;
+	return error ? -1 : 0;
+}
+
+/* ---- sync --------------------------------------------------------------- */
+
+PUBLIC int mpool_sync(MPOOL *mp)
+{
+	struct attachment *a = thread_attach(mp);
+	if (!a || writeback_sync(mp, a->stripe) != 0)
+		return -1;
+	clock_trim(mp, a->stripe); /* all is clean: a good time */
+	return 0;
+}

@@ -1,0 +1,181 @@
+/* pageio.c - see pageio.h. */
+#include "pageio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frame.h"
+
+#define SECTOR 512u      /* what an O_DIRECT transfer is a multiple of, at least */
+#define MEMORY_PAGE 4096u
+
+/* The unit of O_DIRECT transfers on `fd`, in bytes. */
+static unsigned direct_unit(int fd, bool block_device)
+{
+	int sector;
+	if (block_device && ioctl(fd, BLKSSZGET, &sector) == 0)
+		return (unsigned)sector;
+#ifdef STATX_DIOALIGN
+	struct statx sx;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 && (sx.stx_mask & STATX_DIOALIGN) &&
+	    sx.stx_dio_offset_align)
+		return sx.stx_dio_offset_align;
+#endif
+	return SECTOR;
+}
+
+int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail)
+{
+	struct stat st;
+	if (pagesize == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		errno = ESPIPE;
+		return -1;
+	}
+	uint64_t bytes = (uint64_t)st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) != 0)
+		return -1;
+	int flags = fcntl(fd, F_GETFL);
+	bool direct = flags != -1 && (flags & O_DIRECT);
+	if (direct && pagesize % direct_unit(fd, S_ISBLK(st.st_mode)) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	uint64_t whole = bytes / pagesize;
+	*pages = whole < MAX_PAGE_NUMBER ? (uint32_t)whole : MAX_PAGE_NUMBER;
+	*tail = bytes % pagesize != 0;
+	io->fd = fd;
+	io->pagesize = pagesize;
+	io->align = MEMORY_PAGE;
+	return 0;
+}
+
+int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail)
+{
+	io->state = st;
+	atomic_init(&st->pages, pages);
+	atomic_init(&st->extent, pages);
+	atomic_init(&st->tail, tail ? pages : PAGE_NONE);
+	errno = pthread_mutex_init(&st->sync, NULL);
+	return errno ? -1 : 0;
+}
+
+void pageio_fini(struct pageio *io)
+{
+	pthread_mutex_destroy(&io->state->sync);
+}
+
+uint32_t pageio_pages(const struct pageio *io)
+{
+	return atomic_load(&io->state->pages);
+}
+
+uint32_t pageio_extend(const struct pageio *io)
+{
+	uint32_t n = atomic_load(&io->state->pages);
+	while (n != MAX_PAGE_NUMBER && !atomic_compare_exchange_weak(&io->state->pages, &n, n + 1))
+		;
+	return n == MAX_PAGE_NUMBER ? PAGE_NONE : n;
+}
+
+static void raise_to(_Atomic uint32_t *word, uint32_t value)
+{
+	uint32_t n = atomic_load(word);
+	while (n < value && !atomic_compare_exchange_weak(word, &n, value))
+		;
+}
+
+uint32_t pageio_extend_to(const struct pageio *io, uint32_t page)
+{
+	raise_to(&io->state->pages, page + 1);
+	return page;
+}
+
+static off_t page_offset(const struct pageio *io, uint32_t page)
+{
+	return (off_t)page * io->pagesize;
+}
+
+/* Was the page never written?  Then it is zeros, whatever the file has there. */
+static bool unwritten(const struct pageio *io, uint32_t page)
+{
+	return page >= atomic_load(&io->state->extent) || page == atomic_load(&io->state->tail);
+}
+
+int pageio_read(const struct pageio *io, uint32_t page, void *to)
+{
+	if (unwritten(io, page)) {
+		memset(to, 0, io->pagesize);
+		return 0;
+	}
+	for (size_t done = 0; done < io->pagesize;) {
+		ssize_t n = pread(io->fd, (char *)to + done, io->pagesize - done, page_offset(io, page) + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = EIO; /* the file ends here now: it was cut short */
+			return -1;
+		}
+		done += (size_t)n;
+	}
+	if (io->pgin)
+		io->pgin(io->cookie, page, to);
+	return 1;
+}
+
+/* Bytes written of `bytes`; fewer: errno tells why. */
+static size_t write_bytes(const struct pageio *io, const char *from, size_t bytes, off_t at)
+{
+	size_t done = 0;
+	while (done < bytes) {
+		ssize_t n = pwrite(io->fd, from + done, bytes - done, at + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = EIO; /* the device takes no more, and does not say why */
+			break;
+		}
+		done += (size_t)n;
+	}
+	return done;
+}
+
+uint32_t pageio_write(const struct pageio *io, uint32_t page, uint32_t n, const void *from)
+{
+	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, page_offset(io, page));
+	uint32_t written = (uint32_t)(bytes / io->pagesize);
+	if (written == 0)
+		return 0;
+	/* Before the caller ends the writing: a later read must find the page. */
+	raise_to(&io->state->extent, page + written);
+	uint32_t tail = atomic_load(&io->state->tail);
+	if (tail >= page && tail - page < written)
+		atomic_store(&io->state->tail, PAGE_NONE);
+	return written;
+}
+
+unsigned pageio_turn(const struct pageio *io)
+{
+	/* Sequentially consistent, after the pwrite: see the head of pageio.h. */
+	return atomic_load(&io->state->turn);
+}
+
+void pageio_left(const struct pageio *io, bool turn0, bool turn1)
+{
+	if (turn0 && !atomic_load(&io->state->left[0]))
+		atomic_store(&io->state->left[0], true);
+	if (turn1 && !atomic_load(&io->state->left[1]))
+		atomic_store(&io->state->left[1], true);
+}

@@ -1,0 +1,85 @@
+/*
+ * pageio.h - pages to and from the file.
+ *
+ * Owns the descriptor (the caller's, used with pread and pwrite only), the
+ * number of pages, what of the file was ever written, the filters, and what is
+ * known to be on stable storage.
+ *
+ * A page below `extent` is in the file; a page from there on was made by
+ * mpool_new and never written, and reads as zeros without a read.  So does the
+ * page that begins with the file's partial tail, until it is written: those
+ * bytes are no page's.
+ *
+ * Stable storage.  After fsync fails, the kernel may drop what was written, and
+ * say so only once.  So a frame remembers, as "unsynced", that its page was
+ * written since, and becomes dirty again when fsync fails.  A page that was
+ * written and left memory cannot: a failure then is for good (`lost`).
+ *
+ *   writer  pwrite, then load turn, then unsynced(turn) on      }  pairs with
+ *   sync    turn flipped (L), fsync, then unsynced(old) off     }
+ *
+ * A writer that still loads the old turn finished its pwrite before the flip,
+ * so that fsync covers it.
+ */
+#ifndef MPOOL_PAGEIO_H
+#define MPOOL_PAGEIO_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpool.h"
+
+#define PAGE_NONE MAX_PAGE_NUMBER
+
+struct pageio_state {
+	_Atomic uint32_t pages;  /* in the file, and made by mpool_new */
+	_Atomic uint32_t extent; /* pages 0 .. extent - 1 are in the file */
+	_Atomic uint32_t tail;   /* the page that begins with the partial tail; PAGE_NONE: none */
+	_Atomic uint32_t turn;   /* of sync: 0 or 1 */
+	_Atomic bool left[2];    /* a page left memory unsynced, in that turn */
+	_Atomic bool lost;       /* ... and its fsync failed */
+	pthread_mutex_t sync;    /* one mpool_sync at a time */
+};
+
+struct pageio {
+	struct pageio_state *state;
+	int fd;
+	uint32_t pagesize;
+	size_t align; /* of memory that is read into or written from */
+	void (*pgin)(void *, pgno_t, void *);
+	void (*pgout)(void *, pgno_t, void *);
+	void *cookie;
+};
+
+/* Check the file and size it up: what mpool_open promises.  0, or -1 and errno. */
+int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail);
+int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
+void pageio_fini(struct pageio *io);
+
+/* Pages in the file, and made by mpool_new. */
+uint32_t pageio_pages(const struct pageio *io);
+/* The next page number, or PAGE_NONE: all are used. */
+uint32_t pageio_extend(const struct pageio *io);
+/* That page number, which the file has from now on. */
+uint32_t pageio_extend_to(const struct pageio *io, uint32_t page);
+
+/*
+ * Fill `to` with page `page`.  1: read; 0: zeros, since it was never written;
+ * -1 and errno.
+ */
+int pageio_read(const struct pageio *io, uint32_t page, void *to);
+
+/*
+ * Write `n` pages from `page` on.  Returns how many were written whole; fewer
+ * than `n`: errno tells why.
+ */
+uint32_t pageio_write(const struct pageio *io, uint32_t page, uint32_t n, const void *from);
+
+/* The turn to note a write in that is done. */
+unsigned pageio_turn(const struct pageio *io);
+/* A page leaves memory that was written, not synced, in these turns. */
+void pageio_left(const struct pageio *io, bool turn0, bool turn1);
+
+#endif

@@ -1,0 +1,131 @@
+/* pin.c - see pin.h. */
+#include "pin.h"
+
+bool pin_again(_Atomic uint64_t *slot, uint32_t frame)
+{
+	uint64_t w = atomic_load_explicit(slot, memory_order_relaxed);
+	while (slot_pins(w, frame) && slot_count(w) < slot_count(SLOT_COUNT_MASK))
+		if (atomic_compare_exchange_weak(slot, &w, w + SLOT_ONE))
+			return true;
+	return false;
+}
+
+/* Chunk k holds the stripes from FIRST * (2^k - 1), FIRST * 2^k of them. */
+static unsigned stripe_chunk(uint32_t id)
+{
+	return 31 - (unsigned)__builtin_clz(id / STRIPES_FIRST + 1);
+}
+
+static uint32_t chunk_first(unsigned k)
+{
+	return STRIPES_FIRST * ((1u << k) - 1);
+}
+
+static uint32_t chunk_stripes(unsigned k)
+{
+	return STRIPES_FIRST << k;
+}
+
+struct stripe *pin_stripe(const struct pins *p, uint32_t id)
+{
+	unsigned k = stripe_chunk(id);
+	struct stripe *s = region_at(p->region, CHUNK_STRIPES + k);
+	return s ? &s[id - chunk_first(k)] : NULL;
+}
+
+static bool chunk_make(const struct pins *p, unsigned k)
+{
+	struct stripe *s = region_alloc(p->region, chunk_stripes(k) * sizeof *s, sizeof *s);
+	if (!s)
+		return false;
+	for (uint32_t i = 0; i < chunk_stripes(k); i++)
+		s[i].id = chunk_first(k) + i;
+	if (!region_add(p->region, CHUNK_STRIPES + k, s))
+		region_free(p->region, s); /* another thread was first: its will do */
+	return true;
+}
+
+static bool stripe_has_room(const struct stripe *s, bool empty)
+{
+	unsigned pins = 0;
+	for (unsigned i = 0; i < LINE_WORDS; i++)
+		/* Acquire: whoever emptied the slot is done with its page, and so passes
+		 * on, by our next store there, what it did to it. */
+		pins += !slot_empty(atomic_load_explicit(&s->slots.word[i], memory_order_acquire));
+	return empty ? pins == 0 : pins < LINE_WORDS;
+}
+
+static struct stripe *adopt_orphan(const struct pins *p, bool empty)
+{
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (uint32_t id = 0; id < n; id++) {
+		struct stripe *s = pin_stripe(p, id);
+		uint32_t orphan = STRIPE_ORPHAN;
+		if (atomic_load_explicit(&s->owner, memory_order_relaxed) == STRIPE_ORPHAN && stripe_has_room(s, empty) &&
+		    /* Acquire: pairs with the release in pin_orphan. */
+		    atomic_compare_exchange_strong(&s->owner, &orphan, STRIPE_OWNED))
+			return s;
+	}
+	return NULL;
+}
+
+struct stripe *pin_adopt(const struct pins *p, bool empty)
+{
+	struct stripe *s = adopt_orphan(p, empty);
+	if (s)
+		return s;
+	uint32_t n = atomic_load(&p->state->stripes);
+	do {
+		if (n >= STRIPES_MAX)
+			return NULL;
+		if (!pin_stripe(p, n) && !chunk_make(p, stripe_chunk(n)))
+			return NULL;
+		/* Sequentially consistent: a scan that does not see the new number
+		 * comes before it, so its closed entries are seen by our re-checks. */
+	} while (!atomic_compare_exchange_weak(&p->state->stripes, &n, n + 1));
+	s = pin_stripe(p, n);
+	atomic_store(&s->owner, STRIPE_OWNED);
+	return s;
+}
+
+void pin_orphan(struct stripe *s)
+{
+	/* Release: the next owner's counters and slots go on from ours. */
+	atomic_store_explicit(&s->owner, STRIPE_ORPHAN, memory_order_release);
+}
+
+void pin_scan(const struct pins *p, pin_seen *see, void *to)
+{
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (uint32_t id = 0; id < n; id++) {
+		struct stripe *s = pin_stripe(p, id);
+		for (unsigned i = 0; i < LINE_WORDS; i++) {
+			/* Acquire: pairs with the stores above: a slot found empty means
+			 * that its thread is done with the page. */
+			uint64_t w = atomic_load_explicit(&s->slots.word[i], memory_order_acquire);
+			if (!slot_empty(w))
+				see(to, w);
+		}
+	}
+}
+
+_Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame)
+{
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (uint32_t id = 0; id < n; id++) {
+		struct stripe *s = pin_stripe(p, id);
+		int i = stripe_slot_of(s, frame);
+		if (i != SLOT_NONE)
+			return &s->slots.word[i];
+	}
+	return NULL;
+}
+
+uint64_t pin_counter(const struct pins *p, enum counter c)
+{
+	uint64_t sum = 0;
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (uint32_t id = 0; id < n; id++)
+		sum += atomic_load_explicit(&pin_stripe(p, id)->counter[c], memory_order_relaxed);
+	return sum;
+}

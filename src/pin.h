@@ -1,0 +1,183 @@
+/*
+ * pin.h - pins: who holds which frame.
+ *
+ * Owns the stripes.  A stripe is one line of eight slots written by one thread;
+ * a slot counts that thread's pins of one frame.  A frame's pins are the sum
+ * over all stripes and nothing else: there is no other count.  A thread owns
+ * one stripe from its first call on the pool to its end, and more while it
+ * holds more pins than one stripe has slots.
+ *
+ * Slot word: frame + 1 (low 32 bits), count (31 bits), trying (1 bit); 0 empty.
+ *
+ *   empty  --P, owner-->            {f, 1, trying}   a get, before its re-check
+ *   trying --P, owner-->            {f, 1}           the re-check held: a pin
+ *   trying --P, owner-->            empty            it did not
+ *   {f, n} --L, owner-->            {f, n + 1}       owner gets it once more, when
+ *                                                    it has no empty slot at hand
+ *   {f, n} --L, any of the process--> {f, n - 1} or empty   a put
+ *
+ * P is a plain release store, L a locked operation.  Only the owner touches a
+ * trying slot: a put that took another thread's trying slot for a pin would
+ * leave the real one set for ever.
+ *
+ * Owner word of a stripe:
+ *
+ *   unused --L, any--> owned --P, owner's end--> orphan --L, any--> owned
+ *
+ * An orphan keeps its pins, to be put by others, and goes to a new thread with
+ * them.
+ *
+ * Counters beside the slots are written by the owner alone.
+ */
+#ifndef MPOOL_PIN_H
+#define MPOOL_PIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "barrier.h"
+#include "line.h"
+#include "region.h"
+
+#define SLOT_TRYING     ((uint64_t)1 << 63)
+#define SLOT_ONE        ((uint64_t)1 << 32) /* one pin, in the count */
+#define SLOT_COUNT_MASK (SLOT_TRYING - SLOT_ONE)
+#define SLOT_NONE       (-1)
+
+#define FRAME_NONE UINT32_MAX
+
+enum { STRIPE_UNUSED, STRIPE_ORPHAN, STRIPE_OWNED };
+
+enum counter { COUNT_HITS, COUNT_MISSES, COUNT_READS, COUNT_WRITES, COUNT_EVICTIONS, COUNT_RESCUES, COUNTERS };
+
+struct stripe {
+	struct line slots;
+	/* The line beside the slots. */
+	_Atomic uint64_t section; /* epoch room: the epoch this thread reads in; 0: outside */
+	_Atomic uint32_t owner;
+	uint32_t id;
+	_Atomic uint64_t counter[COUNTERS];
+};
+_Static_assert(sizeof(struct stripe) == 2 * CACHE_LINE, "a stripe is its slots and one line beside");
+
+#define STRIPES_FIRST 64u /* stripes in the first chunk; each next one has twice as many */
+#define STRIPES_MAX (STRIPES_FIRST * ((1u << STRIPE_CHUNKS) - 1))
+
+struct pin_state {
+	_Atomic uint32_t stripes; /* stripes 0 .. stripes - 1 may hold pins */
+};
+
+struct pins {
+	struct region *region;
+	struct pin_state *state;
+};
+
+static inline uint64_t slot_word(uint32_t frame, uint64_t flags)
+{
+	return flags | SLOT_ONE | ((uint64_t)frame + 1);
+}
+
+static inline uint32_t slot_key(uint32_t frame) { return frame + 1; }
+static inline bool slot_empty(uint64_t w) { return (uint32_t)w == 0; }
+static inline uint32_t slot_frame(uint64_t w) { return (uint32_t)w - 1; }
+static inline bool slot_trying(uint64_t w) { return w & SLOT_TRYING; }
+static inline uint64_t slot_count(uint64_t w) { return (w & SLOT_COUNT_MASK) >> 32; }
+/* A pin of `frame`, not a try. */
+static inline bool slot_pins(uint64_t w, uint32_t frame)
+{
+	return (uint32_t)w == slot_key(frame) && !slot_trying(w);
+}
+static inline uint64_t slot_minus_one(uint64_t w)
+{
+	return slot_count(w) == 1 ? 0 : w - SLOT_ONE;
+}
+
+/* The owner's: an empty slot of `s`, or SLOT_NONE. */
+static inline int stripe_empty_slot(const struct stripe *s)
+{
+	unsigned m = line_match(&s->slots, 0);
+	return m ? __builtin_ctz(m) : SLOT_NONE;
+}
+
+/* A slot of `s` that pins `frame`, or SLOT_NONE.  A hint. */
+static inline int stripe_slot_of(const struct stripe *s, uint32_t frame)
+{
+	for (unsigned m = line_match(&s->slots, slot_key(frame)); m; m &= m - 1) {
+		int i = __builtin_ctz(m);
+		if (slot_pins(atomic_load_explicit(&s->slots.word[i], memory_order_relaxed), frame))
+			return i;
+	}
+	return SLOT_NONE;
+}
+
+static inline void stripe_count(struct stripe *s, enum counter c, uint64_t n)
+{
+	/* The owner alone writes it: a plain add, read by mpool_stats whenever. */
+	uint64_t v = atomic_load_explicit(&s->counter[c], memory_order_relaxed);
+	atomic_store_explicit(&s->counter[c], v + n, memory_order_relaxed);
+}
+
+/*
+ * The owner's three plain stores.  pin_try is followed by barrier_light and a
+ * re-check of the table entry: it pairs with the evictor's closing of the entry,
+ * barrier_heavy and load of the slot (pin_scan).
+ *
+ * Release: an evictor that loads the slot later sees all that the thread did
+ * with the page of its previous pin.
+ */
+static inline void pin_try(_Atomic uint64_t *slot, uint32_t frame)
+{
+	atomic_store_explicit(slot, slot_word(frame, SLOT_TRYING), memory_order_release);
+}
+
+static inline void pin_confirm(_Atomic uint64_t *slot, uint32_t frame)
+{
+	atomic_store_explicit(slot, slot_word(frame, 0), memory_order_release);
+}
+
+static inline void pin_back_out(_Atomic uint64_t *slot)
+{
+	atomic_store_explicit(slot, 0, memory_order_release);
+}
+
+/*
+ * One pin less in `slot`, if it still pins `frame`.  Locked: the owner and
+ * others of the process may put at once.  Release: what was done to the page is
+ * done before the pin is gone (pairs with the acquire in pin_scan).  Acquire:
+ * what another thread did before its put in this slot is passed on by ours.
+ */
+static inline bool pin_drop(_Atomic uint64_t *slot, uint32_t frame)
+{
+	uint64_t w = atomic_load_explicit(slot, memory_order_relaxed);
+	while (slot_pins(w, frame))
+		if (atomic_compare_exchange_weak_explicit(slot, &w, slot_minus_one(w), memory_order_acq_rel,
+		                                          memory_order_relaxed))
+			return true;
+	return false;
+}
+
+/* One pin more in `slot` (L), if it still pins `frame`. */
+bool pin_again(_Atomic uint64_t *slot, uint32_t frame);
+
+struct stripe *pin_stripe(const struct pins *p, uint32_t id);
+
+/*
+ * A stripe for the calling thread: an orphan, or a new one.  `empty`: only one
+ * without pins will do.  NULL: no memory.
+ */
+struct stripe *pin_adopt(const struct pins *p, bool empty);
+void pin_orphan(struct stripe *s);
+
+/*
+ * Call `see` for each slot that is not empty, tries too.  After barrier_heavy
+ * it meets every pin of a frame whose entry was closed before the barrier.
+ */
+typedef void pin_seen(void *to, uint64_t slot_word);
+void pin_scan(const struct pins *p, pin_seen *see, void *to);
+
+/* Some slot of any stripe that pins `frame` (no try), or NULL. */
+_Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame);
+
+uint64_t pin_counter(const struct pins *p, enum counter c);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * pool.h - what a pool is made of: the handle that mpool_open returns.
+ *
+ * The handle is this process's own: addresses, descriptor, filters.  What
+ * processes that share a pool would share is `header`, in the region, and
+ * whatever else is in the region's chunks.
+ */
+#ifndef MPOOL_POOL_H
+#define MPOOL_POOL_H
+
+#include "clock.h"
+#include "epoch.h"
+#include "frame.h"
+#include "mpool.h"
+#include "pageio.h"
+#include "pin.h"
+#include "region.h"
+#include "table.h"
+#include "thread.h"
+#include "wait.h"
+
+struct header {
+	/* Loaded by every hit, written seldom: a line of their own. */
+	_Alignas(CACHE_LINE) struct table_state table;
+	struct pin_state pin;
+	_Alignas(CACHE_LINE) struct pageio_state pageio;
+	_Alignas(CACHE_LINE) struct clock_state clock;
+	struct wait_state wait;
+	_Alignas(CACHE_LINE) struct epoch_state epoch;
+};
+
+struct MPOOL {
+	/* Loaded by every hit, never written after open: lines of their own. */
+	_Alignas(CACHE_LINE) uint64_t serial;
+	bool fenced; /* see barrier.h */
+	uint32_t maxcache;
+	struct header *header;
+	struct tables tables;
+	struct epoch epoch;
+	struct frames frames;
+	struct pins pins;
+	struct pageio io;
+	/* Written now and then. */
+	_Alignas(CACHE_LINE) _Atomic(void *) spare; /* a write buffer that nobody uses just now, or NULL */
+	struct region region;
+	struct MPOOL *next; /* in the list of open pools */
+};
+
+/* The claim's owner: claimed -> unclaimed, and -> free. */
+static inline void pool_unclaim(MPOOL *mp, uint32_t frame, struct frame *fr)
+{
+	frame_unclaim(fr);
+	wait_tell(wait_queue_of(&mp->header->wait, frame));
+}
+
+static inline void pool_free_frame(MPOOL *mp, uint32_t frame, struct frame *fr)
+{
+	frame_free(fr);
+	wait_tell(wait_queue_of(&mp->header->wait, frame));
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* resize.c - see resize.h. */
+#include "resize.h"
+
+#include "pool.h"
+
+/* The first table is for that many pages at least, if the pool ever holds them. */
+#define FIRST_ENTRIES 1024u
+/* Buckets to drain in one step: a few microseconds. */
+#define DRAIN_BUCKETS 16u
+
+uint64_t resize_first(uint32_t frames, uint32_t pages)
+{
+	uint64_t entries = pages < FIRST_ENTRIES ? FIRST_ENTRIES : pages;
+	return entries < frames ? entries : frames;
+}
+
+/* Too full at three quarters: between that and two thirds is room for misses under way. */
+static bool too_full(const struct table *t)
+{
+	return table_entries(t) * 4 > (uint64_t)t->buckets * LINE_WORDS * 3;
+}
+
+/* More than twice what all of segment 0 needs, and no more is in use. */
+static bool too_large(const MPOOL *mp, const struct table *t)
+{
+	uint64_t frames = mp->frames.base.count;
+	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
+}
+
+static int grow_to_fit(MPOOL *mp, const struct table *t)
+{
+	uint64_t frames = mp->frames.base.count, entries = TABLE_ENTRIES_OF(t->buckets);
+	/* The last step of a filling pool ends at just what it needs. */
+	return table_replace(&mp->tables, entries < frames && 2 * entries > frames ? frames : 2 * entries, true);
+}
+
+int resize_grow(MPOOL *mp)
+{
+	return grow_to_fit(mp, table_head(&mp->tables));
+}
+
+/* Move what is resident in bucket `b`.  False: the head has no room. */
+static bool drain_bucket(MPOOL *mp, struct stripe *me, struct table *t, uint32_t b)
+{
+	for (unsigned s = 0; s < LINE_WORDS; s++) {
+		struct table_ref ref = {t, b, &t->bucket[b].word[s]};
+		uint64_t e = atomic_load(ref.word);
+		if (e == ENTRY_FREE || entry_state(e) != ENTRY_RESIDENT)
+			continue;
+		uint32_t f = entry_who(e);
+		struct frame *fr = frame_live(&mp->frames, f);
+		if (!fr || !frame_claim(fr, me->id))
+			continue;
+		/* Under the claim it stays as it is. */
+		bool moved = atomic_load(ref.word) != e || table_move(&mp->tables, &ref);
+		pool_unclaim(mp, f, fr);
+		if (!moved)
+			return false;
+	}
+	return true;
+}
+
+static void drain(MPOOL *mp, struct stripe *me)
+{
+	unsigned gone = TABLE_NONE;
+	epoch_enter(&mp->epoch, me);
+	struct table *t = table_oldest(&mp->tables);
+	if (t) {
+		uint32_t b = atomic_load(&t->drained);
+		bool room = true;
+		for (unsigned i = 0; i < DRAIN_BUCKETS && b < t->buckets && room; i++)
+			if ((room = drain_bucket(mp, me, t, b)))
+				b++;
+		/* What was claimed or loading is left for the next round. */
+		atomic_store(&t->drained, b < t->buckets ? b : 0);
+		if (table_entries(t) == 0 && table_unlink(&mp->tables, t))
+			gone = t->id;
+	}
+	epoch_leave(me);
+	if (gone != TABLE_NONE)
+		epoch_retire(&mp->epoch, gone);
+}
+
+void resize_step(MPOOL *mp, struct stripe *me)
+{
+	epoch_enter(&mp->epoch, me);
+	struct table *t = table_head(&mp->tables);
+	bool older = atomic_load_explicit(&t->next, memory_order_relaxed) != TABLE_NONE;
+	/* No memory for it: the table works on, only slower. */
+	if (too_full(t))
+		(void)grow_to_fit(mp, t);
+	else if (!older && too_large(mp, t))
+		(void)table_replace(&mp->tables, mp->frames.base.count, false);
+	epoch_leave(me);
+	bool draining = false;
+	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &draining, true)) {
+		drain(mp, me);
+		atomic_store(&mp->header->table.draining, false);
+	}
+}

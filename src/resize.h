@@ -1,0 +1,28 @@
+/*
+ * resize.h - the table follows the number of pages.
+ *
+ * Owns the drain: who moves the entries of a replaced table to the newest.  A
+ * table that is too full, or far too large after an overflow, is replaced by a
+ * new head at once, and emptied bit by bit by those who miss; lookups search
+ * both meanwhile.  The old one goes through the epoch room, since gets may be
+ * looking at it.
+ *
+ * An entry is moved under the claim of its frame (see table.h), pinned or not:
+ * the frame stays the same.
+ */
+#ifndef MPOOL_RESIZE_H
+#define MPOOL_RESIZE_H
+
+#include "mpool.h"
+#include "pin.h"
+
+/* Entries to make the first table for. */
+uint64_t resize_first(uint32_t frames, uint32_t pages);
+
+/* After a miss, or a hit that was not found at its home: do a little of it. */
+void resize_step(MPOOL *mp, struct stripe *me);
+
+/* The head is too full for some page.  0, or -1: no memory. */
+int resize_grow(MPOOL *mp);
+
+#endif

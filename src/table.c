@@ -1,0 +1,324 @@
+/* table.c - see table.h. */
+#include "table.h"
+
+#include <ck_pr.h>
+
+/* How often an inserter looks again before it kills a tentative entry. */
+#define TENTATIVE_PATIENCE 64
+
+static inline _Atomic uint16_t *spill_of(struct table *t, uint32_t bucket)
+{
+	return (_Atomic uint16_t *)(void *)&t->bucket[t->buckets] + bucket;
+}
+
+static inline uint32_t probe_bucket(const struct table *t, uint32_t home, uint32_t i)
+{
+	uint32_t b = home + i;
+	return b < t->buckets ? b : b - t->buckets;
+}
+
+static inline uint32_t table_probes(const struct table *t)
+{
+	return t->buckets < TABLE_PROBES ? t->buckets : TABLE_PROBES;
+}
+
+/* Raise (+1) or lower (-1) the spill counts of the buckets from home to before `end`. */
+static void spill_add(struct table *t, uint32_t home, uint32_t end, int by)
+{
+	for (uint32_t i = 0, b; (b = probe_bucket(t, home, i)) != end; i++)
+		atomic_fetch_add(spill_of(t, b), (uint16_t)by);
+}
+
+/* ---- tables ------------------------------------------------------------- */
+
+static struct table *table_make(const struct tables *ts, uint64_t entries)
+{
+	uint64_t buckets = entries * 3 / (2 * LINE_WORDS) + 1;
+	size_t bytes = sizeof(struct table) + buckets * (sizeof(struct line) + sizeof(uint16_t));
+	struct table *t = region_alloc(ts->region, bytes, CACHE_LINE);
+	if (t) {
+		t->buckets = (uint32_t)buckets;
+		t->bytes = bytes;
+	}
+	return t;
+}
+
+/* Give `t` the number of a free chunk. */
+static bool table_number(const struct tables *ts, struct table *t)
+{
+	for (unsigned i = 0; i < TABLE_CHUNKS; i++) {
+		t->id = CHUNK_TABLES + i;
+		if (region_add(ts->region, t->id, t))
+			return true;
+	}
+	return false;
+}
+
+int table_init(struct tables *ts, uint64_t entries)
+{
+	struct table *t = table_make(ts, entries);
+	if (!t)
+		return -1;
+	table_number(ts, t);
+	atomic_store(&ts->state->head, t->id);
+	return 0;
+}
+
+int table_replace(const struct tables *ts, uint64_t entries, bool larger)
+{
+	uint32_t head = atomic_load(&ts->state->head);
+	struct table *t = table_make(ts, entries);
+	if (!t)
+		return -1;
+	struct table *old = region_at(ts->region, head);
+	if (larger ? old->buckets >= t->buckets : old->buckets <= t->buckets) {
+		region_free(ts->region, t);
+		return 0;
+	}
+	if (!table_number(ts, t)) {
+		region_free(ts->region, t);
+		return -1;
+	}
+	atomic_store(&t->next, head);
+	/* Sequentially consistent: an inserter that places in the new table scans
+	 * the old one afterwards, and one that placed in the old one before loads
+	 * the head afterwards (insert_alone): one of them sees the other. */
+	if (!atomic_compare_exchange_strong(&ts->state->head, &head, t->id)) {
+		/* Another thread was first.  Ours was never reachable, but its number
+		 * was: it goes the way of every chunk, though nobody can be in it. */
+		atomic_store(&t->entries, TABLE_SEALED);
+		region_withdraw(ts->region, t->id);
+		region_release(ts->region, t->id);
+	}
+	return 0;
+}
+
+uint64_t table_entries(const struct table *t)
+{
+	return atomic_load_explicit(&t->entries, memory_order_relaxed) & ~TABLE_SEALED;
+}
+
+static struct table *table_next(const struct tables *ts, const struct table *t)
+{
+	uint32_t next = atomic_load(&t->next);
+	return next == TABLE_NONE ? NULL : region_at(ts->region, next);
+}
+
+struct table *table_oldest(const struct tables *ts)
+{
+	struct table *head = table_head(ts), *t = head;
+	for (struct table *next; (next = table_next(ts, t)); t = next)
+		;
+	return t == head ? NULL : t;
+}
+
+bool table_unlink(const struct tables *ts, struct table *oldest)
+{
+	uint64_t none = 0;
+	/* Sealed only while empty, and for good: no entry is ever placed in it again. */
+	if (!atomic_compare_exchange_strong(&oldest->entries, &none, TABLE_SEALED) && none != TABLE_SEALED)
+		return false;
+	for (struct table *t = table_head(ts), *next; (next = table_next(ts, t)); t = next)
+		if (next == oldest) {
+			atomic_store(&t->next, TABLE_NONE);
+			return true;
+		}
+	return false;
+}
+
+uint64_t table_bytes(const struct tables *ts)
+{
+	uint64_t sum = 0;
+	for (struct table *t = table_head(ts); t; t = table_next(ts, t))
+		sum += t->bytes;
+	return sum;
+}
+
+/* ---- looking ------------------------------------------------------------ */
+
+/*
+ * Look at the words of `page` in `t`, except `mine`.  A valid entry ends the
+ * search; a tentative one is kept in case there is none.
+ * Sequentially consistent loads: in an insertion they come after the placing.
+ */
+static uint64_t scan_table(struct table *t, uint32_t page, const _Atomic uint64_t *mine, struct table_ref *ref)
+{
+	uint32_t home = table_home(t, page);
+	uint64_t tentative = ENTRY_FREE;
+	for (uint32_t i = 0; i < table_probes(t); i++) {
+		uint32_t b = probe_bucket(t, home, i);
+		for (unsigned s = 0; s < LINE_WORDS; s++) {
+			_Atomic uint64_t *word = &t->bucket[b].word[s];
+			uint64_t e = atomic_load(word);
+			if ((uint32_t)e != entry_key(page) || word == mine)
+				continue;
+			if (!entry_valid(e) && tentative != ENTRY_FREE)
+				continue;
+			*ref = (struct table_ref){t, b, word};
+			if (entry_valid(e))
+				return e;
+			tentative = e;
+		}
+		if (atomic_load(spill_of(t, b)) == 0)
+			break;
+	}
+	return tentative;
+}
+
+/* Scan every table, oldest first, and again if the head has changed since. */
+static uint64_t scan_path(const struct tables *ts, uint32_t page, const _Atomic uint64_t *mine,
+                          struct table_ref *ref)
+{
+	for (;;) {
+		struct table *chain[TABLE_CHUNKS];
+		unsigned n = 0;
+		uint32_t head = atomic_load(&ts->state->head);
+		for (struct table *t = region_at(ts->region, head); t && n < TABLE_CHUNKS; t = table_next(ts, t))
+			chain[n++] = t;
+		uint64_t tentative = ENTRY_FREE;
+		while (n > 0) {
+			struct table_ref at;
+			uint64_t e = scan_table(chain[--n], page, mine, &at);
+			if (e == ENTRY_FREE)
+				continue;
+			*ref = at;
+			if (entry_valid(e))
+				return e;
+			tentative = e;
+		}
+		if (atomic_load(&ts->state->head) == head)
+			return tentative;
+	}
+}
+
+uint64_t table_find(const struct tables *ts, uint32_t page, struct table_ref *ref)
+{
+	return scan_path(ts, page, NULL, ref);
+}
+
+/* ---- placing and freeing ------------------------------------------------ */
+
+static bool entries_raise(struct table *t)
+{
+	uint64_t n = atomic_load(&t->entries);
+	do {
+		if (n & TABLE_SEALED)
+			return false;
+	} while (!atomic_compare_exchange_weak(&t->entries, &n, n + 1));
+	return true;
+}
+
+static _Atomic uint64_t *free_word(struct line *b)
+{
+	for (unsigned s = 0; s < LINE_WORDS; s++)
+		if (atomic_load_explicit(&b->word[s], memory_order_relaxed) == ENTRY_FREE)
+			return &b->word[s];
+	return NULL;
+}
+
+/* Put `entry` into a free word on the path of its page in `t`. */
+static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
+{
+	if (!entries_raise(t))
+		return false;
+	uint32_t home = table_home(t, entry_page(entry));
+	for (uint32_t i = 0; i < table_probes(t); i++) {
+		uint32_t b = probe_bucket(t, home, i);
+		for (_Atomic uint64_t *word; (word = free_word(&t->bucket[b]));) {
+			uint64_t none = ENTRY_FREE;
+			/* Sequentially consistent: the scan that follows comes after. */
+			if (atomic_compare_exchange_strong(word, &none, entry)) {
+				*ref = (struct table_ref){t, b, word};
+				return true;
+			}
+		}
+		/* Before the placing further on: whoever finds our entry missing here
+		 * must find the way to it. */
+		atomic_fetch_add(spill_of(t, b), 1);
+	}
+	for (uint32_t i = 0; i < table_probes(t); i++)
+		atomic_fetch_sub(spill_of(t, probe_bucket(t, home, i)), 1);
+	atomic_fetch_sub(&t->entries, 1);
+	return false;
+}
+
+bool table_free(const struct table_ref *ref, uint64_t entry)
+{
+	uint32_t home = table_home(ref->table, entry_page(entry));
+	struct table *t = ref->table;
+	if (!atomic_compare_exchange_strong(ref->word, &entry, ENTRY_FREE))
+		return false;
+	spill_add(t, home, ref->bucket, -1);
+	atomic_fetch_sub(&t->entries, 1);
+	return true;
+}
+
+static bool entry_step(const struct table_ref *ref, uint64_t from, uint64_t to)
+{
+	return atomic_compare_exchange_strong(ref->word, &from, to);
+}
+
+bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame)
+{
+	return entry_step(ref, entry_word(page, ENTRY_LOADING, me), entry_word(page, ENTRY_RESIDENT, frame));
+}
+
+bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame)
+{
+	return entry_step(ref, entry_word(page, ENTRY_RESIDENT, frame), entry_word(page, ENTRY_CLOSING, frame));
+}
+
+bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame)
+{
+	return entry_step(ref, entry_word(page, ENTRY_CLOSING, frame), entry_word(page, ENTRY_RESIDENT, frame));
+}
+
+/* Nobody else's entry of `page`, valid or tentative, is on the path. */
+static bool insert_alone(const struct tables *ts, uint32_t page, const struct table_ref *mine)
+{
+	struct table_ref other;
+	uint64_t e;
+	while ((e = scan_path(ts, page, mine->word, &other)) != ENTRY_FREE) {
+		if (entry_valid(e))
+			return false;
+		table_free(&other, e); /* kill: one of two tentative entries must go */
+	}
+	return true;
+}
+
+enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref)
+{
+	struct table_ref other;
+	uint64_t e;
+	for (unsigned n = 0; (e = scan_path(ts, page, NULL, &other)) != ENTRY_FREE; n++) {
+		if (entry_valid(e))
+			return INSERT_LOST;
+		/* Somebody is inserting the page: give it a moment, not for ever. */
+		if (n >= TENTATIVE_PATIENCE)
+			table_free(&other, e);
+		ck_pr_stall();
+	}
+	uint64_t tentative = entry_word(page, ENTRY_TENTATIVE, me);
+	struct table *t = table_head(ts);
+	if (!place(t, tentative, ref))
+		return t == table_head(ts) ? INSERT_FULL : INSERT_LOST;
+	if (!insert_alone(ts, page, ref)) {
+		table_free(ref, tentative); /* or it was killed: that is as good */
+		return INSERT_LOST;
+	}
+	/* A killer may have been faster. */
+	return entry_step(ref, tentative, entry_word(page, ENTRY_LOADING, me)) ? INSERT_WON : INSERT_LOST;
+}
+
+bool table_move(const struct tables *ts, const struct table_ref *from)
+{
+	uint64_t e = atomic_load(from->word);
+	struct table *head = table_head(ts);
+	struct table_ref to;
+	if (head == from->table || !place(head, e, &to))
+		return false;
+	/* Resident in both for an instant: a get finds it in either, and the frame
+	 * stays the same, so its pins are as good as before. */
+	table_free(from, e);
+	return true;
+}

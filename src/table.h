@@ -1,0 +1,179 @@
+/*
+ * table.h - the hash table: page number -> frame.
+ *
+ * Owns the tables: one, and while it is being replaced by a larger or smaller
+ * one, the older ones too, newest (the head) first.  An entry is one 64-bit
+ * word, and is the only authority on where a page stands:
+ *
+ *   page + 1 (low 32 bits), state (3 bits), frame, or owner while tentative or
+ *   loading (29 bits); 0: free.
+ *
+ *   free      --L, a thread that misses-->    tentative
+ *   tentative --L, its owner-->               loading    the rest of the path held no
+ *                                                        other entry of the page
+ *   tentative --L, anybody-->                 free       retracted, or killed: safe any time
+ *   loading   --L, its owner-->               resident   read, or free: the read failed
+ *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, proof of a put
+ *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
+ *   closing   --L, holder of the claim-->     free       evicted
+ *   free      --L, holder of the claim-->     resident   in a newer table, the older table's
+ *   resident  --L, holder of the claim-->     free       word following: the entry has moved
+ *
+ * Loading, resident and closing entries are valid: a page has at most one (two
+ * for an instant while it moves, of the same frame).  Hence the order of an
+ * insertion: place (L), then scan the whole path again.  Of two threads that
+ * insert one page, at least one sees the other, and a tentative entry can be
+ * killed before it becomes loading, so at most one of them wins.
+ *
+ * Path of a page: from its home bucket on, while the bucket's spill count,
+ * "entries that wanted a place here and went on", is not zero; in every table,
+ * oldest first.  Oldest first because entries move from older to newer: whoever
+ * finds an entry gone from the older table finds it in a newer one.  The count
+ * is raised before the placing and lowered by whoever frees the word.
+ *
+ * A table's `entries` is raised before a placing and lowered after the freeing;
+ * an older table at zero is sealed, unlinked, and left to the epoch room.
+ *
+ * Callers are in an epoch section, or hold the entry they refer to: their own
+ * tentative or loading one, or any of a frame they have claimed.
+ */
+#ifndef MPOOL_TABLE_H
+#define MPOOL_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "epoch.h"
+#include "line.h"
+#include "region.h"
+
+enum entry_state { ENTRY_TENTATIVE = 1, ENTRY_LOADING, ENTRY_RESIDENT, ENTRY_CLOSING };
+
+#define ENTRY_FREE        ((uint64_t)0)
+#define ENTRY_STATE_SHIFT 32
+#define ENTRY_WHO_SHIFT   35
+#define FRAMES_MAX        (1u << 29) /* numbers of frames and of owners fit in 29 bits */
+
+static inline uint64_t entry_word(uint32_t page, enum entry_state state, uint32_t who)
+{
+	return (uint64_t)who << ENTRY_WHO_SHIFT | (uint64_t)state << ENTRY_STATE_SHIFT | (page + 1);
+}
+static inline uint32_t entry_key(uint32_t page) { return page + 1; }
+static inline uint32_t entry_page(uint64_t e) { return (uint32_t)e - 1; }
+static inline enum entry_state entry_state(uint64_t e) { return e >> ENTRY_STATE_SHIFT & 7; }
+/* The frame of a resident or closing entry; the owner of another. */
+static inline uint32_t entry_who(uint64_t e) { return (uint32_t)(e >> ENTRY_WHO_SHIFT); }
+static inline bool entry_in_memory(uint64_t e) { return entry_state(e) >= ENTRY_RESIDENT; }
+static inline bool entry_valid(uint64_t e) { return entry_state(e) >= ENTRY_LOADING; }
+
+#define TABLE_NONE     0u
+#define TABLE_SEALED   ((uint64_t)1 << 63)
+/* Buckets an entry may be away from home; a table where that is not enough grows. */
+#define TABLE_PROBES   16u
+/* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
+#define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets) * LINE_WORDS * 2 / 3)
+
+struct table {
+	uint32_t id;               /* its chunk's number */
+	uint32_t buckets;
+	_Atomic uint32_t next;     /* the next older table's chunk, or TABLE_NONE */
+	_Atomic uint32_t drained;  /* buckets that the drain has looked at */
+	size_t bytes;
+	_Alignas(CACHE_LINE) _Atomic uint64_t entries; /* | TABLE_SEALED */
+	_Alignas(CACHE_LINE) struct line bucket[];
+	/* then: _Atomic uint16_t spill[buckets] */
+};
+
+struct table_state {
+	_Atomic uint32_t head;
+	_Atomic bool draining; /* resize room: a thread moves entries; others need not */
+};
+
+struct tables {
+	struct region *region;
+	struct table_state *state;
+};
+
+/* Where an entry stands. */
+struct table_ref {
+	struct table *table;
+	uint32_t bucket;
+	_Atomic uint64_t *word;
+};
+
+static inline uint32_t page_hash(uint32_t page)
+{
+	/* Two rounds: with one, page numbers at some strides fall on few buckets. */
+	uint64_t h = (page + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)(((h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93)) >> 32);
+}
+
+static inline uint32_t table_home(const struct table *t, uint32_t page)
+{
+	return (uint32_t)((uint64_t)page_hash(page) * t->buckets >> 32);
+}
+
+static inline struct table *table_head(const struct tables *ts)
+{
+	/* Acquire: pairs with the release in table_grow. */
+	return region_at(ts->region, atomic_load_explicit(&ts->state->head, memory_order_acquire));
+}
+
+/*
+ * The fast look: the entry of `page` in its home bucket in the newest table, if
+ * it is resident there; else ENTRY_FREE, which proves nothing.
+ */
+static inline uint64_t table_peek(const struct tables *ts, uint32_t page, _Atomic uint64_t **word)
+{
+	struct table *t = table_head(ts);
+	struct line *b = &t->bucket[table_home(t, page)];
+	unsigned m = line_match(b, entry_key(page));
+	if (unlikely(m == 0))
+		return ENTRY_FREE;
+	*word = &b->word[__builtin_ctz(m)];
+	/* Acquire: pairs with table_publish: the page's bytes are there. */
+	uint64_t e = atomic_load_explicit(*word, memory_order_acquire);
+	return likely((uint32_t)e == entry_key(page) && entry_state(e) == ENTRY_RESIDENT) ? e : ENTRY_FREE;
+}
+
+/* Make the first table.  0, or -1: no memory. */
+int table_init(struct tables *ts, uint64_t entries);
+
+/*
+ * The entry of `page` on its whole path: a valid one if there is one, else a
+ * tentative one, else ENTRY_FREE.
+ */
+uint64_t table_find(const struct tables *ts, uint32_t page, struct table_ref *ref);
+
+enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
+/*
+ * Become the loader of `page`.  WON: *ref is the caller's loading entry.  LOST:
+ * somebody else's entry is or was there: look again.  FULL: no free word within
+ * TABLE_PROBES of home: grow.
+ */
+enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref);
+
+/* One transition each (see above); false: the entry was not in the state before. */
+bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
+bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
+bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
+/* To free, from the state that `entry` shows; lowers the counts. */
+bool table_free(const struct table_ref *ref, uint64_t entry);
+
+/* The holder of the frame's claim: the entry at `from` moves to the newest table. */
+bool table_move(const struct tables *ts, const struct table_ref *from);
+
+/* A new head for that many entries, unless the head is as large already (`larger`). */
+int table_replace(const struct tables *ts, uint64_t entries, bool larger);
+
+/* Entries the head has and is meant to have at the most. */
+uint64_t table_entries(const struct table *t);
+
+/* The oldest table, if it is not the head as well; else NULL. */
+struct table *table_oldest(const struct tables *ts);
+/* Unlink the oldest table if it is empty; for one thread at a time. */
+bool table_unlink(const struct tables *ts, struct table *oldest);
+
+uint64_t table_bytes(const struct tables *ts);
+
+#endif

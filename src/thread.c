@@ -1,0 +1,206 @@
+/* thread.c - see thread.h. */
+#include "thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "pool.h"
+
+_Thread_local struct last_used thread_last;
+
+/* The calling thread's attachments, the last one used first. */
+static _Thread_local struct attachment *attachments;
+
+/* Guards the list of open pools; taken when a pool opens or closes, a thread
+ * first uses a pool, and a thread ends. */
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct MPOOL *pools;
+static uint64_t last_serial;
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* its destructor tells us that a thread ends */
+static int key_error;
+
+/* Spill stripes in the first n groups; group n has one more. */
+static uint32_t spills(unsigned groups)
+{
+	return ((uint32_t)1 << groups) - 1;
+}
+
+static bool pool_is_open(uint64_t serial)
+{
+	for (struct MPOOL *mp = pools; mp; mp = mp->next)
+		if (mp->serial == serial)
+			return true;
+	return false;
+}
+
+static void drop_peek(struct attachment *a)
+{
+	if (a->peek)
+		pin_drop(a->peek, a->peeked);
+	a->peek = NULL;
+}
+
+/* The thread needs the attachment no more.  `open`: its pool still is. */
+static void detach(struct attachment *a, bool open)
+{
+	if (open) {
+		drop_peek(a);
+		pin_orphan(a->stripe);
+		for (uint32_t i = 0; i < spills(a->groups); i++)
+			pin_orphan(a->spill[i]);
+	}
+	free(a->spill);
+	free(a);
+}
+
+/* Detach from all pools, or from those that were closed.  Under pools_lock. */
+static void detach_some(bool all)
+{
+	for (struct attachment **at = &attachments, *a; (a = *at);) {
+		bool open = pool_is_open(a->serial);
+		if (open && !all) {
+			at = &a->next;
+		} else {
+			*at = a->next;
+			detach(a, open);
+		}
+	}
+	thread_last.serial = 0;
+}
+
+/*
+ * A later destructor of the program's that uses the pool makes a new
+ * attachment, and this one runs once more.
+ */
+static void thread_ends(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&pools_lock);
+	detach_some(true);
+	pthread_mutex_unlock(&pools_lock);
+}
+
+static void make_key(void)
+{
+	key_error = pthread_key_create(&key, thread_ends);
+}
+
+void thread_pool_opened(struct MPOOL *mp)
+{
+	pthread_mutex_lock(&pools_lock);
+	mp->serial = ++last_serial;
+	mp->next = pools;
+	pools = mp;
+	pthread_mutex_unlock(&pools_lock);
+}
+
+void thread_pool_closed(struct MPOOL *mp)
+{
+	pthread_mutex_lock(&pools_lock);
+	struct MPOOL **at = &pools;
+	while (*at != mp)
+		at = &(*at)->next;
+	*at = mp->next;
+	detach_some(false);
+	pthread_mutex_unlock(&pools_lock);
+}
+
+static struct attachment *attachment_new(struct MPOOL *mp)
+{
+	pthread_once(&key_once, make_key);
+	pthread_mutex_lock(&pools_lock);
+	detach_some(false); /* what other threads closed meanwhile */
+	pthread_mutex_unlock(&pools_lock);
+	struct attachment *a = calloc(1, sizeof *a);
+	/* Any value but NULL makes the destructor run. */
+	if (!a || key_error || pthread_setspecific(key, &key) != 0)
+		goto no_memory;
+	a->serial = mp->serial;
+	a->stripe = pin_adopt(&mp->pins, false);
+	if (!a->stripe)
+		goto no_memory;
+	return a;
+no_memory:
+	free(a);
+	errno = ENOMEM;
+	return NULL;
+}
+
+struct attachment *thread_attach(struct MPOOL *mp)
+{
+	struct attachment **at = &attachments, *a;
+	while ((a = *at) && a->serial != mp->serial)
+		at = &a->next;
+	if (a)
+		*at = a->next;
+	else if (!(a = attachment_new(mp)))
+		return NULL;
+	a->next = attachments;
+	attachments = a;
+	drop_peek(a);
+	thread_last = (struct last_used){mp->serial, a->stripe};
+	return a;
+}
+
+/* One of the two stripes of a group that may have pins of `frame`. */
+static struct stripe *spill_of(const struct attachment *a, unsigned group, uint32_t frame, unsigned choice)
+{
+	uint32_t h = page_hash(frame) >> (choice ? 16 : 0);
+	return a->spill[spills(group) + (h & spills(group))];
+}
+
+static bool spill_grow(struct MPOOL *mp, struct attachment *a)
+{
+	uint32_t have = spills(a->groups), want = spills(a->groups + 1);
+	struct stripe **spill = realloc(a->spill, want * sizeof(struct stripe *));
+	if (!spill)
+		return false;
+	a->spill = spill;
+	for (uint32_t i = have; i < want; i++)
+		if (!(spill[i] = pin_adopt(&mp->pins, true))) {
+			while (i > have)
+				pin_orphan(spill[--i]);
+			return false;
+		}
+	a->groups++;
+	return true;
+}
+
+_Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame)
+{
+	int i = stripe_empty_slot(a->stripe);
+	if (i != SLOT_NONE)
+		return &a->stripe->slots.word[i];
+	do {
+		/* The same stripes that thread_slot_of looks at. */
+		for (unsigned look = 2 * a->groups; look-- > 0;) {
+			struct stripe *s = spill_of(a, look / 2, frame, look % 2);
+			if ((i = stripe_empty_slot(s)) != SLOT_NONE)
+				return &s->slots.word[i];
+		}
+	} while (spill_grow(mp, a));
+	return NULL;
+}
+
+_Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame)
+{
+	int i = stripe_slot_of(a->stripe, frame);
+	if (i != SLOT_NONE)
+		return &a->stripe->slots.word[i];
+	for (unsigned look = 2 * a->groups; look-- > 0;) {
+		struct stripe *s = spill_of(a, look / 2, frame, look % 2);
+		if ((i = stripe_slot_of(s, frame)) != SLOT_NONE)
+			return &s->slots.word[i];
+	}
+	return NULL;
+}
+
+void thread_peek(struct attachment *a, _Atomic uint64_t *slot, uint32_t frame)
+{
+	a->peek = slot;
+	a->peeked = frame;
+	thread_last.serial = 0; /* so that the thread's next call comes by here */
+}

@@ -1,0 +1,56 @@
+/*
+ * thread.h - which stripe is mine?
+ *
+ * Owns what a thread knows of the pools it uses: for each, its stripe, and the
+ * further stripes it took while it held many pins.  All of it is the thread's
+ * own memory; other threads see the stripes only.
+ *
+ * The last pool used stands in two words of thread-local storage, so that a
+ * hit finds its stripe with one comparison.
+ *
+ * More pins than one stripe has slots go to "spill" stripes, in groups of 1, 2,
+ * 4, ...: a pin is in one of two stripes of a group, by the frame's number, so
+ * that a thread with a million pins finds one with forty looks.
+ */
+#ifndef MPOOL_THREAD_H
+#define MPOOL_THREAD_H
+
+#include "pin.h"
+
+struct MPOOL;
+
+struct attachment {
+	uint64_t serial; /* of the pool: serials are never used twice */
+	struct stripe *stripe;
+	struct stripe **spill; /* `groups` groups, one after the other */
+	unsigned groups;
+	_Atomic uint64_t *peek; /* the pin of an MPOOL_IGNOREPIN, to be dropped in the next call */
+	uint32_t peeked;        /* its frame */
+	struct attachment *next;
+};
+
+struct last_used {
+	uint64_t serial;
+	struct stripe *stripe;
+};
+extern _Thread_local struct last_used thread_last;
+
+/* Open and close of a pool: threads that end must know which pools still are. */
+void thread_pool_opened(struct MPOOL *mp);
+void thread_pool_closed(struct MPOOL *mp);
+
+/*
+ * The calling thread's attachment to the pool, made if need be, and its peek
+ * dropped.  NULL and ENOMEM: no memory.
+ */
+struct attachment *thread_attach(struct MPOOL *mp);
+
+/* An empty slot of the calling thread, for a pin of `frame`; NULL: no memory. */
+_Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame);
+/* A slot of the calling thread that pins `frame`, or NULL. */
+_Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame);
+
+/* Remember the pin in `slot` as a peek. */
+void thread_peek(struct attachment *a, _Atomic uint64_t *slot, uint32_t frame);
+
+#endif

@@ -1,0 +1,559 @@
+/* writeback.c - see writeback.h. */
+#include "writeback.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool.h"
+
+/* A write buffer holds that much, or one page if that is more. */
+#define BUFFER_BYTES ((size_t)1 << 20)
+
+/* ---- the window --------------------------------------------------------- */
+
+bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
+{
+	struct victim *v = &w->victim[w->n];
+	v->frame = frame;
+	v->fr = frame_of(&mp->frames, frame);
+	/* The claim was acquired, and its owners before stored the number. */
+	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
+	v->pins = v->tries = 0;
+	uint64_t e = table_find(&mp->tables, v->page, &v->entry);
+	if (e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame)) {
+		w->n++;
+		return true;
+	}
+	victim_release(mp, v);
+	return false;
+}
+
+static unsigned map_start(uint32_t frame)
+{
+	return page_hash(frame) % WINDOW_MAP;
+}
+
+static void map_fill(struct window *w)
+{
+	memset(w->map, 0, sizeof w->map);
+	for (unsigned i = 0; i < w->n; i++) {
+		unsigned at = map_start(w->victim[i].frame);
+		while (w->map[at])
+			at = (at + 1) % WINDOW_MAP;
+		w->map[at] = (uint8_t)(i + 1);
+	}
+}
+
+static void victim_seen(void *window, uint64_t slot)
+{
+	struct window *w = window;
+	uint32_t frame = slot_frame(slot);
+	for (unsigned at = map_start(frame); w->map[at]; at = (at + 1) % WINDOW_MAP) {
+		struct victim *v = &w->victim[w->map[at] - 1];
+		if (v->frame == frame)
+			*(slot_trying(slot) ? &v->tries : &v->pins) += (uint32_t)slot_count(slot);
+	}
+}
+
+void window_scan(MPOOL *mp, struct window *w)
+{
+	uint64_t before = epoch_now(&mp->epoch);
+	map_fill(w);
+	/* Pairs with barrier_light in a get, between its slot and its re-check. */
+	barrier_heavy(mp->fenced);
+	pin_scan(&mp->pins, victim_seen, w);
+	epoch_reclaim(&mp->epoch, before); /* our barrier serves it as well */
+}
+
+bool victim_reopen(const struct victim *v)
+{
+	return table_reopen(&v->entry, v->page, v->frame);
+}
+
+void victim_release(MPOOL *mp, const struct victim *v)
+{
+	pool_unclaim(mp, v->frame, v->fr);
+}
+
+static uint32_t frame_word(const struct victim *v)
+{
+	return atomic_load(&v->fr->word);
+}
+
+/* One locked step on the frame's word, of which we hold the claim. */
+static void frame_change(const struct victim *v, uint32_t off, uint32_t on)
+{
+	uint32_t w = frame_word(v);
+	while (!atomic_compare_exchange_weak(&v->fr->word, &w, (w & ~off) | on))
+		;
+}
+
+/* ---- copies ------------------------------------------------------------- */
+
+struct buffer {
+	char *bytes;
+	unsigned pages; /* it has room for */
+	unsigned used;
+};
+
+static bool buffer_get(MPOOL *mp, struct buffer *b)
+{
+	size_t page = mp->io.pagesize;
+	b->used = 0;
+	b->pages = page < BUFFER_BYTES ? (unsigned)(BUFFER_BYTES / page) : 1;
+	if (b->pages > WINDOW_MAX)
+		b->pages = WINDOW_MAX;
+	/* Acquire: pairs with the release in buffer_put. */
+	b->bytes = atomic_exchange(&mp->spare, NULL);
+	if (!b->bytes)
+		b->bytes = region_alloc(&mp->region, b->pages * page, mp->io.align);
+	if (!b->bytes)
+		errno = ENOMEM;
+	return b->bytes;
+}
+
+static void buffer_put(MPOOL *mp, struct buffer *b)
+{
+	void *other = b->bytes ? atomic_exchange(&mp->spare, b->bytes) : NULL;
+	if (other)
+		region_free(&mp->region, other);
+}
+
+/* The next page's room in the buffer. */
+static char *buffer_room(const MPOOL *mp, const struct buffer *b)
+{
+	return b->bytes + (size_t)b->used * mp->io.pagesize;
+}
+
+/*
+ * Copy a page that others may be modifying: what they do to it is theirs to
+ * order among themselves, and sync writes it as it stands.  The page stays
+ * dirty, so a torn copy is written over later.  Hidden from ThreadSanitizer,
+ * which rightly calls this a race.
+ */
+__attribute__((no_sanitize("thread"), noinline))
+static void copy_as_it_stands(char *to, const char *from, size_t bytes)
+{
+	const volatile char *v = from;
+	for (size_t i = 0; i < bytes; i++)
+		to[i] = v[i];
+}
+
+static void encode(const MPOOL *mp, uint32_t page, char *copy)
+{
+	if (mp->io.pgout)
+		mp->io.pgout(mp->io.cookie, page, copy);
+}
+
+/*
+ * Copy a dirty page that the scan found unpinned.  The entry is closing, and is
+ * open again afterwards.  False: rescued meanwhile, and dirty as before.
+ */
+static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b)
+{
+	char *copy = buffer_room(mp, b);
+	/* Both at once: sync takes a page neither dirty nor being written for done. */
+	frame_change(v, FRAME_DIRTY, FRAME_WRITING);
+	memcpy(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
+	if (!victim_reopen(v)) {
+		/* The rescuer may have modified the page under the copy. */
+		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
+		return false;
+	}
+	encode(mp, v->page, copy);
+	b->used++;
+	return true;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static int by_page(const void *a, const void *b)
+{
+	const struct victim *x = a, *y = b;
+	return (x->page > y->page) - (x->page < y->page);
+}
+
+/* Victims that were copied, in page order; their copies stand in the buffer one after the other. */
+struct copied {
+	unsigned n;
+	struct victim *victim[WINDOW_MAX];
+	bool written[WINDOW_MAX];
+};
+
+static unsigned run_length(const struct copied *c, unsigned from)
+{
+	unsigned n = 1;
+	while (from + n < c->n && c->victim[from + n]->page == c->victim[from]->page + n)
+		n++;
+	return n;
+}
+
+/*
+ * Write the copies, adjacent pages in one call.  Notes for each whether it was
+ * written; returns 0, or the first errno.
+ */
+static int write_copies(MPOOL *mp, struct stripe *me, struct copied *c, const struct buffer *b)
+{
+	int error = 0;
+	for (unsigned i = 0, n; i < c->n; i += n) {
+		n = run_length(c, i);
+		const char *from = b->bytes + (size_t)i * mp->io.pagesize;
+		uint32_t written = pageio_write(&mp->io, c->victim[i]->page, n, from);
+		if (written < n && !error)
+			error = errno;
+		for (unsigned j = 0; j < n; j++)
+			c->written[i + j] = j < written;
+		stripe_count(me, COUNT_WRITES, written);
+	}
+	return error;
+}
+
+/* The write of an unpinned page is done, or failed. */
+static void write_done(MPOOL *mp, const struct victim *v, bool written)
+{
+	if (written)
+		frame_change(v, FRAME_WRITING, FRAME_UNSYNCED(pageio_turn(&mp->io)));
+	else
+		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
+}
+
+/* ---- eviction ----------------------------------------------------------- */
+
+/*
+ * Empty an unpinned, clean victim.  False, and its entry is open again: rescued,
+ * or an fsync failed just now and it is dirty.
+ */
+static bool empty_victim(MPOOL *mp, const struct victim *v)
+{
+	uint32_t word = frame_word(v);
+	if (word & FRAME_UNSYNCED_ANY) {
+		/*
+		 * Say that it leaves, then look again whether it may.  Pairs with
+		 * flush, which makes frames dirty first and then asks who has left.
+		 */
+		pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+		if (frame_word(v) & FRAME_DIRTY) {
+			victim_reopen(v);
+			return false;
+		}
+	}
+	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
+		return false;
+	/* Ours now, and nothing else. */
+	frame_change(v, ~FRAME_OWNER, FRAME_USED);
+	return true;
+}
+
+/*
+ * Deal with each victim of a scanned window.  Emptied frames go to `freed`,
+ * dirty ones, if there is a buffer with room, to `c`; the others are released.
+ */
+static unsigned settle(MPOOL *mp, struct window *w, uint32_t *freed, struct buffer *b, struct copied *c)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < w->n; i++) {
+		struct victim *v = &w->victim[i];
+		if (victim_busy(v)) {
+			frame_touch(&mp->frames, v->frame);
+			victim_reopen(v);
+		} else if (!(frame_word(v) & FRAME_DIRTY)) {
+			if (empty_victim(mp, v)) {
+				freed[n++] = v->frame;
+				continue;
+			}
+		} else if (!c || b->used == b->pages) {
+			victim_reopen(v);
+		} else if (copy_unpinned(mp, v, b)) {
+			c->victim[c->n++] = v;
+			continue;
+		}
+		victim_release(mp, v);
+	}
+	return n;
+}
+
+/* The written ones, claimed still, become the victims of a second window. */
+static void keep_written(MPOOL *mp, struct window *w, const struct copied *c)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < c->n; i++) {
+		struct victim v = *c->victim[i];
+		write_done(mp, &v, c->written[i]);
+		v.pins = v.tries = 0;
+		/* Resident since the copy, and only we could close it. */
+		if (c->written[i] && table_close(&v.entry, v.page, v.frame))
+			w->victim[n++] = v;
+		else
+			victim_release(mp, &v);
+	}
+	w->n = n;
+}
+
+static bool any_dirty(const struct window *w)
+{
+	for (unsigned i = 0; i < w->n; i++)
+		if (frame_word(&w->victim[i]) & FRAME_DIRTY)
+			return true;
+	return false;
+}
+
+unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *freed, int *error)
+{
+	struct buffer b = {0};
+	struct copied c = {0};
+	bool dirty = any_dirty(w);
+	if (dirty) {
+		/* The copies are made in this order, and written in it. */
+		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
+		if (!buffer_get(mp, &b))
+			*error = ENOMEM; /* the clean ones can go all the same */
+	}
+	window_scan(mp, w);
+	unsigned n = settle(mp, w, freed, &b, b.bytes ? &c : NULL);
+	if (c.n > 0) {
+		int failed = write_copies(mp, me, &c, &b);
+		if (failed)
+			*error = failed;
+		keep_written(mp, w, &c);
+		if (w->n > 0) {
+			window_scan(mp, w);
+			n += settle(mp, w, freed + n, NULL, NULL);
+		}
+	}
+	buffer_put(mp, &b);
+	stripe_count(me, COUNT_EVICTIONS, n);
+	return n;
+}
+
+/* ---- sync --------------------------------------------------------------- */
+
+/* A modified page, when sync began. */
+struct modified {
+	uint32_t page;
+	uint32_t frame;
+};
+
+struct modified_list {
+	struct modified *at;
+	size_t n, room;
+	bool no_memory;
+};
+
+static void modified_add(struct modified_list *l, uint32_t page, uint32_t frame)
+{
+	if (l->n == l->room) {
+		size_t room = l->room ? 2 * l->room : 1024;
+		struct modified *at = realloc(l->at, room * sizeof *at);
+		if (!at) {
+			l->no_memory = true;
+			return;
+		}
+		l->at = at;
+		l->room = room;
+	}
+	l->at[l->n++] = (struct modified){page, frame};
+}
+
+static int by_page_number(const void *a, const void *b)
+{
+	const struct modified *x = a, *y = b;
+	return (x->page > y->page) - (x->page < y->page);
+}
+
+static void collect_modified(void *list, uint32_t frame, struct frame *fr)
+{
+	if (atomic_load(&fr->word) & (FRAME_DIRTY | FRAME_WRITING))
+		modified_add(list, atomic_load_explicit(&fr->page, memory_order_relaxed), frame);
+}
+
+/* Write a pinned page as it stands: it stays dirty. */
+static void copy_pinned(MPOOL *mp, const struct victim *v, struct buffer *b)
+{
+	char *copy = buffer_room(mp, b);
+	victim_reopen(v);
+	frame_change(v, 0, FRAME_WRITING);
+	copy_as_it_stands(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
+	encode(mp, v->page, copy);
+	b->used++;
+}
+
+/* Claim up to a buffer's worth of the list from `from` on; what others have claimed goes to `later`. */
+static size_t sync_claim(MPOOL *mp, struct stripe *me, struct window *w, const struct buffer *b,
+                         const struct modified_list *l, size_t from, struct modified_list *later)
+{
+	size_t i = from;
+	w->n = 0;
+	epoch_enter(&mp->epoch, me); /* a frame of the overflow may be gone by now */
+	for (; i < l->n && w->n < b->pages; i++) {
+		struct modified m = l->at[i];
+		struct frame *fr = frame_live(&mp->frames, m.frame);
+		uint32_t word = fr ? atomic_load(&fr->word) : FRAME_FREE;
+		if (!(word & (FRAME_DIRTY | FRAME_WRITING)))
+			continue;
+		if (!frame_claim(fr, me->id))
+			modified_add(later, m.page, m.frame);
+		else
+			window_add(mp, w, m.frame);
+	}
+	epoch_leave(me);
+	return i;
+}
+
+/* Copy what the window holds; pinned pages only if `force`, else they go to `later`. */
+static void sync_copy(MPOOL *mp, struct window *w, struct buffer *b, struct copied *c, bool force,
+                      struct modified_list *later)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		struct victim *v = &w->victim[i];
+		bool dirty = frame_word(v) & FRAME_DIRTY;
+		if (dirty && victim_busy(v) && force) {
+			copy_pinned(mp, v, b);
+			c->victim[c->n++] = v;
+			continue;
+		}
+		if (dirty && !victim_busy(v)) {
+			if (copy_unpinned(mp, v, b)) {
+				c->victim[c->n++] = v;
+				continue;
+			}
+		} else {
+			victim_reopen(v);
+		}
+		if (dirty)
+			modified_add(later, v->page, v->frame);
+		victim_release(mp, v);
+	}
+}
+
+static void sync_done(MPOOL *mp, const struct copied *c)
+{
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct victim *v = c->victim[i];
+		if (frame_word(v) & FRAME_DIRTY) /* pinned: dirty stays, written or not */
+			frame_change(v, FRAME_WRITING, c->written[i] ? FRAME_UNSYNCED(pageio_turn(&mp->io)) : 0);
+		else
+			write_done(mp, v, c->written[i]);
+		victim_release(mp, v);
+	}
+}
+
+/*
+ * Write the pages of `l`, in page order.  `later`: those that could not be
+ * claimed, and, unless `force`, those that were pinned.  Returns 0, or errno.
+ */
+static int sync_pass(MPOOL *mp, struct stripe *me, const struct modified_list *l, bool force,
+                     struct modified_list *later)
+{
+	struct buffer b;
+	int error = 0;
+	if (!buffer_get(mp, &b))
+		return ENOMEM;
+	for (size_t i = 0; i < l->n;) {
+		struct window w;
+		struct copied c = {0};
+		b.used = 0;
+		i = sync_claim(mp, me, &w, &b, l, i, later);
+		if (w.n == 0)
+			continue;
+		window_scan(mp, &w);
+		sync_copy(mp, &w, &b, &c, force, later);
+		int failed = write_copies(mp, me, &c, &b);
+		error = error ? error : failed;
+		sync_done(mp, &c);
+	}
+	buffer_put(mp, &b);
+	return error;
+}
+
+void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page)
+{
+	struct wait_queue *q = wait_queue_of(&mp->header->wait, frame);
+	for (;;) {
+		uint32_t count = wait_begin(q);
+		epoch_enter(&mp->epoch, me);
+		struct frame *fr = frame_live(&mp->frames, frame);
+		bool claimed = fr && frame_claimed(atomic_load(&fr->word)) &&
+		               atomic_load_explicit(&fr->page, memory_order_relaxed) == page;
+		epoch_leave(me);
+		if (!claimed) {
+			wait_cancel(q);
+			return;
+		}
+		wait_sleep(q, count);
+	}
+}
+
+/* Write every page that is modified now.  0, or errno. */
+static int write_modified(MPOOL *mp, struct stripe *me)
+{
+	struct modified_list l = {0};
+	epoch_enter(&mp->epoch, me);
+	clock_each_frame(mp, collect_modified, &l);
+	epoch_leave(me);
+	qsort(l.at, l.n, sizeof l.at[0], by_page_number);
+	int error = 0;
+	/* First those unpinned at some instant; then the rest as they stand. */
+	for (bool force = false; l.n > 0 && !l.no_memory; force = true) {
+		struct modified_list later = {0};
+		int failed = sync_pass(mp, me, &l, force, &later);
+		error = error ? error : failed;
+		free(l.at);
+		l = later;
+		if (l.n > 0)
+			frame_wait(mp, me, l.at[0].frame, l.at[0].page);
+	}
+	free(l.at);
+	return l.no_memory ? ENOMEM : error;
+}
+
+struct turn_end {
+	unsigned turn;
+	bool failed;
+};
+
+static void end_turn(void *turn_end, uint32_t frame, struct frame *fr)
+{
+	const struct turn_end *t = turn_end;
+	(void)frame;
+	uint32_t w = atomic_load(&fr->word);
+	while ((w & FRAME_UNSYNCED(t->turn)) &&
+	       !atomic_compare_exchange_weak(&fr->word, &w,
+	                                     (w & ~FRAME_UNSYNCED(t->turn)) | (t->failed ? FRAME_DIRTY : 0)))
+		;
+}
+
+/* fsync, and what it means for the pages written since the last one. */
+static int flush(MPOOL *mp, struct stripe *me)
+{
+	struct pageio_state *st = mp->io.state;
+	struct turn_end t = {.turn = atomic_load(&st->turn)};
+	/* Sequentially consistent, before fsync: see the head of pageio.h. */
+	atomic_store(&st->turn, 1 - t.turn);
+	int error = 0;
+	while (fsync(mp->io.fd) != 0 && (error = errno) == EINTR)
+		error = 0;
+	t.failed = error != 0;
+	epoch_enter(&mp->epoch, me);
+	clock_each_frame(mp, end_turn, &t);
+	epoch_leave(me);
+	/* After the frames: a page that left before its frame was looked at has
+	 * said so by now. */
+	if (atomic_exchange(&st->left[t.turn], false) && t.failed)
+		atomic_store(&st->lost, true);
+	return error;
+}
+
+int writeback_sync(MPOOL *mp, struct stripe *me)
+{
+	pthread_mutex_lock(&mp->io.state->sync);
+	int error = write_modified(mp, me);
+	if (!error)
+		error = flush(mp, me);
+	if (!error && atomic_load(&mp->io.state->lost))
+		error = EIO;
+	pthread_mutex_unlock(&mp->io.state->sync);
+	errno = error;
+	return error ? -1 : 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * writeback.h - the closed window: to know that frames are unpinned, and to
+ * empty or write them.
+ *
+ * Owns no shared state.  A window is one thread's set of claimed frames ("the
+ * victims") whose entries it closes, after which one heavy barrier and one scan
+ * of the stripes tell for all of them who is pinned:
+ *
+ *   claim (L, frame) -> close (L, entry) -> barrier_heavy -> scan -> for each:
+ *     pinned             reopen, unclaim
+ *     unpinned, clean    free the entry (L): the frame is ours; or it was rescued
+ *     unpinned, dirty    dirty off, writing on (one L) -> copy -> reopen (L);
+ *                        rescued meanwhile: writing off, dirty on, forget the copy;
+ *                        else write the copy -> writing off, unsynced on; to free
+ *                        it takes a second window, barrier and all
+ *
+ * Why it is right: a get pins by a store to its slot and then looks at the entry
+ * again.  If that look came before our closing, the barrier makes its store
+ * visible to our scan.  If it came after, it saw "closing" and can only go on
+ * by making the entry resident (rescue), and then our locked step on the entry
+ * fails.  Only the holder of the claim closes, so an entry still closing was
+ * never rescued.
+ *
+ * A thread stopped anywhere in here holds back the frames it has claimed and no
+ * others; every one of their pages can be got all the while.
+ */
+#ifndef MPOOL_WRITEBACK_H
+#define MPOOL_WRITEBACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "mpool.h"
+#include "table.h"
+
+/* Victims of one barrier.  It costs 10 us, and each victim 48 bytes of stack. */
+#define WINDOW_MAX 128u
+#define WINDOW_MAP (4 * WINDOW_MAX)
+
+struct victim {
+	uint32_t frame;
+	uint32_t page;
+	struct frame *fr;
+	struct table_ref entry;
+	uint32_t pins;  /* found by the scan */
+	uint32_t tries; /* gets that are about to find out */
+};
+
+struct window {
+	unsigned n;
+	struct victim victim[WINDOW_MAX];
+	uint8_t map[WINDOW_MAP]; /* frame -> victim + 1, open addressing; filled by the scan */
+};
+
+/*
+ * Add a frame that the caller has claimed, and close its entry.  Fails, and
+ * drops the claim, if the frame has no entry (it is being emptied or filled).
+ */
+bool window_add(MPOOL *mp, struct window *w, uint32_t frame);
+/* The barrier, and the scan: sets each victim's pins. */
+void window_scan(MPOOL *mp, struct window *w);
+static inline bool victim_busy(const struct victim *v) { return v->pins + v->tries > 0; }
+/* closing -> resident; false: it was rescued, which comes to the same. */
+bool victim_reopen(const struct victim *v);
+/* Drop the claim, and tell who waits for it. */
+void victim_release(MPOOL *mp, const struct victim *v);
+
+/*
+ * Evict what can be evicted: closed victims in, emptied frames out, claimed
+ * still, in `freed`; returns how many.  Dirty victims are written first, in page
+ * order.  All other claims are dropped.  *error: errno of a write that failed.
+ */
+unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *freed, int *error);
+
+/* Wait until nobody claims `frame`, or it no longer has page `page`. */
+void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page);
+
+/* What mpool_sync promises.  0, or -1 and errno. */
+int writeback_sync(MPOOL *mp, struct stripe *me);
+
+#endif
