@@ -9,8 +9,10 @@
 
 /* A batch is this share of a shard, so that it spoils little of the hand's order. */
 #define BATCH_SHARE 64u
-/* Vain looks are repeated after 1/CREDIT_SHARE as many frames as are in the overflow. */
+/* A vain look is repeated after 1/CREDIT_SHARE as many pages as it found pinned. */
 #define CREDIT_SHARE 8u
+/* Frames of an overflow segment to be emptied at once: what a thread stopped there holds back. */
+#define TRIM_BATCH 64u
 /* The hand passes a frame at most twice: once to clear its mark, once to take it. */
 #define SWEEPS 2u
 #define BITS_PER_WORD 64u
@@ -98,21 +100,21 @@ void clock_give(MPOOL *mp, uint32_t f)
 	}
 }
 
-/* A frame nobody uses, from the shard `home` on. */
+/*
+ * A frame nobody uses: a freed one, from the shard `home` on, else a fresh one,
+ * from the first shard on, so that memory is touched in order.
+ */
 static uint32_t take_idle(MPOOL *mp, uint32_t home, uint32_t me)
 {
 	struct clock_state *c = clock_of(mp);
-	for (uint32_t i = 0; i < c->shards; i++) {
-		if (atomic_load_explicit(&c->idle, memory_order_relaxed) <= 0)
-			return FRAME_NONE;
-		struct shard *sh = &c->shard[(home + i) % c->shards];
-		uint32_t f = take_fresh(mp, sh, me);
-		if (f == FRAME_NONE)
-			f = take_freed(mp, sh, me);
-		if (f != FRAME_NONE)
-			return f;
-	}
-	return FRAME_NONE;
+	uint32_t f = FRAME_NONE;
+	if (atomic_load_explicit(&c->idle, memory_order_relaxed) <= 0)
+		return f;
+	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
+		f = take_freed(mp, &c->shard[(home + i) % c->shards], me);
+	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
+		f = take_fresh(mp, &c->shard[i], me);
+	return f;
 }
 
 /* ---- the hand ----------------------------------------------------------- */
@@ -127,6 +129,7 @@ static uint32_t take_idle(MPOOL *mp, uint32_t home, uint32_t me)
 struct spared {
 	bool dirty;
 	bool pinned; /* by the bits */
+	uint32_t pins;
 	uint64_t bits[SPARED_BITS / BITS_PER_WORD];
 };
 
@@ -139,6 +142,7 @@ static void spare(void *spared, uint64_t slot)
 {
 	struct spared *sp = spared;
 	uint32_t bit = spared_bit(slot_frame(slot));
+	sp->pins++;
 	sp->bits[bit / BITS_PER_WORD] |= UINT64_C(1) << bit % BITS_PER_WORD;
 }
 
@@ -222,7 +226,7 @@ static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segm
                                  const struct spared *sp, struct window *w)
 {
 	uint32_t used = 0;
-	for (uint32_t i = 0; i < seg->count && w->n < WINDOW_MAX; i++) {
+	for (uint32_t i = 0; i < seg->count && w->n < TRIM_BATCH; i++) {
 		uint32_t word = atomic_load_explicit(&seg->frame[i].word, memory_order_relaxed);
 		used += word != FRAME_FREE;
 		if (word != FRAME_FREE && !frame_claimed(word) && !is_spared(sp, seg->first + i, word) &&
@@ -331,6 +335,7 @@ static bool spend_credit(struct clock_state *c)
 	return false;
 }
 
+/* Empty the overflow and evict, passing by what is pinned.  FRAME_NONE: in vain. */
 static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int *error)
 {
 	struct spared sp;
@@ -343,6 +348,8 @@ static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int
 		sp.dirty = true;
 		f = evict_any(mp, me, home, &sp, error);
 	}
+	if (f == FRAME_NONE)
+		atomic_store(&clock_of(mp)->credit, sp.pins / CREDIT_SHARE);
 	return f;
 }
 
@@ -350,10 +357,10 @@ void clock_trim(MPOOL *mp, struct stripe *me)
 {
 	struct spared sp;
 	int error = 0; /* a page that cannot be written now stays */
-	if (atomic_load(&clock_of(mp)->overflow) == 0)
-		return;
-	spare_pinned(mp, &sp);
-	trim(mp, me, &sp, &error);
+	if (atomic_load(&clock_of(mp)->overflow) > 0) {
+		spare_pinned(mp, &sp);
+		trim(mp, me, &sp, &error);
+	}
 }
 
 uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
@@ -377,7 +384,6 @@ uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
 		errno = error;
 		return FRAME_NONE;
 	}
-	atomic_store(&c->credit, atomic_load(&c->overflow) / CREDIT_SHARE);
 	f = grow(mp, me);
 	if (f == FRAME_NONE)
 		errno = ENOMEM;

@@ -8,7 +8,7 @@
  * A shard is a range of segment 0's frames with a hand of its own.  A page looks
  * for a frame in the shard of its hash first, in this order:
  *
- *   1. a frame never used yet, or a free one; here, then in the other shards
+ *   1. a free one, here, then in the other shards; then one never used yet
  *   2. a victim of this shard's hand: unclaimed, not marked since the hand last
  *      came by, unpinned; then of the other shards' hands
  *   3. the overflow: more pages are pinned than the pool holds
@@ -20,8 +20,8 @@
  * empties what it can of them, so that the pool returns to its capacity as pins
  * are released; segments that are empty go back to the system through the epoch
  * room, all but the first.  Looking at every pin and frame for each page would
- * cost too much while very many are pinned: after a vain look, an eighth of the
- * overflow's frames are taken without looking again ("credit").
+ * cost too much while very many are pinned: after a vain look, an eighth as many
+ * frames as there are pins are taken without looking again ("credit").
  *
  * Nobody waits here for another thread.  A claimed frame is passed by.
  */

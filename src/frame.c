@@ -1,14 +1,21 @@
 /* frame.c - see frame.h. */
 #include "frame.h"
 
+#include <sys/mman.h>
+
 /* Segment 1 has a sixteenth of the capacity, within these bounds. */
 #define UNIT_SHARE 16u
 #define UNIT_MIN   8u
 #define UNIT_MAX   1024u
 
 #define BITS_PER_WORD 64u
-/* From here on the pages are worth huge pages of the kernel's. */
-#define HUGE_PAGE ((size_t)2 << 20)
+/*
+ * From HUGE_SEGMENT on, pages stand in the kernel's huge pages: a get of one of
+ * many pages is a miss of the address translation otherwise.  Frames are used in
+ * order, so at most one huge page is there for nothing.
+ */
+#define HUGE_PAGE    ((size_t)2 << 20)
+#define HUGE_SEGMENT (8 * HUGE_PAGE)
 
 static size_t round_up(size_t n, size_t to)
 {
@@ -58,7 +65,10 @@ int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t
 	void *chunk = NULL;
 	for (; frames > 0; frames /= 2) {
 		size_t bytes = segment_bytes(fs, frames);
-		chunk = region_alloc(r, bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : page_align);
+		bool huge = bytes >= HUGE_SEGMENT;
+		chunk = region_alloc(r, bytes, huge ? HUGE_PAGE : page_align);
+		if (chunk && huge)
+			(void)madvise(chunk, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* or without */
 		if (chunk)
 			break;
 	}

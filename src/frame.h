@@ -106,10 +106,15 @@ static inline struct frame *frame_live(const struct frames *fs, uint32_t f)
 	return likely(f < fs->base.count) ? &fs->base.frame[f] : frame_live_overflow(fs, f);
 }
 
+static inline char *frame_page_base(const struct frames *fs, uint32_t f)
+{
+	return fs->base.pages + f * fs->stride;
+}
+
 static inline char *frame_page(const struct frames *fs, uint32_t f)
 {
 	if (likely(f < fs->base.count))
-		return fs->base.pages + f * fs->stride;
+		return frame_page_base(fs, f);
 	char *page;
 	frame_of_overflow(fs, f, NULL, &page);
 	return page;
@@ -148,11 +153,20 @@ static inline uint32_t frame_at(const struct frames *fs, const void *page)
 }
 
 /* A page of this frame was used.  The caller has it pinned. */
+static inline void mark_set(_Atomic uint8_t *mark)
+{
+	if (unlikely(!atomic_load_explicit(mark, memory_order_relaxed)))
+		atomic_store_explicit(mark, 1, memory_order_relaxed);
+}
+
+static inline void frame_touch_base(const struct frames *fs, uint32_t f)
+{
+	mark_set(&fs->base.mark[f]);
+}
+
 static inline void frame_touch(const struct frames *fs, uint32_t f)
 {
-	_Atomic uint8_t *mark = frame_mark(fs, f);
-	if (!atomic_load_explicit(mark, memory_order_relaxed))
-		atomic_store_explicit(mark, 1, memory_order_relaxed);
+	mark_set(frame_mark(fs, f));
 }
 
 /* ---- the word ----------------------------------------------------------- */

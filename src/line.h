@@ -1,5 +1,5 @@
 /*
- * line.h - a cache line of eight words, searched without a branch a word.
+ * line.h - a cache line of eight words, and a search without a branch a word.
  *
  * Buckets of the table and stripes of pins have one shape: eight 64-bit words
  * whose low 32 bits are the key.  line_match compares all eight at once and is

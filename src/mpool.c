@@ -31,7 +31,7 @@ static int pool_build(MPOOL *mp, uint32_t maxcache, uint32_t pages, bool tail)
 	mp->fenced = !barrier_available();
 	if (frames_init(&mp->frames, &mp->region, mp->io.pagesize, maxcache ? maxcache : 1, mp->io.align) != 0)
 		return -1;
-	mp->pins = (struct pins){&mp->region, &h->pin};
+	mp->pins = (struct pins){&mp->region, &h->pin, mp->fenced ? PUTS_LOCKED : PUTS_PLAIN};
 	mp->epoch = (struct epoch){&mp->region, &mp->pins, &h->epoch, mp->fenced};
 	mp->tables = (struct tables){&mp->region, &h->table};
 	epoch_init(&h->epoch);
@@ -266,32 +266,45 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 	return frame_page(&mp->frames, p.frame);
 }
 
+/*
+ * The hit: five plain stores to the thread's own two lines, and no other write.
+ * It takes the page at its home in the table, in segment 0; get_slow does all
+ * else.  `fenced` is a constant to the compiler.
+ */
+__attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct stripe *s, pgno_t page, unsigned flags, const bool fenced)
+{
+	epoch_enter_as(&mp->epoch, s, fenced);
+	_Atomic uint64_t *word = table_peek(&mp->tables, page);
+	if (unlikely(!word))
+		goto slow;
+	/* Acquire: pairs with table_publish: the page's bytes are there. */
+	uint64_t e = atomic_load_explicit(word, memory_order_acquire);
+	uint32_t f = entry_who(e);
+	int i = stripe_empty_slot(s);
+	if (unlikely(e != entry_word(page, ENTRY_RESIDENT, f) || f >= mp->frames.base.count || i == SLOT_NONE))
+		goto slow;
+	pin_try(&s->slots.word[i], f);
+	barrier_light(fenced); /* pairs with barrier_heavy in window_scan */
+	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
+		pin_back_out(&s->slots.word[i]);
+		goto slow;
+	}
+	pin_confirm(&s->slots.word[i], f);
+	epoch_leave(s);
+	frame_touch_base(&mp->frames, f);
+	stripe_count(s, COUNT_HITS, 1);
+	return frame_page_base(&mp->frames, f);
+slow:
+	epoch_leave(s);
+	return get_slow(mp, page, flags);
+}
+
 PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 {
 	struct stripe *s = thread_last.stripe;
 	if (unlikely(thread_last.serial != mp->serial || (flags & MPOOL_IGNOREPIN)))
 		return get_slow(mp, page, flags);
-	_Atomic uint64_t *word;
-	epoch_enter(&mp->epoch, s);
-	uint64_t e = table_peek(&mp->tables, page, &word);
-	int i = stripe_empty_slot(s);
-	if (unlikely(e == ENTRY_FREE || i == SLOT_NONE)) {
-		epoch_leave(s);
-		return get_slow(mp, page, flags);
-	}
-	uint32_t f = entry_who(e);
-	pin_try(&s->slots.word[i], f);
-	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
-	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
-		pin_back_out(&s->slots.word[i]);
-		epoch_leave(s);
-		return get_slow(mp, page, flags);
-	}
-	pin_confirm(&s->slots.word[i], f);
-	epoch_leave(s);
-	frame_touch(&mp->frames, f);
-	stripe_count(s, COUNT_HITS, 1);
-	return frame_page(&mp->frames, f);
+	return unlikely(mp->fenced) ? get_hit(mp, s, page, flags, true) : get_hit(mp, s, page, flags, false);
 }
 
 /* ---- new pages ---------------------------------------------------------- */
@@ -367,8 +380,10 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 			break;
 		}
 		_Atomic uint64_t *slot = thread_slot_of(a, f);
-		if (!slot)
+		if (!slot) {
+			pin_lock_puts(&mp->pins);
 			slot = pin_find(&mp->pins, f);
+		}
 		if (!slot) {
 			if (prove(mp, a, f, fr) == PROOF_UNPINNED)
 				break;
@@ -391,13 +406,21 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 	if (unlikely(thread_last.serial != mp->serial))
 		return put_slow(mp, pgaddr, flags);
 	uint32_t f = frame_at_base(&mp->frames, pgaddr);
-	int i = f == FRAME_NONE ? SLOT_NONE : stripe_slot_of(s, f);
-	if (unlikely(i == SLOT_NONE))
+	uint64_t pin = slot_word(f, 0);
+	if (unlikely(f == FRAME_NONE))
 		return put_slow(mp, pgaddr, flags);
-	/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
-	if (flags & MPOOL_DIRTY)
-		frame_set_dirty(&mp->frames.base.frame[f]);
-	return likely(pin_drop(&s->slots.word[i], f)) ? 0 : put_slow(mp, pgaddr, flags);
+	for (int i = 0; i < LINE_WORDS; i++) {
+		_Atomic uint64_t *slot = &s->slots.word[i];
+		if (atomic_load_explicit(slot, memory_order_relaxed) != pin)
+			continue;
+		/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
+		if (flags & MPOOL_DIRTY)
+			frame_set_dirty(&mp->frames.base.frame[f]);
+		if (likely(pin_drop_own(&mp->pins, s, slot, pin)))
+			return 0;
+		break;
+	}
+	return put_slow(mp, pgaddr, flags);
 }
 
 /* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
@@ -417,6 +440,7 @@ static int delete_victim(MPOOL *mp, const struct victim *v)
 		victim_release(mp, v);
 		return EAGAIN;
 	}
+	pin_lock_puts(&mp->pins);
 	_Atomic uint64_t *slot = pin_find(&mp->pins, v->frame);
 	if (slot)
 		pin_drop(slot, v->frame);

@@ -1,6 +1,8 @@
 /* pin.c - see pin.h. */
 #include "pin.h"
 
+#include <sched.h>
+
 bool pin_again(_Atomic uint64_t *slot, uint32_t frame)
 {
 	uint64_t w = atomic_load_explicit(slot, memory_order_relaxed);
@@ -8,6 +10,23 @@ bool pin_again(_Atomic uint64_t *slot, uint32_t frame)
 		if (atomic_compare_exchange_weak(slot, &w, w + SLOT_ONE))
 			return true;
 	return false;
+}
+
+void pin_lock_puts(struct pins *p)
+{
+	uint32_t plain = PUTS_PLAIN;
+	if (likely(atomic_load(&p->puts) == PUTS_LOCKED))
+		return;
+	/* Every thread that comes by makes the barrier and waits for itself: there
+	 * is nobody it depends on but the putters. */
+	atomic_compare_exchange_strong(&p->puts, &plain, PUTS_SWITCHING);
+	barrier_heavy(false);
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (uint32_t id = 0; id < n; id++)
+		/* Acquire: pairs with the release at the end of pin_drop_own. */
+		while (atomic_load_explicit(&pin_stripe(p, id)->putting, memory_order_acquire))
+			sched_yield();
+	atomic_store(&p->puts, PUTS_LOCKED);
 }
 
 /* Chunk k holds the stripes from FIRST * (2^k - 1), FIRST * 2^k of them. */
@@ -60,7 +79,7 @@ static struct stripe *adopt_orphan(const struct pins *p, bool empty)
 	uint32_t n = atomic_load(&p->state->stripes);
 	for (uint32_t id = 0; id < n; id++) {
 		struct stripe *s = pin_stripe(p, id);
-		uint32_t orphan = STRIPE_ORPHAN;
+		uint16_t orphan = STRIPE_ORPHAN;
 		if (atomic_load_explicit(&s->owner, memory_order_relaxed) == STRIPE_ORPHAN && stripe_has_room(s, empty) &&
 		    /* Acquire: pairs with the release in pin_orphan. */
 		    atomic_compare_exchange_strong(&s->owner, &orphan, STRIPE_OWNED))

@@ -14,11 +14,23 @@
  *   trying --P, owner-->            empty            it did not
  *   {f, n} --L, owner-->            {f, n + 1}       owner gets it once more, when
  *                                                    it has no empty slot at hand
- *   {f, n} --L, any of the process--> {f, n - 1} or empty   a put
+ *   {f, n} --P or L, owner-->       {f, n - 1} or empty   a put
+ *   {f, n} --L, any of the process--> {f, n - 1} or empty   a put of another's pin
  *
  * P is a plain release store, L a locked operation.  Only the owner touches a
  * trying slot: a put that took another thread's trying slot for a pin would
  * leave the real one set for ever.
+ *
+ * An owner's put may be plain as long as nobody else ever put in its slots.  The
+ * first put of another's pin ends that for the pool, for good:
+ *
+ *   owner's put   putting <-P- 1; barrier_light;      }  pairs with  { mode <-L- SWITCHING;
+ *                 mode still PLAIN: slot <-P- n - 1   }              { barrier_heavy; wait for every
+ *                 putting <-P- 0                      }              { putting to be 0; mode <- LOCKED
+ *
+ * Only in mode LOCKED does anybody put in another's slot.  The wait is for
+ * threads between two of these stores, once in a pool's life.  Where barriers
+ * are fences, a plain put would not be cheaper than a locked one.
  *
  * Owner word of a stripe:
  *
@@ -54,7 +66,8 @@ struct stripe {
 	struct line slots;
 	/* The line beside the slots. */
 	_Atomic uint64_t section; /* epoch room: the epoch this thread reads in; 0: outside */
-	_Atomic uint32_t owner;
+	_Atomic uint16_t owner;
+	_Atomic uint16_t putting; /* 1: the owner is in a plain put */
 	uint32_t id;
 	_Atomic uint64_t counter[COUNTERS];
 };
@@ -63,6 +76,8 @@ _Static_assert(sizeof(struct stripe) == 2 * CACHE_LINE, "a stripe is its slots a
 #define STRIPES_FIRST 64u /* stripes in the first chunk; each next one has twice as many */
 #define STRIPES_MAX (STRIPES_FIRST * ((1u << STRIPE_CHUNKS) - 1))
 
+enum { PUTS_PLAIN, PUTS_SWITCHING, PUTS_LOCKED };
+
 struct pin_state {
 	_Atomic uint32_t stripes; /* stripes 0 .. stripes - 1 may hold pins */
 };
@@ -70,6 +85,7 @@ struct pin_state {
 struct pins {
 	struct region *region;
 	struct pin_state *state;
+	_Atomic uint32_t puts; /* this process's mode; in fenced pools LOCKED from the start */
 };
 
 static inline uint64_t slot_word(uint32_t frame, uint64_t flags)
@@ -92,21 +108,29 @@ static inline uint64_t slot_minus_one(uint64_t w)
 	return slot_count(w) == 1 ? 0 : w - SLOT_ONE;
 }
 
+/*
+ * Stripes are searched word by word from the first: it is most often the one,
+ * and a vector load would wait for the owner's own stores to leave the store
+ * buffer (20 ns a get).
+ */
+
 /* The owner's: an empty slot of `s`, or SLOT_NONE. */
 static inline int stripe_empty_slot(const struct stripe *s)
 {
-	unsigned m = line_match(&s->slots, 0);
-	return m ? __builtin_ctz(m) : SLOT_NONE;
+	for (int i = 0; i < LINE_WORDS; i++)
+		/* Acquire: whoever emptied the slot by a put is done with its page, and
+		 * our next store there passes that on. */
+		if (likely(slot_empty(atomic_load_explicit(&s->slots.word[i], memory_order_acquire))))
+			return i;
+	return SLOT_NONE;
 }
 
-/* A slot of `s` that pins `frame`, or SLOT_NONE.  A hint. */
+/* A slot of `s` that pins `frame`, or SLOT_NONE. */
 static inline int stripe_slot_of(const struct stripe *s, uint32_t frame)
 {
-	for (unsigned m = line_match(&s->slots, slot_key(frame)); m; m &= m - 1) {
-		int i = __builtin_ctz(m);
+	for (int i = 0; i < LINE_WORDS; i++)
 		if (slot_pins(atomic_load_explicit(&s->slots.word[i], memory_order_relaxed), frame))
 			return i;
-	}
 	return SLOT_NONE;
 }
 
@@ -155,6 +179,26 @@ static inline bool pin_drop(_Atomic uint64_t *slot, uint32_t frame)
 			return true;
 	return false;
 }
+
+/*
+ * The owner's put of a frame that it has pinned once in the slot: plain if that
+ * may be.  The caller has just loaded `w` from the slot.
+ */
+static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic uint64_t *slot, uint64_t w)
+{
+	atomic_store_explicit(&s->putting, 1, memory_order_relaxed);
+	barrier_light(false); /* pairs with barrier_heavy in pin_lock_puts */
+	bool plain = likely(atomic_load_explicit(&p->puts, memory_order_relaxed) == PUTS_PLAIN);
+	if (plain)
+		/* Nobody else ever changed a slot of ours.  Release: as in pin_drop. */
+		atomic_store_explicit(slot, 0, memory_order_release);
+	/* Release: pairs with the wait in pin_lock_puts. */
+	atomic_store_explicit(&s->putting, 0, memory_order_release);
+	return plain || pin_drop(slot, slot_frame(w));
+}
+
+/* From here on pins in other threads' slots may be put. */
+void pin_lock_puts(struct pins *p);
 
 /* One pin more in `slot` (L), if it still pins `frame`. */
 bool pin_again(_Atomic uint64_t *slot, uint32_t frame);

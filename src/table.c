@@ -8,18 +8,13 @@
 
 static inline _Atomic uint16_t *spill_of(struct table *t, uint32_t bucket)
 {
-	return (_Atomic uint16_t *)(void *)&t->bucket[t->buckets] + bucket;
+	return (_Atomic uint16_t *)(void *)&t->bucket[t->buckets + 1] + bucket;
 }
 
 static inline uint32_t probe_bucket(const struct table *t, uint32_t home, uint32_t i)
 {
 	uint32_t b = home + i;
 	return b < t->buckets ? b : b - t->buckets;
-}
-
-static inline uint32_t table_probes(const struct table *t)
-{
-	return t->buckets < TABLE_PROBES ? t->buckets : TABLE_PROBES;
 }
 
 /* Raise (+1) or lower (-1) the spill counts of the buckets from home to before `end`. */
@@ -34,7 +29,7 @@ static void spill_add(struct table *t, uint32_t home, uint32_t end, int by)
 static struct table *table_make(const struct tables *ts, uint64_t entries)
 {
 	uint64_t buckets = entries * 3 / (2 * LINE_WORDS) + 1;
-	size_t bytes = sizeof(struct table) + buckets * (sizeof(struct line) + sizeof(uint16_t));
+	size_t bytes = sizeof(struct table) + (buckets + 1) * sizeof(struct line) + buckets * sizeof(uint16_t);
 	struct table *t = region_alloc(ts->region, bytes, CACHE_LINE);
 	if (t) {
 		t->buckets = (uint32_t)buckets;
@@ -145,7 +140,7 @@ static uint64_t scan_table(struct table *t, uint32_t page, const _Atomic uint64_
 {
 	uint32_t home = table_home(t, page);
 	uint64_t tentative = ENTRY_FREE;
-	for (uint32_t i = 0; i < table_probes(t); i++) {
+	for (uint32_t i = 0; i < t->buckets; i++) {
 		uint32_t b = probe_bucket(t, home, i);
 		for (unsigned s = 0; s < LINE_WORDS; s++) {
 			_Atomic uint64_t *word = &t->bucket[b].word[s];
@@ -216,13 +211,23 @@ static _Atomic uint64_t *free_word(struct line *b)
 	return NULL;
 }
 
+/*
+ * How far from home to place.  A table less than half full where that is too
+ * near has pages whose hashes clash: growing would not help, walking does.
+ */
+static uint32_t place_probes(const struct table *t)
+{
+	bool sparse = table_entries(t) * 2 < (uint64_t)t->buckets * LINE_WORDS;
+	return sparse || t->buckets < TABLE_PROBES ? t->buckets : TABLE_PROBES;
+}
+
 /* Put `entry` into a free word on the path of its page in `t`. */
 static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 {
 	if (!entries_raise(t))
 		return false;
-	uint32_t home = table_home(t, entry_page(entry));
-	for (uint32_t i = 0; i < table_probes(t); i++) {
+	uint32_t home = table_home(t, entry_page(entry)), probes = place_probes(t);
+	for (uint32_t i = 0; i < probes; i++) {
 		uint32_t b = probe_bucket(t, home, i);
 		for (_Atomic uint64_t *word; (word = free_word(&t->bucket[b]));) {
 			uint64_t none = ENTRY_FREE;
@@ -236,7 +241,7 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 		 * must find the way to it. */
 		atomic_fetch_add(spill_of(t, b), 1);
 	}
-	for (uint32_t i = 0; i < table_probes(t); i++)
+	for (uint32_t i = 0; i < probes; i++)
 		atomic_fetch_sub(spill_of(t, probe_bucket(t, home, i)), 1);
 	atomic_fetch_sub(&t->entries, 1);
 	return false;

@@ -68,7 +68,7 @@ static inline bool entry_valid(uint64_t e) { return entry_state(e) >= ENTRY_LOAD
 
 #define TABLE_NONE     0u
 #define TABLE_SEALED   ((uint64_t)1 << 63)
-/* Buckets an entry may be away from home; a table where that is not enough grows. */
+/* Buckets an entry may be away from home; a table where that is not enough grows, if it is half full. */
 #define TABLE_PROBES   16u
 /* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
 #define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets) * LINE_WORDS * 2 / 3)
@@ -81,7 +81,8 @@ struct table {
 	size_t bytes;
 	_Alignas(CACHE_LINE) _Atomic uint64_t entries; /* | TABLE_SEALED */
 	_Alignas(CACHE_LINE) struct line bucket[];
-	/* then: _Atomic uint16_t spill[buckets] */
+	/* then: one bucket that stays empty, so that each has one next door;
+	 * _Atomic uint16_t spill[buckets] */
 };
 
 struct table_state {
@@ -120,20 +121,21 @@ static inline struct table *table_head(const struct tables *ts)
 }
 
 /*
- * The fast look: the entry of `page` in its home bucket in the newest table, if
- * it is resident there; else ENTRY_FREE, which proves nothing.
+ * The fast look: a word near the home of `page` in the newest table that had the
+ * page's number just now; NULL proves nothing.
  */
-static inline uint64_t table_peek(const struct tables *ts, uint32_t page, _Atomic uint64_t **word)
+static inline _Atomic uint64_t *table_peek(const struct tables *ts, uint32_t page)
 {
 	struct table *t = table_head(ts);
 	struct line *b = &t->bucket[table_home(t, page)];
 	unsigned m = line_match(b, entry_key(page));
-	if (unlikely(m == 0))
-		return ENTRY_FREE;
-	*word = &b->word[__builtin_ctz(m)];
-	/* Acquire: pairs with table_publish: the page's bytes are there. */
-	uint64_t e = atomic_load_explicit(*word, memory_order_acquire);
-	return likely((uint32_t)e == entry_key(page) && entry_state(e) == ENTRY_RESIDENT) ? e : ENTRY_FREE;
+	if (unlikely(!m)) {
+		/* One page in thirty: most often it is next door. */
+		m = line_match(++b, entry_key(page));
+		if (!m)
+			return NULL;
+	}
+	return &b->word[__builtin_ctz(m)];
 }
 
 /* Make the first table.  0, or -1: no memory. */
@@ -148,8 +150,8 @@ uint64_t table_find(const struct tables *ts, uint32_t page, struct table_ref *re
 enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
 /*
  * Become the loader of `page`.  WON: *ref is the caller's loading entry.  LOST:
- * somebody else's entry is or was there: look again.  FULL: no free word within
- * TABLE_PROBES of home: grow.
+ * somebody else's entry is or was there: look again.  FULL: no free word near
+ * home: grow.
  */
 enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref);
 

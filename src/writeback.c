@@ -128,17 +128,22 @@ static char *buffer_room(const MPOOL *mp, const struct buffer *b)
 }
 
 /*
- * Copy a page that others may be modifying: what they do to it is theirs to
- * order among themselves, and sync writes it as it stands.  The page stays
- * dirty, so a torn copy is written over later.  Hidden from ThreadSanitizer,
- * which rightly calls this a race.
+ * Copy a page that others may be modifying: a pinned one, which sync writes as
+ * it stands, or one that is rescued during the copy.  A torn copy does no harm:
+ * the first stays dirty and is written again, the second is thrown away.  Hidden
+ * from ThreadSanitizer, which rightly calls this a race.
  */
 __attribute__((no_sanitize("thread"), noinline))
 static void copy_as_it_stands(char *to, const char *from, size_t bytes)
 {
-	const volatile char *v = from;
-	for (size_t i = 0; i < bytes; i++)
-		to[i] = v[i];
+	/* Pages start at multiples of PAGE_ALIGN, copies at what follows. */
+	size_t words = (uintptr_t)to % sizeof(uint64_t) == 0 ? bytes / sizeof(uint64_t) : 0;
+	const volatile uint64_t *w = (const volatile void *)from;
+	const volatile char *c = from;
+	for (size_t i = 0; i < words; i++)
+		((uint64_t *)(void *)to)[i] = w[i];
+	for (size_t i = words * sizeof(uint64_t); i < bytes; i++)
+		to[i] = c[i];
 }
 
 static void encode(const MPOOL *mp, uint32_t page, char *copy)
@@ -156,7 +161,7 @@ static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b)
 	char *copy = buffer_room(mp, b);
 	/* Both at once: sync takes a page neither dirty nor being written for done. */
 	frame_change(v, FRAME_DIRTY, FRAME_WRITING);
-	memcpy(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
+	copy_as_it_stands(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
 	if (!victim_reopen(v)) {
 		/* The rescuer may have modified the page under the copy. */
 		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
@@ -492,7 +497,8 @@ static int write_modified(MPOOL *mp, struct stripe *me)
 	epoch_enter(&mp->epoch, me);
 	clock_each_frame(mp, collect_modified, &l);
 	epoch_leave(me);
-	qsort(l.at, l.n, sizeof l.at[0], by_page_number);
+	if (l.n > 0)
+		qsort(l.at, l.n, sizeof l.at[0], by_page_number);
 	int error = 0;
 	/* First those unpinned at some instant; then the rest as they stand. */
 	for (bool force = false; l.n > 0 && !l.no_memory; force = true) {
