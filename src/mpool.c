@@ -320,14 +320,16 @@ PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 	}
 	/* The number first: from here on no other call gets it. */
 	bool request = flags == MPOOL_PAGE_REQUEST;
-	uint32_t page = request ? pageio_extend_to(&mp->io, *pgnoaddr) : pageio_extend(&mp->io);
+	uint32_t before, page = pageio_extend(&mp->io, request ? *pgnoaddr : PAGE_NONE, &before);
 	if (page == PAGE_NONE) {
 		errno = EFBIG;
 		return NULL;
 	}
 	struct pinned p = obtain(mp, a, page, request ? WANT_AFRESH : WANT_ZEROS);
-	if (p.frame == FRAME_NONE)
+	if (p.frame == FRAME_NONE) {
+		pageio_unextend(&mp->io, page, before);
 		return NULL;
+	}
 	*pgnoaddr = page;
 	return frame_page(&mp->frames, p.frame);
 }

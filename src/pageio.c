@@ -80,12 +80,23 @@ uint32_t pageio_pages(const struct pageio *io)
 	return atomic_load(&io->state->pages);
 }
 
-uint32_t pageio_extend(const struct pageio *io)
+uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint32_t *before)
 {
-	uint32_t n = atomic_load(&io->state->pages);
-	while (n != MAX_PAGE_NUMBER && !atomic_compare_exchange_weak(&io->state->pages, &n, n + 1))
-		;
-	return n == MAX_PAGE_NUMBER ? PAGE_NONE : n;
+	uint32_t n = atomic_load(&io->state->pages), made;
+	do {
+		made = page == PAGE_NONE ? n : page;
+		if (made == PAGE_NONE)
+			break;
+	} while (made >= n && !atomic_compare_exchange_weak(&io->state->pages, &n, made + 1));
+	*before = n;
+	return made;
+}
+
+void pageio_unextend(const struct pageio *io, uint32_t page, uint32_t before)
+{
+	uint32_t after = page + 1;
+	if (before < after)
+		atomic_compare_exchange_strong(&io->state->pages, &after, before);
 }
 
 static void raise_to(_Atomic uint32_t *word, uint32_t value)
@@ -93,12 +104,6 @@ static void raise_to(_Atomic uint32_t *word, uint32_t value)
 	uint32_t n = atomic_load(word);
 	while (n < value && !atomic_compare_exchange_weak(word, &n, value))
 		;
-}
-
-uint32_t pageio_extend_to(const struct pageio *io, uint32_t page)
-{
-	raise_to(&io->state->pages, page + 1);
-	return page;
 }
 
 static off_t page_offset(const struct pageio *io, uint32_t page)

@@ -10,10 +10,12 @@
  * page that begins with the file's partial tail, until it is written: those
  * bytes are no page's.
  *
- * Stable storage.  After fsync fails, the kernel may drop what was written, and
- * say so only once.  So a frame remembers, as "unsynced", that its page was
- * written since, and becomes dirty again when fsync fails.  A page that was
- * written and left memory cannot: a failure then is for good (`lost`).
+ * Stable storage.  After fsync fails, the kernel may drop what was written
+ * before it returned, and say so only once.  So a frame remembers, as
+ * "unsynced", that its page was written since the last success, and becomes
+ * dirty again when fsync fails, as does one that is being written just then.  A
+ * page that was written and left memory cannot: a failure then is for good
+ * (`lost`).
  *
  *   writer  pwrite, then load turn, then unsynced(turn) on      }  pairs with
  *   sync    turn flipped (L), fsync, then unsynced(old) off     }
@@ -60,10 +62,13 @@ void pageio_fini(struct pageio *io);
 
 /* Pages in the file, and made by mpool_new. */
 uint32_t pageio_pages(const struct pageio *io);
-/* The next page number, or PAGE_NONE: all are used. */
-uint32_t pageio_extend(const struct pageio *io);
-/* That page number, which the file has from now on. */
-uint32_t pageio_extend_to(const struct pageio *io, uint32_t page);
+/*
+ * Page `page`, or with PAGE_NONE the next one, is in the file from now on.
+ * Returns its number, or PAGE_NONE: all are used.  *before: pages until now.
+ */
+uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint32_t *before);
+/* Take that back, unless further pages were made meanwhile. */
+void pageio_unextend(const struct pageio *io, uint32_t page, uint32_t before);
 
 /*
  * Fill `to` with page `page`.  1: read; 0: zeros, since it was never written;

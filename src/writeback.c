@@ -514,41 +514,47 @@ static int write_modified(MPOOL *mp, struct stripe *me)
 	return l.no_memory ? ENOMEM : error;
 }
 
-struct turn_end {
-	unsigned turn;
+/* An fsync has ended: what it says of the pages written before. */
+struct fsync_end {
+	uint32_t covered; /* unsynced bits of the turn that it covers */
 	bool failed;
 };
 
-static void end_turn(void *turn_end, uint32_t frame, struct frame *fr)
+static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
 {
-	const struct turn_end *t = turn_end;
+	const struct fsync_end *end = fsync_end;
+	/* A failure may be that of any write that was done before fsync returned,
+	 * whatever its turn, or is done and not yet noted. */
+	uint32_t mask = end->failed ? FRAME_UNSYNCED_ANY | FRAME_WRITING : end->covered;
+	uint32_t w = atomic_load(&fr->word), to;
 	(void)frame;
-	uint32_t w = atomic_load(&fr->word);
-	while ((w & FRAME_UNSYNCED(t->turn)) &&
-	       !atomic_compare_exchange_weak(&fr->word, &w,
-	                                     (w & ~FRAME_UNSYNCED(t->turn)) | (t->failed ? FRAME_DIRTY : 0)))
-		;
+	do {
+		if (!(w & mask))
+			return;
+		to = end->failed ? (w & ~FRAME_UNSYNCED_ANY) | FRAME_DIRTY : w & ~mask;
+	} while (!atomic_compare_exchange_weak(&fr->word, &w, to));
 }
 
-/* fsync, and what it means for the pages written since the last one. */
+/* fsync, and what it means for the pages written since the last one.  0, or errno. */
 static int flush(MPOOL *mp, struct stripe *me)
 {
 	struct pageio_state *st = mp->io.state;
-	struct turn_end t = {.turn = atomic_load(&st->turn)};
+	unsigned turn = atomic_load(&st->turn);
 	/* Sequentially consistent, before fsync: see the head of pageio.h. */
-	atomic_store(&st->turn, 1 - t.turn);
+	atomic_store(&st->turn, 1 - turn);
 	int error = 0;
 	while (fsync(mp->io.fd) != 0 && (error = errno) == EINTR)
 		error = 0;
-	t.failed = error != 0;
+	struct fsync_end end = {FRAME_UNSYNCED(turn), error != 0};
 	epoch_enter(&mp->epoch, me);
-	clock_each_frame(mp, end_turn, &t);
+	clock_each_frame(mp, fsync_ended, &end);
 	epoch_leave(me);
 	/* After the frames: a page that left before its frame was looked at has
 	 * said so by now. */
-	if (atomic_exchange(&st->left[t.turn], false) && t.failed)
+	bool left = atomic_exchange(&st->left[turn], false);
+	if (error && (left | atomic_exchange(&st->left[1 - turn], false)))
 		atomic_store(&st->lost, true);
-	return error;
+	return atomic_load(&st->lost) ? EIO : error;
 }
 
 int writeback_sync(MPOOL *mp, struct stripe *me)
@@ -557,8 +563,6 @@ int writeback_sync(MPOOL *mp, struct stripe *me)
 	int error = write_modified(mp, me);
 	if (!error)
 		error = flush(mp, me);
-	if (!error && atomic_load(&mp->io.state->lost))
-		error = EIO;
 	pthread_mutex_unlock(&mp->io.state->sync);
 	errno = error;
 	return error ? -1 : 0;
