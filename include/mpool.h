@@ -59,8 +59,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *           With O_DIRECT the page size must suit the device.
  * pagesize  bytes, 1 or more, not necessarily a power of two.  A partial page
  *           at the end of the file is not a page.
- * maxcache  pages to keep in memory; 0 counts as 1.  It is exceeded only while
- *           more pages than that are pinned at once.
+ * maxcache  pages to keep in memory; 0 counts as 1.  It is exceeded while more
+ *           pages than that are pinned or being read or written at once, and
+ *           the misses and syncs that follow bring the pool back to it.
  *
  * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer
  * EBADF    fd is no open descriptor

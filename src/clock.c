@@ -9,7 +9,11 @@
 
 /* A batch is this share of a shard, so that it spoils little of the hand's order. */
 #define BATCH_SHARE 64u
-/* A vain look is repeated after 1/CREDIT_SHARE as many pages as it found pinned. */
+/*
+ * A vain look that met more than CREDIT_PINS pins, and so took long, is repeated
+ * after 1/CREDIT_SHARE as many pages.
+ */
+#define CREDIT_PINS  1024u
 #define CREDIT_SHARE 8u
 /* Frames of an overflow segment to be emptied at once: what a thread stopped there holds back. */
 #define TRIM_BATCH 64u
@@ -135,7 +139,7 @@ struct spared {
 
 static uint32_t spared_bit(uint32_t frame)
 {
-	return page_hash(frame) % SPARED_BITS;
+	return hash_place(number_hash(frame), SPARED_BITS);
 }
 
 static void spare(void *spared, uint64_t slot)
@@ -270,7 +274,9 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 		unsigned n = w.n ? window_evict(mp, me, &w, freed, error) : 0;
 		for (unsigned i = 0; i < n; i++)
 			clock_give(mp, freed[i]);
-		if (used == n && k > 1)
+		/* While a thread stopped in a section keeps what was given back before,
+		 * no more is: growing again would need new numbers each time. */
+		if (used == n && k > 1 && !epoch_waiting(&mp->epoch))
 			retire_segment(mp, me, k);
 	}
 }
@@ -312,12 +318,10 @@ static uint32_t grow(MPOOL *mp, struct stripe *me)
 		uint32_t f = take_overflow(mp, me);
 		if (f != FRAME_NONE)
 			return f;
+		/* The smallest that is not there.  One in limbo has its number still. */
 		unsigned k = 1;
 		struct segment seg;
-		while (k < SEGMENT_CHUNKS && frame_segment(&mp->frames, k, &seg))
-			k++;
-		/* One in limbo has its number still: the next one then. */
-		while (k < SEGMENT_CHUNKS && segment_make(&mp->frames, k) != 0)
+		while (k < SEGMENT_CHUNKS && (frame_segment(&mp->frames, k, &seg) || segment_make(&mp->frames, k) != 0))
 			k++;
 		if (k == SEGMENT_CHUNKS)
 			return FRAME_NONE;
@@ -349,7 +353,7 @@ static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int
 		f = evict_any(mp, me, home, &sp, error);
 	}
 	if (f == FRAME_NONE)
-		atomic_store(&clock_of(mp)->credit, sp.pins / CREDIT_SHARE);
+		atomic_store(&clock_of(mp)->credit, sp.pins > CREDIT_PINS ? sp.pins / CREDIT_SHARE : 0);
 	return f;
 }
 
@@ -367,7 +371,7 @@ uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
 {
 	static const struct spared nothing_spared;
 	struct clock_state *c = clock_of(mp);
-	uint32_t home = (uint32_t)((uint64_t)page_hash(page) * c->shards >> 32);
+	uint32_t home = hash_place(number_hash(page), c->shards);
 	int error = 0;
 	bool grown = atomic_load(&c->overflow) > 0;
 

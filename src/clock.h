@@ -20,7 +20,7 @@
  * empties what it can of them, so that the pool returns to its capacity as pins
  * are released; segments that are empty go back to the system through the epoch
  * room, all but the first.  Looking at every pin and frame for each page would
- * cost too much while very many are pinned: after a vain look, an eighth as many
+ * cost too much while thousands are pinned: after a vain look, an eighth as many
  * frames as there are pins are taken without looking again ("credit").
  *
  * Nobody waits here for another thread.  A claimed frame is passed by.

@@ -2,9 +2,9 @@
  * line.h - a cache line of eight words, and a search without a branch a word.
  *
  * Buckets of the table and stripes of pins have one shape: eight 64-bit words
- * whose low 32 bits are the key.  line_match compares all eight at once and is
- * a hint only: it may be stale by the time it returns, so callers load the word
- * it points at atomically before they believe it.
+ * whose low 32 bits are the key.  line_find compares all eight at once and is a
+ * hint only: it may be stale by the time it returns, so callers load the word it
+ * points at atomically before they believe it.
  */
 #ifndef MPOOL_LINE_H
 #define MPOOL_LINE_H
@@ -30,6 +30,8 @@ struct line {
 	_Alignas(CACHE_LINE) _Atomic uint64_t word[LINE_WORDS];
 };
 
+#define LINE_NONE (-1)
+
 /* ThreadSanitizer takes a vector load for a race: it gets the portable form. */
 #if defined(__SSE2__) && !defined(LINE_THREAD_SANITIZER)
 #include <emmintrin.h>
@@ -42,21 +44,23 @@ static inline __m128i line_match_half(const __m128i *v, __m128i key)
 	return _mm_cmpeq_epi32(_mm_castps_si128(low), key);
 }
 
-/* Bit i of the result: the low half of word i is `key`. */
-static inline unsigned line_match(const struct line *l, uint32_t key)
+/* The first word whose low half is `key`, or LINE_NONE. */
+static inline int line_find(const struct line *l, uint32_t key)
 {
 	const __m128i *v = (const void *)l;
 	__m128i k = _mm_set1_epi32((int)key);
-	__m128i eq = _mm_packs_epi32(line_match_half(v, k), line_match_half(v + 2, k));
-	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(eq, _mm_setzero_si128()));
+	__m128i equal = _mm_packs_epi32(line_match_half(v, k), line_match_half(v + 2, k));
+	/* Two bits a word. */
+	unsigned m = (unsigned)_mm_movemask_epi8(equal);
+	return likely(m) ? (int)((unsigned)__builtin_ctz(m) / 2) : LINE_NONE;
 }
 #else
-static inline unsigned line_match(const struct line *l, uint32_t key)
+static inline int line_find(const struct line *l, uint32_t key)
 {
-	unsigned mask = 0;
+	unsigned m = 0;
 	for (unsigned i = 0; i < LINE_WORDS; i++)
-		mask |= (unsigned)((uint32_t)atomic_load_explicit(&l->word[i], memory_order_relaxed) == key) << i;
-	return mask;
+		m |= (unsigned)((uint32_t)atomic_load_explicit(&l->word[i], memory_order_relaxed) == key) << i;
+	return likely(m) ? __builtin_ctz(m) : LINE_NONE;
 }
 #endif
 

@@ -279,9 +279,10 @@ __attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct str
 		goto slow;
 	/* Acquire: pairs with table_publish: the page's bytes are there. */
 	uint64_t e = atomic_load_explicit(word, memory_order_acquire);
-	uint32_t f = entry_who(e);
+	uint32_t f = entry_resident_frame(e);
 	int i = stripe_empty_slot(s);
-	if (unlikely(e != entry_word(page, ENTRY_RESIDENT, f) || f >= mp->frames.base.count || i == SLOT_NONE))
+	/* A free entry has the key of MAX_PAGE_NUMBER. */
+	if (unlikely((uint32_t)e != entry_key(page) || e == ENTRY_FREE || f >= mp->frames.base.count || i == SLOT_NONE))
 		goto slow;
 	pin_try(&s->slots.word[i], f);
 	barrier_light(fenced); /* pairs with barrier_heavy in window_scan */

@@ -7,7 +7,7 @@
  * one stripe from its first call on the pool to its end, and more while it
  * holds more pins than one stripe has slots.
  *
- * Slot word: frame + 1 (low 32 bits), count (31 bits), trying (1 bit); 0 empty.
+ * Slot word: frame (32 bits), count (31 bits), trying (1 bit); empty: 0.
  *
  *   empty  --P, owner-->            {f, 1, trying}   a get, before its re-check
  *   trying --P, owner-->            {f, 1}           the re-check held: a pin
@@ -90,18 +90,16 @@ struct pins {
 
 static inline uint64_t slot_word(uint32_t frame, uint64_t flags)
 {
-	return flags | SLOT_ONE | ((uint64_t)frame + 1);
+	return flags | SLOT_ONE | frame;
 }
-
-static inline uint32_t slot_key(uint32_t frame) { return frame + 1; }
-static inline bool slot_empty(uint64_t w) { return (uint32_t)w == 0; }
-static inline uint32_t slot_frame(uint64_t w) { return (uint32_t)w - 1; }
+static inline bool slot_empty(uint64_t w) { return w == 0; }
+static inline uint32_t slot_frame(uint64_t w) { return (uint32_t)w; }
 static inline bool slot_trying(uint64_t w) { return w & SLOT_TRYING; }
 static inline uint64_t slot_count(uint64_t w) { return (w & SLOT_COUNT_MASK) >> 32; }
 /* A pin of `frame`, not a try. */
 static inline bool slot_pins(uint64_t w, uint32_t frame)
 {
-	return (uint32_t)w == slot_key(frame) && !slot_trying(w);
+	return slot_frame(w) == frame && !slot_trying(w) && !slot_empty(w);
 }
 static inline uint64_t slot_minus_one(uint64_t w)
 {

@@ -89,7 +89,7 @@ void resize_step(MPOOL *mp, struct stripe *me)
 	/* No memory for it: the table works on, only slower. */
 	if (too_full(t))
 		(void)grow_to_fit(mp, t);
-	else if (!older && too_large(mp, t))
+	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
 		(void)table_replace(&mp->tables, mp->frames.base.count, false);
 	epoch_leave(me);
 	bool draining = false;

@@ -5,8 +5,8 @@
  * one, the older ones too, newest (the head) first.  An entry is one 64-bit
  * word, and is the only authority on where a page stands:
  *
- *   page + 1 (low 32 bits), state (3 bits), frame, or owner while tentative or
- *   loading (29 bits); 0: free.
+ *   page + 1 (32 bits), frame, or owner while tentative or loading (29 bits),
+ *   state (3 bits; resident is 0, so that a hit needs no look at it); free: 0.
  *
  *   free      --L, a thread that misses-->    tentative
  *   tentative --L, its owner-->               loading    the rest of the path held no
@@ -47,24 +47,26 @@
 #include "line.h"
 #include "region.h"
 
-enum entry_state { ENTRY_TENTATIVE = 1, ENTRY_LOADING, ENTRY_RESIDENT, ENTRY_CLOSING };
+enum entry_state { ENTRY_RESIDENT, ENTRY_CLOSING, ENTRY_LOADING, ENTRY_TENTATIVE };
 
 #define ENTRY_FREE        ((uint64_t)0)
-#define ENTRY_STATE_SHIFT 32
-#define ENTRY_WHO_SHIFT   35
+#define ENTRY_WHO_SHIFT   32
+#define ENTRY_STATE_SHIFT 61
 #define FRAMES_MAX        (1u << 29) /* numbers of frames and of owners fit in 29 bits */
 
 static inline uint64_t entry_word(uint32_t page, enum entry_state state, uint32_t who)
 {
-	return (uint64_t)who << ENTRY_WHO_SHIFT | (uint64_t)state << ENTRY_STATE_SHIFT | (page + 1);
+	return (uint64_t)state << ENTRY_STATE_SHIFT | (uint64_t)who << ENTRY_WHO_SHIFT | (page + 1);
 }
 static inline uint32_t entry_key(uint32_t page) { return page + 1; }
 static inline uint32_t entry_page(uint64_t e) { return (uint32_t)e - 1; }
-static inline enum entry_state entry_state(uint64_t e) { return e >> ENTRY_STATE_SHIFT & 7; }
+static inline enum entry_state entry_state(uint64_t e) { return e >> ENTRY_STATE_SHIFT; }
 /* The frame of a resident or closing entry; the owner of another. */
-static inline uint32_t entry_who(uint64_t e) { return (uint32_t)(e >> ENTRY_WHO_SHIFT); }
-static inline bool entry_in_memory(uint64_t e) { return entry_state(e) >= ENTRY_RESIDENT; }
-static inline bool entry_valid(uint64_t e) { return entry_state(e) >= ENTRY_LOADING; }
+static inline uint32_t entry_who(uint64_t e) { return e >> ENTRY_WHO_SHIFT & (FRAMES_MAX - 1); }
+/* The same of a resident entry; of any other, or a free one's, no frame's number. */
+static inline uint32_t entry_resident_frame(uint64_t e) { return (uint32_t)(e >> ENTRY_WHO_SHIFT); }
+static inline bool entry_in_memory(uint64_t e) { return e != ENTRY_FREE && entry_state(e) <= ENTRY_CLOSING; }
+static inline bool entry_valid(uint64_t e) { return e != ENTRY_FREE && entry_state(e) <= ENTRY_LOADING; }
 
 #define TABLE_NONE     0u
 #define TABLE_SEALED   ((uint64_t)1 << 63)
@@ -102,21 +104,27 @@ struct table_ref {
 	_Atomic uint64_t *word;
 };
 
-static inline uint32_t page_hash(uint32_t page)
+/* Two rounds: with one, page numbers at some strides fall on few buckets. */
+static inline uint64_t number_hash(uint32_t n)
 {
-	/* Two rounds: with one, page numbers at some strides fall on few buckets. */
-	uint64_t h = (page + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(((h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93)) >> 32);
+	uint64_t h = (n + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+}
+
+/* One of n places, by a hash. */
+static inline uint32_t hash_place(uint64_t hash, uint32_t n)
+{
+	return (uint32_t)((unsigned __int128)hash * n >> 64);
 }
 
 static inline uint32_t table_home(const struct table *t, uint32_t page)
 {
-	return (uint32_t)((uint64_t)page_hash(page) * t->buckets >> 32);
+	return hash_place(number_hash(page), t->buckets);
 }
 
 static inline struct table *table_head(const struct tables *ts)
 {
-	/* Acquire: pairs with the release in table_grow. */
+	/* Acquire: pairs with the new head in table_replace. */
 	return region_at(ts->region, atomic_load_explicit(&ts->state->head, memory_order_acquire));
 }
 
@@ -128,14 +136,11 @@ static inline _Atomic uint64_t *table_peek(const struct tables *ts, uint32_t pag
 {
 	struct table *t = table_head(ts);
 	struct line *b = &t->bucket[table_home(t, page)];
-	unsigned m = line_match(b, entry_key(page));
-	if (unlikely(!m)) {
-		/* One page in thirty: most often it is next door. */
-		m = line_match(++b, entry_key(page));
-		if (!m)
-			return NULL;
-	}
-	return &b->word[__builtin_ctz(m)];
+	int i = line_find(b, entry_key(page));
+	/* One page in thirty: most often it is next door. */
+	if (unlikely(i == LINE_NONE) && (i = line_find(++b, entry_key(page))) == LINE_NONE)
+		return NULL;
+	return &b->word[i];
 }
 
 /* Make the first table.  0, or -1: no memory. */

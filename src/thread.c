@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <ck_pr.h>
+
 #include "pool.h"
 
 _Thread_local struct last_used thread_last;
@@ -28,26 +30,32 @@ static uint32_t spills(unsigned groups)
 	return ((uint32_t)1 << groups) - 1;
 }
 
-static bool pool_is_open(uint64_t serial)
+static struct MPOOL *open_pool(uint64_t serial)
 {
-	for (struct MPOOL *mp = pools; mp; mp = mp->next)
-		if (mp->serial == serial)
-			return true;
-	return false;
+	struct MPOOL *mp = pools;
+	while (mp && mp->serial != serial)
+		mp = mp->next;
+	return mp;
 }
 
-static void drop_peek(struct attachment *a)
+static void drop_peek(struct pins *pins, struct attachment *a)
 {
-	if (a->peek)
-		pin_drop(a->peek, a->peeked);
+	_Atomic uint64_t *slot = a->peek;
+	/* Pins of a frame are all alike: another thread's put may have taken this
+	 * one, and left its own for us. */
+	while (slot && !pin_drop(slot, a->peeked)) {
+		pin_lock_puts(pins);
+		while (!(slot = pin_find(pins, a->peeked)))
+			ck_pr_stall();
+	}
 	a->peek = NULL;
 }
 
-/* The thread needs the attachment no more.  `open`: its pool still is. */
-static void detach(struct attachment *a, bool open)
+/* The thread needs the attachment no more.  `mp`: its pool, NULL if closed. */
+static void detach(struct attachment *a, struct MPOOL *mp)
 {
-	if (open) {
-		drop_peek(a);
+	if (mp) {
+		drop_peek(&mp->pins, a);
 		pin_orphan(a->stripe);
 		for (uint32_t i = 0; i < spills(a->groups); i++)
 			pin_orphan(a->spill[i]);
@@ -60,12 +68,12 @@ static void detach(struct attachment *a, bool open)
 static void detach_some(bool all)
 {
 	for (struct attachment **at = &attachments, *a; (a = *at);) {
-		bool open = pool_is_open(a->serial);
-		if (open && !all) {
+		struct MPOOL *mp = open_pool(a->serial);
+		if (mp && !all) {
 			at = &a->next;
 		} else {
 			*at = a->next;
-			detach(a, open);
+			detach(a, mp);
 		}
 	}
 	thread_last.serial = 0;
@@ -140,7 +148,7 @@ struct attachment *thread_attach(struct MPOOL *mp)
 		return NULL;
 	a->next = attachments;
 	attachments = a;
-	drop_peek(a);
+	drop_peek(&mp->pins, a);
 	thread_last = (struct last_used){mp->serial, a->stripe};
 	return a;
 }
@@ -148,8 +156,8 @@ struct attachment *thread_attach(struct MPOOL *mp)
 /* One of the two stripes of a group that may have pins of `frame`. */
 static struct stripe *spill_of(const struct attachment *a, unsigned group, uint32_t frame, unsigned choice)
 {
-	uint32_t h = page_hash(frame) >> (choice ? 16 : 0);
-	return a->spill[spills(group) + (h & spills(group))];
+	uint64_t h = number_hash(frame);
+	return a->spill[spills(group) + hash_place(choice ? h << 32 : h, (uint32_t)1 << group)];
 }
 
 static bool spill_grow(struct MPOOL *mp, struct attachment *a)

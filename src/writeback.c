@@ -32,7 +32,7 @@ bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 
 static unsigned map_start(uint32_t frame)
 {
-	return page_hash(frame) % WINDOW_MAP;
+	return hash_place(number_hash(frame), WINDOW_MAP);
 }
 
 static void map_fill(struct window *w)

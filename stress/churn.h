@@ -1,0 +1,53 @@
+/*
+ * churn.h - one run of the churn mode, as its parts share it.
+ *
+ * churn.c   makes the file and the pool, starts and replaces the workers
+ * worker.c  what a worker does
+ * proof.c   what must hold after a sync, and at the end
+ */
+#ifndef STRESS_CHURN_H
+#define STRESS_CHURN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "handover.h"
+#include "mpool.h"
+#include "options.h"
+#include "truth.h"
+
+struct tally {
+	uint64_t operation[OPERATIONS];
+	uint64_t gets;    /* calls of mpool_get that gave a page */
+	uint64_t busy;    /* deletes refused since others had the page pinned */
+	uint64_t threads; /* that began */
+	uint64_t orphans; /* pins that outlived the thread that took them */
+	uint64_t syncs_checked;
+	uint64_t pages_exact; /* after a checked sync: held exactly the version put before it */
+	uint64_t pages_newer; /* held that or a newer one, while it was being changed */
+};
+
+struct churn {
+	const struct options *o;
+	MPOOL *pool;
+	int fd;       /* the pool's */
+	int plain_fd; /* the same file, for reading around the pool */
+	struct truth *truth;
+	struct handover *handover;
+	double deadline;         /* on report_seconds' clock */
+	_Atomic pgno_t reserved; /* pages allotted, or about to be */
+	pthread_mutex_t mutex;
+	struct tally sum; /* of threads that ended; guarded by mutex */
+};
+
+/* Time to stop: the deadline, too many faults, or a signal. */
+bool churn_over(const struct churn *run);
+
+void churn_add_tally(struct churn *run, const struct tally *t);
+
+/* From the memory's form of a page to the file's, and back. */
+void churn_to_file(void *cookie, pgno_t pgno, void *page);
+void churn_to_memory(void *cookie, pgno_t pgno, void *page);
+
+#endif

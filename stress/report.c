@@ -1,0 +1,129 @@
+/*
+ * report.c - what the program found wrong; see report.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MESSAGE_SIZE = 512, NANOSECONDS = 1000000000 };
+
+static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic unsigned long count;
+static unsigned print_limit;
+static struct timespec started;
+static char first_fault[MESSAGE_SIZE]; /* guarded by `printing` */
+
+void report_start(unsigned limit)
+{
+	print_limit = limit;
+	clock_gettime(CLOCK_MONOTONIC, &started);
+}
+
+double report_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - started.tv_sec) +
+	       (double)(now.tv_nsec - started.tv_nsec) / NANOSECONDS;
+}
+
+void fault(const char *format, ...)
+{
+	char message[MESSAGE_SIZE];
+	double at = report_seconds();
+	unsigned long number;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(message, sizeof message, format, ap);
+	va_end(ap);
+
+	pthread_mutex_lock(&printing);
+	number = atomic_fetch_add(&count, 1) + 1;
+	if (number == 1)
+		strcpy(first_fault, message);
+	if (number <= print_limit)
+		fprintf(stderr, "fault %lu at %.3f s: %s\n", number, at, message);
+	if (number == print_limit)
+		fprintf(stderr, "%lu faults: further ones are counted, not printed\n", number);
+	pthread_mutex_unlock(&printing);
+}
+
+static const char *what_is_wrong(pgno_t pgno, uint64_t expected, const struct page_view *view)
+{
+	if (view->state == PAGE_FOREIGN)
+		return "bytes that were never written here";
+	if (view->state == PAGE_ZERO)
+		return "zeros";
+	if (view->pgno != pgno)
+		return "another page's bytes";
+	if (view->state == PAGE_DAMAGED)
+		return "a mixture of bytes";
+	if (view->version < expected)
+		return "an older version";
+	return "a version that was never put";
+}
+
+void fault_page(const char *where, pgno_t pgno, uint64_t expected, const struct page_view *view)
+{
+	const char *wrong = what_is_wrong(pgno, expected, view);
+
+	if (view->state == PAGE_ZERO || view->state == PAGE_FOREIGN)
+		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s",
+		      where, pgno, expected, wrong);
+	else if (view->state == PAGE_DAMAGED)
+		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s: its header says "
+		      "page %" PRIu32 " version %" PRIu64 " by %#" PRIx64 ", byte %zu is the first not of it",
+		      where, pgno, expected, wrong, view->pgno, view->version, view->writer,
+		      view->first_wrong);
+	else
+		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s: "
+		      "page %" PRIu32 " version %" PRIu64 " by %#" PRIx64,
+		      where, pgno, expected, wrong, view->pgno, view->version, view->writer);
+}
+
+unsigned long faults(void)
+{
+	return atomic_load(&count);
+}
+
+bool faults_too_many(void)
+{
+	return faults() >= print_limit;
+}
+
+int report_verdict(void)
+{
+	unsigned long n = faults();
+
+	if (n == 0) {
+		printf("verdict: OK\n");
+		return EXIT_OK;
+	}
+	printf("verdict: FAILED (%lu fault%s; the first: %s)\n", n, n == 1 ? "" : "s", first_fault);
+	return EXIT_FAULTS;
+}
+
+void trouble(const char *format, ...)
+{
+	int error = errno;
+	va_list ap;
+
+	fprintf(stderr, "mpool-stress: ");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fprintf(stderr, ": %s\n", strerror(error));
+	exit(EXIT_TROUBLE);
+}

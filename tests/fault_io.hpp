@@ -1,0 +1,74 @@
+// fault_io.hpp - the library's reads, writes and fsyncs, as a test wants them.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Programs that use it are linked with --wrap for the calls in fault_io.cpp.
+// Without a script, and for other descriptors than the script's, every call is
+// the real one.
+#ifndef MPOOL_TESTS_FAULT_IO_HPP
+#define MPOOL_TESTS_FAULT_IO_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include <sys/types.h>
+
+namespace fault {
+
+enum class Op { read, write, sync };
+
+struct Call {
+	Op op;
+	off_t offset;
+	size_t bytes;
+	uint64_t nth; // of its kind, from 0
+
+	bool covers(uint64_t pgno, size_t page_size) const
+	{
+		off_t at = static_cast<off_t>(pgno * page_size);
+		return op != Op::sync && at < offset + static_cast<off_t>(bytes) &&
+		       offset < at + static_cast<off_t>(page_size);
+	}
+};
+
+// What becomes of a call.
+struct Fate {
+	enum Kind { is_real, is_error, is_short } kind;
+	int error;
+	size_t bytes;
+};
+inline Fate real() { return {Fate::is_real, 0, 0}; }
+inline Fate error(int number) { return {Fate::is_error, number, 0}; }
+// The real one, of no more bytes than this; 0: nothing is done, and it gives 0.
+inline Fate at_most(size_t bytes) { return {Fate::is_short, 0, bytes}; }
+
+// Decides about each call on `fd` while it lives; it may block the caller.  It
+// runs on the threads that make the calls, with no lock held, so that it orders
+// nothing that the library must order.  One at a time, and no call may be under
+// way at its end.
+class Script {
+public:
+	using Decide = std::function<Fate(const Call &)>;
+	Script(int fd, Decide decide);
+	~Script();
+	Script(const Script &) = delete;
+	Script &operator=(const Script &) = delete;
+
+	// Calls until now.
+	uint64_t reads() const { return count_[0].load(); }
+	uint64_t writes() const { return count_[1].load(); }
+	uint64_t syncs() const { return count_[2].load(); }
+
+	static Fate ask(int fd, Op op, off_t offset, size_t bytes);
+
+private:
+	int fd_;
+	Decide decide_;
+	std::atomic<uint64_t> count_[3] = {};
+};
+
+} // namespace fault
+
+#endif

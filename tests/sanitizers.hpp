@@ -1,0 +1,45 @@
+// sanitizers.hpp - is this a sanitized build, and what follows for the tests.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef MPOOL_TESTS_SANITIZERS_HPP
+#define MPOOL_TESTS_SANITIZERS_HPP
+
+#include <cstddef>
+
+// gcc has macros, clang has features.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
+#define __SANITIZE_THREAD__ 1
+#endif
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+namespace test {
+
+#ifdef __SANITIZE_THREAD__
+constexpr bool tsan = true;
+#else
+constexpr bool tsan = false;
+#endif
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool asan = true;
+#else
+constexpr bool asan = false;
+#endif
+constexpr bool sanitized = tsan || asan;
+
+// A count for an ordinary build, made smaller for a sanitized one.
+constexpr size_t shrink(size_t n, size_t tsan_factor = 10, size_t asan_factor = 5)
+{
+	size_t f = tsan ? tsan_factor : asan ? asan_factor : 1;
+	return n / f ? n / f : 1;
+}
+
+// A test case that takes longer hangs.
+constexpr unsigned seconds_per_case = sanitized ? 120 : 60;
+
+} // namespace test
+
+#endif

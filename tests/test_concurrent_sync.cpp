@@ -1,0 +1,225 @@
+// test_concurrent_sync.cpp - sync and filters while other threads get, put and
+// evict: what was put before a sync is in the file after it, and no page ever
+// shows the file's form.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include "support.hpp"
+
+using namespace test;
+
+namespace {
+
+constexpr size_t words = 32;
+constexpr size_t page_size = words * 8;
+
+// Each word is written whole, as the versions of a page go up.
+void write_words(void *page, uint64_t value)
+{
+	uint64_t *w = static_cast<uint64_t *>(page);
+	for (size_t i = 0; i < words; i++)
+		__atomic_store_n(w + i, value, __ATOMIC_RELAXED);
+}
+
+} // namespace
+
+TEST_CASE("every modification put before a sync is in the file after it")
+{
+	const pgno_t maxcache = GENERATE(4u, 1000u);
+	CAPTURE(maxcache);
+	const size_t syncs = shrink(150);
+	const pgno_t pages = 60;
+	const unsigned writers = 3;
+	File file(page_size);
+	file.truncate(page_size * pages);
+	Pool pool(file.fd(), page_size, maxcache);
+	Report report;
+	std::vector<std::atomic<uint64_t>> put(pages);
+	std::atomic<bool> done{false};
+	run_threads(writers + 1, [&](unsigned t) {
+		if (t < writers) {
+			Random random(t);
+			while (!done && !report.any()) {
+				pgno_t pgno = static_cast<pgno_t>(random.below(pages / writers) * writers + t);
+				uint64_t version = put[pgno].load(std::memory_order_relaxed) + 1;
+				void *page = mpool_get(pool, pgno, 0);
+				if (!report.check(page != nullptr, "mpool_get"))
+					return;
+				write_words(page, version);
+				report.check(mpool_put(pool, page, MPOOL_DIRTY) == 0, "mpool_put");
+				put[pgno].store(version, std::memory_order_release);
+			}
+			return;
+		}
+		Fd other = file.reopen(O_RDONLY);
+		for (size_t n = 0; n < syncs && !report.any(); n++) {
+			std::vector<uint64_t> before(pages);
+			for (pgno_t i = 0; i < pages; i++)
+				before[i] = put[i].load(std::memory_order_acquire);
+			report.check(mpool_sync(pool) == 0, "mpool_sync");
+			for (pgno_t i = 0; i < pages; i++) {
+				uint64_t page[words];
+				report.check(pread(other, page, page_size, i * page_size) == page_size, "pread");
+				for (uint64_t word : page)
+					report.check(word >= before[i], "an older version is in the file");
+			}
+		}
+		done = true;
+	});
+	report.require_none();
+	pool.sync();
+	for (pgno_t i = 0; i < pages; i++) {
+		uint64_t page[words];
+		REQUIRE(pread(file.fd(), page, page_size, i * page_size) == page_size);
+		for (uint64_t word : page)
+			REQUIRE(word == put[i]);
+	}
+}
+
+TEST_CASE("a page modified under a long pin while others sync is in the file at last")
+{
+	const size_t rounds = shrink(2000);
+	File file(page_size);
+	file.truncate(page_size * 8);
+	Pool pool(file.fd(), page_size, 4);
+	Report report;
+	std::atomic<bool> done{false};
+	run_threads(3, [&](unsigned t) {
+		if (t == 0) {
+			while (!done)
+				report.check(mpool_sync(pool) == 0, "mpool_sync");
+			return;
+		}
+		void *page = mpool_get(pool, t, 0);
+		for (uint64_t n = 1; n <= rounds; n++) {
+			// Marked, still pinned, and modified again.
+			report.check(mpool_get(pool, t, 0) == page, "mpool_get");
+			write_words(page, 2 * n);
+			report.check(mpool_put(pool, page, MPOOL_DIRTY) == 0, "mpool_put");
+			write_words(page, 2 * n + 1);
+		}
+		report.check(mpool_put(pool, page, MPOOL_DIRTY) == 0, "mpool_put");
+		if (t == 1)
+			done = true;
+	});
+	report.require_none();
+	pool.sync();
+	for (pgno_t i : {1u, 2u}) {
+		uint64_t page[words];
+		REQUIRE(pread(file.fd(), page, page_size, i * page_size) == page_size);
+		for (uint64_t word : page)
+			REQUIRE(word == 2 * rounds + 1);
+	}
+}
+
+TEST_CASE("threads that sync at once all succeed, and all their pages are in the file")
+{
+	const size_t rounds = shrink(100);
+	File file(512, 40);
+	Pool pool(file.fd(), 512, 10);
+	Report report;
+	run_threads(4, [&](unsigned t) {
+		Fd other = file.reopen(O_RDONLY);
+		for (unsigned version = 1; version <= rounds && !report.any(); version++) {
+			for (pgno_t i = t; i < 40; i += 4) {
+				void *page = mpool_get(pool, i, 0);
+				if (!report.check(page != nullptr, "mpool_get"))
+					return;
+				fill(page, 512, i, version);
+				report.check(mpool_put(pool, page, MPOOL_DIRTY) == 0, "mpool_put");
+			}
+			report.check(mpool_sync(pool) == 0, "mpool_sync");
+			for (pgno_t i = t; i < 40; i += 4)
+				report.check(is(file.read_page(other, i).data(), 512, i, version), "the page in the file");
+		}
+	});
+	report.require_none();
+	CHECK(pool.stats().dirty == 0);
+}
+
+namespace {
+
+void cipher(void *, pgno_t pgno, void *page)
+{
+	unsigned char *p = static_cast<unsigned char *>(page);
+	for (size_t i = 0; i < page_size; i++)
+		p[i] ^= static_cast<unsigned char>(0xa5 + pgno + 7 * i);
+}
+
+} // namespace
+
+TEST_CASE("no page ever shows the file's form while others sync and evict")
+{
+	const pgno_t maxcache = GENERATE(4u, 30u, 100u);
+	CAPTURE(maxcache);
+	const size_t rounds = shrink(15000);
+	const pgno_t pages = 60;
+	File file(page_size);
+	for (pgno_t i = 0; i < pages; i++) {
+		char page[page_size];
+		fill(page, page_size, i, 0);
+		cipher(nullptr, i, page);
+		REQUIRE(pwrite(file.fd(), page, page_size, i * page_size) == page_size);
+	}
+	Pool pool(file.fd(), page_size, maxcache);
+	mpool_filter(pool, cipher, cipher, nullptr);
+	Report report;
+	std::atomic<unsigned> reading{3};
+	std::atomic<unsigned> syncs{0};
+	run_threads(5, [&](unsigned t) {
+		Random random(t);
+		if (t == 0) {
+			while (reading > 0 && !report.any()) {
+				report.check(mpool_sync(pool) == 0, "mpool_sync");
+				syncs++;
+			}
+			return;
+		}
+		for (size_t n = 0; (t == 1 ? reading > 0 : n < rounds || syncs < 20) && !report.any(); n++) {
+			pgno_t pgno = static_cast<pgno_t>(random.below(pages));
+			void *page = mpool_get(pool, pgno, 0);
+			if (!report.check(page != nullptr, "mpool_get"))
+				break;
+			for (int look = 0; look < 3; look++)
+				report.check(is(page, page_size, pgno, 0), "the memory's form");
+			// Marked without being changed, so that readers may look meanwhile.
+			report.check(mpool_put(pool, page, t == 1 || n % 4 == 0 ? MPOOL_DIRTY : 0) == 0, "mpool_put");
+		}
+		if (t != 1)
+			reading--;
+	});
+	report.require_none();
+	CHECK(pool.stats().writes > 0);
+	pool.sync();
+	for (pgno_t i = 0; i < pages; i++) {
+		std::vector<char> page = file.read_page(i);
+		REQUIRE(page.size() == page_size);
+		cipher(nullptr, i, page.data());
+		REQUIRE(is(page.data(), page_size, i, 0));
+	}
+}
+
+TEST_CASE("filters run on several threads at once for different pages")
+{
+	// If they did not, this would wait for ever.
+	struct Meeting {
+		std::mutex mutex;
+		std::condition_variable changed;
+		unsigned here = 0;
+	} meeting;
+	File file(512, 8);
+	Pool pool(file.fd(), 512, 8);
+	mpool_filter_t *meet = [](void *cookie, pgno_t, void *) {
+		Meeting *m = static_cast<Meeting *>(cookie);
+		std::unique_lock<std::mutex> lock(m->mutex);
+		m->here++;
+		m->changed.notify_all();
+		m->changed.wait(lock, [&] { return m->here >= 4; });
+	};
+	mpool_filter(pool, meet, nullptr, &meeting);
+	Report report;
+	run_threads(4, [&](unsigned t) {
+		void *page = mpool_get(pool, t, 0);
+		report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+	});
+	report.require_none();
+}
