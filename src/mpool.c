@@ -273,8 +273,9 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
  */
 __attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct stripe *s, pgno_t page, unsigned flags, const bool fenced)
 {
-	epoch_enter_as(&mp->epoch, s, fenced);
-	_Atomic uint64_t *word = table_peek(&mp->tables, page);
+	const struct header *h = mp->header;
+	epoch_enter_as(&h->epoch, s, fenced);
+	_Atomic uint64_t *word = table_peek(&mp->region, &h->table, page);
 	if (unlikely(!word))
 		goto slow;
 	/* Acquire: pairs with table_publish: the page's bytes are there. */

@@ -20,13 +20,13 @@
 #include "wait.h"
 
 struct header {
-	/* Loaded by every hit, written seldom: a line of their own. */
+	/* Loaded by every hit, written seldom. */
 	_Alignas(CACHE_LINE) struct table_state table;
 	struct pin_state pin;
+	struct epoch_state epoch;
 	_Alignas(CACHE_LINE) struct pageio_state pageio;
 	_Alignas(CACHE_LINE) struct clock_state clock;
 	struct wait_state wait;
-	_Alignas(CACHE_LINE) struct epoch_state epoch;
 };
 
 struct MPOOL {

@@ -122,19 +122,24 @@ static inline uint32_t table_home(const struct table *t, uint32_t page)
 	return hash_place(number_hash(page), t->buckets);
 }
 
-static inline struct table *table_head(const struct tables *ts)
+static inline struct table *table_newest(const struct region *r, const struct table_state *st)
 {
 	/* Acquire: pairs with the new head in table_replace. */
-	return region_at(ts->region, atomic_load_explicit(&ts->state->head, memory_order_acquire));
+	return region_at(r, atomic_load_explicit(&st->head, memory_order_acquire));
+}
+
+static inline struct table *table_head(const struct tables *ts)
+{
+	return table_newest(ts->region, ts->state);
 }
 
 /*
  * The fast look: a word near the home of `page` in the newest table that had the
  * page's number just now; NULL proves nothing.
  */
-static inline _Atomic uint64_t *table_peek(const struct tables *ts, uint32_t page)
+static inline _Atomic uint64_t *table_peek(const struct region *r, const struct table_state *st, uint32_t page)
 {
-	struct table *t = table_head(ts);
+	struct table *t = table_newest(r, st);
 	struct line *b = &t->bucket[table_home(t, page)];
 	int i = line_find(b, entry_key(page));
 	/* One page in thirty: most often it is next door. */
