@@ -63,7 +63,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *           pages than that are pinned or being read or written at once, and
  *           the misses and syncs that follow bring the pool back to it.
  *
- * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer
+ * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer;
+ *          or fd is open for writing with O_APPEND, with which Linux writes
+ *          every page at the end of the file
  * EBADF    fd is no open descriptor
  * ESPIPE   fd is neither a regular file nor a block device
  * ENOMEM   no memory
@@ -79,6 +81,11 @@ MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache);
  * Both run on several threads at once, for different pages.  They must not
  * call the pool.  Set filters before the first mpool_get or mpool_new, and
  * not while other threads use the pool.
+ *
+ * With a filter, every new page counts as modified, so that its zeros reach the
+ * file in the file's form.  A page before the file's end that was never made by
+ * mpool_new, nor written, is what pgin makes of the zeros that the file has
+ * there.
  */
 void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *pgcookie);
 
@@ -89,14 +96,15 @@ void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *
  * returns the page, pinned and filled with zeros.  The file grows when the page
  * is put with MPOOL_DIRTY and written.
  *
- * Also callable with a third argument, as in the later BSDs: MPOOL_PAGE_NEXT is
- * the call above; MPOOL_PAGE_REQUEST makes the page numbered *pgnoaddr, which
- * must not be in the pool, afresh: zeros, whatever the file holds there.
+ * Also callable with a third argument, as in the later BSDs: MPOOL_PAGE_REQUEST
+ * makes the page numbered *pgnoaddr, which must not be in the pool, afresh:
+ * zeros, whatever the file holds there.  MPOOL_PAGE_NEXT, and any other value,
+ * is the call above.
  *
  * EFBIG    all page numbers are used
  * EEXIST   the requested page is in the pool
- * EINVAL   the requested page is MAX_PAGE_NUMBER, or the flags are neither
- * ENOMEM   no memory
+ * EINVAL   the requested page is MAX_PAGE_NUMBER
+ * ENOMEM   no memory; the number may be used up, its page reads as zeros
  * or the errno of the write(2) that failed to make room
  */
 void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr);
@@ -140,7 +148,8 @@ int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags);
  * number stays used; the next get reads what the file holds.
  *
  * EINVAL   pgaddr is not the address of a pinned page of this pool
- * EBUSY    the page is pinned more than once
+ * EBUSY    the page is pinned more than once, or another thread is just getting
+ *          it, or peeks at it (MPOOL_IGNOREPIN)
  * ENOMEM   as in mpool_put
  */
 int mpool_delete(MPOOL *mp, void *pgaddr);

@@ -2,6 +2,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pool.h"
@@ -17,8 +18,12 @@
 #define CREDIT_SHARE 8u
 /* Frames of an overflow segment to be emptied at once: what a thread stopped there holds back. */
 #define TRIM_BATCH 64u
+/* Batches of victims that may come to nothing before the pool looks elsewhere. */
+#define EVICT_TRIES 4u
 /* The hand passes a frame at most twice: once to clear its mark, once to take it. */
 #define SWEEPS 2u
+/* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
+#define SEGMENT_KEPT 1u
 #define BITS_PER_WORD 64u
 
 void clock_init(struct clock_state *c, uint32_t frames)
@@ -125,44 +130,47 @@ static uint32_t take_idle(MPOOL *mp, uint32_t home, uint32_t me)
 
 /*
  * What the hand passes by: dirty frames, when they cannot be written; and what
- * is pinned just now, as a hint: bits by frame number, each of which may stand
- * for others too.  It spares frames that the window would only find pinned.
+ * is pinned just now, which the window would only find pinned.  A hint.
  */
-#define SPARED_BITS (1u << 14)
+#define SPARED_HERE (1u << 14) /* frames of a pool that needs no memory for it */
 
 struct spared {
 	bool dirty;
-	bool pinned; /* by the bits */
 	uint32_t pins;
-	uint64_t bits[SPARED_BITS / BITS_PER_WORD];
+	uint32_t frames; /* bits there are; 0: nobody is known to be pinned */
+	uint64_t *bits;  /* by frame number */
+	uint64_t here[SPARED_HERE / BITS_PER_WORD];
 };
-
-static uint32_t spared_bit(uint32_t frame)
-{
-	return hash_place(number_hash(frame), SPARED_BITS);
-}
 
 static void spare(void *spared, uint64_t slot)
 {
 	struct spared *sp = spared;
-	uint32_t bit = spared_bit(slot_frame(slot));
+	uint32_t f = slot_frame(slot);
 	sp->pins++;
-	sp->bits[bit / BITS_PER_WORD] |= UINT64_C(1) << bit % BITS_PER_WORD;
+	if (f < sp->frames)
+		sp->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
 }
 
-static bool is_spared(const struct spared *sp, uint32_t frame, uint32_t word)
+static bool is_spared(const struct spared *sp, uint32_t f, uint32_t word)
 {
-	uint32_t bit = spared_bit(frame);
 	if (sp->dirty && word & FRAME_DIRTY)
 		return true;
-	return sp->pinned && sp->bits[bit / BITS_PER_WORD] >> bit % BITS_PER_WORD & 1;
+	return f < sp->frames && sp->bits[f / BITS_PER_WORD] >> f % BITS_PER_WORD & 1;
 }
 
 static void spare_pinned(MPOOL *mp, struct spared *sp)
 {
+	uint32_t frames = frames_end(&mp->frames);
 	memset(sp, 0, sizeof *sp);
-	sp->pinned = true;
+	sp->bits = frames <= SPARED_HERE ? sp->here : calloc(frames / BITS_PER_WORD + 1, sizeof *sp->bits);
+	sp->frames = sp->bits ? frames : 0;
 	pin_scan(&mp->pins, spare, sp);
+}
+
+static void spared_free(struct spared *sp)
+{
+	if (sp->bits != sp->here)
+		free(sp->bits);
 }
 
 /*
@@ -205,13 +213,19 @@ static uint32_t keep_one(MPOOL *mp, uint32_t have, const uint32_t *freed, unsign
 /* A frame from this shard's hand, claimed. */
 static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
 {
-	struct window w;
-	uint32_t freed[WINDOW_MAX];
-	epoch_enter(&mp->epoch, me);
-	uint32_t f = sweep(mp, me, sh, sp, &w);
-	epoch_leave(me);
-	unsigned n = w.n ? window_evict(mp, me, &w, freed, error) : 0;
-	return keep_one(mp, f, freed, n);
+	struct window w = {.n = 1};
+	uint32_t freed[WINDOW_MAX], f = FRAME_NONE;
+	/* Again if all victims were rescued, which is no reason to grow. */
+	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
+		epoch_enter(&mp->epoch, me);
+		f = sweep(mp, me, sh, sp, &w);
+		epoch_leave(me);
+		unsigned victims = w.n;
+		unsigned n = victims ? window_evict(mp, me, &w, freed, error) : 0;
+		w.n = victims;
+		f = keep_one(mp, f, freed, n);
+	}
+	return f;
 }
 
 static uint32_t evict_any(MPOOL *mp, struct stripe *me, uint32_t home, const struct spared *sp, int *error)
@@ -253,8 +267,30 @@ static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
 			all = false;
 		}
 	epoch_leave(me);
-	if (all)
-		epoch_retire(&mp->epoch, CHUNK_SEGMENTS + k);
+	if (!all)
+		return;
+	atomic_fetch_sub(&clock_of(mp)->segments, 1);
+	epoch_retire(&mp->epoch, CHUNK_SEGMENTS + k);
+	/* Whoever waits for a claim of ours on one of them waits no longer. */
+	for (unsigned q = 0; q < WAIT_QUEUES; q++)
+		wait_tell(wait_queue_of(&mp->header->wait, q));
+}
+
+/*
+ * Give back a segment that became empty while nobody looked: its last page was
+ * deleted, or a thread in a section was in the way before.
+ */
+static void give_back(MPOOL *mp, struct stripe *me)
+{
+	struct clock_state *c = clock_of(mp);
+	if (atomic_load(&c->segments) == 0 || atomic_load(&c->overflow) > 0 || epoch_waiting(&mp->epoch))
+		return;
+	struct segment seg;
+	for (unsigned k = SEGMENT_CHUNKS - 1; k > SEGMENT_KEPT; k--)
+		if (frame_segment(&mp->frames, k, &seg)) {
+			retire_segment(mp, me, k);
+			return;
+		}
 }
 
 /* Empty what can be emptied of the overflow, and give empty segments back. */
@@ -276,7 +312,7 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 			clock_give(mp, freed[i]);
 		/* While a thread stopped in a section keeps what was given back before,
 		 * no more is: growing again would need new numbers each time. */
-		if (used == n && k > 1 && !epoch_waiting(&mp->epoch))
+		if (used == n && k > SEGMENT_KEPT && !epoch_waiting(&mp->epoch))
 			retire_segment(mp, me, k);
 	}
 }
@@ -318,13 +354,15 @@ static uint32_t grow(MPOOL *mp, struct stripe *me)
 		uint32_t f = take_overflow(mp, me);
 		if (f != FRAME_NONE)
 			return f;
-		/* The smallest that is not there.  One in limbo has its number still. */
+		/* The smallest that is not there; one in limbo has its number still. */
 		unsigned k = 1;
-		struct segment seg;
-		while (k < SEGMENT_CHUNKS && (frame_segment(&mp->frames, k, &seg) || segment_make(&mp->frames, k) != 0))
+		while (k < SEGMENT_CHUNKS && region_at(&mp->region, CHUNK_SEGMENTS + k))
 			k++;
-		if (k == SEGMENT_CHUNKS)
+		int made = k < SEGMENT_CHUNKS ? segment_make(&mp->frames, k) : -1;
+		if (made < 0)
 			return FRAME_NONE;
+		if (made && k > SEGMENT_KEPT)
+			atomic_fetch_add(&clock_of(mp)->segments, 1);
 	}
 }
 
@@ -352,6 +390,7 @@ static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int
 		sp.dirty = true;
 		f = evict_any(mp, me, home, &sp, error);
 	}
+	spared_free(&sp);
 	if (f == FRAME_NONE)
 		atomic_store(&clock_of(mp)->credit, sp.pins > CREDIT_PINS ? sp.pins / CREDIT_SHARE : 0);
 	return f;
@@ -364,7 +403,9 @@ void clock_trim(MPOOL *mp, struct stripe *me)
 	if (atomic_load(&clock_of(mp)->overflow) > 0) {
 		spare_pinned(mp, &sp);
 		trim(mp, me, &sp, &error);
+		spared_free(&sp);
 	}
+	give_back(mp, me);
 }
 
 uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
@@ -375,6 +416,7 @@ uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
 	int error = 0;
 	bool grown = atomic_load(&c->overflow) > 0;
 
+	give_back(mp, me);
 	uint32_t f = take_idle(mp, home, me->id);
 	if (f == FRAME_NONE && !grown)
 		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);

@@ -47,6 +47,7 @@ struct shard {
 struct clock_state {
 	_Atomic int64_t idle;      /* free and fresh frames in segment 0, about */
 	_Atomic uint32_t overflow; /* frames of the overflow in use */
+	_Atomic uint32_t segments; /* of the overflow that are to be given back when empty */
 	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
 	_Atomic uint32_t credit;   /* overflow frames to be taken without another look */
 	uint32_t shards;

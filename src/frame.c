@@ -83,14 +83,14 @@ int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t
 	return 0;
 }
 
-uint32_t segment_frames(const struct frames *fs, unsigned k)
+static uint64_t segment_frames(const struct frames *fs, unsigned k)
 {
-	return fs->unit << (k - 1);
+	return (uint64_t)fs->unit << (k - 1);
 }
 
-static uint32_t segment_first(const struct frames *fs, unsigned k)
+static uint64_t segment_first(const struct frames *fs, unsigned k)
 {
-	return fs->base.count + fs->unit * ((1u << (k - 1)) - 1);
+	return fs->base.count + segment_frames(fs, k) - fs->unit;
 }
 
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
@@ -98,24 +98,32 @@ bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
 	void *chunk = region_live(fs->region, CHUNK_SEGMENTS + k);
 	if (!chunk)
 		return false;
-	segment_layout(fs, chunk, segment_frames(fs, k), seg);
-	seg->first = segment_first(fs, k);
+	segment_layout(fs, chunk, (uint32_t)segment_frames(fs, k), seg);
+	seg->first = (uint32_t)segment_first(fs, k);
 	return true;
 }
 
 int segment_make(const struct frames *fs, unsigned k)
 {
-	uint32_t n = segment_frames(fs, k);
-	if (region_at(fs->region, CHUNK_SEGMENTS + k))
-		return region_in_limbo(fs->region, CHUNK_SEGMENTS + k) ? -1 : 0;
-	if (segment_first(fs, k) + (uint64_t)n > FRAMES_MAX)
+	uint64_t n = segment_frames(fs, k);
+	if (segment_first(fs, k) + n > FRAMES_MAX)
 		return -1;
-	void *chunk = region_alloc(fs->region, segment_bytes(fs, n), fs->page_align);
+	void *chunk = region_alloc(fs->region, segment_bytes(fs, (uint32_t)n), fs->page_align);
 	if (!chunk)
 		return -1;
-	if (!region_add(fs->region, CHUNK_SEGMENTS + k, chunk))
-		region_free(fs->region, chunk); /* another thread was first: its will do */
+	if (region_add(fs->region, CHUNK_SEGMENTS + k, chunk))
+		return 1;
+	region_free(fs->region, chunk);
 	return 0;
+}
+
+uint32_t frames_end(const struct frames *fs)
+{
+	struct segment seg;
+	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--)
+		if (frame_segment(fs, k, &seg))
+			return seg.first + seg.count;
+	return fs->base.count;
 }
 
 /* The segment that frame f >= base.count belongs to. */
@@ -129,8 +137,8 @@ struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uin
 	unsigned k = segment_of(fs, f);
 	struct segment seg;
 	/* In limbo too: a caller in an epoch section may still look at it. */
-	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), segment_frames(fs, k), &seg);
-	uint32_t i = f - segment_first(fs, k);
+	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), (uint32_t)segment_frames(fs, k), &seg);
+	uint32_t i = f - (uint32_t)segment_first(fs, k);
 	if (mark)
 		*mark = &seg.mark[i];
 	if (page)

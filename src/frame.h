@@ -11,9 +11,9 @@
  *   free            --L, any-->                claimed          a thread in need of a frame
  *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, proof of a put, drain
  *   claimed         --L, the claim's owner-->  used, unclaimed  or free, when no entry names it
- *   dirty: set by a put before it unpins (L, any time); off only by the claim's
+ *   dirty: on by a put before it unpins (L, any time); off only by the claim's
  *     owner while the entry is closing and no pin was seen (L), and on again if
- *     the write fails or a get came first
+ *     the write fails or a get came first; on by sync when fsync fails (L)
  *   writing: on and off by the claim's owner (L)
  *   unsynced: on by the claim's owner when a write is done, in the bit of the
  *     current turn; off by sync when an fsync that began later has succeeded
@@ -81,10 +81,10 @@ int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t
 
 /* Segment k >= 1 in *seg; false: it is absent (or in limbo). */
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
-/* Frames in segment k >= 1. */
-uint32_t segment_frames(const struct frames *fs, unsigned k);
-/* Make overflow segment k.  0: it is there (whoever made it); -1: no memory, or in limbo. */
+/* Make overflow segment k.  1: made; 0: another thread was first; -1: no memory. */
 int segment_make(const struct frames *fs, unsigned k);
+/* A number above that of any frame there is. */
+uint32_t frames_end(const struct frames *fs);
 
 static inline uint32_t claim_owner(uint32_t me) { return (me + 1) << FRAME_OWNER_SHIFT; }
 static inline bool frame_claimed(uint32_t word) { return word & FRAME_OWNER; }
@@ -201,11 +201,16 @@ static inline void frame_unclaim(struct frame *fr)
 	atomic_fetch_and(&fr->word, ~FRAME_OWNER);
 }
 
-/* A put's mark.  The caller's pin keeps the page. */
+/*
+ * A put's mark.  The caller's pin keeps the page; should it be somebody else's,
+ * and put meanwhile, a frame that is free by now must stay so.
+ */
 static inline void frame_set_dirty(struct frame *fr)
 {
-	if (!(atomic_load_explicit(&fr->word, memory_order_relaxed) & FRAME_DIRTY))
-		atomic_fetch_or(&fr->word, FRAME_DIRTY);
+	uint32_t w = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	while ((w & FRAME_USED) && !(w & FRAME_DIRTY))
+		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_DIRTY))
+			return;
 }
 
 #endif

@@ -87,14 +87,21 @@ PUBLIC void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout,
 
 /* ---- getting a page ----------------------------------------------------- */
 
-/* What to do with a page that is not in memory, and with one that is. */
-enum want {
-	WANT_PAGE,  /* mpool_get: read it; pin it */
-	WANT_ZEROS, /* mpool_new: zeros; pin it */
-	WANT_AFRESH /* mpool_new, requested: zeros; EEXIST */
+/* What is wanted of a page. */
+enum how {
+	HOW_READ,  /* mpool_get: read it, unless it is in memory */
+	HOW_ZEROS, /* mpool_new: zeros, unless a get came first */
+	HOW_AFRESH /* mpool_new, requested: zeros; EEXIST if it is in memory */
 };
 
-/* A pin of the calling thread's. */
+struct want {
+	uint32_t page;
+	enum how how;
+	uint64_t as;    /* 0: a pin; SLOT_PEEK */
+	uint32_t frame; /* one to load it into, claimed already; FRAME_NONE: none yet */
+};
+
+/* A pin, or peek, of the calling thread's. */
 struct pinned {
 	uint32_t frame; /* FRAME_NONE: not pinned */
 	_Atomic uint64_t *slot;
@@ -102,16 +109,43 @@ struct pinned {
 static const struct pinned not_pinned = {FRAME_NONE, NULL};
 
 /*
+ * After the slot was set: is the page of `e` still in its frame?  Rescues it if
+ * it is on its way out.
+ */
+static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64_t e)
+{
+	uint32_t page = entry_page(e), f = entry_who(e);
+	for (;;) {
+		/* Acquire: pairs with table_publish: the page's bytes are there. */
+		uint64_t now = atomic_load_explicit(at->word, memory_order_acquire);
+		if (now == entry_word(page, ENTRY_RESIDENT, f))
+			return true;
+		if (now != entry_word(page, ENTRY_CLOSING, f))
+			return false;
+		/* Rescue: the closer's next step on the entry will fail. */
+		if (table_reopen(at, page, f)) {
+			stripe_count(a->stripe, COUNT_RESCUES, 1);
+			return true;
+		}
+	}
+}
+
+/*
  * Pin the frame of `e`, which was just seen at `at`.  Not pinned: the entry has
  * changed (*error stays 0), or no memory.
  */
-static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e, int *error)
+static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e,
+                               uint64_t as, int *error)
 {
-	uint32_t page = entry_page(e), f = entry_who(e);
-	_Atomic uint64_t *slot = thread_slot_of(a, f);
-	/* A pin of ours has kept the frame since before we looked: one more. */
-	if (slot && pin_again(slot, f))
-		return (struct pinned){f, slot};
+	uint32_t f = entry_who(e);
+	_Atomic uint64_t *slot = as ? NULL : thread_slot_of(a, f);
+	if (slot && pin_again(slot, f)) {
+		/* A re-check even so: mpool_delete takes a page away under one pin. */
+		if (entry_holds(a, at, e))
+			return (struct pinned){f, slot};
+		pin_drop(slot, f);
+		return not_pinned;
+	}
 	slot = thread_slot(mp, a, f);
 	if (!slot) {
 		*error = ENOMEM;
@@ -119,22 +153,11 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 	}
 	pin_try(slot, f);
 	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
-	for (;;) {
-		/* Acquire: pairs with table_publish: the page's bytes are there. */
-		uint64_t now = atomic_load_explicit(at->word, memory_order_acquire);
-		if (now == entry_word(page, ENTRY_CLOSING, f)) {
-			/* Rescue: the closer's next step on the entry will fail. */
-			if (!table_reopen(at, page, f))
-				continue;
-			stripe_count(a->stripe, COUNT_RESCUES, 1);
-			break;
-		}
-		if (now == entry_word(page, ENTRY_RESIDENT, f))
-			break;
+	if (!entry_holds(a, at, e)) {
 		pin_back_out(slot);
 		return not_pinned;
 	}
-	pin_confirm(slot, f);
+	pin_confirm(slot, f, as);
 	return (struct pinned){f, slot};
 }
 
@@ -151,19 +174,30 @@ static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page,
 	return not_pinned;
 }
 
-/* The caller has won the insertion at `at`, and is the only loader of the page. */
-static struct pinned load(MPOOL *mp, struct attachment *a, uint32_t page, enum want want, const struct table_ref *at)
+/* Fill the frame.  1: read; 0: zeros; -1 and errno. */
+static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 {
-	uint32_t me = a->stripe->id;
-	uint32_t f = clock_take(mp, a->stripe, page);
+	char *bytes = frame_page(&mp->frames, f);
+	if (want->how == HOW_READ)
+		return pageio_read(&mp->io, want->page, bytes);
+	memset(bytes, 0, mp->io.pagesize);
+	/* Zeros of ours have an external form only once they were written. */
+	if (mp->io.pgin || mp->io.pgout)
+		frame_set_dirty(frame_of(&mp->frames, f));
+	return 0;
+}
+
+/* The caller has won the insertion at `at`, and is the only loader of the page. */
+static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, const struct table_ref *at)
+{
+	uint32_t page = want->page;
+	uint32_t f = want->frame != FRAME_NONE ? want->frame : clock_take(mp, a->stripe, page);
+	want->frame = FRAME_NONE; /* used up, or given back */
 	if (f == FRAME_NONE)
 		return load_failed(mp, a, page, at, f);
 	struct frame *fr = frame_of(&mp->frames, f);
-	char *bytes = frame_page(&mp->frames, f);
-	int reads = 0;
-	if (want != WANT_PAGE)
-		memset(bytes, 0, mp->io.pagesize);
-	else if ((reads = pageio_read(&mp->io, page, bytes)) < 0)
+	int reads = fill(mp, want, f);
+	if (reads < 0)
 		return load_failed(mp, a, page, at, f);
 	_Atomic uint64_t *slot = thread_slot(mp, a, f);
 	if (!slot) {
@@ -172,18 +206,14 @@ static struct pinned load(MPOOL *mp, struct attachment *a, uint32_t page, enum w
 	}
 	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->frames, f), 0, memory_order_relaxed);
-	/* Zeros of ours have an external form only once they were written. */
-	if (want != WANT_PAGE && (mp->io.pgin || mp->io.pgout))
-		frame_set_dirty(fr);
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);
-	table_publish(at, page, me, f);
-	pin_confirm(slot, f);
+	table_publish(at, page, a->stripe->id, f);
+	pin_confirm(slot, f, want->as);
 	pool_unclaim(mp, f, fr);
 	wait_tell(wait_queue_of(&mp->header->wait, page));
-	if (want == WANT_PAGE)
-		stripe_count(a->stripe, COUNT_MISSES, 1);
+	stripe_count(a->stripe, COUNT_MISSES, want->how == HOW_READ);
 	stripe_count(a->stripe, COUNT_READS, (uint64_t)reads);
 	return (struct pinned){f, slot};
 }
@@ -204,29 +234,31 @@ static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 }
 
 /* One look at the table, and what follows.  Not pinned and *error 0: look again. */
-static struct pinned obtain_once(MPOOL *mp, struct attachment *a, uint32_t page, enum want want, int *error)
+static struct pinned obtain_once(MPOOL *mp, struct attachment *a, struct want *want, int *error)
 {
 	struct table_ref at;
 	struct pinned p = not_pinned;
+	uint32_t page = want->page;
 	epoch_enter(&mp->epoch, a->stripe);
 	uint64_t e = table_find(&mp->tables, page, &at);
-	if (entry_in_memory(e) && want != WANT_AFRESH) {
-		p = pin_entry(mp, a, &at, e, error);
+	if (entry_in_memory(e) && want->how != HOW_AFRESH) {
+		p = pin_entry(mp, a, &at, e, want->as, error);
 		epoch_leave(a->stripe);
 		if (p.frame != FRAME_NONE) {
 			frame_touch(&mp->frames, p.frame);
-			stripe_count(a->stripe, COUNT_HITS, want == WANT_PAGE);
+			stripe_count(a->stripe, COUNT_HITS, want->how == HOW_READ);
 		}
 		return p;
 	}
 	enum insertion in = entry_valid(e) ? INSERT_LOST : table_insert(&mp->tables, page, a->stripe->id, &at);
-	if (in == INSERT_FULL && resize_grow(mp) != 0)
+	if (in == INSERT_FULL && resize_grow(mp, at.table) != 0)
 		*error = ENOMEM;
 	epoch_leave(a->stripe);
 	if (in == INSERT_WON) {
-		p = load(mp, a, page, want, &at);
+		p = load(mp, a, want, &at);
 		if (p.frame == FRAME_NONE)
 			*error = errno;
+		resize_step(mp, a->stripe);
 	} else if (entry_in_memory(e)) {
 		*error = EEXIST;
 	} else if (entry_valid(e)) {
@@ -235,14 +267,16 @@ static struct pinned obtain_once(MPOOL *mp, struct attachment *a, uint32_t page,
 	return p;
 }
 
-static struct pinned obtain(MPOOL *mp, struct attachment *a, uint32_t page, enum want want)
+/* Not pinned: errno tells why. */
+static struct pinned obtain(MPOOL *mp, struct attachment *a, struct want want)
 {
 	struct pinned p;
 	int error = 0;
 	do
-		p = obtain_once(mp, a, page, want, &error);
+		p = obtain_once(mp, a, &want, &error);
 	while (p.frame == FRAME_NONE && !error);
-	resize_step(mp, a->stripe);
+	if (want.frame != FRAME_NONE)
+		clock_give(mp, want.frame);
 	if (error)
 		errno = error;
 	return p;
@@ -258,11 +292,12 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 		errno = EINVAL;
 		return NULL;
 	}
-	struct pinned p = obtain(mp, a, page, WANT_PAGE);
+	bool peek = flags & MPOOL_IGNOREPIN;
+	struct pinned p = obtain(mp, a, (struct want){page, HOW_READ, peek ? SLOT_PEEK : 0, FRAME_NONE});
 	if (p.frame == FRAME_NONE)
 		return NULL;
-	if (flags & MPOOL_IGNOREPIN)
-		thread_peek(a, p.slot, p.frame);
+	if (peek)
+		thread_peek(a, p.slot);
 	return frame_page(&mp->frames, p.frame);
 }
 
@@ -291,7 +326,7 @@ __attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct str
 		pin_back_out(&s->slots.word[i]);
 		goto slow;
 	}
-	pin_confirm(&s->slots.word[i], f);
+	pin_confirm(&s->slots.word[i], f, 0);
 	epoch_leave(s);
 	frame_touch_base(&mp->frames, f);
 	stripe_count(s, COUNT_HITS, 1);
@@ -313,25 +348,28 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 
 PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
+	bool request = flags == MPOOL_PAGE_REQUEST; /* anything else: the next, as in FreeBSD */
 	struct attachment *a = thread_attach(mp);
 	if (!a)
 		return NULL;
-	if (flags != MPOOL_PAGE_NEXT && (flags != MPOOL_PAGE_REQUEST || *pgnoaddr == PAGE_NONE)) {
-		errno = EINVAL;
+	if (request ? *pgnoaddr == PAGE_NONE : pageio_pages(&mp->io) == PAGE_NONE) {
+		errno = request ? EINVAL : EFBIG;
 		return NULL;
 	}
-	/* The number first: from here on no other call gets it. */
-	bool request = flags == MPOOL_PAGE_REQUEST;
-	uint32_t before, page = pageio_extend(&mp->io, request ? *pgnoaddr : PAGE_NONE, &before);
+	/* The frame first, so that no number is used up when there is none; then
+	 * the number, which no other call gets from here on. */
+	uint32_t f = clock_take(mp, a->stripe, request ? *pgnoaddr : pageio_pages(&mp->io));
+	if (f == FRAME_NONE)
+		return NULL;
+	uint32_t page = pageio_extend(&mp->io, request ? *pgnoaddr : PAGE_NONE);
 	if (page == PAGE_NONE) {
+		clock_give(mp, f);
 		errno = EFBIG;
 		return NULL;
 	}
-	struct pinned p = obtain(mp, a, page, request ? WANT_AFRESH : WANT_ZEROS);
-	if (p.frame == FRAME_NONE) {
-		pageio_unextend(&mp->io, page, before);
+	struct pinned p = obtain(mp, a, (struct want){page, request ? HOW_AFRESH : HOW_ZEROS, 0, f});
+	if (p.frame == FRAME_NONE)
 		return NULL;
-	}
 	*pgnoaddr = page;
 	return frame_page(&mp->frames, p.frame);
 }
@@ -343,31 +381,34 @@ PUBLIC void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr)
 
 /* ---- putting and deleting ----------------------------------------------- */
 
-/* A window around one frame. */
-enum proof { PROOF_AGAIN, PROOF_PINNED, PROOF_UNPINNED };
+enum proof { PROOF_AGAIN, PROOF_CLAIMED, PROOF_UNPINNED };
 
 /*
- * Is the frame pinned?  A scan that finds no pin proves nothing, since a pin can
- * move from slot to slot behind it; a closed window does.  Called in an epoch
- * section, which it leaves.
+ * Is the frame unpinned?  A scan that finds no pin proves nothing, since a pin
+ * can move from slot to slot behind it; a closed window in which nobody is about
+ * to pin does.  Called in an epoch section, which it leaves.
  */
 static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct frame *fr)
 {
 	struct window w = {.n = 0};
-	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
 	bool claimed = frame_claim(fr, a->stripe->id);
 	bool closed = claimed && window_add(mp, &w, frame);
 	epoch_leave(a->stripe);
-	if (!claimed)
-		frame_wait(mp, a->stripe, frame, page);
 	if (!closed)
-		return PROOF_AGAIN;
+		return claimed ? PROOF_AGAIN : PROOF_CLAIMED;
+	const struct victim *v = &w.victim[0];
 	window_scan(mp, &w);
-	bool busy = victim_busy(&w.victim[0]);
-	bool rescued = !victim_reopen(&w.victim[0]);
-	victim_release(mp, &w.victim[0]);
-	return busy || rescued ? PROOF_PINNED : PROOF_UNPINNED;
+	bool rescued = !victim_reopen(v);
+	victim_release(mp, v);
+	return v->pins + v->tries > 0 || rescued ? PROOF_AGAIN : PROOF_UNPINNED;
 }
+
+/*
+ * A put that found no pin, of a frame somebody else has claimed: the claim may
+ * be a loader's, who reads, so sleep; but a legal put finds its pin in another
+ * look or two, and must not wait for a stranger.
+ */
+#define PUT_LOOKS 64
 
 /* Any put that the fast path below did not finish. */
 __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, unsigned flags)
@@ -375,7 +416,7 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 	struct attachment *a = thread_attach(mp);
 	if (!a)
 		return -1;
-	for (;;) {
+	for (unsigned look = 1;; look++) {
 		epoch_enter(&mp->epoch, a->stripe);
 		uint32_t f = frame_at(&mp->frames, pgaddr);
 		struct frame *fr = f == FRAME_NONE ? NULL : frame_live(&mp->frames, f);
@@ -389,8 +430,12 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 			slot = pin_find(&mp->pins, f);
 		}
 		if (!slot) {
-			if (prove(mp, a, f, fr) == PROOF_UNPINNED)
+			uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
+			enum proof proof = prove(mp, a, f, fr);
+			if (proof == PROOF_UNPINNED)
 				break;
+			if (proof == PROOF_CLAIMED && look % PUT_LOOKS == 0)
+				frame_wait(mp, a->stripe, f, page);
 			continue;
 		}
 		if (flags & MPOOL_DIRTY)
@@ -430,8 +475,8 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 /* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
 static int delete_victim(MPOOL *mp, const struct victim *v)
 {
-	if (v->pins != 1 || v->tries > 0) {
-		int error = v->pins + v->tries > 1 ? EBUSY : EINVAL;
+	if (v->pins != 1 || v->tries + v->peeks > 0) {
+		int error = v->pins > 0 ? EBUSY : v->tries > 0 ? EAGAIN : EINVAL;
 		if (!victim_reopen(v))
 			error = EAGAIN; /* rescued: there is one pin more */
 		victim_release(mp, v);

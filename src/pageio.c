@@ -47,7 +47,9 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 		return -1;
 	int flags = fcntl(fd, F_GETFL);
 	bool direct = flags != -1 && (flags & O_DIRECT);
-	if (direct && pagesize % direct_unit(fd, S_ISBLK(st.st_mode)) != 0) {
+	/* Linux's pwrite on such a descriptor writes at the end of the file. */
+	bool appends = flags != -1 && (flags & O_APPEND) && (flags & O_ACCMODE) != O_RDONLY;
+	if (appends || (direct && pagesize % direct_unit(fd, S_ISBLK(st.st_mode)) != 0)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -80,7 +82,7 @@ uint32_t pageio_pages(const struct pageio *io)
 	return atomic_load(&io->state->pages);
 }
 
-uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint32_t *before)
+uint32_t pageio_extend(const struct pageio *io, uint32_t page)
 {
 	uint32_t n = atomic_load(&io->state->pages), made;
 	do {
@@ -88,15 +90,7 @@ uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint32_t *before)
 		if (made == PAGE_NONE)
 			break;
 	} while (made >= n && !atomic_compare_exchange_weak(&io->state->pages, &n, made + 1));
-	*before = n;
 	return made;
-}
-
-void pageio_unextend(const struct pageio *io, uint32_t page, uint32_t before)
-{
-	uint32_t after = page + 1;
-	if (before < after)
-		atomic_compare_exchange_strong(&io->state->pages, &after, before);
 }
 
 static void raise_to(_Atomic uint32_t *word, uint32_t value)
@@ -106,9 +100,17 @@ static void raise_to(_Atomic uint32_t *word, uint32_t value)
 		;
 }
 
+/* Of a page that is in the file, or for which there is room in one. */
 static off_t page_offset(const struct pageio *io, uint32_t page)
 {
 	return (off_t)page * io->pagesize;
+}
+
+/* Pages `page` to before page + n end within what a file can hold. */
+static bool in_file_range(const struct pageio *io, uint32_t page, uint32_t n)
+{
+	off_t end;
+	return !__builtin_mul_overflow((uint64_t)page + n, (uint64_t)io->pagesize, &end);
 }
 
 /* Was the page never written?  Then it is zeros, whatever the file has there. */
@@ -159,6 +161,10 @@ static size_t write_bytes(const struct pageio *io, const char *from, size_t byte
 
 uint32_t pageio_write(const struct pageio *io, uint32_t page, uint32_t n, const void *from)
 {
+	if (!in_file_range(io, page, n)) {
+		errno = EFBIG;
+		return 0;
+	}
 	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, page_offset(io, page));
 	uint32_t written = (uint32_t)(bytes / io->pagesize);
 	if (written == 0)

@@ -64,11 +64,9 @@ void pageio_fini(struct pageio *io);
 uint32_t pageio_pages(const struct pageio *io);
 /*
  * Page `page`, or with PAGE_NONE the next one, is in the file from now on.
- * Returns its number, or PAGE_NONE: all are used.  *before: pages until now.
+ * Returns its number, or PAGE_NONE: all are used.
  */
-uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint32_t *before);
-/* Take that back, unless further pages were made meanwhile. */
-void pageio_unextend(const struct pageio *io, uint32_t page, uint32_t before);
+uint32_t pageio_extend(const struct pageio *io, uint32_t page);
 
 /*
  * Fill `to` with page `page`.  1: read; 0: zeros, since it was never written;

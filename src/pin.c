@@ -74,23 +74,24 @@ static bool stripe_has_room(const struct stripe *s, bool empty)
 	return empty ? pins == 0 : pins < LINE_WORDS;
 }
 
-static struct stripe *adopt_orphan(const struct pins *p, bool empty)
+static struct stripe *adopt_orphan(const struct pins *p, bool empty, uint32_t *from)
 {
 	uint32_t n = atomic_load(&p->state->stripes);
-	for (uint32_t id = 0; id < n; id++) {
-		struct stripe *s = pin_stripe(p, id);
+	while (*from < n) {
+		struct stripe *s = pin_stripe(p, (*from)++);
 		uint16_t orphan = STRIPE_ORPHAN;
 		if (atomic_load_explicit(&s->owner, memory_order_relaxed) == STRIPE_ORPHAN && stripe_has_room(s, empty) &&
 		    /* Acquire: pairs with the release in pin_orphan. */
 		    atomic_compare_exchange_strong(&s->owner, &orphan, STRIPE_OWNED))
 			return s;
 	}
+	*from = UINT32_MAX; /* what is numbered from here on is owned already */
 	return NULL;
 }
 
-struct stripe *pin_adopt(const struct pins *p, bool empty)
+struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from)
 {
-	struct stripe *s = adopt_orphan(p, empty);
+	struct stripe *s = adopt_orphan(p, empty, from);
 	if (s)
 		return s;
 	uint32_t n = atomic_load(&p->state->stripes);

@@ -7,19 +7,23 @@
  * one stripe from its first call on the pool to its end, and more while it
  * holds more pins than one stripe has slots.
  *
- * Slot word: frame (32 bits), count (31 bits), trying (1 bit); empty: 0.
+ * Slot word: frame (32 bits), count (30 bits), peek (1 bit), trying (1 bit);
+ * empty: 0.
  *
  *   empty  --P, owner-->            {f, 1, trying}   a get, before its re-check
  *   trying --P, owner-->            {f, 1}           the re-check held: a pin
+ *   trying --P, owner-->            {f, 1, peek}     the same, for MPOOL_IGNOREPIN
+ *   peek   --P, owner-->            empty            the owner's next call
  *   trying --P, owner-->            empty            it did not
- *   {f, n} --L, owner-->            {f, n + 1}       owner gets it once more, when
- *                                                    it has no empty slot at hand
+ *   {f, n} --L, owner-->            {f, n + 1}       a get that get_hit did not finish,
+ *                                                    of a frame it has pinned; and a
+ *                                                    re-check, as after a try
  *   {f, n} --P or L, owner-->       {f, n - 1} or empty   a put
  *   {f, n} --L, any of the process--> {f, n - 1} or empty   a put of another's pin
  *
  * P is a plain release store, L a locked operation.  Only the owner touches a
- * trying slot: a put that took another thread's trying slot for a pin would
- * leave the real one set for ever.
+ * trying slot or a peek: a put that took another thread's trying slot for a pin
+ * would leave the real one set for ever.
  *
  * An owner's put may be plain as long as nobody else ever put in its slots.  The
  * first put of another's pin ends that for the pool, for good:
@@ -52,8 +56,9 @@
 #include "region.h"
 
 #define SLOT_TRYING     ((uint64_t)1 << 63)
+#define SLOT_PEEK       ((uint64_t)1 << 62)
 #define SLOT_ONE        ((uint64_t)1 << 32) /* one pin, in the count */
-#define SLOT_COUNT_MASK (SLOT_TRYING - SLOT_ONE)
+#define SLOT_COUNT_MASK (SLOT_PEEK - SLOT_ONE)
 #define SLOT_NONE       (-1)
 
 #define FRAME_NONE UINT32_MAX
@@ -95,11 +100,12 @@ static inline uint64_t slot_word(uint32_t frame, uint64_t flags)
 static inline bool slot_empty(uint64_t w) { return w == 0; }
 static inline uint32_t slot_frame(uint64_t w) { return (uint32_t)w; }
 static inline bool slot_trying(uint64_t w) { return w & SLOT_TRYING; }
+static inline bool slot_peek(uint64_t w) { return w & SLOT_PEEK; }
 static inline uint64_t slot_count(uint64_t w) { return (w & SLOT_COUNT_MASK) >> 32; }
-/* A pin of `frame`, not a try. */
+/* A pin of `frame`, not a try or a peek. */
 static inline bool slot_pins(uint64_t w, uint32_t frame)
 {
-	return slot_frame(w) == frame && !slot_trying(w) && !slot_empty(w);
+	return slot_frame(w) == frame && !(w & (SLOT_TRYING | SLOT_PEEK)) && !slot_empty(w);
 }
 static inline uint64_t slot_minus_one(uint64_t w)
 {
@@ -152,9 +158,10 @@ static inline void pin_try(_Atomic uint64_t *slot, uint32_t frame)
 	atomic_store_explicit(slot, slot_word(frame, SLOT_TRYING), memory_order_release);
 }
 
-static inline void pin_confirm(_Atomic uint64_t *slot, uint32_t frame)
+/* `as`: 0, a pin, or SLOT_PEEK. */
+static inline void pin_confirm(_Atomic uint64_t *slot, uint32_t frame, uint64_t as)
 {
-	atomic_store_explicit(slot, slot_word(frame, 0), memory_order_release);
+	atomic_store_explicit(slot, slot_word(frame, as), memory_order_release);
 }
 
 static inline void pin_back_out(_Atomic uint64_t *slot)
@@ -186,7 +193,8 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 {
 	atomic_store_explicit(&s->putting, 1, memory_order_relaxed);
 	barrier_light(false); /* pairs with barrier_heavy in pin_lock_puts */
-	bool plain = likely(atomic_load_explicit(&p->puts, memory_order_relaxed) == PUTS_PLAIN);
+	/* Acquire: a stripe that is new to pin_lock_puts is no use to a plain put. */
+	bool plain = likely(atomic_load_explicit(&p->puts, memory_order_acquire) == PUTS_PLAIN);
 	if (plain)
 		/* Nobody else ever changed a slot of ours.  Release: as in pin_drop. */
 		atomic_store_explicit(slot, 0, memory_order_release);
@@ -205,9 +213,10 @@ struct stripe *pin_stripe(const struct pins *p, uint32_t id);
 
 /*
  * A stripe for the calling thread: an orphan, or a new one.  `empty`: only one
- * without pins will do.  NULL: no memory.
+ * without pins will do.  *from: where to look for orphans; start with 0, and go
+ * on with what it is then when adopting several.  NULL: no memory.
  */
-struct stripe *pin_adopt(const struct pins *p, bool empty);
+struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from);
 void pin_orphan(struct stripe *s);
 
 /*

@@ -33,7 +33,6 @@ struct MPOOL {
 	/* Loaded by every hit, never written after open: lines of their own. */
 	_Alignas(CACHE_LINE) uint64_t serial;
 	bool fenced; /* see barrier.h */
-	uint32_t maxcache;
 	struct header *header;
 	struct tables tables;
 	struct epoch epoch;

@@ -27,16 +27,11 @@ static bool too_large(const MPOOL *mp, const struct table *t)
 	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
 }
 
-static int grow_to_fit(MPOOL *mp, const struct table *t)
+int resize_grow(MPOOL *mp, const struct table *full)
 {
-	uint64_t frames = mp->frames.base.count, entries = TABLE_ENTRIES_OF(t->buckets);
+	uint64_t frames = mp->frames.base.count, entries = TABLE_ENTRIES_OF(full->buckets);
 	/* The last step of a filling pool ends at just what it needs. */
-	return table_replace(&mp->tables, entries < frames && 2 * entries > frames ? frames : 2 * entries, true);
-}
-
-int resize_grow(MPOOL *mp)
-{
-	return grow_to_fit(mp, table_head(&mp->tables));
+	return table_replace(&mp->tables, full, entries < frames && 2 * entries > frames ? frames : 2 * entries);
 }
 
 /* Move what is resident in bucket `b`.  False: the head has no room. */
@@ -88,9 +83,9 @@ void resize_step(MPOOL *mp, struct stripe *me)
 	bool older = atomic_load_explicit(&t->next, memory_order_relaxed) != TABLE_NONE;
 	/* No memory for it: the table works on, only slower. */
 	if (too_full(t))
-		(void)grow_to_fit(mp, t);
+		(void)resize_grow(mp, t);
 	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
-		(void)table_replace(&mp->tables, mp->frames.base.count, false);
+		(void)table_replace(&mp->tables, t, mp->frames.base.count);
 	epoch_leave(me);
 	bool draining = false;
 	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &draining, true)) {

@@ -15,14 +15,15 @@
 
 #include "mpool.h"
 #include "pin.h"
+#include "table.h"
 
 /* Entries to make the first table for. */
 uint64_t resize_first(uint32_t frames, uint32_t pages);
 
-/* After a miss, or a hit that was not found at its home: do a little of it. */
+/* After a miss: do a little of it. */
 void resize_step(MPOOL *mp, struct stripe *me);
 
-/* The head is too full for some page.  0, or -1: no memory. */
-int resize_grow(MPOOL *mp);
+/* `full`, the newest table just now, has no room for some page.  0, or -1: no memory. */
+int resize_grow(MPOOL *mp, const struct table *full);
 
 #endif

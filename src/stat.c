@@ -38,7 +38,7 @@ static void count_slot(void *pinned, uint64_t slot)
 static void note_slot(void *pinned, uint64_t slot)
 {
 	struct pinned_frames *p = pinned;
-	if (!slot_trying(slot) && p->n < p->room)
+	if (slot_pins(slot, slot_frame(slot)) && p->n < p->room)
 		p->frame[p->n++] = slot_frame(slot);
 }
 

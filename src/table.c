@@ -59,17 +59,14 @@ int table_init(struct tables *ts, uint64_t entries)
 	return 0;
 }
 
-int table_replace(const struct tables *ts, uint64_t entries, bool larger)
+int table_replace(const struct tables *ts, const struct table *old, uint64_t entries)
 {
-	uint32_t head = atomic_load(&ts->state->head);
+	uint32_t head = old->id;
+	if (atomic_load(&ts->state->head) != head)
+		return 0;
 	struct table *t = table_make(ts, entries);
 	if (!t)
 		return -1;
-	struct table *old = region_at(ts->region, head);
-	if (larger ? old->buckets >= t->buckets : old->buckets <= t->buckets) {
-		region_free(ts->region, t);
-		return 0;
-	}
 	if (!table_number(ts, t)) {
 		region_free(ts->region, t);
 		return -1;
@@ -79,9 +76,7 @@ int table_replace(const struct tables *ts, uint64_t entries, bool larger)
 	 * the old one afterwards, and one that placed in the old one before loads
 	 * the head afterwards (insert_alone): one of them sees the other. */
 	if (!atomic_compare_exchange_strong(&ts->state->head, &head, t->id)) {
-		/* Another thread was first.  Ours was never reachable, but its number
-		 * was: it goes the way of every chunk, though nobody can be in it. */
-		atomic_store(&t->entries, TABLE_SEALED);
+		/* Another thread was first, and nobody ever found ours. */
 		region_withdraw(ts->region, t->id);
 		region_release(ts->region, t->id);
 	}
@@ -218,7 +213,8 @@ static _Atomic uint64_t *free_word(struct line *b)
 static uint32_t place_probes(const struct table *t)
 {
 	bool sparse = table_entries(t) * 2 < (uint64_t)t->buckets * LINE_WORDS;
-	return sparse || t->buckets < TABLE_PROBES ? t->buckets : TABLE_PROBES;
+	uint32_t most = sparse ? TABLE_PROBES_SPARSE : TABLE_PROBES;
+	return t->buckets < most ? t->buckets : most;
 }
 
 /* Put `entry` into a free word on the path of its page in `t`. */
@@ -278,15 +274,19 @@ bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame)
 	return entry_step(ref, entry_word(page, ENTRY_CLOSING, frame), entry_word(page, ENTRY_RESIDENT, frame));
 }
 
-/* Nobody else's entry of `page`, valid or tentative, is on the path. */
-static bool insert_alone(const struct tables *ts, uint32_t page, const struct table_ref *mine)
+/*
+ * Nobody else's entry of `page`, valid or tentative, is on the path.  Of two
+ * tentative ones the lower owner's stays: two that killed each other would start
+ * over together, again and again.
+ */
+static bool insert_alone(const struct tables *ts, uint32_t page, uint32_t me, const struct table_ref *mine)
 {
 	struct table_ref other;
 	uint64_t e;
 	while ((e = scan_path(ts, page, mine->word, &other)) != ENTRY_FREE) {
-		if (entry_valid(e))
+		if (entry_valid(e) || entry_who(e) < me)
 			return false;
-		table_free(&other, e); /* kill: one of two tentative entries must go */
+		table_free(&other, e);
 	}
 	return true;
 }
@@ -304,10 +304,10 @@ enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me,
 		ck_pr_stall();
 	}
 	uint64_t tentative = entry_word(page, ENTRY_TENTATIVE, me);
-	struct table *t = table_head(ts);
-	if (!place(t, tentative, ref))
-		return t == table_head(ts) ? INSERT_FULL : INSERT_LOST;
-	if (!insert_alone(ts, page, ref)) {
+	ref->table = table_head(ts);
+	if (!place(ref->table, tentative, ref))
+		return ref->table == table_head(ts) ? INSERT_FULL : INSERT_LOST;
+	if (!insert_alone(ts, page, me, ref)) {
 		table_free(ref, tentative); /* or it was killed: that is as good */
 		return INSERT_LOST;
 	}

@@ -72,6 +72,8 @@ static inline bool entry_valid(uint64_t e) { return e != ENTRY_FREE && entry_sta
 #define TABLE_SEALED   ((uint64_t)1 << 63)
 /* Buckets an entry may be away from home; a table where that is not enough grows, if it is half full. */
 #define TABLE_PROBES   16u
+/* ... and in one that is not: few enough for a spill count to hold those who pass by. */
+#define TABLE_PROBES_SPARSE 4096u
 /* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
 #define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets) * LINE_WORDS * 2 / 3)
 
@@ -161,7 +163,7 @@ enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
 /*
  * Become the loader of `page`.  WON: *ref is the caller's loading entry.  LOST:
  * somebody else's entry is or was there: look again.  FULL: no free word near
- * home: grow.
+ * home in the newest table, which is ref->table: replace it.
  */
 enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref);
 
@@ -175,8 +177,8 @@ bool table_free(const struct table_ref *ref, uint64_t entry);
 /* The holder of the frame's claim: the entry at `from` moves to the newest table. */
 bool table_move(const struct tables *ts, const struct table_ref *from);
 
-/* A new head for that many entries, unless the head is as large already (`larger`). */
-int table_replace(const struct tables *ts, uint64_t entries, bool larger);
+/* Replace `old`, if it is the head still, by one for that many entries.  0, or -1: no memory. */
+int table_replace(const struct tables *ts, const struct table *old, uint64_t entries);
 
 /* Entries the head has and is meant to have at the most. */
 uint64_t table_entries(const struct table *t);

@@ -5,8 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <ck_pr.h>
-
 #include "pool.h"
 
 _Thread_local struct last_used thread_last;
@@ -30,32 +28,26 @@ static uint32_t spills(unsigned groups)
 	return ((uint32_t)1 << groups) - 1;
 }
 
-static struct MPOOL *open_pool(uint64_t serial)
+static bool pool_is_open(uint64_t serial)
 {
-	struct MPOOL *mp = pools;
+	const struct MPOOL *mp = pools;
 	while (mp && mp->serial != serial)
 		mp = mp->next;
 	return mp;
 }
 
-static void drop_peek(struct pins *pins, struct attachment *a)
+static void drop_peek(struct attachment *a)
 {
-	_Atomic uint64_t *slot = a->peek;
-	/* Pins of a frame are all alike: another thread's put may have taken this
-	 * one, and left its own for us. */
-	while (slot && !pin_drop(slot, a->peeked)) {
-		pin_lock_puts(pins);
-		while (!(slot = pin_find(pins, a->peeked)))
-			ck_pr_stall();
-	}
+	if (a->peek)
+		pin_back_out(a->peek);
 	a->peek = NULL;
 }
 
-/* The thread needs the attachment no more.  `mp`: its pool, NULL if closed. */
-static void detach(struct attachment *a, struct MPOOL *mp)
+/* The thread needs the attachment no more.  `open`: its pool still is. */
+static void detach(struct attachment *a, bool open)
 {
-	if (mp) {
-		drop_peek(&mp->pins, a);
+	if (open) {
+		drop_peek(a);
 		pin_orphan(a->stripe);
 		for (uint32_t i = 0; i < spills(a->groups); i++)
 			pin_orphan(a->spill[i]);
@@ -68,12 +60,12 @@ static void detach(struct attachment *a, struct MPOOL *mp)
 static void detach_some(bool all)
 {
 	for (struct attachment **at = &attachments, *a; (a = *at);) {
-		struct MPOOL *mp = open_pool(a->serial);
-		if (mp && !all) {
+		bool open = pool_is_open(a->serial);
+		if (open && !all) {
 			at = &a->next;
 		} else {
 			*at = a->next;
-			detach(a, mp);
+			detach(a, open);
 		}
 	}
 	thread_last.serial = 0;
@@ -127,7 +119,8 @@ static struct attachment *attachment_new(struct MPOOL *mp)
 	if (!a || key_error || pthread_setspecific(key, &key) != 0)
 		goto no_memory;
 	a->serial = mp->serial;
-	a->stripe = pin_adopt(&mp->pins, false);
+	uint32_t from = 0;
+	a->stripe = pin_adopt(&mp->pins, false, &from);
 	if (!a->stripe)
 		goto no_memory;
 	return a;
@@ -148,7 +141,7 @@ struct attachment *thread_attach(struct MPOOL *mp)
 		return NULL;
 	a->next = attachments;
 	attachments = a;
-	drop_peek(&mp->pins, a);
+	drop_peek(a);
 	thread_last = (struct last_used){mp->serial, a->stripe};
 	return a;
 }
@@ -162,13 +155,13 @@ static struct stripe *spill_of(const struct attachment *a, unsigned group, uint3
 
 static bool spill_grow(struct MPOOL *mp, struct attachment *a)
 {
-	uint32_t have = spills(a->groups), want = spills(a->groups + 1);
+	uint32_t have = spills(a->groups), want = spills(a->groups + 1), from = 0;
 	struct stripe **spill = realloc(a->spill, want * sizeof(struct stripe *));
 	if (!spill)
 		return false;
 	a->spill = spill;
 	for (uint32_t i = have; i < want; i++)
-		if (!(spill[i] = pin_adopt(&mp->pins, true))) {
+		if (!(spill[i] = pin_adopt(&mp->pins, true, &from))) {
 			while (i > have)
 				pin_orphan(spill[--i]);
 			return false;
@@ -206,9 +199,8 @@ _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame)
 	return NULL;
 }
 
-void thread_peek(struct attachment *a, _Atomic uint64_t *slot, uint32_t frame)
+void thread_peek(struct attachment *a, _Atomic uint64_t *slot)
 {
 	a->peek = slot;
-	a->peeked = frame;
 	thread_last.serial = 0; /* so that the thread's next call comes by here */
 }

@@ -24,8 +24,7 @@ struct attachment {
 	struct stripe *stripe;
 	struct stripe **spill; /* `groups` groups, one after the other */
 	unsigned groups;
-	_Atomic uint64_t *peek; /* the pin of an MPOOL_IGNOREPIN, to be dropped in the next call */
-	uint32_t peeked;        /* its frame */
+	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
 	struct attachment *next;
 };
 
@@ -50,7 +49,7 @@ _Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t f
 /* A slot of the calling thread that pins `frame`, or NULL. */
 _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame);
 
-/* Remember the pin in `slot` as a peek. */
-void thread_peek(struct attachment *a, _Atomic uint64_t *slot, uint32_t frame);
+/* `slot` is a peek: see that the thread's next call on the pool ends it. */
+void thread_peek(struct attachment *a, _Atomic uint64_t *slot);
 
 #endif

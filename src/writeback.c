@@ -20,7 +20,7 @@ bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 	v->fr = frame_of(&mp->frames, frame);
 	/* The claim was acquired, and its owners before stored the number. */
 	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
-	v->pins = v->tries = 0;
+	v->pins = v->tries = v->peeks = 0;
 	uint64_t e = table_find(&mp->tables, v->page, &v->entry);
 	if (e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame)) {
 		w->n++;
@@ -53,7 +53,8 @@ static void victim_seen(void *window, uint64_t slot)
 	for (unsigned at = map_start(frame); w->map[at]; at = (at + 1) % WINDOW_MAP) {
 		struct victim *v = &w->victim[w->map[at] - 1];
 		if (v->frame == frame)
-			*(slot_trying(slot) ? &v->tries : &v->pins) += (uint32_t)slot_count(slot);
+			*(slot_trying(slot) ? &v->tries : slot_peek(slot) ? &v->peeks : &v->pins) +=
+				(uint32_t)slot_count(slot);
 	}
 }
 
@@ -233,16 +234,14 @@ static void write_done(MPOOL *mp, const struct victim *v, bool written)
 static bool empty_victim(MPOOL *mp, const struct victim *v)
 {
 	uint32_t word = frame_word(v);
-	if (word & FRAME_UNSYNCED_ANY) {
-		/*
-		 * Say that it leaves, then look again whether it may.  Pairs with
-		 * flush, which makes frames dirty first and then asks who has left.
-		 */
-		pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
-		if (frame_word(v) & FRAME_DIRTY) {
-			victim_reopen(v);
-			return false;
-		}
+	/*
+	 * Say that it leaves, then look again whether it may.  Pairs with flush,
+	 * which makes frames dirty first and then asks who has left.
+	 */
+	pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	if (frame_word(v) & FRAME_DIRTY) {
+		victim_reopen(v);
+		return false;
 	}
 	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
 		return false;
@@ -286,7 +285,7 @@ static void keep_written(MPOOL *mp, struct window *w, const struct copied *c)
 	for (unsigned i = 0; i < c->n; i++) {
 		struct victim v = *c->victim[i];
 		write_done(mp, &v, c->written[i]);
-		v.pins = v.tries = 0;
+		v.pins = v.tries = v.peeks = 0;
 		/* Resident since the copy, and only we could close it. */
 		if (c->written[i] && table_close(&v.entry, v.page, v.frame))
 			w->victim[n++] = v;
@@ -419,7 +418,13 @@ static void sync_copy(MPOOL *mp, struct window *w, struct buffer *b, struct copi
 			continue;
 		}
 		if (dirty && !victim_busy(v)) {
-			if (copy_unpinned(mp, v, b)) {
+			bool copied = copy_unpinned(mp, v, b);
+			/* Rescued, and by now it would be again: as it stands then. */
+			if (!copied && force) {
+				copy_pinned(mp, v, b);
+				copied = true;
+			}
+			if (copied) {
 				c->victim[c->n++] = v;
 				continue;
 			}
@@ -564,6 +569,8 @@ int writeback_sync(MPOOL *mp, struct stripe *me)
 	if (!error)
 		error = flush(mp, me);
 	pthread_mutex_unlock(&mp->io.state->sync);
+	if (!error)
+		return 0;
 	errno = error;
-	return error ? -1 : 0;
+	return -1;
 }

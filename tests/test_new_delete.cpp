@@ -248,14 +248,24 @@ TEST_CASE("the highest page number can be requested")
 	CHECK(pool.shows_bytes(0xfffffffd, 0));
 }
 
-TEST_CASE("mpool_new refuses other flags, and the number that no page has, with EINVAL")
+TEST_CASE("mpool_new takes any flag but MPOOL_PAGE_REQUEST for MPOOL_PAGE_NEXT")
 {
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 3);
-	for (unsigned flags : {0u, 3u, 4u, 0x80000000u, 0xffffffffu}) {
+	pgno_t next = 10;
+	for (unsigned flags : {0u, 2u, 3u, 4u, 0x80000000u, 0xffffffffu}) {
 		pgno_t pgno = 20;
-		REQUIRE_NULL(mpool_new_flags(pool, &pgno, flags), EINVAL);
+		void *page = mpool_new_flags(pool, &pgno, flags);
+		REQUIRE(page);
+		CHECK(pgno == next++);
+		pool.put(page);
 	}
+}
+
+TEST_CASE("mpool_new refuses the number that no page has with EINVAL")
+{
+	File file(512, 10);
+	Pool pool(file.fd(), 512, 3);
 	pgno_t pgno = MAX_PAGE_NUMBER;
 	REQUIRE_NULL(mpool_new_flags(pool, &pgno, MPOOL_PAGE_REQUEST), EINVAL);
 	CHECK(pool.stats().pages == 10);
