@@ -223,3 +223,34 @@ TEST_CASE("filters run on several threads at once for different pages")
 	});
 	report.require_none();
 }
+
+TEST_CASE("mpool_sync ends beside a thread that gets the page again and again while it is copied")
+{
+	// So large that each copy takes longer than the getter stays away.
+	const pgno_t size = sanitized ? 4 << 20 : 64 << 20;
+	Fd fd(open(tmp_dir().c_str(), O_TMPFILE | O_RDWR, 0600));
+	REQUIRE(ftruncate(fd, size) == 0);
+	Pool pool(fd, size, 2);
+	Report report;
+	std::atomic<bool> over{false};
+	Threads threads;
+	threads.start([&] {
+		while (!over) {
+			report.check(mpool_put(pool, mpool_get(pool, 0, 0), 0) == 0, "mpool_put");
+			for (int n = 0; n < 20 && !over; n++)
+				std::this_thread::yield();
+		}
+	});
+	for (int n = 0; n < 3; n++) {
+		void *page = pool.get(0);
+		static_cast<char *>(page)[n] = 1;
+		pool.put(page, MPOOL_DIRTY);
+		pool.sync();
+		char byte = 0;
+		CHECK(pread(fd, &byte, 1, n) == 1);
+		CHECK(byte == 1);
+	}
+	over = true;
+	threads.join();
+	report.require_none();
+}

@@ -242,3 +242,24 @@ TEST_CASE("where memory runs out calls fail with ENOMEM, and work again when the
 	});
 	CHECK(result == 0);
 }
+
+TEST_CASE("memory beyond maxcache is given back also when its pages are deleted")
+{
+	const pgno_t pages = 3000;
+	File file(512, pages);
+	Pool pool(file.fd(), 512, 10);
+	pool.touch(0, 100);
+	const uint64_t before = pool.stats().metadata;
+	std::vector<void *> held;
+	for (pgno_t i = 0; i < pages; i++)
+		held.push_back(pool.get(i));
+	REQUIRE(pool.stats().overflow == pages - 10);
+	const uint64_t grown = pool.stats().metadata;
+	for (void *page : held)
+		REQUIRE(mpool_delete(pool, page) == 0);
+	CHECK(pool.stats().overflow == 0);
+	// One segment a miss, and the table.
+	pool.touch(0, pages);
+	INFO(before << " bytes of bookkeeping before, " << grown << " while pinned");
+	CHECK(pool.stats().metadata < before + (grown - before) / 10);
+}

@@ -362,3 +362,13 @@ TEST_CASE("a descriptor opened with O_DIRECT works with the page sizes that it c
 	for (pgno_t i = 0; i <= pages; i++)
 		REQUIRE(pool.shows(i, 1));
 }
+
+TEST_CASE("a descriptor that can only write at the end of the file is refused with EINVAL")
+{
+	File file(512, 10);
+	Fd appends(open(file.path().c_str(), O_RDWR | O_APPEND));
+	REQUIRE_NULL(mpool_open(nullptr, appends, 512, 3), EINVAL);
+	Fd reads(open(file.path().c_str(), O_RDONLY | O_APPEND));
+	Pool pool(reads, 512, 3);
+	CHECK(pool.shows(9, 0));
+}

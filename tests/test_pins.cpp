@@ -222,3 +222,68 @@ TEST_CASE("the bytes of a pinned page do not change while others evict")
 	report.require_none();
 	CHECK(pool.stats().evictions > misses / 10);
 }
+
+TEST_CASE("a put by another thread cannot take what a thread peeks at with MPOOL_IGNOREPIN")
+{
+	File file(512, 100);
+	Pool pool(file.fd(), 512, 2);
+	Report report;
+	void *page = pool.get(7, MPOOL_IGNOREPIN);
+	run_threads(1, [&](unsigned) {
+		errno = 0;
+		report.check(mpool_put(pool, page, MPOOL_DIRTY) == -1 && errno == EINVAL, "put of a page that nobody pinned");
+		for (pgno_t i = 10; i < 60; i++)
+			report.check(mpool_put(pool, mpool_get(pool, i, 0), 0) == 0, "get and put of others");
+	});
+	report.require_none();
+	CHECK(is(page, 512, 7, 0));
+	pool.touch(60, 100); // ends the peek
+	CHECK(pool.stats().dirty == 0);
+	CHECK(pool.stats().cached <= 2);
+}
+
+TEST_CASE("a page that one thread deletes while its getter gets it again is never another page's")
+{
+	const size_t rounds = shrink(5000);
+	const pgno_t pages = 40;
+	File file(256, pages);
+	Pool pool(file.fd(), 256, 6);
+	Report report;
+	std::atomic<void *> handed{nullptr};
+	std::atomic<bool> over{false};
+	run_threads(3, [&](unsigned t) {
+		Random random(t);
+		if (t == 0) { // gets page 1 twice; the first pin is for the deleter
+			for (size_t n = 0; n < rounds; n++) {
+				void *first = mpool_get(pool, 1, 0);
+				handed = first;
+				for (unsigned again = 0; again < 20; again++) {
+					void *page = mpool_get(pool, 1, 0);
+					for (unsigned look = 0; look < 20; look++)
+						report.check(is(page, 256, 1, 0), "bytes of a pinned page");
+					report.check(mpool_put(pool, page, 0) == 0, "mpool_put");
+				}
+				while (handed)
+					std::this_thread::yield();
+			}
+			over = true;
+		} else if (t == 1) {
+			while (!over)
+				if (void *page = handed.load()) {
+					// It goes, unless the getter was there first.
+					if (mpool_delete(pool, page) != 0 && report.check(errno == EBUSY, "mpool_delete"))
+						report.check(mpool_put(pool, page, 0) == 0, "mpool_put of the first pin");
+					handed = nullptr;
+				}
+		} else {
+			while (!over) { // takes the frames that become free
+				pgno_t pgno = 2 + static_cast<pgno_t>(random.below(pages - 2));
+				void *page = mpool_get(pool, pgno, 0);
+				report.check(page && is(page, 256, pgno, 0), "another page");
+				report.check(mpool_put(pool, page, 0) == 0, "mpool_put");
+			}
+		}
+	});
+	report.require_none();
+	CHECK(pool.stats().pinned == 0);
+}
