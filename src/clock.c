@@ -262,8 +262,8 @@ static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
 	bool all = frame_segment(&mp->frames, k, &seg);
 	for (uint32_t i = 0; all && i < seg.count; i++)
 		if (!frame_take(&seg.frame[i], me->id)) {
-			while (i > 0)
-				pool_free_frame(mp, seg.first + i - 1, &seg.frame[i - 1]), i--;
+			for (uint32_t j = 0; j < i; j++)
+				pool_free_frame(mp, seg.first + j, &seg.frame[j]);
 			all = false;
 		}
 	epoch_leave(me);

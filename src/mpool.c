@@ -138,15 +138,7 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
                                uint64_t as, int *error)
 {
 	uint32_t f = entry_who(e);
-	_Atomic uint64_t *slot = as ? NULL : thread_slot_of(a, f);
-	if (slot && pin_again(slot, f)) {
-		/* A re-check even so: mpool_delete takes a page away under one pin. */
-		if (entry_holds(a, at, e))
-			return (struct pinned){f, slot};
-		pin_drop(slot, f);
-		return not_pinned;
-	}
-	slot = thread_slot(mp, a, f);
+	_Atomic uint64_t *slot = thread_slot(mp, a, f);
 	if (!slot) {
 		*error = ENOMEM;
 		return not_pinned;
@@ -156,6 +148,13 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 	if (!entry_holds(a, at, e)) {
 		pin_back_out(slot);
 		return not_pinned;
+	}
+	/* A frame that the thread has pinned already is counted up there, under
+	 * cover of the try: a thousand pins of one page are one slot. */
+	_Atomic uint64_t *pinned = as ? NULL : thread_slot_of(a, f);
+	if (pinned && pin_again(pinned, f)) {
+		pin_back_out(slot);
+		return (struct pinned){f, pinned};
 	}
 	pin_confirm(slot, f, as);
 	return (struct pinned){f, slot};

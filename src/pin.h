@@ -15,9 +15,9 @@
  *   trying --P, owner-->            {f, 1, peek}     the same, for MPOOL_IGNOREPIN
  *   peek   --P, owner-->            empty            the owner's next call
  *   trying --P, owner-->            empty            it did not
- *   {f, n} --L, owner-->            {f, n + 1}       a get that get_hit did not finish,
- *                                                    of a frame it has pinned; and a
- *                                                    re-check, as after a try
+ *   {f, n} --L, owner-->            {f, n + 1}       a get that get_hit did not finish, of
+ *                                                    a frame it has pinned, while another
+ *                                                    slot of it still tries that frame
  *   {f, n} --P or L, owner-->       {f, n - 1} or empty   a put
  *   {f, n} --L, any of the process--> {f, n - 1} or empty   a put of another's pin
  *

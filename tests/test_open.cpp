@@ -224,6 +224,33 @@ TEST_CASE("the largest maxcache costs nothing that is not used")
 		CHECK(statm().resident < before.resident + 50 * size + (16 << 20));
 }
 
+TEST_CASE("pages far behind the first four gigabytes are their own")
+{
+	const uint64_t size = 4096;
+	File file(size);
+	if (ftruncate(file.fd(), off_t{1} << 43) != 0) {
+		WARN("skipped: no file of 8 terabytes here: " << strerror(errno));
+		return;
+	}
+	Pool pool(file.fd(), size, 3);
+	const pgno_t pages[] = {0,         0x000fffff, 0x00100000, 0x00100001, 0x0fffffff,
+	                        0x10000000, 0x20000000, 0x40000000, 0x7ffffffe, 0x7fffffff};
+	REQUIRE(pool.stats().pages == 0x80000000);
+	for (pgno_t pgno : pages)
+		pool.modify(pgno, 1);
+	pool.sync();
+	for (pgno_t pgno : pages) {
+		CAPTURE(pgno);
+		REQUIRE(file.holds(pgno, 1));
+		REQUIRE(pool.shows(pgno, 1));
+	}
+	REQUIRE(pool.shows_bytes(0x60000000, 0));
+	pgno_t pgno;
+	pool.put(pool.make(pgno));
+	CHECK(pgno == 0x80000000);
+	REQUIRE_NULL(mpool_get(pool, 0x80000001, 0), EINVAL);
+}
+
 TEST_CASE("the largest page size, in the largest pool too, is not mistaken for a small one")
 {
 	const pgno_t size = GENERATE(0x80000000u, 0xffffffffu);

@@ -368,6 +368,36 @@ TEST_CASE("a thread stopped at any instruction of a hit delays no other hit, mis
 	CHECK(pool.stats().pinned == 0);
 }
 
+TEST_CASE("a thread stopped at any instruction of a hit has the page or has it not, whatever is evicted meanwhile")
+{
+	if (sanitized) {
+		WARN("skipped: sanitizers put signals off, to where they are not in the way");
+		return;
+	}
+	const pgno_t maxcache = 6;
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, maxcache);
+	Report report;
+	freeze_often(
+	    1500,
+	    [&](unsigned t) {
+		    for (int n = 0; n < 50; n++) {
+			    void *page = mpool_get(pool, t, 0);
+			    report.check(page && is(page, 16, t, 0), "the page that was got");
+			    report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+		    }
+	    },
+	    [&] {
+		    for (pgno_t i = 10; i < 10 + 6 * maxcache; i++) {
+			    void *page = mpool_get(pool, i, 0);
+			    report.check(page && is(page, page_size, i, 0), "bytes");
+			    report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+		    }
+	    });
+	report.require_none();
+	CHECK(pool.stats().pinned == 0);
+}
+
 TEST_CASE("a thread stopped at any instruction of a miss, an eviction or a put delays no other page's")
 {
 	if (sanitized) {

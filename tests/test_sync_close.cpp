@@ -240,6 +240,27 @@ TEST_CASE("threads outlive a pool, and use the next one")
 	report.require_none();
 }
 
+TEST_CASE("a thread's pins in one pool are none in another")
+{
+	File file(64, 40);
+	Pool a(file.fd(), 64, 3), b(file.fd(), 64, 3);
+	for (int n = 0; n < 100; n++) {
+		void *in_a = a.get(1), *in_b = b.get(1);
+		a.put(in_a);
+		REQUIRE(a.stats().pinned == 0);
+		REQUIRE(b.stats().pinned == 1);
+		REQUIRE_FAILS(mpool_put(a, in_a, 0), EINVAL);
+		REQUIRE_FAILS(mpool_put(a, in_b, 0), EINVAL);
+		REQUIRE_FAILS(mpool_put(b, in_a, 0), EINVAL);
+		a.touch(10, 20);
+		b.touch(20, 30);
+		REQUIRE(is(in_b, 64, 1, 0));
+		a.put(a.get(1));
+		b.put(in_b);
+		REQUIRE(b.stats().pinned == 0);
+	}
+}
+
 TEST_CASE("a thread uses many pools in turn, opened and closed in any order")
 {
 	const pgno_t count = 100;
