@@ -23,7 +23,7 @@
 /* The hand passes a frame at most twice: once to clear its mark, once to take it. */
 #define SWEEPS 2u
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
-#define SEGMENT_KEPT 1u
+#define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
 
 void clock_init(struct clock_state *c, uint32_t frames)
@@ -240,8 +240,8 @@ static uint32_t evict_any(MPOOL *mp, struct stripe *me, uint32_t home, const str
 /* ---- the overflow ------------------------------------------------------- */
 
 /* Victims among the frames of an overflow segment; returns how many are in use. */
-static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segment *seg,
-                                 const struct spared *sp, struct window *w)
+static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segment *seg, const struct spared *sp,
+                                 struct window *w)
 {
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < seg->count && w->n < TRIM_BATCH; i++) {

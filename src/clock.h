@@ -39,19 +39,19 @@
 
 struct shard {
 	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
-	_Atomic uint32_t fresh; /* frames from here on were never used */
-	_Atomic int32_t freed;  /* bits set among its free_bits, about */
+	_Atomic uint32_t fresh;                     /* frames from here on were never used */
+	_Atomic int32_t freed;                      /* bits set among its free_bits, about */
 	uint32_t first, count;
 };
 
 struct clock_state {
-	_Atomic int64_t idle;      /* free and fresh frames in segment 0, about */
-	_Atomic uint32_t overflow; /* frames of the overflow in use */
-	_Atomic uint32_t segments; /* of the overflow that are to be given back when empty */
+	_Atomic int64_t idle;           /* free and fresh frames in segment 0, about */
+	_Atomic uint32_t overflow;      /* frames of the overflow in use */
+	_Atomic uint32_t segments;      /* of the overflow that are to be given back when empty */
 	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
-	_Atomic uint32_t credit;   /* overflow frames to be taken without another look */
+	_Atomic uint32_t credit;        /* overflow frames to be taken without another look */
 	uint32_t shards;
-	uint32_t batch;            /* victims to a barrier */
+	uint32_t batch; /* victims to a barrier */
 	struct shard shard[SHARDS_MAX];
 };
 

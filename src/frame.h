@@ -39,14 +39,14 @@
 #include "region.h"
 #include "table.h"
 
-#define FRAME_FREE        0u
-#define FRAME_USED        (1u << 0)
-#define FRAME_DIRTY       (1u << 1)
-#define FRAME_WRITING     (1u << 2)
-#define FRAME_UNSYNCED(t) (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
+#define FRAME_FREE         0u
+#define FRAME_USED         (1u << 0)
+#define FRAME_DIRTY        (1u << 1)
+#define FRAME_WRITING      (1u << 2)
+#define FRAME_UNSYNCED(t)  (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
 #define FRAME_UNSYNCED_ANY (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
-#define FRAME_OWNER_SHIFT 8
-#define FRAME_OWNER       (~0u << FRAME_OWNER_SHIFT)
+#define FRAME_OWNER_SHIFT  8
+#define FRAME_OWNER        (~0u << FRAME_OWNER_SHIFT)
 _Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");
 
 struct frame {
@@ -68,12 +68,12 @@ struct segment {
 
 struct frames {
 	struct region *region;
-	struct segment base;  /* segment 0 */
-	uint64_t stride;      /* bytes from page to page */
-	uint64_t inverse;     /* of the stride's odd part, modulo 2^64 */
-	unsigned twos;        /* factors of two in the stride */
-	uint32_t unit;        /* frames in segment 1, a power of two */
-	size_t page_align;    /* alignment of a segment's pages */
+	struct segment base; /* segment 0 */
+	uint64_t stride;     /* bytes from page to page */
+	uint64_t inverse;    /* of the stride's odd part, modulo 2^64 */
+	unsigned twos;       /* factors of two in the stride */
+	uint32_t unit;       /* frames in segment 1, a power of two */
+	size_t page_align;   /* alignment of a segment's pages */
 };
 
 /* `frames` is lowered to what there is memory for.  0, or -1: not even for one. */
@@ -86,8 +86,14 @@ int segment_make(const struct frames *fs, unsigned k);
 /* A number above that of any frame there is. */
 uint32_t frames_end(const struct frames *fs);
 
-static inline uint32_t claim_owner(uint32_t me) { return (me + 1) << FRAME_OWNER_SHIFT; }
-static inline bool frame_claimed(uint32_t word) { return word & FRAME_OWNER; }
+static inline uint32_t claim_owner(uint32_t me)
+{
+	return (me + 1) << FRAME_OWNER_SHIFT;
+}
+static inline bool frame_claimed(uint32_t word)
+{
+	return word & FRAME_OWNER;
+}
 
 /* ---- from number to frame, and back ------------------------------------- */
 

@@ -39,8 +39,8 @@ struct line {
 /* The low halves of the four words at `v`, in order, compared with `key`. */
 static inline __m128i line_match_half(const __m128i *v, __m128i key)
 {
-	__m128 low = _mm_shuffle_ps(_mm_castsi128_ps(_mm_load_si128(v)),
-	                            _mm_castsi128_ps(_mm_load_si128(v + 1)), _MM_SHUFFLE(2, 0, 2, 0));
+	__m128 low = _mm_shuffle_ps(_mm_castsi128_ps(_mm_load_si128(v)), _mm_castsi128_ps(_mm_load_si128(v + 1)),
+	                            _MM_SHUFFLE(2, 0, 2, 0));
 	return _mm_cmpeq_epi32(_mm_castps_si128(low), key);
 }
 

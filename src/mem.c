@@ -18,10 +18,10 @@ void dallocx(void *p, int flags) __attribute__((weak));
 int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen) __attribute__((weak));
 
 /* jemalloc(3): the flags argument, spelled out since its header may be absent. */
-#define JE_ALIGN(a)     ((int)__builtin_ctzl(a))
-#define JE_ZERO         0x40
-#define JE_TCACHE_NONE  (1 << 8) /* MALLOCX_TCACHE(-1) */
-#define JE_ARENA(a)     (((int)(a) + 1) << 20)
+#define JE_ALIGN(a)    ((int)__builtin_ctzl(a))
+#define JE_ZERO        0x40
+#define JE_TCACHE_NONE (1 << 8) /* MALLOCX_TCACHE(-1) */
+#define JE_ARENA(a)    (((int)(a) + 1) << 20)
 
 static bool arena_create(unsigned *arena)
 {
@@ -46,10 +46,26 @@ static void arena_free(void *p)
 	dallocx(p, JE_TCACHE_NONE);
 }
 #else
-static bool arena_create(unsigned *arena) { (void)arena; return false; }
-static void arena_destroy(unsigned arena) { (void)arena; }
-static void *arena_alloc(unsigned arena, size_t bytes, size_t align) { (void)arena; (void)bytes; (void)align; return NULL; }
-static void arena_free(void *p) { (void)p; }
+static bool arena_create(unsigned *arena)
+{
+	(void)arena;
+	return false;
+}
+static void arena_destroy(unsigned arena)
+{
+	(void)arena;
+}
+static void *arena_alloc(unsigned arena, size_t bytes, size_t align)
+{
+	(void)arena;
+	(void)bytes;
+	(void)align;
+	return NULL;
+}
+static void arena_free(void *p)
+{
+	(void)p;
+}
 #endif
 
 void mem_init(struct mem *m)

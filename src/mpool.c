@@ -134,8 +134,8 @@ static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64
  * Pin the frame of `e`, which was just seen at `at`.  Not pinned: the entry has
  * changed (*error stays 0), or no memory.
  */
-static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e,
-                               uint64_t as, int *error)
+static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e, uint64_t as,
+                               int *error)
 {
 	uint32_t f = entry_who(e);
 	_Atomic uint64_t *slot = thread_slot(mp, a, f);
@@ -305,7 +305,8 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
  * It takes the page at its home in the table, in segment 0; get_slow does all
  * else.  `fenced` is a constant to the compiler.
  */
-__attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct stripe *s, pgno_t page, unsigned flags, const bool fenced)
+__attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct stripe *s, pgno_t page, unsigned flags,
+                                                           const bool fenced)
 {
 	const struct header *h = mp->header;
 	epoch_enter_as(&h->epoch, s, fenced);

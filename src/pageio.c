@@ -11,7 +11,7 @@
 
 #include "frame.h"
 
-#define SECTOR 512u      /* what an O_DIRECT transfer is a multiple of, at least */
+#define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
 #define MEMORY_PAGE 4096u
 
 /* The unit of O_DIRECT transfers on `fd`, in bytes. */

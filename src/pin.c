@@ -80,7 +80,8 @@ static struct stripe *adopt_orphan(const struct pins *p, bool empty, uint32_t *f
 	while (*from < n) {
 		struct stripe *s = pin_stripe(p, (*from)++);
 		uint16_t orphan = STRIPE_ORPHAN;
-		if (atomic_load_explicit(&s->owner, memory_order_relaxed) == STRIPE_ORPHAN && stripe_has_room(s, empty) &&
+		if (atomic_load_explicit(&s->owner, memory_order_relaxed) == STRIPE_ORPHAN &&
+		    stripe_has_room(s, empty) &&
 		    /* Acquire: pairs with the release in pin_orphan. */
 		    atomic_compare_exchange_strong(&s->owner, &orphan, STRIPE_OWNED))
 			return s;

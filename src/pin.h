@@ -79,7 +79,7 @@ struct stripe {
 _Static_assert(sizeof(struct stripe) == 2 * CACHE_LINE, "a stripe is its slots and one line beside");
 
 #define STRIPES_FIRST 64u /* stripes in the first chunk; each next one has twice as many */
-#define STRIPES_MAX (STRIPES_FIRST * ((1u << STRIPE_CHUNKS) - 1))
+#define STRIPES_MAX   (STRIPES_FIRST * ((1u << STRIPE_CHUNKS) - 1))
 
 enum { PUTS_PLAIN, PUTS_SWITCHING, PUTS_LOCKED };
 
@@ -97,11 +97,26 @@ static inline uint64_t slot_word(uint32_t frame, uint64_t flags)
 {
 	return flags | SLOT_ONE | frame;
 }
-static inline bool slot_empty(uint64_t w) { return w == 0; }
-static inline uint32_t slot_frame(uint64_t w) { return (uint32_t)w; }
-static inline bool slot_trying(uint64_t w) { return w & SLOT_TRYING; }
-static inline bool slot_peek(uint64_t w) { return w & SLOT_PEEK; }
-static inline uint64_t slot_count(uint64_t w) { return (w & SLOT_COUNT_MASK) >> 32; }
+static inline bool slot_empty(uint64_t w)
+{
+	return w == 0;
+}
+static inline uint32_t slot_frame(uint64_t w)
+{
+	return (uint32_t)w;
+}
+static inline bool slot_trying(uint64_t w)
+{
+	return w & SLOT_TRYING;
+}
+static inline bool slot_peek(uint64_t w)
+{
+	return w & SLOT_PEEK;
+}
+static inline uint64_t slot_count(uint64_t w)
+{
+	return (w & SLOT_COUNT_MASK) >> 32;
+}
 /* A pin of `frame`, not a try or a peek. */
 static inline bool slot_pins(uint64_t w, uint32_t frame)
 {

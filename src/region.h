@@ -25,9 +25,9 @@
 
 /* Numbers of chunks, by kind. */
 enum {
-	CHUNK_HEADER = 0,                             /* the pool's shared words */
+	CHUNK_HEADER = 0, /* the pool's shared words */
 	STRIPE_CHUNKS = 16,
-	CHUNK_STRIPES = CHUNK_HEADER + 1,             /* pin room */
+	CHUNK_STRIPES = CHUNK_HEADER + 1, /* pin room */
 	SEGMENT_CHUNKS = 28,
 	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS, /* frame room */
 	TABLE_CHUNKS = 64,

@@ -156,8 +156,7 @@ static uint64_t scan_table(struct table *t, uint32_t page, const _Atomic uint64_
 }
 
 /* Scan every table, oldest first, and again if the head has changed since. */
-static uint64_t scan_path(const struct tables *ts, uint32_t page, const _Atomic uint64_t *mine,
-                          struct table_ref *ref)
+static uint64_t scan_path(const struct tables *ts, uint32_t page, const _Atomic uint64_t *mine, struct table_ref *ref)
 {
 	for (;;) {
 		struct table *chain[TABLE_CHUNKS];

@@ -58,30 +58,51 @@ static inline uint64_t entry_word(uint32_t page, enum entry_state state, uint32_
 {
 	return (uint64_t)state << ENTRY_STATE_SHIFT | (uint64_t)who << ENTRY_WHO_SHIFT | (page + 1);
 }
-static inline uint32_t entry_key(uint32_t page) { return page + 1; }
-static inline uint32_t entry_page(uint64_t e) { return (uint32_t)e - 1; }
-static inline enum entry_state entry_state(uint64_t e) { return e >> ENTRY_STATE_SHIFT; }
+static inline uint32_t entry_key(uint32_t page)
+{
+	return page + 1;
+}
+static inline uint32_t entry_page(uint64_t e)
+{
+	return (uint32_t)e - 1;
+}
+static inline enum entry_state entry_state(uint64_t e)
+{
+	return e >> ENTRY_STATE_SHIFT;
+}
 /* The frame of a resident or closing entry; the owner of another. */
-static inline uint32_t entry_who(uint64_t e) { return e >> ENTRY_WHO_SHIFT & (FRAMES_MAX - 1); }
+static inline uint32_t entry_who(uint64_t e)
+{
+	return e >> ENTRY_WHO_SHIFT & (FRAMES_MAX - 1);
+}
 /* The same of a resident entry; of any other, or a free one's, no frame's number. */
-static inline uint32_t entry_resident_frame(uint64_t e) { return (uint32_t)(e >> ENTRY_WHO_SHIFT); }
-static inline bool entry_in_memory(uint64_t e) { return e != ENTRY_FREE && entry_state(e) <= ENTRY_CLOSING; }
-static inline bool entry_valid(uint64_t e) { return e != ENTRY_FREE && entry_state(e) <= ENTRY_LOADING; }
+static inline uint32_t entry_resident_frame(uint64_t e)
+{
+	return (uint32_t)(e >> ENTRY_WHO_SHIFT);
+}
+static inline bool entry_in_memory(uint64_t e)
+{
+	return e != ENTRY_FREE && entry_state(e) <= ENTRY_CLOSING;
+}
+static inline bool entry_valid(uint64_t e)
+{
+	return e != ENTRY_FREE && entry_state(e) <= ENTRY_LOADING;
+}
 
-#define TABLE_NONE     0u
-#define TABLE_SEALED   ((uint64_t)1 << 63)
+#define TABLE_NONE   0u
+#define TABLE_SEALED ((uint64_t)1 << 63)
 /* Buckets an entry may be away from home; a table where that is not enough grows, if it is half full. */
-#define TABLE_PROBES   16u
+#define TABLE_PROBES 16u
 /* ... and in one that is not: few enough for a spill count to hold those who pass by. */
 #define TABLE_PROBES_SPARSE 4096u
 /* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
-#define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets) * LINE_WORDS * 2 / 3)
+#define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets)*LINE_WORDS * 2 / 3)
 
 struct table {
-	uint32_t id;               /* its chunk's number */
+	uint32_t id; /* its chunk's number */
 	uint32_t buckets;
-	_Atomic uint32_t next;     /* the next older table's chunk, or TABLE_NONE */
-	_Atomic uint32_t drained;  /* buckets that the drain has looked at */
+	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
+	_Atomic uint32_t drained; /* buckets that the drain has looked at */
 	size_t bytes;
 	_Alignas(CACHE_LINE) _Atomic uint64_t entries; /* | TABLE_SEALED */
 	_Alignas(CACHE_LINE) struct line bucket[];

@@ -53,8 +53,9 @@ static void victim_seen(void *window, uint64_t slot)
 	for (unsigned at = map_start(frame); w->map[at]; at = (at + 1) % WINDOW_MAP) {
 		struct victim *v = &w->victim[w->map[at] - 1];
 		if (v->frame == frame)
-			*(slot_trying(slot) ? &v->tries : slot_peek(slot) ? &v->peeks : &v->pins) +=
-				(uint32_t)slot_count(slot);
+			*(slot_trying(slot) ? &v->tries
+			  : slot_peek(slot) ? &v->peeks
+			                    : &v->pins) += (uint32_t)slot_count(slot);
 	}
 }
 
@@ -134,8 +135,7 @@ static char *buffer_room(const MPOOL *mp, const struct buffer *b)
  * the first stays dirty and is written again, the second is thrown away.  Hidden
  * from ThreadSanitizer, which rightly calls this a race.
  */
-__attribute__((no_sanitize("thread"), noinline))
-static void copy_as_it_stands(char *to, const char *from, size_t bytes)
+__attribute__((no_sanitize("thread"), noinline)) static void copy_as_it_stands(char *to, const char *from, size_t bytes)
 {
 	/* Pages start at multiples of PAGE_ALIGN, copies at what follows. */
 	size_t words = (uintptr_t)to % sizeof(uint64_t) == 0 ? bytes / sizeof(uint64_t) : 0;

@@ -61,7 +61,10 @@ struct window {
 bool window_add(MPOOL *mp, struct window *w, uint32_t frame);
 /* The barrier, and the scan: sets each victim's pins. */
 void window_scan(MPOOL *mp, struct window *w);
-static inline bool victim_busy(const struct victim *v) { return v->pins + v->tries + v->peeks > 0; }
+static inline bool victim_busy(const struct victim *v)
+{
+	return v->pins + v->tries + v->peeks > 0;
+}
 /* closing -> resident; false: it was rescued, which comes to the same. */
 bool victim_reopen(const struct victim *v);
 /* Drop the claim, and tell who waits for it. */
