@@ -1,9 +1,11 @@
 /* mem.c - see mem.h. */
 #include "mem.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/types.h>
 
 #define MAP_GRAIN ((size_t)4096) /* what an address from mmap is a multiple of, at least */
 
@@ -23,17 +25,62 @@ int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t ne
 #define JE_TCACHE_NONE (1 << 8) /* MALLOCX_TCACHE(-1) */
 #define JE_ARENA(a)    (((int)(a) + 1) << 20)
 
+/*
+ * Arenas of closed pools, for those to come: jemalloc keeps some memory of an
+ * arena that is destroyed, 4 KiB and 2 MiB of addresses each time.
+ */
+#define ARENAS_KEPT 64u
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned kept[ARENAS_KEPT], kept_count;
+
+static bool arena_reuse(unsigned *arena)
+{
+	pthread_mutex_lock(&kept_lock);
+	bool any = kept_count > 0;
+	if (any)
+		*arena = kept[--kept_count];
+	pthread_mutex_unlock(&kept_lock);
+	return any;
+}
+
+static bool arena_keep(unsigned arena)
+{
+	pthread_mutex_lock(&kept_lock);
+	bool room = kept_count < ARENAS_KEPT;
+	if (room)
+		kept[kept_count++] = arena;
+	pthread_mutex_unlock(&kept_lock);
+	return room;
+}
+
+static void arena_call(unsigned arena, const char *what, ssize_t *value)
+{
+	char name[64];
+	snprintf(name, sizeof name, "arena.%u.%s", arena, what);
+	mallctl(name, NULL, NULL, value, value ? sizeof *value : 0);
+}
+
 static bool arena_create(unsigned *arena)
 {
 	size_t len = sizeof *arena;
-	return mallctl && mallocx && dallocx && mallctl("arenas.create", arena, &len, NULL, 0) == 0;
+	ssize_t at_once = 0;
+	if (!mallctl || !mallocx || !dallocx)
+		return false;
+	if (arena_reuse(arena))
+		return true;
+	if (mallctl("arenas.create", arena, &len, NULL, 0) != 0)
+		return false;
+	/* What is given back goes back to the system. */
+	arena_call(*arena, "dirty_decay_ms", &at_once);
+	arena_call(*arena, "muzzy_decay_ms", &at_once);
+	return true;
 }
 
+/* All of its memory is free by now. */
 static void arena_destroy(unsigned arena)
 {
-	char name[64];
-	snprintf(name, sizeof name, "arena.%u.destroy", arena);
-	mallctl(name, NULL, NULL, NULL, 0);
+	if (!arena_keep(arena))
+		arena_call(arena, "destroy", NULL);
 }
 
 static void *arena_alloc(unsigned arena, size_t bytes, size_t align)

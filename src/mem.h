@@ -2,7 +2,7 @@
  * mem.h - where a pool's memory comes from.
  *
  * Owns nothing but the arena's number.  A program that has jemalloc gives the
- * pool an arena of its own, destroyed with the pool; any other gets anonymous
+ * pool an arena of its own for as long as it is open; any other gets anonymous
  * mappings.  Memory is zeroed, and costs nothing until it is touched.
  */
 #ifndef MPOOL_MEM_H

@@ -325,6 +325,8 @@ TEST_CASE("a page that one thread deletes while its getter gets it again is neve
 					if (mpool_delete(pool, page) != 0 && report.check(errno == EBUSY, "mpool_delete"))
 						report.check(mpool_put(pool, page, 0) == 0, "mpool_put of the first pin");
 					handed = nullptr;
+				} else {
+					std::this_thread::yield();
 				}
 		} else {
 			while (!over) { // takes the frames that become free

@@ -379,7 +379,7 @@ TEST_CASE("a thread stopped at any instruction of a hit has the page or has it n
 	Pool pool(file.fd(), page_size, maxcache);
 	Report report;
 	freeze_often(
-	    1500,
+	    500,
 	    [&](unsigned t) {
 		    for (int n = 0; n < 50; n++) {
 			    void *page = mpool_get(pool, t, 0);
