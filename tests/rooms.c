@@ -1,0 +1,200 @@
+/*
+ * rooms.c - see rooms.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "rooms.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "epoch.h"
+#include "frame.h"
+#include "line.h"
+#include "pin.h"
+#include "region.h"
+#include "table.h"
+
+int room_line_find(const uint64_t words[8], uint32_t key)
+{
+	struct line line;
+	for (int i = 0; i < LINE_WORDS; i++)
+		atomic_init(&line.word[i], words[i]);
+	return line_find(&line, key);
+}
+
+/* ---- frame -------------------------------------------------------------- */
+
+size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)
+{
+	struct region region;
+	struct frames fs;
+	size_t wrong = 0;
+	region_init(&region);
+	if (frames_init(&fs, &region, pagesize, frames, CACHE_LINE) != 0)
+		abort();
+	for (uint32_t f = 0; f < frames; f++) {
+		char *page = frame_page(&fs, f);
+		wrong += frame_at_base(&fs, page) != f;
+		wrong += frame_at_base(&fs, page + 1) != FRAME_NONE;
+		wrong += frame_at_base(&fs, page + fs.stride / 2) != FRAME_NONE;
+	}
+	wrong += frame_at_base(&fs, fs.base.pages - fs.stride) != FRAME_NONE;
+	wrong += frame_at_base(&fs, fs.base.pages + frames * fs.stride) != FRAME_NONE;
+	region_fini(&region);
+	return wrong;
+}
+
+/* ---- epoch -------------------------------------------------------------- */
+
+struct rooms {
+	struct region region;
+	struct pin_state pin_state;
+	struct pins pins;
+	struct epoch_state epoch_state;
+	struct epoch epoch;
+};
+
+static void rooms_init(struct rooms *r)
+{
+	memset(r, 0, sizeof *r);
+	region_init(&r->region);
+	r->pins = (struct pins){&r->region, &r->pin_state, PUTS_LOCKED};
+	r->epoch = (struct epoch){&r->region, &r->pins, &r->epoch_state, !barrier_available()};
+	epoch_init(&r->epoch_state);
+}
+
+static void reclaim(struct rooms *r)
+{
+	uint64_t before = epoch_now(&r->epoch);
+	barrier_heavy(r->epoch.fenced);
+	epoch_reclaim(&r->epoch, before);
+}
+
+int room_epoch(struct room_epoch_steps *steps)
+{
+	struct rooms r;
+	uint32_t from = 0;
+	rooms_init(&r);
+	struct stripe *early = pin_adopt(&r.pins, false, &from), *late = pin_adopt(&r.pins, false, &from);
+	void *chunk = region_alloc(&r.region, CACHE_LINE, CACHE_LINE);
+	if (!early || !late || !chunk || !region_add(&r.region, CHUNK_TABLES, chunk))
+		return -1;
+
+	epoch_enter(&r.epoch, early);
+	steps->found_before = region_live(&r.region, CHUNK_TABLES) == chunk;
+	epoch_retire(&r.epoch, CHUNK_TABLES);
+	steps->found_retired = region_live(&r.region, CHUNK_TABLES) != NULL;
+	reclaim(&r);
+	steps->kept_in_section = region_at(&r.region, CHUNK_TABLES) == chunk;
+	epoch_enter(&r.epoch, late); /* after the withdrawal: of no account */
+	epoch_leave(early);
+	reclaim(&r);
+	steps->kept_for_later = region_at(&r.region, CHUNK_TABLES) != NULL;
+	epoch_leave(late);
+	steps->gone = region_at(&r.region, CHUNK_TABLES) == NULL && !epoch_waiting(&r.epoch);
+	region_fini(&r.region);
+	return 0;
+}
+
+/* ---- table -------------------------------------------------------------- */
+
+struct table_run {
+	struct rooms r;
+	struct table_state state;
+	struct tables tables;
+	uint32_t pages;
+	_Atomic uint32_t next_owner;
+	_Atomic bool over;
+	_Atomic bool *published; /* by page */
+	_Atomic uint64_t loaders, lost_sight, wrong, moved;
+};
+
+/* Insert a page, and load it if that is won; its frame has the page's number. */
+static void insert(struct table_run *run, uint32_t page, uint32_t me)
+{
+	struct table_ref at;
+	enum insertion in;
+	do {
+		uint64_t e = table_find(&run->tables, page, &at);
+		if (e != ENTRY_FREE && entry_in_memory(e)) {
+			run->wrong += entry_who(e) != page;
+			return;
+		}
+		in = table_insert(&run->tables, page, me, &at);
+		if (in == INSERT_FULL)
+			table_replace(&run->tables, at.table, 2 * TABLE_ENTRIES_OF(at.table->buckets));
+	} while (in != INSERT_WON);
+	run->loaders++;
+	table_publish(&at, page, me, page);
+	run->published[page] = true;
+}
+
+static void *insert_all(void *table_run)
+{
+	struct table_run *run = table_run;
+	struct table_ref at;
+	uint32_t me = run->next_owner++;
+	for (uint32_t i = 0; i < run->pages; i++)
+		insert(run, i, me);
+	/* Resident for good now: whatever moves, every one is found. */
+	while (!run->over) {
+		for (uint32_t page = 0; page < run->pages; page++) {
+			bool published = run->published[page];
+			uint64_t e = table_find(&run->tables, page, &at);
+			run->lost_sight += published && !entry_in_memory(e);
+			run->wrong += published && entry_who(e) != page;
+		}
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Move all that can be moved from `t` to the newest table; the only one who does. */
+static void move_all(struct table_run *run, struct table *t)
+{
+	for (uint32_t b = 0; b < t->buckets; b++)
+		for (unsigned s = 0; s < LINE_WORDS; s++) {
+			struct table_ref from = {t, b, &t->bucket[b].word[s]};
+			uint64_t e = atomic_load(from.word);
+			if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT)
+				run->moved += table_move(&run->tables, &from);
+		}
+}
+
+int room_table(unsigned threads, uint32_t pages, struct room_table_result *result)
+{
+	enum { REPLACEMENTS = 12 };
+	struct table_run run = {.pages = pages};
+	pthread_t *thread = calloc(threads, sizeof *thread);
+	rooms_init(&run.r);
+	run.tables = (struct tables){&run.r.region, &run.state};
+	run.published = calloc(pages, sizeof *run.published);
+	if (!thread || !run.published || table_init(&run.tables, pages / 4) != 0)
+		return -1;
+	for (unsigned t = 0; t < threads; t++)
+		if (pthread_create(&thread[t], NULL, insert_all, &run) != 0)
+			return -1;
+	/* Larger and smaller in turn; nothing is retired, so that all may look. */
+	for (unsigned n = 0; n < REPLACEMENTS; n++) {
+		while (run.loaders < (uint64_t)pages * n / REPLACEMENTS)
+			sched_yield(); /* so that there is something to move, and to insert */
+		struct table *old = table_head(&run.tables);
+		table_replace(&run.tables, old, pages + pages * (n % 3));
+		move_all(&run, old);
+		sched_yield();
+	}
+	run.over = true;
+	for (unsigned t = 0; t < threads; t++)
+		pthread_join(thread[t], NULL);
+	*result = (struct room_table_result){run.loaders, run.lost_sight, run.wrong, run.moved, 0};
+	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++)
+		if (region_at(&run.r.region, id))
+			result->entries += table_entries(region_at(&run.r.region, id));
+	region_fini(&run.r.region);
+	free((void *)(uintptr_t)run.published); /* past -Wcast-qual */
+	free(thread);
+	return 0;
+}

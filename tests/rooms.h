@@ -1,0 +1,50 @@
+/*
+ * rooms.h - rooms of the library by themselves, for test_rooms.cpp: C++ cannot
+ * include their headers.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef ROOMS_H
+#define ROOMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* line: the place of `key` among the low halves of eight words, or -1. */
+int room_line_find(const uint64_t words[8], uint32_t key);
+
+/* frame: of `frames` pages, how many addresses are not told apart right. */
+size_t room_frame_wrong(uint32_t pagesize, uint32_t frames);
+
+/* epoch: what is left of a chunk at each step; see test_rooms.cpp. */
+struct room_epoch_steps {
+	int found_before;    /* region_live finds it */
+	int found_retired;   /* ... after it was retired */
+	int kept_in_section; /* its memory is there while an earlier section is open */
+	int kept_for_later;  /* ... and while only a later section is */
+	int gone;            /* the number can be used again */
+};
+int room_epoch(struct room_epoch_steps *steps);
+
+/*
+ * table: `threads` threads insert `pages` pages, each of them every page, while
+ * one more replaces the table and moves the entries.  Counts what must not be.
+ */
+struct room_table_result {
+	uint64_t loaders;    /* insertions won: one a page is right */
+	uint64_t lost_sight; /* a page that was resident was not found */
+	uint64_t wrong;      /* ... or with another's frame */
+	uint64_t moved;      /* entries moved meanwhile */
+	uint64_t entries;    /* counted in all tables at the end */
+};
+int room_table(unsigned threads, uint32_t pages, struct room_table_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+// test_rooms.cpp - rooms of the library by themselves: searching a line, telling
+// a page by its address, when memory is freed, and the table's insertions and
+// moves under the eyes of many threads.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rooms.h"
+#include "support.hpp"
+
+using namespace test;
+
+TEST_CASE("a line of eight words is searched as a loop would search it")
+{
+	Random random(1);
+	for (int n = 0; n < 20000; n++) {
+		uint64_t words[8];
+		for (uint64_t &word : words)
+			word = uint64_t{random.below(1u << 31)} << 32 | random.below(12);
+		for (uint32_t key = 0; key < 12; key++) {
+			int first = -1;
+			for (int i = 7; i >= 0; i--)
+				if (static_cast<uint32_t>(words[i]) == key)
+					first = i;
+			if (room_line_find(words, key) != first)
+				FAIL("key " << key << " of round " << n);
+		}
+	}
+	uint64_t words[8] = {0xffffffff, 1, 0, 0, 0, 0, 0, uint64_t{0xffffffff} << 32 | 7};
+	CHECK(room_line_find(words, 0xffffffff) == 0);
+	CHECK(room_line_find(words, 7) == 7);
+}
+
+TEST_CASE("the address of a page, and no other, leads to its frame")
+{
+	for (pgno_t size : {1u, 16u, 17u, 64u, 1000u, 4096u, 12288u, 65536u, 99999u})
+		for (uint32_t frames : {1u, 2u, 3u, 63u, 1000u}) {
+			CAPTURE(size, frames);
+			CHECK(room_frame_wrong(size, frames) == 0);
+		}
+}
+
+TEST_CASE("what was replaced is freed when those who may look at it have left, and not before")
+{
+	struct room_epoch_steps steps;
+	REQUIRE(room_epoch(&steps) == 0);
+	CHECK(steps.found_before);
+	CHECK_FALSE(steps.found_retired);
+	CHECK(steps.kept_in_section);
+	CHECK_FALSE(steps.kept_for_later);
+	CHECK(steps.gone);
+}
+
+TEST_CASE("one thread loads a page, and a page that moves to another table is never out of sight")
+{
+	const uint32_t pages = 3000;
+	for (size_t round = 0; round < shrink(40); round++) {
+		struct room_table_result result;
+		REQUIRE(room_table(3, pages, &result) == 0);
+		CHECK(result.loaders == pages);
+		CHECK(result.lost_sight == 0);
+		CHECK(result.wrong == 0);
+		CHECK(result.entries == pages);
+		CHECK(result.moved > 0);
+	}
+}
