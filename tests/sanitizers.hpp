@@ -31,7 +31,7 @@ constexpr bool asan = false;
 constexpr bool sanitized = tsan || asan;
 
 // A count for an ordinary build, made smaller for a sanitized one.
-constexpr size_t shrink(size_t n, size_t tsan_factor = 10, size_t asan_factor = 5)
+constexpr size_t shrink(size_t n, size_t tsan_factor = 6, size_t asan_factor = 4)
 {
 	size_t f = tsan ? tsan_factor : asan ? asan_factor : 1;
 	return n / f ? n / f : 1;
