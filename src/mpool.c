@@ -514,17 +514,19 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 		bool claimed = fr && frame_claim(fr, a->stripe->id);
 		bool closed = claimed && window_add(mp, &w, f);
 		epoch_leave(a->stripe);
-		if (word == FRAME_FREE) {
-			error = EINVAL;
-		} else if (closed) {
+		if (closed) {
 			window_scan(mp, &w);
 			error = delete_victim(mp, &w.victim[0]);
+		} else if (word == FRAME_FREE) {
+			error = EINVAL;
 		} else if (!claimed) {
 			frame_wait(mp, a->stripe, f, page);
 		}
 	} while (error == EAGAIN);
-	errno = error ? error : errno;
-	return error ? -1 : 0;
+	if (!error)
+		return 0;
+	errno = error;
+	return -1;
 }
 
 /* ---- sync --------------------------------------------------------------- */
