@@ -226,8 +226,8 @@ TEST_CASE("filters run on several threads at once for different pages")
 
 TEST_CASE("mpool_sync ends beside a thread that gets the page again and again while it is copied")
 {
-	// So large that each copy takes longer than the getter stays away.
-	const pgno_t size = sanitized ? 4 << 20 : 64 << 20;
+	// So large that each copy takes much longer than the getter stays away.
+	const pgno_t size = sanitized ? 4 << 20 : 256 << 20;
 	Fd fd(open(tmp_dir().c_str(), O_TMPFILE | O_RDWR, 0600));
 	REQUIRE(ftruncate(fd, size) == 0);
 	Pool pool(fd, size, 2);
@@ -237,8 +237,8 @@ TEST_CASE("mpool_sync ends beside a thread that gets the page again and again wh
 	threads.start([&] {
 		while (!over) {
 			report.check(mpool_put(pool, mpool_get(pool, 0, 0), 0) == 0, "mpool_put");
-			for (int n = 0; n < 20 && !over; n++)
-				std::this_thread::yield();
+			// Seldom there when sync looks, always there before it has copied.
+			std::this_thread::sleep_for(std::chrono::milliseconds(1));
 		}
 	});
 	for (int n = 0; n < 3; n++) {
