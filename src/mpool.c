@@ -90,7 +90,7 @@ PUBLIC void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout,
 /* What is wanted of a page. */
 enum how {
 	HOW_READ,  /* mpool_get: read it, unless it is in memory */
-	HOW_ZEROS, /* mpool_new: zeros, unless a get came first */
+	HOW_NEW,   /* mpool_new: zeros, unless a get came first */
 	HOW_AFRESH /* mpool_new, requested: zeros; EEXIST if it is in memory */
 };
 
@@ -177,13 +177,15 @@ static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page,
 static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 {
 	char *bytes = frame_page(&mp->frames, f);
-	if (want->how == HOW_READ)
-		return pageio_read(&mp->io, want->page, bytes);
-	memset(bytes, 0, mp->io.pagesize);
+	int reads = 0;
+	if (want->how == HOW_AFRESH)
+		memset(bytes, 0, mp->io.pagesize);
+	else
+		reads = pageio_read(&mp->io, want->page, bytes, want->how == HOW_NEW);
 	/* Zeros of ours have an external form only once they were written. */
-	if (mp->io.pgin || mp->io.pgout)
+	if (want->how != HOW_READ && (mp->io.pgin || mp->io.pgout))
 		frame_set_dirty(frame_of(&mp->frames, f));
-	return 0;
+	return reads;
 }
 
 /* The caller has won the insertion at `at`, and is the only loader of the page. */
@@ -367,7 +369,7 @@ PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 		errno = EFBIG;
 		return NULL;
 	}
-	struct pinned p = obtain(mp, a, (struct want){page, request ? HOW_AFRESH : HOW_ZEROS, 0, f});
+	struct pinned p = obtain(mp, a, (struct want){page, request ? HOW_AFRESH : HOW_NEW, 0, f});
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	*pgnoaddr = page;

@@ -119,7 +119,12 @@ static bool unwritten(const struct pageio *io, uint32_t page)
 	return page >= atomic_load(&io->state->extent) || page == atomic_load(&io->state->tail);
 }
 
-int pageio_read(const struct pageio *io, uint32_t page, void *to)
+static bool all_zeros(const char *bytes, size_t n)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
+}
+
+int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
 {
 	if (unwritten(io, page)) {
 		memset(to, 0, io->pagesize);
@@ -136,7 +141,7 @@ int pageio_read(const struct pageio *io, uint32_t page, void *to)
 		}
 		done += (size_t)n;
 	}
-	if (io->pgin)
+	if (io->pgin && !(made && all_zeros(to, io->pagesize)))
 		io->pgin(io->cookie, page, to);
 	return 1;
 }

@@ -71,8 +71,13 @@ uint32_t pageio_extend(const struct pageio *io, uint32_t page);
 /*
  * Fill `to` with page `page`.  1: read; 0: zeros, since it was never written;
  * -1 and errno.
+ *
+ * `made`: mpool_new has just given out the number.  The page is zeros, and a
+ * hole of the file there needs no pgin; unless another thread was so quick that
+ * it has got, modified and put the page, and it was written, before mpool_new
+ * came to it: then it is what was written.
  */
-int pageio_read(const struct pageio *io, uint32_t page, void *to);
+int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made);
 
 /*
  * Write `n` pages from `page` on.  Returns how many were written whole; fewer
