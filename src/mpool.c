@@ -467,7 +467,7 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 		/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
 		if (flags & MPOOL_DIRTY)
 			frame_set_dirty(&mp->frames.base.frame[f]);
-		if (likely(pin_drop_own(&mp->pins, s, slot, pin)))
+		if (likely(pin_drop_own(&mp->pins, s, slot, f)))
 			return 0;
 		break;
 	}

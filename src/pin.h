@@ -18,8 +18,8 @@
  *   {f, n} --L, owner-->            {f, n + 1}       a get that get_hit did not finish, of
  *                                                    a frame it has pinned, while another
  *                                                    slot of it still tries that frame
- *   {f, n} --P or L, owner-->       {f, n - 1} or empty   a put
- *   {f, n} --L, any of the process--> {f, n - 1} or empty   a put of another's pin
+ *   {f, 1} --P, owner-->            empty            a put, plain (see below)
+ *   {f, n} --L, any of the process--> {f, n - 1} or empty   any other put
  *
  * P is a plain release store, L a locked operation.  Only the owner touches a
  * trying slot or a peek: a put that took another thread's trying slot for a pin
@@ -29,7 +29,7 @@
  * first put of another's pin ends that for the pool, for good:
  *
  *   owner's put   putting <-P- 1; barrier_light;      }  pairs with  { mode <-L- SWITCHING;
- *                 mode still PLAIN: slot <-P- n - 1   }              { barrier_heavy; wait for every
+ *                 mode still PLAIN: slot <-P- empty   }              { barrier_heavy; wait for every
  *                 putting <-P- 0                      }              { putting to be 0; mode <- LOCKED
  *
  * Only in mode LOCKED does anybody put in another's slot.  The wait is for
@@ -201,10 +201,10 @@ static inline bool pin_drop(_Atomic uint64_t *slot, uint32_t frame)
 }
 
 /*
- * The owner's put of a frame that it has pinned once in the slot: plain if that
- * may be.  The caller has just loaded `w` from the slot.
+ * The owner's put of a frame that it has pinned once in the slot, as the caller
+ * has just seen: plain if that may be.
  */
-static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic uint64_t *slot, uint64_t w)
+static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic uint64_t *slot, uint32_t frame)
 {
 	atomic_store_explicit(&s->putting, 1, memory_order_relaxed);
 	barrier_light(false); /* pairs with barrier_heavy in pin_lock_puts */
@@ -215,7 +215,7 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 		atomic_store_explicit(slot, 0, memory_order_release);
 	/* Release: pairs with the wait in pin_lock_puts. */
 	atomic_store_explicit(&s->putting, 0, memory_order_release);
-	return plain || pin_drop(slot, slot_frame(w));
+	return plain || pin_drop(slot, frame);
 }
 
 /* From here on pins in other threads' slots may be put. */
