@@ -44,18 +44,13 @@ struct epoch {
 
 void epoch_init(struct epoch_state *e);
 
-static inline void epoch_enter_as(const struct epoch_state *e, struct stripe *s, bool fenced)
-{
-	/* Acquire: a section above a stamp began after that withdrawal. */
-	uint64_t now = atomic_load_explicit(&e->now, memory_order_acquire);
-	/* Release: a reclaimer that sees this section sees the end of the last. */
-	atomic_store_explicit(&s->section, now, memory_order_release);
-	barrier_light(fenced); /* pairs with the barrier_heavy before epoch_reclaim */
-}
-
 static inline void epoch_enter(const struct epoch *e, struct stripe *s)
 {
-	epoch_enter_as(e->state, s, e->fenced);
+	/* Acquire: a section above a stamp began after that withdrawal. */
+	uint64_t now = atomic_load_explicit(&e->state->now, memory_order_acquire);
+	/* Release: a reclaimer that sees this section sees the end of the last. */
+	atomic_store_explicit(&s->section, now, memory_order_release);
+	barrier_light(e->fenced); /* pairs with the barrier_heavy before epoch_reclaim */
 }
 
 static inline void epoch_leave(struct stripe *s)

@@ -158,7 +158,7 @@ uint32_t frame_at_overflow(const struct frames *fs, const void *page)
 		struct segment seg;
 		if (!frame_segment(fs, k, &seg))
 			continue;
-		uint64_t q = frame_quotient(fs, (uint64_t)((const char *)page - seg.pages));
+		uint64_t q = frame_quotient(fs, seg.pages, page);
 		if (q < seg.count)
 			return seg.first + (uint32_t)q;
 	}

@@ -112,7 +112,7 @@ static inline struct frame *frame_live(const struct frames *fs, uint32_t f)
 	return likely(f < fs->base.count) ? &fs->base.frame[f] : frame_live_overflow(fs, f);
 }
 
-static inline char *frame_page_base(const struct frames *fs, uint32_t f)
+static inline char *frame_page_base(const struct frames *fs, uint64_t f)
 {
 	return fs->base.pages + f * fs->stride;
 }
@@ -135,9 +135,10 @@ static inline _Atomic uint8_t *frame_mark(const struct frames *fs, uint32_t f)
 	return mark;
 }
 
-/* `offset` / stride if that is a whole number; else a huge number. */
-static inline uint64_t frame_quotient(const struct frames *fs, uint64_t offset)
+/* Which of the pages from `first` on starts at `page`?  If none does, a huge number. */
+static inline uint64_t frame_quotient(const struct frames *fs, const char *first, const void *page)
 {
+	uint64_t offset = (uint64_t)((const char *)page - first);
 	/* Exact division is multiplication by the inverse; an offset that is no
 	 * multiple ends up above any quotient. */
 	uint64_t q = offset * fs->inverse;
@@ -147,7 +148,7 @@ static inline uint64_t frame_quotient(const struct frames *fs, uint64_t offset)
 /* The frame in segment 0 whose page starts at `page`, or FRAME_NONE. */
 static inline uint32_t frame_at_base(const struct frames *fs, const void *page)
 {
-	uint64_t q = frame_quotient(fs, (uint64_t)((const char *)page - fs->base.pages));
+	uint64_t q = frame_quotient(fs, fs->base.pages, page);
 	return likely(q < fs->base.count) ? (uint32_t)q : FRAME_NONE;
 }
 
@@ -165,7 +166,7 @@ static inline void mark_set(_Atomic uint8_t *mark)
 		atomic_store_explicit(mark, 1, memory_order_relaxed);
 }
 
-static inline void frame_touch_base(const struct frames *fs, uint32_t f)
+static inline void frame_touch_base(const struct frames *fs, uint64_t f)
 {
 	mark_set(&fs->base.mark[f]);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #define MAP_GRAIN ((size_t)4096) /* what an address from mmap is a multiple of, at least */
 
@@ -160,4 +161,13 @@ void mem_free(struct mem *m, void *p)
 		struct map_head *head = (struct map_head *)p - 1;
 		munmap(head->map, head->bytes);
 	}
+}
+
+void mem_discard(void *p, size_t bytes)
+{
+	uintptr_t grain = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)p + grain - 1) & ~(grain - 1), to = ((uintptr_t)p + bytes) & ~(grain - 1);
+	/* It cannot fail on memory of ours; should it, the memory is kept. */
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }

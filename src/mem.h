@@ -22,5 +22,7 @@ void mem_fini(struct mem *m);
 /* `align`: a power of two.  NULL: no memory. */
 void *mem_alloc(struct mem *m, size_t bytes, size_t align);
 void mem_free(struct mem *m, void *p);
+/* Give the memory back, keep the addresses: all whole pages there are zeros from now on. */
+void mem_discard(void *p, size_t bytes);
 
 #endif

@@ -33,7 +33,7 @@ static int pool_build(MPOOL *mp, uint32_t maxcache, uint32_t pages, bool tail)
 		return -1;
 	mp->pins = (struct pins){&mp->region, &h->pin, mp->fenced ? PUTS_LOCKED : PUTS_PLAIN};
 	mp->epoch = (struct epoch){&mp->region, &mp->pins, &h->epoch, mp->fenced};
-	mp->tables = (struct tables){&mp->region, &h->table};
+	mp->tables = (struct tables){NULL, &mp->region, &h->table};
 	epoch_init(&h->epoch);
 	clock_init(&h->clock, mp->frames.base.count);
 	if (table_init(&mp->tables, resize_first(mp->frames.base.count, pages)) != 0)
@@ -244,6 +244,8 @@ static struct pinned obtain_once(MPOOL *mp, struct attachment *a, struct want *w
 	uint64_t e = table_find(&mp->tables, page, &at);
 	if (entry_in_memory(e) && want->how != HOW_AFRESH) {
 		p = pin_entry(mp, a, &at, e, want->as, error);
+		if (p.frame != FRAME_NONE)
+			resize_hit(mp, a->stripe, &at, e);
 		epoch_leave(a->stripe);
 		if (p.frame != FRAME_NONE) {
 			frame_touch(&mp->frames, p.frame);
@@ -303,47 +305,34 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 }
 
 /*
- * The hit: five plain stores to the thread's own two lines, and no other write.
- * It takes the page at its home in the table, in segment 0; get_slow does all
- * else.  `fenced` is a constant to the compiler.
+ * The hit: three plain stores to the thread's own two lines, and no other write.
+ * It takes the page at its home in the newest table, in segment 0, neither of
+ * which ever goes away, so it needs no epoch section; get_slow does all else.
  */
-__attribute__((always_inline)) static inline void *get_hit(MPOOL *mp, struct stripe *s, pgno_t page, unsigned flags,
-                                                           const bool fenced)
-{
-	const struct header *h = mp->header;
-	epoch_enter_as(&h->epoch, s, fenced);
-	_Atomic uint64_t *word = table_peek(&mp->region, &h->table, page);
-	if (unlikely(!word))
-		goto slow;
-	/* Acquire: pairs with table_publish: the page's bytes are there. */
-	uint64_t e = atomic_load_explicit(word, memory_order_acquire);
-	uint32_t f = entry_resident_frame(e);
-	int i = stripe_empty_slot(s);
-	/* A free entry has the key of MAX_PAGE_NUMBER. */
-	if (unlikely((uint32_t)e != entry_key(page) || e == ENTRY_FREE || f >= mp->frames.base.count || i == SLOT_NONE))
-		goto slow;
-	pin_try(&s->slots.word[i], f);
-	barrier_light(fenced); /* pairs with barrier_heavy in window_scan */
-	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
-		pin_back_out(&s->slots.word[i]);
-		goto slow;
-	}
-	pin_confirm(&s->slots.word[i], f, 0);
-	epoch_leave(s);
-	frame_touch_base(&mp->frames, f);
-	stripe_count(s, COUNT_HITS, 1);
-	return frame_page_base(&mp->frames, f);
-slow:
-	epoch_leave(s);
-	return get_slow(mp, page, flags);
-}
-
 PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 {
 	struct stripe *s = thread_last.stripe;
 	if (unlikely(thread_last.serial != mp->serial || (flags & MPOOL_IGNOREPIN)))
 		return get_slow(mp, page, flags);
-	return unlikely(mp->fenced) ? get_hit(mp, s, page, flags, true) : get_hit(mp, s, page, flags, false);
+	_Atomic uint64_t *word = table_peek(&mp->tables, page);
+	if (unlikely(!word))
+		return get_slow(mp, page, flags);
+	/* Acquire: pairs with table_publish: the page's bytes are there. */
+	uint64_t e = atomic_load_explicit(word, memory_order_acquire);
+	uint64_t f = entry_resident_frame(e, page);
+	_Atomic uint64_t *slot;
+	if (unlikely(f >= mp->frames.base.count || !stripe_find(s, 0, &slot)))
+		return get_slow(mp, page, flags);
+	pin_try(slot, f);
+	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
+	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
+		pin_back_out(slot);
+		return get_slow(mp, page, flags);
+	}
+	pin_confirm(slot, f, 0);
+	frame_touch_base(&mp->frames, f);
+	stripe_count(s, COUNT_HITS, 1);
+	return frame_page_base(&mp->frames, f);
 }
 
 /* ---- new pages ---------------------------------------------------------- */
@@ -456,21 +445,15 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 	struct stripe *s = thread_last.stripe;
 	if (unlikely(thread_last.serial != mp->serial))
 		return put_slow(mp, pgaddr, flags);
-	uint32_t f = frame_at_base(&mp->frames, pgaddr);
-	uint64_t pin = slot_word(f, 0);
-	if (unlikely(f == FRAME_NONE))
+	uint64_t f = frame_quotient(&mp->frames, mp->frames.base.pages, pgaddr);
+	_Atomic uint64_t *slot;
+	if (unlikely(f >= mp->frames.base.count || !stripe_find(s, slot_pin(f), &slot)))
 		return put_slow(mp, pgaddr, flags);
-	for (int i = 0; i < LINE_WORDS; i++) {
-		_Atomic uint64_t *slot = &s->slots.word[i];
-		if (atomic_load_explicit(slot, memory_order_relaxed) != pin)
-			continue;
-		/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
-		if (flags & MPOOL_DIRTY)
-			frame_set_dirty(&mp->frames.base.frame[f]);
-		if (likely(pin_drop_own(&mp->pins, s, slot, f)))
-			return 0;
-		break;
-	}
+	/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
+	if (flags & MPOOL_DIRTY)
+		frame_set_dirty(&mp->frames.base.frame[f]);
+	if (likely(pin_drop_own(&mp->pins, s, slot, (uint32_t)f)))
+		return 0;
 	return put_slow(mp, pgaddr, flags);
 }
 

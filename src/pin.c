@@ -134,10 +134,9 @@ _Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame)
 {
 	uint32_t n = atomic_load(&p->state->stripes);
 	for (uint32_t id = 0; id < n; id++) {
-		struct stripe *s = pin_stripe(p, id);
-		int i = stripe_slot_of(s, frame);
-		if (i != SLOT_NONE)
-			return &s->slots.word[i];
+		_Atomic uint64_t *slot = stripe_slot_of(pin_stripe(p, id), frame);
+		if (slot)
+			return slot;
 	}
 	return NULL;
 }

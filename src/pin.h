@@ -7,15 +7,15 @@
  * one stripe from its first call on the pool to its end, and more while it
  * holds more pins than one stripe has slots.
  *
- * Slot word: frame (32 bits), count (30 bits), peek (1 bit), trying (1 bit);
- * empty: 0.
+ * Slot word: frame + 1 (32 bits), count (31 bits), peek (1 bit); empty: 0.  A
+ * slot that names a frame and counts none is a try.
  *
- *   empty  --P, owner-->            {f, 1, trying}   a get, before its re-check
+ *   empty  --P, owner-->            {f, 0}           a get, before its re-check: trying
  *   trying --P, owner-->            {f, 1}           the re-check held: a pin
  *   trying --P, owner-->            {f, 1, peek}     the same, for MPOOL_IGNOREPIN
  *   peek   --P, owner-->            empty            the owner's next call
  *   trying --P, owner-->            empty            it did not
- *   {f, n} --L, owner-->            {f, n + 1}       a get that get_hit did not finish, of
+ *   {f, n} --L, owner-->            {f, n + 1}       a get that the hit did not finish, of
  *                                                    a frame it has pinned, while another
  *                                                    slot of it still tries that frame
  *   {f, 1} --P, owner-->            empty            a put, plain (see below)
@@ -55,11 +55,9 @@
 #include "line.h"
 #include "region.h"
 
-#define SLOT_TRYING     ((uint64_t)1 << 63)
-#define SLOT_PEEK       ((uint64_t)1 << 62)
+#define SLOT_PEEK       ((uint64_t)1 << 63)
 #define SLOT_ONE        ((uint64_t)1 << 32) /* one pin, in the count */
 #define SLOT_COUNT_MASK (SLOT_PEEK - SLOT_ONE)
-#define SLOT_NONE       (-1)
 
 #define FRAME_NONE UINT32_MAX
 
@@ -93,9 +91,14 @@ struct pins {
 	_Atomic uint32_t puts; /* this process's mode; in fenced pools LOCKED from the start */
 };
 
-static inline uint64_t slot_word(uint32_t frame, uint64_t flags)
+static inline uint64_t slot_try(uint64_t frame)
 {
-	return flags | SLOT_ONE | frame;
+	return frame + 1;
+}
+/* One pin. */
+static inline uint64_t slot_pin(uint64_t frame)
+{
+	return slot_try(frame) | SLOT_ONE;
 }
 static inline bool slot_empty(uint64_t w)
 {
@@ -103,24 +106,24 @@ static inline bool slot_empty(uint64_t w)
 }
 static inline uint32_t slot_frame(uint64_t w)
 {
-	return (uint32_t)w;
-}
-static inline bool slot_trying(uint64_t w)
-{
-	return w & SLOT_TRYING;
-}
-static inline bool slot_peek(uint64_t w)
-{
-	return w & SLOT_PEEK;
+	return (uint32_t)w - 1;
 }
 static inline uint64_t slot_count(uint64_t w)
 {
 	return (w & SLOT_COUNT_MASK) >> 32;
 }
+static inline bool slot_trying(uint64_t w)
+{
+	return !slot_empty(w) && slot_count(w) == 0;
+}
+static inline bool slot_peek(uint64_t w)
+{
+	return w & SLOT_PEEK;
+}
 /* A pin of `frame`, not a try or a peek. */
 static inline bool slot_pins(uint64_t w, uint32_t frame)
 {
-	return slot_frame(w) == frame && !(w & (SLOT_TRYING | SLOT_PEEK)) && !slot_empty(w);
+	return slot_frame(w) == frame && slot_count(w) > 0 && !slot_peek(w);
 }
 static inline uint64_t slot_minus_one(uint64_t w)
 {
@@ -133,24 +136,26 @@ static inline uint64_t slot_minus_one(uint64_t w)
  * buffer (20 ns a get).
  */
 
-/* The owner's: an empty slot of `s`, or SLOT_NONE. */
-static inline int stripe_empty_slot(const struct stripe *s)
+/* The owner's: a slot of `s` that is just this word; 0: an empty one. */
+static inline bool stripe_find(struct stripe *s, uint64_t word, _Atomic uint64_t **slot)
 {
-	for (int i = 0; i < LINE_WORDS; i++)
+	for (unsigned i = 0; i < LINE_WORDS; i++) {
+		*slot = &s->slots.word[i];
 		/* Acquire: whoever emptied the slot by a put is done with its page, and
 		 * our next store there passes that on. */
-		if (likely(slot_empty(atomic_load_explicit(&s->slots.word[i], memory_order_acquire))))
-			return i;
-	return SLOT_NONE;
+		if (likely(atomic_load_explicit(*slot, memory_order_acquire) == word))
+			return true;
+	}
+	return false;
 }
 
-/* A slot of `s` that pins `frame`, or SLOT_NONE. */
-static inline int stripe_slot_of(const struct stripe *s, uint32_t frame)
+/* A slot of `s` that pins `frame`, or NULL. */
+static inline _Atomic uint64_t *stripe_slot_of(struct stripe *s, uint32_t frame)
 {
-	for (int i = 0; i < LINE_WORDS; i++)
+	for (unsigned i = 0; i < LINE_WORDS; i++)
 		if (slot_pins(atomic_load_explicit(&s->slots.word[i], memory_order_relaxed), frame))
-			return i;
-	return SLOT_NONE;
+			return &s->slots.word[i];
+	return NULL;
 }
 
 static inline void stripe_count(struct stripe *s, enum counter c, uint64_t n)
@@ -168,15 +173,15 @@ static inline void stripe_count(struct stripe *s, enum counter c, uint64_t n)
  * Release: an evictor that loads the slot later sees all that the thread did
  * with the page of its previous pin.
  */
-static inline void pin_try(_Atomic uint64_t *slot, uint32_t frame)
+static inline void pin_try(_Atomic uint64_t *slot, uint64_t frame)
 {
-	atomic_store_explicit(slot, slot_word(frame, SLOT_TRYING), memory_order_release);
+	atomic_store_explicit(slot, slot_try(frame), memory_order_release);
 }
 
 /* `as`: 0, a pin, or SLOT_PEEK. */
-static inline void pin_confirm(_Atomic uint64_t *slot, uint32_t frame, uint64_t as)
+static inline void pin_confirm(_Atomic uint64_t *slot, uint64_t frame, uint64_t as)
 {
-	atomic_store_explicit(slot, slot_word(frame, as), memory_order_release);
+	atomic_store_explicit(slot, slot_pin(frame) | as, memory_order_release);
 }
 
 static inline void pin_back_out(_Atomic uint64_t *slot)

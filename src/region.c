@@ -37,12 +37,21 @@ bool region_withdraw(struct region *r, unsigned id)
 {
 	uintptr_t w = atomic_load(&r->chunk[id]);
 	/* Sequentially consistent: comes before the stamp that epoch_retire takes. */
-	return w && !(w & CHUNK_LIMBO) && atomic_compare_exchange_strong(&r->chunk[id], &w, w | CHUNK_LIMBO);
+	return w && !(w & CHUNK_FLAGS) && atomic_compare_exchange_strong(&r->chunk[id], &w, w | CHUNK_LIMBO);
 }
 
 void region_release(struct region *r, unsigned id)
 {
 	void *p = region_at(r, id);
-	atomic_store(&r->chunk[id], 0);
-	mem_free(&r->mem, p);
+	bool table = id >= CHUNK_TABLES;
+	atomic_store(&r->chunk[id], table ? (uintptr_t)p | CHUNK_REST : 0);
+	if (!table)
+		mem_free(&r->mem, p);
+}
+
+bool region_revive(struct region *r, unsigned id)
+{
+	uintptr_t w = atomic_load(&r->chunk[id]);
+	/* Sequentially consistent: of two that want it, one gets it. */
+	return (w & CHUNK_REST) && atomic_compare_exchange_strong(&r->chunk[id], &w, w & ~CHUNK_REST);
 }

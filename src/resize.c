@@ -27,29 +27,48 @@ static bool too_large(const MPOOL *mp, const struct table *t)
 	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
 }
 
+/* By one of the same size, with the next factor. */
+static int rehash(MPOOL *mp, const struct table *t)
+{
+	return table_replace(&mp->tables, t, TABLE_ENTRIES_OF(t->buckets), t->factor_number + 1);
+}
+
 int resize_grow(MPOOL *mp, const struct table *full)
 {
 	uint64_t frames = mp->frames.base.count, entries = TABLE_ENTRIES_OF(full->buckets);
+	if (table_clumped(full, true))
+		return rehash(mp, full);
 	/* The last step of a filling pool ends at just what it needs. */
-	return table_replace(&mp->tables, full, entries < frames && 2 * entries > frames ? frames : 2 * entries);
+	entries = entries < frames && 2 * entries > frames ? frames : 2 * entries;
+	return table_replace(&mp->tables, full, entries, full->factor_number);
+}
+
+/* Move entry `e`, as it was just seen at `from`, if nobody has its frame claimed.  False: the head has no room. */
+static bool move(MPOOL *mp, const struct stripe *me, const struct table_ref *from, uint64_t e)
+{
+	uint32_t f = entry_who(e);
+	struct frame *fr = frame_live(&mp->frames, f);
+	if (!fr || !frame_claim(fr, me->id))
+		return true;
+	/* Under the claim it stays as it is. */
+	bool moved = atomic_load(from->word) != e || table_move(&mp->tables, from);
+	pool_unclaim(mp, f, fr);
+	return moved;
+}
+
+void resize_hit(MPOOL *mp, const struct stripe *me, const struct table_ref *at, uint64_t e)
+{
+	if (at->table != table_head(&mp->tables) && entry_state(e) == ENTRY_RESIDENT)
+		(void)move(mp, me, at, e);
 }
 
 /* Move what is resident in bucket `b`.  False: the head has no room. */
-static bool drain_bucket(MPOOL *mp, struct stripe *me, struct table *t, uint32_t b)
+static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, uint32_t b)
 {
 	for (unsigned s = 0; s < LINE_WORDS; s++) {
 		struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 		uint64_t e = atomic_load(ref.word);
-		if (e == ENTRY_FREE || entry_state(e) != ENTRY_RESIDENT)
-			continue;
-		uint32_t f = entry_who(e);
-		struct frame *fr = frame_live(&mp->frames, f);
-		if (!fr || !frame_claim(fr, me->id))
-			continue;
-		/* Under the claim it stays as it is. */
-		bool moved = atomic_load(ref.word) != e || table_move(&mp->tables, &ref);
-		pool_unclaim(mp, f, fr);
-		if (!moved)
+		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(mp, me, &ref, e))
 			return false;
 	}
 	return true;
@@ -84,8 +103,10 @@ void resize_step(MPOOL *mp, struct stripe *me)
 	/* No memory for it: the table works on, only slower. */
 	if (too_full(t))
 		(void)resize_grow(mp, t);
+	else if (!older && table_clumped(t, false))
+		(void)rehash(mp, t);
 	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
-		(void)table_replace(&mp->tables, t, mp->frames.base.count);
+		(void)table_replace(&mp->tables, t, mp->frames.base.count, t->factor_number);
 	epoch_leave(me);
 	bool draining = false;
 	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &draining, true)) {

@@ -3,6 +3,10 @@
 
 #include <ck_pr.h>
 
+/* By chance one entry in 200 of a full table is out of a hit's sight; one in 16 is worth a new table. */
+#define FAR_SHARE 16u
+#define FAR_FEW   16u
+
 /* How often an inserter looks again before it kills a tentative entry. */
 #define TENTATIVE_PATIENCE 64
 
@@ -17,65 +21,109 @@ static inline uint32_t probe_bucket(const struct table *t, uint32_t home, uint32
 	return b < t->buckets ? b : b - t->buckets;
 }
 
-/* Raise (+1) or lower (-1) the spill counts of the buckets from home to before `end`. */
-static void spill_add(struct table *t, uint32_t home, uint32_t end, int by)
+/* Lower the spill counts of the buckets from home to before `end`; how many they are. */
+static uint32_t spill_lower(struct table *t, uint32_t home, uint32_t end)
 {
-	for (uint32_t i = 0, b; (b = probe_bucket(t, home, i)) != end; i++)
-		atomic_fetch_add(spill_of(t, b), (uint16_t)by);
+	uint32_t i = 0;
+	for (uint32_t b; (b = probe_bucket(t, home, i)) != end; i++)
+		atomic_fetch_sub(spill_of(t, b), 1);
+	return i;
 }
 
 /* ---- tables ------------------------------------------------------------- */
 
-static struct table *table_make(const struct tables *ts, uint64_t entries)
+/* The golden ratio, which spreads runs of pages best, and then at random. */
+static const uint64_t factors[TABLE_FACTORS] = {
+	UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9), UINT64_C(0x94d049bb133111eb),
+	UINT64_C(0xd6e8feb86659fd93), UINT64_C(0xff51afd7ed558ccd), UINT64_C(0xc4ceb9fe1a85ec53),
+	UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db),
+};
+
+static uint32_t buckets_for(uint64_t entries)
 {
-	uint64_t buckets = entries * 3 / (2 * LINE_WORDS) + 1;
-	size_t bytes = sizeof(struct table) + (buckets + 1) * sizeof(struct line) + buckets * sizeof(uint16_t);
-	struct table *t = region_alloc(ts->region, bytes, CACHE_LINE);
-	if (t) {
-		t->buckets = (uint32_t)buckets;
-		t->bytes = bytes;
-	}
-	return t;
+	return (uint32_t)((entries * 3 + 2 * LINE_WORDS - 1) / (2 * LINE_WORDS));
 }
 
-/* Give `t` the number of a free chunk. */
-static bool table_number(const struct tables *ts, struct table *t)
+static size_t table_size(uint32_t buckets)
 {
+	return sizeof(struct table) + (buckets + (size_t)1) * sizeof(struct line) + buckets * sizeof(uint16_t);
+}
+
+static struct table *table_make(struct tables *ts, uint32_t buckets)
+{
+	struct table *t = region_alloc(ts->region, table_size(buckets), CACHE_LINE);
+	if (!t)
+		return NULL;
+	t->buckets = buckets;
+	t->bytes = table_size(buckets);
 	for (unsigned i = 0; i < TABLE_CHUNKS; i++) {
 		t->id = CHUNK_TABLES + i;
 		if (region_add(ts->region, t->id, t))
-			return true;
+			return t;
 	}
-	return false;
+	region_free(ts->region, t);
+	return NULL;
+}
+
+/* A table of that size which nobody needs any more, or NULL. */
+static struct table *table_revive(struct tables *ts, uint32_t buckets)
+{
+	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
+		struct table *t = region_at_rest(ts->region, id) ? region_at(ts->region, id) : NULL;
+		if (t && t->buckets == buckets && region_revive(ts->region, id))
+			return t;
+	}
+	return NULL;
+}
+
+/* An empty table that nobody can find yet; NULL: no memory. */
+static struct table *table_get(struct tables *ts, uint64_t entries, uint32_t factor_number)
+{
+	uint32_t buckets = buckets_for(entries);
+	struct table *t = table_revive(ts, buckets);
+	if (!t && !(t = table_make(ts, buckets)))
+		return NULL;
+	t->factor_number = factor_number;
+	atomic_store_explicit(&t->factor, factors[factor_number], memory_order_relaxed);
+	atomic_store_explicit(&t->next, TABLE_NONE, memory_order_relaxed);
+	atomic_store_explicit(&t->drained, 0, memory_order_relaxed);
+	atomic_store(&t->entries, 0);
+	return t;
+}
+
+/* Hits are to look at `t` from now on.  Two that come here at once may leave the older: it is a hint. */
+static void newest_is(struct tables *ts, struct table *t)
+{
+	if (atomic_load_explicit(&ts->newest, memory_order_relaxed) != t)
+		/* Release: what is in the table is seen by who finds it here. */
+		atomic_store_explicit(&ts->newest, t, memory_order_release);
 }
 
 int table_init(struct tables *ts, uint64_t entries)
 {
-	struct table *t = table_make(ts, entries);
+	struct table *t = table_get(ts, entries, 0);
 	if (!t)
 		return -1;
-	table_number(ts, t);
 	atomic_store(&ts->state->head, t->id);
+	newest_is(ts, t);
 	return 0;
 }
 
-int table_replace(const struct tables *ts, const struct table *old, uint64_t entries)
+int table_replace(struct tables *ts, const struct table *old, uint64_t entries, uint32_t factor_number)
 {
 	uint32_t head = old->id;
 	if (atomic_load(&ts->state->head) != head)
 		return 0;
-	struct table *t = table_make(ts, entries);
+	struct table *t = table_get(ts, entries, factor_number);
 	if (!t)
 		return -1;
-	if (!table_number(ts, t)) {
-		region_free(ts->region, t);
-		return -1;
-	}
 	atomic_store(&t->next, head);
 	/* Sequentially consistent: an inserter that places in the new table scans
 	 * the old one afterwards, and one that placed in the old one before loads
 	 * the head afterwards (insert_alone): one of them sees the other. */
-	if (!atomic_compare_exchange_strong(&ts->state->head, &head, t->id)) {
+	if (atomic_compare_exchange_strong(&ts->state->head, &head, t->id)) {
+		newest_is(ts, t);
+	} else {
 		/* Another thread was first, and nobody ever found ours. */
 		region_withdraw(ts->region, t->id);
 		region_release(ts->region, t->id);
@@ -83,18 +131,31 @@ int table_replace(const struct tables *ts, const struct table *old, uint64_t ent
 	return 0;
 }
 
+static bool table_sparse(const struct table *t)
+{
+	return table_entries(t) * 2 < (uint64_t)t->buckets * LINE_WORDS;
+}
+
+bool table_clumped(const struct table *t, bool full)
+{
+	uint64_t far = atomic_load_explicit(&t->far, memory_order_relaxed);
+	if (t->factor_number + 1 == TABLE_FACTORS)
+		return false;
+	return full ? table_sparse(t) : far > FAR_FEW + table_entries(t) / FAR_SHARE;
+}
+
 uint64_t table_entries(const struct table *t)
 {
 	return atomic_load_explicit(&t->entries, memory_order_relaxed) & ~TABLE_SEALED;
 }
 
-static struct table *table_next(const struct tables *ts, const struct table *t)
+static struct table *table_next(struct tables *ts, const struct table *t)
 {
 	uint32_t next = atomic_load(&t->next);
 	return next == TABLE_NONE ? NULL : region_at(ts->region, next);
 }
 
-struct table *table_oldest(const struct tables *ts)
+struct table *table_oldest(struct tables *ts)
 {
 	struct table *head = table_head(ts), *t = head;
 	for (struct table *next; (next = table_next(ts, t)); t = next)
@@ -102,7 +163,7 @@ struct table *table_oldest(const struct tables *ts)
 	return t == head ? NULL : t;
 }
 
-bool table_unlink(const struct tables *ts, struct table *oldest)
+bool table_unlink(struct tables *ts, struct table *oldest)
 {
 	uint64_t none = 0;
 	/* Sealed only while empty, and for good: no entry is ever placed in it again. */
@@ -111,12 +172,14 @@ bool table_unlink(const struct tables *ts, struct table *oldest)
 	for (struct table *t = table_head(ts), *next; (next = table_next(ts, t)); t = next)
 		if (next == oldest) {
 			atomic_store(&t->next, TABLE_NONE);
+			/* Every word of it is zero already, and so it stays. */
+			mem_discard(oldest->bucket, table_size(oldest->buckets) - sizeof *oldest);
 			return true;
 		}
 	return false;
 }
 
-uint64_t table_bytes(const struct tables *ts)
+uint64_t table_bytes(struct tables *ts)
 {
 	uint64_t sum = 0;
 	for (struct table *t = table_head(ts); t; t = table_next(ts, t))
@@ -156,13 +219,15 @@ static uint64_t scan_table(struct table *t, uint32_t page, const _Atomic uint64_
 }
 
 /* Scan every table, oldest first, and again if the head has changed since. */
-static uint64_t scan_path(const struct tables *ts, uint32_t page, const _Atomic uint64_t *mine, struct table_ref *ref)
+static uint64_t scan_path(struct tables *ts, uint32_t page, const _Atomic uint64_t *mine, struct table_ref *ref)
 {
 	for (;;) {
 		struct table *chain[TABLE_CHUNKS];
 		unsigned n = 0;
 		uint32_t head = atomic_load(&ts->state->head);
-		for (struct table *t = region_at(ts->region, head); t && n < TABLE_CHUNKS; t = table_next(ts, t))
+		struct table *t = region_at(ts->region, head);
+		newest_is(ts, t);
+		for (; t && n < TABLE_CHUNKS; t = table_next(ts, t))
 			chain[n++] = t;
 		uint64_t tentative = ENTRY_FREE;
 		while (n > 0) {
@@ -180,7 +245,7 @@ static uint64_t scan_path(const struct tables *ts, uint32_t page, const _Atomic 
 	}
 }
 
-uint64_t table_find(const struct tables *ts, uint32_t page, struct table_ref *ref)
+uint64_t table_find(struct tables *ts, uint32_t page, struct table_ref *ref)
 {
 	return scan_path(ts, page, NULL, ref);
 }
@@ -206,14 +271,21 @@ static _Atomic uint64_t *free_word(struct line *b)
 }
 
 /*
- * How far from home to place.  A table less than half full where that is too
- * near has pages whose hashes clash: growing would not help, walking does.
+ * How far from home to place.  Where that is too near, a table half empty is
+ * hashed anew; with the last factor it is walked on in.
  */
 static uint32_t place_probes(const struct table *t)
 {
-	bool sparse = table_entries(t) * 2 < (uint64_t)t->buckets * LINE_WORDS;
-	uint32_t most = sparse ? TABLE_PROBES_SPARSE : TABLE_PROBES;
+	bool walk = t->factor_number + 1 == TABLE_FACTORS && table_sparse(t);
+	uint32_t most = walk ? TABLE_PROBES_MAX : TABLE_PROBES;
 	return t->buckets < most ? t->buckets : most;
+}
+
+/* An entry so far from its home was placed (+1) or freed (-1). */
+static void far_add(struct table *t, uint32_t distance, int by)
+{
+	if (unlikely(distance >= TABLE_NEAR))
+		atomic_fetch_add_explicit(&t->far, (uint64_t)by, memory_order_relaxed);
 }
 
 /* Put `entry` into a free word on the path of its page in `t`. */
@@ -229,6 +301,7 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 			/* Sequentially consistent: the scan that follows comes after. */
 			if (atomic_compare_exchange_strong(word, &none, entry)) {
 				*ref = (struct table_ref){t, b, word};
+				far_add(t, i, 1);
 				return true;
 			}
 		}
@@ -248,7 +321,8 @@ bool table_free(const struct table_ref *ref, uint64_t entry)
 	struct table *t = ref->table;
 	if (!atomic_compare_exchange_strong(ref->word, &entry, ENTRY_FREE))
 		return false;
-	spill_add(t, home, ref->bucket, -1);
+	uint32_t distance = spill_lower(t, home, ref->bucket);
+	far_add(t, distance, -1);
 	atomic_fetch_sub(&t->entries, 1);
 	return true;
 }
@@ -278,7 +352,7 @@ bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame)
  * tentative ones the lower owner's stays: two that killed each other would start
  * over together, again and again.
  */
-static bool insert_alone(const struct tables *ts, uint32_t page, uint32_t me, const struct table_ref *mine)
+static bool insert_alone(struct tables *ts, uint32_t page, uint32_t me, const struct table_ref *mine)
 {
 	struct table_ref other;
 	uint64_t e;
@@ -290,7 +364,7 @@ static bool insert_alone(const struct tables *ts, uint32_t page, uint32_t me, co
 	return true;
 }
 
-enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref)
+enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref)
 {
 	struct table_ref other;
 	uint64_t e;
@@ -314,7 +388,7 @@ enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me,
 	return entry_step(ref, tentative, entry_word(page, ENTRY_LOADING, me)) ? INSERT_WON : INSERT_LOST;
 }
 
-bool table_move(const struct tables *ts, const struct table_ref *from)
+bool table_move(struct tables *ts, const struct table_ref *from)
 {
 	uint64_t e = atomic_load(from->word);
 	struct table *head = table_head(ts);

@@ -32,9 +32,10 @@
  * is raised before the placing and lowered by whoever frees the word.
  *
  * A table's `entries` is raised before a placing and lowered after the freeing;
- * an older table at zero is sealed, unlinked, and left to the epoch room.
+ * an older table at zero is sealed, unlinked, and left to the epoch room, after
+ * which it rests (region.h) until one of its size is wanted.
  *
- * Callers are in an epoch section, or hold the entry they refer to: their own
+ * Callers, but for table_peek's, are in an epoch section, or hold the entry they refer to: their own
  * tentative or loading one, or any of a frame they have claimed.
  */
 #ifndef MPOOL_TABLE_H
@@ -75,10 +76,13 @@ static inline uint32_t entry_who(uint64_t e)
 {
 	return e >> ENTRY_WHO_SHIFT & (FRAMES_MAX - 1);
 }
-/* The same of a resident entry; of any other, or a free one's, no frame's number. */
-static inline uint32_t entry_resident_frame(uint64_t e)
+/* The frame, if `e` is a resident entry of `page`; FRAMES_MAX or more if it is anything else. */
+static inline uint64_t entry_resident_frame(uint64_t e, uint32_t page)
 {
-	return (uint32_t)(e >> ENTRY_WHO_SHIFT);
+	/* What is left beside the frame is turned to where it makes a huge number; a
+	 * free entry's is huge too, whatever the page: page + 1 is 33 bits here. */
+	uint64_t rest = e - ((uint64_t)page + 1);
+	return rest >> ENTRY_WHO_SHIFT | rest << ENTRY_WHO_SHIFT;
 }
 static inline bool entry_in_memory(uint64_t e)
 {
@@ -91,20 +95,33 @@ static inline bool entry_valid(uint64_t e)
 
 #define TABLE_NONE   0u
 #define TABLE_SEALED ((uint64_t)1 << 63)
-/* Buckets an entry may be away from home; a table where that is not enough grows, if it is half full. */
+/* Buckets an entry may be away from home; beyond that the table is replaced. */
 #define TABLE_PROBES 16u
-/* ... and in one that is not: few enough for a spill count to hold those who pass by. */
-#define TABLE_PROBES_SPARSE 4096u
+/* ... in one that was hashed anew as often as may be: few enough for a spill count to hold those who pass by. */
+#define TABLE_PROBES_MAX 4096u
+/* Buckets that a hit looks at: home and next door. */
+#define TABLE_NEAR 2u
 /* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
 #define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets)*LINE_WORDS * 2 / 3)
+
+/*
+ * A page's home is the fraction of page x factor, a place between 0 and 1: one
+ * multiplication, and for nearly all strides of page numbers more even than
+ * chance.  For a few it is a disaster, so a table that finds its entries far
+ * from home is replaced by one with the next factor.
+ */
+#define TABLE_FACTORS 8u
 
 struct table {
 	uint32_t id; /* its chunk's number */
 	uint32_t buckets;
+	_Atomic uint64_t factor; /* fixed while the table is in use; changed at rest */
+	uint32_t factor_number;
 	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
 	_Atomic uint32_t drained; /* buckets that the drain has looked at */
 	size_t bytes;
 	_Alignas(CACHE_LINE) _Atomic uint64_t entries; /* | TABLE_SEALED */
+	_Atomic uint64_t far;                          /* of them, those a hit does not find */
 	_Alignas(CACHE_LINE) struct line bucket[];
 	/* then: one bucket that stays empty, so that each has one next door;
 	 * _Atomic uint16_t spill[buckets] */
@@ -116,6 +133,9 @@ struct table_state {
 };
 
 struct tables {
+	/* This process's own way to the head, for hits: a hint, for it may be late.
+	 * A table that was replaced stays where it is, without entries. */
+	_Atomic(struct table *) newest;
 	struct region *region;
 	struct table_state *state;
 };
@@ -127,7 +147,7 @@ struct table_ref {
 	_Atomic uint64_t *word;
 };
 
-/* Two rounds: with one, page numbers at some strides fall on few buckets. */
+/* For numbers that are few or need no speed: two rounds, so that no stride of them clashes. */
 static inline uint64_t number_hash(uint32_t n)
 {
 	uint64_t h = (n + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
@@ -142,33 +162,30 @@ static inline uint32_t hash_place(uint64_t hash, uint32_t n)
 
 static inline uint32_t table_home(const struct table *t, uint32_t page)
 {
-	return hash_place(number_hash(page), t->buckets);
-}
-
-static inline struct table *table_newest(const struct region *r, const struct table_state *st)
-{
-	/* Acquire: pairs with the new head in table_replace. */
-	return region_at(r, atomic_load_explicit(&st->head, memory_order_acquire));
+	uint64_t factor = atomic_load_explicit(&t->factor, memory_order_relaxed);
+	return hash_place(((uint64_t)page + 1) * factor, t->buckets);
 }
 
 static inline struct table *table_head(const struct tables *ts)
 {
-	return table_newest(ts->region, ts->state);
+	/* Acquire: pairs with the new head in table_replace. */
+	return region_at(ts->region, atomic_load_explicit(&ts->state->head, memory_order_acquire));
 }
 
 /*
- * The fast look: a word near the home of `page` in the newest table that had the
- * page's number just now; NULL proves nothing.
+ * The fast look, in no epoch section: a word near the home of `page` in the
+ * newest table that had the page's number just now.  NULL proves nothing.
  */
-static inline _Atomic uint64_t *table_peek(const struct region *r, const struct table_state *st, uint32_t page)
+static inline _Atomic uint64_t *table_peek(struct tables *ts, uint32_t page)
 {
-	struct table *t = table_newest(r, st);
+	/* Acquire: pairs with newest_is; the table was filled in before. */
+	struct table *t = atomic_load_explicit(&ts->newest, memory_order_acquire);
 	struct line *b = &t->bucket[table_home(t, page)];
 	int i = line_find(b, entry_key(page));
 	/* One page in thirty: most often it is next door. */
 	if (unlikely(i == LINE_NONE) && (i = line_find(++b, entry_key(page))) == LINE_NONE)
 		return NULL;
-	return &b->word[i];
+	return &b->word[(unsigned)i];
 }
 
 /* Make the first table.  0, or -1: no memory. */
@@ -178,7 +195,7 @@ int table_init(struct tables *ts, uint64_t entries);
  * The entry of `page` on its whole path: a valid one if there is one, else a
  * tentative one, else ENTRY_FREE.
  */
-uint64_t table_find(const struct tables *ts, uint32_t page, struct table_ref *ref);
+uint64_t table_find(struct tables *ts, uint32_t page, struct table_ref *ref);
 
 enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
 /*
@@ -186,7 +203,7 @@ enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
  * somebody else's entry is or was there: look again.  FULL: no free word near
  * home in the newest table, which is ref->table: replace it.
  */
-enum insertion table_insert(const struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref);
+enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref);
 
 /* One transition each (see above); false: the entry was not in the state before. */
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
@@ -196,19 +213,30 @@ bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_free(const struct table_ref *ref, uint64_t entry);
 
 /* The holder of the frame's claim: the entry at `from` moves to the newest table. */
-bool table_move(const struct tables *ts, const struct table_ref *from);
+bool table_move(struct tables *ts, const struct table_ref *from);
 
-/* Replace `old`, if it is the head still, by one for that many entries.  0, or -1: no memory. */
-int table_replace(const struct tables *ts, const struct table *old, uint64_t entries);
+/*
+ * Replace `old`, if it is the head still, by one for that many entries, with
+ * the factor of that number.  0, or -1: no memory.
+ */
+int table_replace(struct tables *ts, const struct table *old, uint64_t entries, uint32_t factor_number);
+/*
+ * Its entries are further from home than chance would have them, and another
+ * factor is left to try.  `full`: an insertion has found no place.
+ */
+bool table_clumped(const struct table *t, bool full);
 
 /* Entries the head has and is meant to have at the most. */
 uint64_t table_entries(const struct table *t);
 
 /* The oldest table, if it is not the head as well; else NULL. */
-struct table *table_oldest(const struct tables *ts);
-/* Unlink the oldest table if it is empty; for one thread at a time. */
-bool table_unlink(const struct tables *ts, struct table *oldest);
+struct table *table_oldest(struct tables *ts);
+/*
+ * Unlink the oldest table if it is empty, and give its memory back but not its
+ * addresses; for one thread at a time.
+ */
+bool table_unlink(struct tables *ts, struct table *oldest);
 
-uint64_t table_bytes(const struct tables *ts);
+uint64_t table_bytes(struct tables *ts);
 
 #endif

@@ -172,31 +172,24 @@ static bool spill_grow(struct MPOOL *mp, struct attachment *a)
 
 _Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame)
 {
-	int i = stripe_empty_slot(a->stripe);
-	if (i != SLOT_NONE)
-		return &a->stripe->slots.word[i];
+	_Atomic uint64_t *slot;
+	if (stripe_find(a->stripe, 0, &slot))
+		return slot;
 	do {
 		/* The same stripes that thread_slot_of looks at. */
-		for (unsigned look = 2 * a->groups; look-- > 0;) {
-			struct stripe *s = spill_of(a, look / 2, frame, look % 2);
-			if ((i = stripe_empty_slot(s)) != SLOT_NONE)
-				return &s->slots.word[i];
-		}
+		for (unsigned look = 2 * a->groups; look-- > 0;)
+			if (stripe_find(spill_of(a, look / 2, frame, look % 2), 0, &slot))
+				return slot;
 	} while (spill_grow(mp, a));
 	return NULL;
 }
 
 _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame)
 {
-	int i = stripe_slot_of(a->stripe, frame);
-	if (i != SLOT_NONE)
-		return &a->stripe->slots.word[i];
-	for (unsigned look = 2 * a->groups; look-- > 0;) {
-		struct stripe *s = spill_of(a, look / 2, frame, look % 2);
-		if ((i = stripe_slot_of(s, frame)) != SLOT_NONE)
-			return &s->slots.word[i];
-	}
-	return NULL;
+	_Atomic uint64_t *slot = stripe_slot_of(a->stripe, frame);
+	for (unsigned look = 2 * a->groups; !slot && look-- > 0;)
+		slot = stripe_slot_of(spill_of(a, look / 2, frame, look % 2), frame);
+	return slot;
 }
 
 void thread_peek(struct attachment *a, _Atomic uint64_t *slot)

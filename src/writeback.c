@@ -52,10 +52,10 @@ static void victim_seen(void *window, uint64_t slot)
 	uint32_t frame = slot_frame(slot);
 	for (unsigned at = map_start(frame); w->map[at]; at = (at + 1) % WINDOW_MAP) {
 		struct victim *v = &w->victim[w->map[at] - 1];
-		if (v->frame == frame)
-			*(slot_trying(slot) ? &v->tries
-			  : slot_peek(slot) ? &v->peeks
-			                    : &v->pins) += (uint32_t)slot_count(slot);
+		if (v->frame != frame)
+			continue;
+		v->tries += slot_trying(slot);
+		*(slot_peek(slot) ? &v->peeks : &v->pins) += (uint32_t)slot_count(slot);
 	}
 }
 

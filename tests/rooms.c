@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "epoch.h"
 #include "frame.h"
@@ -80,21 +82,21 @@ int room_epoch(struct room_epoch_steps *steps)
 	rooms_init(&r);
 	struct stripe *early = pin_adopt(&r.pins, false, &from), *late = pin_adopt(&r.pins, false, &from);
 	void *chunk = region_alloc(&r.region, CACHE_LINE, CACHE_LINE);
-	if (!early || !late || !chunk || !region_add(&r.region, CHUNK_TABLES, chunk))
+	if (!early || !late || !chunk || !region_add(&r.region, CHUNK_SEGMENTS, chunk))
 		return -1;
 
 	epoch_enter(&r.epoch, early);
-	steps->found_before = region_live(&r.region, CHUNK_TABLES) == chunk;
-	epoch_retire(&r.epoch, CHUNK_TABLES);
-	steps->found_retired = region_live(&r.region, CHUNK_TABLES) != NULL;
+	steps->found_before = region_live(&r.region, CHUNK_SEGMENTS) == chunk;
+	epoch_retire(&r.epoch, CHUNK_SEGMENTS);
+	steps->found_retired = region_live(&r.region, CHUNK_SEGMENTS) != NULL;
 	reclaim(&r);
-	steps->kept_in_section = region_at(&r.region, CHUNK_TABLES) == chunk;
+	steps->kept_in_section = region_at(&r.region, CHUNK_SEGMENTS) == chunk;
 	epoch_enter(&r.epoch, late); /* after the withdrawal: of no account */
 	epoch_leave(early);
 	reclaim(&r);
-	steps->kept_for_later = region_at(&r.region, CHUNK_TABLES) != NULL;
+	steps->kept_for_later = region_at(&r.region, CHUNK_SEGMENTS) != NULL;
 	epoch_leave(late);
-	steps->gone = region_at(&r.region, CHUNK_TABLES) == NULL && !epoch_waiting(&r.epoch);
+	steps->gone = region_at(&r.region, CHUNK_SEGMENTS) == NULL && !epoch_waiting(&r.epoch);
 	region_fini(&r.region);
 	return 0;
 }
@@ -125,7 +127,7 @@ static void insert(struct table_run *run, uint32_t page, uint32_t me)
 		}
 		in = table_insert(&run->tables, page, me, &at);
 		if (in == INSERT_FULL)
-			table_replace(&run->tables, at.table, 2 * TABLE_ENTRIES_OF(at.table->buckets));
+			table_replace(&run->tables, at.table, 2 * TABLE_ENTRIES_OF(at.table->buckets), 0);
 	} while (in != INSERT_WON);
 	run->loaders++;
 	table_publish(&at, page, me, page);
@@ -170,7 +172,7 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 	struct table_run run = {.pages = pages};
 	pthread_t *thread = calloc(threads, sizeof *thread);
 	rooms_init(&run.r);
-	run.tables = (struct tables){&run.r.region, &run.state};
+	run.tables = (struct tables){NULL, &run.r.region, &run.state};
 	run.published = calloc(pages, sizeof *run.published);
 	if (!thread || !run.published || table_init(&run.tables, pages / 4) != 0)
 		return -1;
@@ -182,7 +184,7 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 		while (run.loaders < (uint64_t)pages * n / REPLACEMENTS)
 			sched_yield(); /* so that there is something to move, and to insert */
 		struct table *old = table_head(&run.tables);
-		table_replace(&run.tables, old, pages + pages * (n % 3));
+		table_replace(&run.tables, old, pages + pages * (n % 3), 0);
 		move_all(&run, old);
 		sched_yield();
 	}
@@ -197,4 +199,125 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 	free((void *)(uintptr_t)run.published); /* past -Wcast-qual */
 	free(thread);
 	return 0;
+}
+
+/* ---- tables at rest ----------------------------------------------------- */
+
+struct rest_run {
+	struct rooms r;
+	struct table_state state;
+	struct tables tables;
+	uint32_t pages;
+	_Atomic bool over;
+	_Atomic uint64_t seen, wrong;
+};
+
+static void *peek_all(void *rest_run)
+{
+	struct rest_run *run = rest_run;
+	while (!run->over)
+		for (uint32_t page = 0; page < run->pages; page++) {
+			_Atomic uint64_t *word = table_peek(&run->tables, page);
+			uint64_t f = word ? entry_resident_frame(atomic_load(word), page) : FRAMES_MAX;
+			run->seen += f < FRAMES_MAX;
+			run->wrong += f < FRAMES_MAX && f != page;
+		}
+	return NULL;
+}
+
+/* A resident entry for each page; the frame has the page's number. */
+static int insert_stride(struct tables *ts, uint32_t pages, uint32_t stride)
+{
+	struct table_ref at;
+	for (uint32_t i = 0; i < pages; i++) {
+		if (table_insert(ts, i * stride, 0, &at) != INSERT_WON)
+			return -1;
+		table_publish(&at, i * stride, 0, i);
+	}
+	return 0;
+}
+
+static int rest_init(struct rest_run *run, uint32_t pages)
+{
+	rooms_init(&run->r);
+	run->pages = pages;
+	run->tables = (struct tables){NULL, &run->r.region, &run->state};
+	return table_init(&run->tables, pages) == 0 ? insert_stride(&run->tables, pages, 1) : -1;
+}
+
+/* Replace the table by one of the size whose turn it is; the number of the old one, out of use by then. */
+static uint32_t replace_and_retire(struct rest_run *run, unsigned turn)
+{
+	struct table *old = table_head(&run->tables);
+	table_replace(&run->tables, old, run->pages * (1 + turn % 3), turn % TABLE_FACTORS);
+	for (uint32_t b = 0; b < old->buckets; b++)
+		for (unsigned s = 0; s < LINE_WORDS; s++) {
+			struct table_ref from = {old, b, &old->bucket[b].word[s]};
+			if (atomic_load(from.word) != ENTRY_FREE)
+				table_move(&run->tables, &from);
+		}
+	if (!table_unlink(&run->tables, old))
+		abort();
+	epoch_retire(&run->r.epoch, old->id);
+	reclaim(&run->r);
+	return old->id;
+}
+
+static uint64_t backed(const struct table *t)
+{
+	uintptr_t grain = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)t->bucket + grain - 1) & ~(grain - 1), to = ((uintptr_t)t + t->bytes) & ~(grain - 1);
+	uint64_t n = 0;
+	for (; from < to; from += grain) {
+		unsigned char in = 0;
+		mincore((void *)from, grain, &in);
+		n += in & 1;
+	}
+	return n;
+}
+
+int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *result)
+{
+	static struct rest_run run;
+	pthread_t thread[2];
+	memset(&run, 0, sizeof run);
+	if (rest_init(&run, pages) != 0)
+		return -1;
+	for (unsigned t = 0; t < 2; t++)
+		if (pthread_create(&thread[t], NULL, peek_all, &run) != 0)
+			return -1;
+	for (unsigned turn = 1; turn <= times; turn++) {
+		replace_and_retire(&run, turn);
+		sched_yield();
+	}
+	while (run.seen == 0)
+		sched_yield();
+	run.over = true;
+	for (unsigned t = 0; t < 2; t++)
+		pthread_join(thread[t], NULL);
+	*result = (struct room_rest_result){.seen = run.seen, .wrong = run.wrong};
+	result->backed = backed(region_at(&run.r.region, replace_and_retire(&run, times + 1)));
+	for (uint32_t page = 0; page < pages; page++) {
+		struct table_ref at;
+		result->lost += !entry_in_memory(table_find(&run.tables, page, &at));
+	}
+	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++)
+		result->tables += region_at(&run.r.region, id) != NULL;
+	region_fini(&run.r.region);
+	return 0;
+}
+
+int room_table_clumped(uint32_t pages, uint32_t stride, uint32_t factor_number)
+{
+	struct rooms r;
+	struct table_state state = {0};
+	rooms_init(&r);
+	struct tables ts = {NULL, &r.region, &state};
+	if (table_init(&ts, pages) != 0 || table_replace(&ts, table_head(&ts), pages, factor_number) != 0)
+		return -1;
+	/* One that is too clumped to take them all is clumped. */
+	bool all = insert_stride(&ts, pages, stride) == 0;
+	bool clumped = table_clumped(table_head(&ts), !all);
+	region_fini(&r.region);
+	return !all || clumped;
 }

@@ -43,6 +43,22 @@ struct room_table_result {
 };
 int room_table(unsigned threads, uint32_t pages, struct room_table_result *result);
 
+/*
+ * table: replaced `times` times, each old one emptied and withdrawn, while two
+ * threads look at the newest as hits do, in no epoch section.
+ */
+struct room_rest_result {
+	uint64_t seen;    /* pages found by them */
+	uint64_t wrong;   /* ... with another's frame */
+	uint64_t lost;    /* pages not found in the end */
+	uint64_t tables;  /* chunks in the end */
+	uint64_t backed;  /* of the last one withdrawn: pages of the system's that it still has, its head aside */
+};
+int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *result);
+
+/* table: pages 0, stride, 2 * stride, ... in one that has the factor of that number: is it clumped? */
+int room_table_clumped(uint32_t pages, uint32_t stride, uint32_t factor_number);
+
 #ifdef __cplusplus
 }
 #endif

@@ -62,3 +62,26 @@ TEST_CASE("one thread loads a page, and a page that moves to another table is ne
 		CHECK(result.moved > 0);
 	}
 }
+
+TEST_CASE("a table that was replaced is looked at without danger, gives its memory back, and is used again")
+{
+	const uint32_t pages = 20000;
+	struct room_rest_result result;
+	REQUIRE(room_table_rest(pages, static_cast<unsigned>(shrink(300)), &result) == 0);
+	CHECK(result.seen > 0);
+	CHECK(result.wrong == 0);
+	CHECK(result.lost == 0);
+	CHECK(result.backed == 0);
+	CHECK(result.tables <= 6); // three sizes; of each one in use and one replaced at the most
+}
+
+TEST_CASE("a table whose pages do not spread knows it, and another factor spreads them")
+{
+	const uint32_t bad_stride = 832040; // a Fibonacci number: the golden ratio's own
+	for (uint32_t stride : {1u, 2u, 7u, 64u, 100u, 1000u, 4096u, 65536u, 1000000u}) {
+		CAPTURE(stride);
+		CHECK(room_table_clumped(4000, stride, 0) == 0);
+	}
+	CHECK(room_table_clumped(4000, bad_stride, 0) == 1);
+	CHECK(room_table_clumped(4000, bad_stride, 1) == 0);
+}

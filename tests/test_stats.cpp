@@ -174,3 +174,26 @@ TEST_CASE("bookkeeping is at most 32 bytes for each page of a full pool")
 	st = pool.stats();
 	CHECK(static_cast<double>(st.metadata) / static_cast<double>(st.cached) <= 32);
 }
+
+TEST_CASE("pages whose numbers do not spread over the table cost no more than others")
+{
+	// A Fibonacci number, at which the table's first factor fails.
+	const pgno_t stride = 832040, count = 4000;
+	const unsigned size = 16;
+	File file(size, 0);
+	file.truncate(off_t{stride} * count * size);
+	Pool pool(file.fd(), size, count);
+	for (pgno_t i = 0; i < count; i++) {
+		void *page = pool.get(i * stride);
+		memcpy(page, &i, sizeof i);
+		pool.put(page, MPOOL_DIRTY);
+	}
+	for (pgno_t i = 0; i < count; i++) {
+		void *page = pool.get(i * stride);
+		REQUIRE(memcmp(page, &i, sizeof i) == 0);
+		pool.put(page);
+	}
+	struct mpool_stats st = pool.stats();
+	CHECK(st.misses == count);
+	CHECK(st.metadata <= 32.0 * count);
+}
