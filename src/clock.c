@@ -22,6 +22,8 @@
 #define EVICT_TRIES 4u
 /* The hand passes a frame at most twice: once to clear its mark, once to take it. */
 #define SWEEPS 2u
+/* Frames that a thread takes the hand past at once: two lines of their words. */
+#define HAND_STRIDE 16u
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
@@ -41,9 +43,8 @@ void clock_init(struct clock_state *c, uint32_t frames)
 	c->batch = c->shard[0].count / BATCH_SHARE;
 	if (c->batch < 1)
 		c->batch = 1;
-	if (c->batch > WINDOW_MAX)
-		c->batch = WINDOW_MAX;
-	atomic_init(&c->idle, frames);
+	if (c->batch > WINDOW_MAX - HAND_STRIDE)
+		c->batch = WINDOW_MAX - HAND_STRIDE;
 }
 
 static struct clock_state *clock_of(MPOOL *mp)
@@ -59,7 +60,6 @@ static uint32_t take_fresh(MPOOL *mp, struct shard *sh, uint32_t me)
 	while (i < sh->count) {
 		if (!atomic_compare_exchange_weak(&sh->fresh, &i, i + 1))
 			continue;
-		atomic_fetch_sub(&clock_of(mp)->idle, 1);
 		if (frame_take(&mp->frames.base.frame[sh->first + i], me))
 			return sh->first + i;
 		i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
@@ -71,15 +71,18 @@ static uint32_t take_freed(MPOOL *mp, struct shard *sh, uint32_t me)
 {
 	uint32_t first = sh->first / BITS_PER_WORD;
 	uint32_t words = (sh->count + BITS_PER_WORD - 1) / BITS_PER_WORD;
+	uint32_t from = atomic_load_explicit(&sh->freed_at, memory_order_relaxed);
 	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->freed, memory_order_relaxed) > 0; i++) {
-		_Atomic uint64_t *bits = &mp->frames.base.free_bits[first + i];
+		uint32_t at = (from + i) % words;
+		_Atomic uint64_t *bits = &mp->frames.base.free_bits[first + at];
 		for (uint64_t w; (w = atomic_load_explicit(bits, memory_order_relaxed));) {
 			uint64_t bit = w & -w;
 			if (!(atomic_fetch_and(bits, ~bit) & bit))
 				continue; /* another thread took it */
 			atomic_fetch_sub(&sh->freed, 1);
-			atomic_fetch_sub(&clock_of(mp)->idle, 1);
-			uint32_t f = (first + i) * BITS_PER_WORD + (uint32_t)__builtin_ctzll(bit);
+			if (i > 0)
+				atomic_store_explicit(&sh->freed_at, at, memory_order_relaxed);
+			uint32_t f = (first + at) * BITS_PER_WORD + (uint32_t)__builtin_ctzll(bit);
 			if (frame_take(&mp->frames.base.frame[f], me))
 				return f;
 		}
@@ -87,43 +90,57 @@ static uint32_t take_freed(MPOOL *mp, struct shard *sh, uint32_t me)
 	return FRAME_NONE;
 }
 
+/* From the first shard on, so that memory is touched in order. */
+static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t f = FRAME_NONE;
+	if (atomic_load_explicit(&c->full, memory_order_relaxed))
+		return f;
+	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
+		f = take_fresh(mp, &c->shard[i], me);
+	if (f == FRAME_NONE)
+		atomic_store_explicit(&c->full, true, memory_order_relaxed);
+	return f;
+}
+
+static uint32_t take_freed_anywhere(MPOOL *mp, uint32_t home, uint32_t me)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t f = FRAME_NONE;
+	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
+		f = take_freed(mp, &c->shard[(home + i) % c->shards], me);
+	return f;
+}
+
 static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 {
 	return &c->shard[f / c->shard[0].count];
 }
 
+/* Free one of segment 0; how many hints that adds. */
+static int32_t free_with_hint(MPOOL *mp, uint32_t f)
+{
+	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+	pool_free_frame(mp, f, &mp->frames.base.frame[f]);
+	return !(atomic_fetch_or(&mp->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit);
+}
+
+static void hints_add(struct shard *sh, uint32_t f, int32_t n)
+{
+	atomic_store_explicit(&sh->freed_at, (f - sh->first) / BITS_PER_WORD, memory_order_relaxed);
+	atomic_fetch_add(&sh->freed, n);
+}
+
 void clock_give(MPOOL *mp, uint32_t f)
 {
 	struct clock_state *c = clock_of(mp);
-	struct frame *fr = frame_of(&mp->frames, f);
-	pool_free_frame(mp, f, fr);
-	if (f >= mp->frames.base.count) {
+	if (f < mp->frames.base.count) {
+		hints_add(shard_of_frame(c, f), f, free_with_hint(mp, f));
+	} else {
+		pool_free_frame(mp, f, frame_of(&mp->frames, f));
 		atomic_fetch_sub(&c->overflow, 1);
-		return;
 	}
-	struct shard *sh = shard_of_frame(c, f);
-	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-	if (!(atomic_fetch_or(&mp->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit)) {
-		atomic_fetch_add(&sh->freed, 1);
-		atomic_fetch_add(&c->idle, 1);
-	}
-}
-
-/*
- * A frame nobody uses: a freed one, from the shard `home` on, else a fresh one,
- * from the first shard on, so that memory is touched in order.
- */
-static uint32_t take_idle(MPOOL *mp, uint32_t home, uint32_t me)
-{
-	struct clock_state *c = clock_of(mp);
-	uint32_t f = FRAME_NONE;
-	if (atomic_load_explicit(&c->idle, memory_order_relaxed) <= 0)
-		return f;
-	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
-		f = take_freed(mp, &c->shard[(home + i) % c->shards], me);
-	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
-		f = take_fresh(mp, &c->shard[i], me);
-	return f;
 }
 
 /* ---- the hand ----------------------------------------------------------- */
@@ -179,11 +196,18 @@ static void spared_free(struct spared *sp)
  */
 static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, struct window *w)
 {
-	uint32_t used = atomic_load(&sh->fresh);
+	uint32_t used = atomic_load(&sh->fresh), batch = clock_of(mp)->batch;
+	uint32_t stride = batch < HAND_STRIDE ? batch : HAND_STRIDE, at = 0, end = 0;
 	uint64_t steps = (uint64_t)SWEEPS * used;
 	w->n = 0;
-	for (uint64_t i = 0; i < steps && w->n < clock_of(mp)->batch; i++) {
-		uint32_t f = sh->first + atomic_fetch_add_explicit(&sh->hand, 1, memory_order_relaxed) % used;
+	for (uint64_t i = 0; i < steps; i++) {
+		if (at == end) {
+			if (w->n >= batch)
+				break;
+			at = atomic_fetch_add_explicit(&sh->hand, stride, memory_order_relaxed);
+			end = at + stride;
+		}
+		uint32_t f = sh->first + at++ % used;
 		struct frame *fr = &mp->frames.base.frame[f];
 		uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
 		if (frame_claimed(word))
@@ -199,14 +223,18 @@ static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const stru
 	return FRAME_NONE;
 }
 
-/* One of the freed frames for the caller; the others go back. */
-static uint32_t keep_one(MPOOL *mp, uint32_t have, const uint32_t *freed, unsigned n)
+/* One of the frames freed of the shard for the caller; the others go back. */
+static uint32_t keep_one(MPOOL *mp, struct shard *sh, uint32_t have, const uint32_t *freed, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (have == FRAME_NONE)
-			have = freed[i];
-		else
-			clock_give(mp, freed[i]);
+	int32_t hints = 0;
+	unsigned i = 0;
+	if (have == FRAME_NONE && n > 0)
+		have = freed[i++];
+	uint32_t first = i < n ? freed[i] : have;
+	for (; i < n; i++)
+		hints += free_with_hint(mp, freed[i]);
+	if (hints > 0)
+		hints_add(sh, first, hints);
 	return have;
 }
 
@@ -223,7 +251,7 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 		unsigned victims = w.n;
 		unsigned n = victims ? window_evict(mp, me, &w, freed, error) : 0;
 		w.n = victims;
-		f = keep_one(mp, f, freed, n);
+		f = keep_one(mp, sh, f, freed, n);
 	}
 	return f;
 }
@@ -417,9 +445,13 @@ uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
 	bool grown = atomic_load(&c->overflow) > 0;
 
 	give_back(mp, me);
-	uint32_t f = take_idle(mp, home, me->id);
+	uint32_t f = take_freed(mp, &c->shard[home], me->id);
+	if (f == FRAME_NONE)
+		f = take_fresh_anywhere(mp, me->id);
 	if (f == FRAME_NONE && !grown)
 		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
+	if (f == FRAME_NONE)
+		f = take_freed_anywhere(mp, home, me->id);
 	if (f == FRAME_NONE && !(grown && spend_credit(c)))
 		f = look_everywhere(mp, me, home, &error);
 	if (f != FRAME_NONE)

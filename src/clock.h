@@ -8,13 +8,15 @@
  * A shard is a range of segment 0's frames with a hand of its own.  A page looks
  * for a frame in the shard of its hash first, in this order:
  *
- *   1. a free one, here, then in the other shards; then one never used yet
+ *   1. a free one here; then one never used yet, in any shard
  *   2. a victim of this shard's hand: unclaimed, not marked since the hand last
- *      came by, unpinned; then of the other shards' hands
- *   3. the overflow: more pages are pinned than the pool holds
+ *      came by, unpinned
+ *   3. free ones and victims of the other shards
+ *   4. the overflow: more pages are pinned than the pool holds
  *
  * Victims are closed in batches, one heavy barrier for all; the first one freed
- * is for the caller, the others become free frames.
+ * is for the caller, the others become free frames.  What all threads that miss
+ * write is one line a shard, and a batch writes it as often as a single frame.
  *
  * While there are frames in the overflow, each thread in need of one first
  * empties what it can of them, so that the pool returns to its capacity as pins
@@ -28,6 +30,7 @@
 #ifndef MPOOL_CLOCK_H
 #define MPOOL_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "frame.h"
@@ -41,11 +44,12 @@ struct shard {
 	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
 	_Atomic uint32_t fresh;                     /* frames from here on were never used */
 	_Atomic int32_t freed;                      /* bits set among its free_bits, about */
+	_Atomic uint32_t freed_at;                  /* the word of them to look at first */
 	uint32_t first, count;
 };
 
 struct clock_state {
-	_Atomic int64_t idle;           /* free and fresh frames in segment 0, about */
+	_Atomic bool full;              /* no frame of segment 0 is fresh */
 	_Atomic uint32_t overflow;      /* frames of the overflow in use */
 	_Atomic uint32_t segments;      /* of the overflow that are to be given back when empty */
 	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */

@@ -253,7 +253,7 @@ static struct pinned obtain_once(MPOOL *mp, struct attachment *a, struct want *w
 		}
 		return p;
 	}
-	enum insertion in = entry_valid(e) ? INSERT_LOST : table_insert(&mp->tables, page, a->stripe->id, &at);
+	enum insertion in = entry_valid(e) ? INSERT_LOST : table_insert(&mp->tables, page, a->stripe->id, e, &at);
 	if (in == INSERT_FULL && resize_grow(mp, at.table) != 0)
 		*error = ENOMEM;
 	epoch_leave(a->stripe);

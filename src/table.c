@@ -315,7 +315,7 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 	return false;
 }
 
-bool table_free(const struct table_ref *ref, uint64_t entry)
+bool table_vacate(const struct table_ref *ref, uint64_t entry)
 {
 	uint32_t home = table_home(ref->table, entry_page(entry));
 	struct table *t = ref->table;
@@ -323,7 +323,19 @@ bool table_free(const struct table_ref *ref, uint64_t entry)
 		return false;
 	uint32_t distance = spill_lower(t, home, ref->bucket);
 	far_add(t, distance, -1);
-	atomic_fetch_sub(&t->entries, 1);
+	return true;
+}
+
+void table_lower(struct table *t, uint64_t entries)
+{
+	atomic_fetch_sub(&t->entries, entries);
+}
+
+bool table_free(const struct table_ref *ref, uint64_t entry)
+{
+	if (!table_vacate(ref, entry))
+		return false;
+	table_lower(ref->table, 1);
 	return true;
 }
 
@@ -364,18 +376,25 @@ static bool insert_alone(struct tables *ts, uint32_t page, uint32_t me, const st
 	return true;
 }
 
-enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref)
+/* Somebody is inserting the page: give it a moment, not for ever.  False: it is valid now. */
+static bool tentative_gone(struct tables *ts, uint32_t page)
 {
 	struct table_ref other;
 	uint64_t e;
 	for (unsigned n = 0; (e = scan_path(ts, page, NULL, &other)) != ENTRY_FREE; n++) {
 		if (entry_valid(e))
-			return INSERT_LOST;
-		/* Somebody is inserting the page: give it a moment, not for ever. */
+			return false;
 		if (n >= TENTATIVE_PATIENCE)
 			table_free(&other, e);
 		ck_pr_stall();
 	}
+	return true;
+}
+
+enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint64_t seen, struct table_ref *ref)
+{
+	if (seen != ENTRY_FREE && !tentative_gone(ts, page))
+		return INSERT_LOST;
 	uint64_t tentative = entry_word(page, ENTRY_TENTATIVE, me);
 	ref->table = table_head(ts);
 	if (!place(ref->table, tentative, ref))

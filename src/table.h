@@ -199,11 +199,12 @@ uint64_t table_find(struct tables *ts, uint32_t page, struct table_ref *ref);
 
 enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
 /*
- * Become the loader of `page`.  WON: *ref is the caller's loading entry.  LOST:
+ * Become the loader of `page`, of which table_find has just given `seen`: free
+ * or tentative.  WON: *ref is the caller's loading entry.  LOST:
  * somebody else's entry is or was there: look again.  FULL: no free word near
  * home in the newest table, which is ref->table: replace it.
  */
-enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, struct table_ref *ref);
+enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint64_t seen, struct table_ref *ref);
 
 /* One transition each (see above); false: the entry was not in the state before. */
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
@@ -211,6 +212,9 @@ bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
 /* To free, from the state that `entry` shows; lowers the counts. */
 bool table_free(const struct table_ref *ref, uint64_t entry);
+/* The same for several of one table: all counts but `entries`, which is lowered for all of them at once. */
+bool table_vacate(const struct table_ref *ref, uint64_t entry);
+void table_lower(struct table *t, uint64_t entries);
 
 /* The holder of the frame's claim: the entry at `from` moves to the newest table. */
 bool table_move(struct tables *ts, const struct table_ref *from);

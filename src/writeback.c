@@ -228,8 +228,9 @@ static void write_done(MPOOL *mp, const struct victim *v, bool written)
 /* ---- eviction ----------------------------------------------------------- */
 
 /*
- * Empty an unpinned, clean victim.  False, and its entry is open again: rescued,
- * or an fsync failed just now and it is dirty.
+ * Empty an unpinned, clean victim, but for its table's number of entries.  False,
+ * and its entry is open again: rescued, or an fsync failed just now and it is
+ * dirty.
  */
 static bool empty_victim(MPOOL *mp, const struct victim *v)
 {
@@ -243,7 +244,7 @@ static bool empty_victim(MPOOL *mp, const struct victim *v)
 		victim_reopen(v);
 		return false;
 	}
-	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
+	if (!table_vacate(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
 		return false;
 	/* Ours now, and nothing else. */
 	frame_change(v, ~FRAME_OWNER, FRAME_USED);
@@ -257,6 +258,8 @@ static bool empty_victim(MPOOL *mp, const struct victim *v)
 static unsigned settle(MPOOL *mp, struct window *w, uint32_t *freed, struct buffer *b, struct copied *c)
 {
 	unsigned n = 0;
+	struct table *table = NULL; /* of the entries vacated and not yet counted */
+	uint64_t vacated = 0;
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
 		if (victim_busy(v)) {
@@ -264,6 +267,10 @@ static unsigned settle(MPOOL *mp, struct window *w, uint32_t *freed, struct buff
 			victim_reopen(v);
 		} else if (!(frame_word(v) & FRAME_DIRTY)) {
 			if (empty_victim(mp, v)) {
+				if (v->entry.table != table && vacated > 0)
+					table_lower(table, vacated), vacated = 0;
+				table = v->entry.table;
+				vacated++;
 				freed[n++] = v->frame;
 				continue;
 			}
@@ -275,6 +282,8 @@ static unsigned settle(MPOOL *mp, struct window *w, uint32_t *freed, struct buff
 		}
 		victim_release(mp, v);
 	}
+	if (vacated > 0)
+		table_lower(table, vacated);
 	return n;
 }
 

@@ -125,7 +125,7 @@ static void insert(struct table_run *run, uint32_t page, uint32_t me)
 			run->wrong += entry_who(e) != page;
 			return;
 		}
-		in = table_insert(&run->tables, page, me, &at);
+		in = table_insert(&run->tables, page, me, e, &at);
 		if (in == INSERT_FULL)
 			table_replace(&run->tables, at.table, 2 * TABLE_ENTRIES_OF(at.table->buckets), 0);
 	} while (in != INSERT_WON);
@@ -230,7 +230,7 @@ static int insert_stride(struct tables *ts, uint32_t pages, uint32_t stride)
 {
 	struct table_ref at;
 	for (uint32_t i = 0; i < pages; i++) {
-		if (table_insert(ts, i * stride, 0, &at) != INSERT_WON)
+		if (table_insert(ts, i * stride, 0, ENTRY_FREE, &at) != INSERT_WON)
 			return -1;
 		table_publish(&at, i * stride, 0, i);
 	}
