@@ -71,8 +71,9 @@ PUBLIC int mpool_close(MPOOL *mp)
 {
 	thread_pool_closed(mp);
 	pageio_fini(&mp->io);
-	if (mp->spare)
-		region_free(&mp->region, mp->spare);
+	for (unsigned i = 0; i < SPARES; i++)
+		if (mp->spare[i])
+			region_free(&mp->region, mp->spare[i]);
 	region_fini(&mp->region);
 	free(mp);
 	return 0;

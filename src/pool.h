@@ -19,6 +19,9 @@
 #include "thread.h"
 #include "wait.h"
 
+/* Write buffers kept: for as many threads to write back at once without asking the system for memory. */
+#define SPARES 4u
+
 struct header {
 	/* Loaded by every hit, written seldom. */
 	_Alignas(CACHE_LINE) struct table_state table;
@@ -40,7 +43,7 @@ struct MPOOL {
 	struct pins pins;
 	struct pageio io;
 	/* Written now and then. */
-	_Alignas(CACHE_LINE) _Atomic(void *) spare; /* a write buffer that nobody uses just now, or NULL */
+	_Alignas(CACHE_LINE) _Atomic(void *) spare[SPARES]; /* write buffers that nobody uses just now, or NULL */
 	struct region region;
 	struct MPOOL *next; /* in the list of open pools */
 };

@@ -107,8 +107,11 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 	b->pages = page < BUFFER_BYTES ? (unsigned)(BUFFER_BYTES / page) : 1;
 	if (b->pages > WINDOW_MAX)
 		b->pages = WINDOW_MAX;
-	/* Acquire: pairs with the release in buffer_put. */
-	b->bytes = atomic_exchange(&mp->spare, NULL);
+	b->bytes = NULL;
+	for (unsigned i = 0; i < SPARES && !b->bytes; i++)
+		/* Acquire: pairs with the release in buffer_put. */
+		if (atomic_load_explicit(&mp->spare[i], memory_order_relaxed))
+			b->bytes = atomic_exchange(&mp->spare[i], NULL);
 	if (!b->bytes)
 		b->bytes = region_alloc(&mp->region, b->pages * page, mp->io.align);
 	if (!b->bytes)
@@ -118,9 +121,11 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 
 static void buffer_put(MPOOL *mp, struct buffer *b)
 {
-	void *other = b->bytes ? atomic_exchange(&mp->spare, b->bytes) : NULL;
-	if (other)
-		region_free(&mp->region, other);
+	for (unsigned i = 0; i < SPARES && b->bytes; i++)
+		if (!atomic_load_explicit(&mp->spare[i], memory_order_relaxed))
+			b->bytes = atomic_exchange(&mp->spare[i], b->bytes);
+	if (b->bytes)
+		region_free(&mp->region, b->bytes);
 }
 
 /* The next page's room in the buffer. */
