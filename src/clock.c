@@ -10,6 +10,8 @@
 
 /* A batch is this share of a shard, so that it spoils little of the hand's order. */
 #define BATCH_SHARE 64u
+/* All batches together are this share of the pool: more of it claimed would be missed. */
+#define BUDGET_SHARE 16u
 /*
  * A vain look that met more than CREDIT_PINS pins, and so took long, is repeated
  * after 1/CREDIT_SHARE as many pages.
@@ -40,6 +42,7 @@ void clock_init(struct clock_state *c, uint32_t frames)
 		sh->first = i * count < frames ? i * count : frames;
 		sh->count = frames - sh->first < count ? frames - sh->first : count;
 	}
+	c->budget = frames / BUDGET_SHARE;
 	c->batch = c->shard[0].count / BATCH_SHARE;
 	if (c->batch < 1)
 		c->batch = 1;
@@ -191,12 +194,13 @@ static void spared_free(struct spared *sp)
 }
 
 /*
- * Move the shard's hand until the window has a batch of victims.  Returns a
+ * Move the shard's hand until the window has that many victims.  Returns a
  * free frame if it comes by one whose hint was lost, claimed.
  */
-static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, struct window *w)
+static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
+                      struct window *w)
 {
-	uint32_t used = atomic_load(&sh->fresh), batch = clock_of(mp)->batch;
+	uint32_t used = atomic_load(&sh->fresh);
 	uint32_t stride = batch < HAND_STRIDE ? batch : HAND_STRIDE, at = 0, end = 0;
 	uint64_t steps = (uint64_t)SWEEPS * used;
 	w->n = 0;
@@ -238,21 +242,36 @@ static uint32_t keep_one(MPOOL *mp, struct shard *sh, uint32_t have, const uint3
 	return have;
 }
 
+/* How many victims the calling thread may take at once. */
+static uint32_t batch_begin(struct clock_state *c)
+{
+	uint32_t evictors = atomic_fetch_add_explicit(&c->evictors, 1, memory_order_relaxed) + 1;
+	uint32_t share = c->budget / evictors;
+	return share == 0 ? 1 : share < c->batch ? share : c->batch;
+}
+
+static void batch_end(struct clock_state *c)
+{
+	atomic_fetch_sub_explicit(&c->evictors, 1, memory_order_relaxed);
+}
+
 /* A frame from this shard's hand, claimed. */
 static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
 {
 	struct window w = {.n = 1};
 	uint32_t freed[WINDOW_MAX], f = FRAME_NONE;
+	uint32_t batch = batch_begin(clock_of(mp));
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&mp->epoch, me);
-		f = sweep(mp, me, sh, sp, &w);
+		f = sweep(mp, me, sh, sp, batch, &w);
 		epoch_leave(me);
 		unsigned victims = w.n;
 		unsigned n = victims ? window_evict(mp, me, &w, freed, error) : 0;
 		w.n = victims;
 		f = keep_one(mp, sh, f, freed, n);
 	}
+	batch_end(clock_of(mp));
 	return f;
 }
 
@@ -300,8 +319,7 @@ static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
 	atomic_fetch_sub(&clock_of(mp)->segments, 1);
 	epoch_retire(&mp->epoch, CHUNK_SEGMENTS + k);
 	/* Whoever waits for a claim of ours on one of them waits no longer. */
-	for (unsigned q = 0; q < WAIT_QUEUES; q++)
-		wait_tell(wait_queue_of(&mp->header->wait, q));
+	wait_tell_all(&mp->header->wait);
 }
 
 /*

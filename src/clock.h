@@ -15,7 +15,9 @@
  *   4. the overflow: more pages are pinned than the pool holds
  *
  * Victims are closed in batches, one heavy barrier for all; the first one freed
- * is for the caller, the others become free frames.  What all threads that miss
+ * is for the caller, the others become free frames.  Threads that evict at once
+ * have smaller batches: with many of them, blocked in their writes, half of the
+ * pool would be claimed.  What all threads that miss
  * write is one line a shard, and a batch writes it as often as a single frame.
  *
  * While there are frames in the overflow, each thread in need of one first
@@ -54,8 +56,10 @@ struct clock_state {
 	_Atomic uint32_t segments;      /* of the overflow that are to be given back when empty */
 	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
 	_Atomic uint32_t credit;        /* overflow frames to be taken without another look */
+	_Atomic uint32_t evictors;      /* threads with a batch in hand: they share what one may claim */
 	uint32_t shards;
-	uint32_t batch; /* victims to a barrier */
+	uint32_t batch;  /* victims to a barrier, at the most */
+	uint32_t budget; /* victims of all threads together */
 	struct shard shard[SHARDS_MAX];
 };
 

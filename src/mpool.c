@@ -169,7 +169,7 @@ static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page,
 	table_free(at, entry_word(page, ENTRY_LOADING, a->stripe->id));
 	if (frame != FRAME_NONE)
 		clock_give(mp, frame);
-	wait_tell(wait_queue_of(&mp->header->wait, page));
+	wait_tell(&mp->header->wait, wait_for_page(page));
 	errno = error;
 	return not_pinned;
 }
@@ -214,7 +214,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	table_publish(at, page, a->stripe->id, f);
 	pin_confirm(slot, f, want->as);
 	pool_unclaim(mp, f, fr);
-	wait_tell(wait_queue_of(&mp->header->wait, page));
+	wait_tell(&mp->header->wait, wait_for_page(page));
 	stripe_count(a->stripe, COUNT_MISSES, want->how == HOW_READ);
 	stripe_count(a->stripe, COUNT_READS, (uint64_t)reads);
 	return (struct pinned){f, slot};
@@ -223,9 +223,9 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 /* Sleep until somebody's read of `page` has ended. */
 static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 {
-	struct wait_queue *q = wait_queue_of(&mp->header->wait, page);
+	struct wait_queue *q = wait_queue_of(&mp->header->wait, wait_for_page(page));
 	struct table_ref at;
-	uint32_t count = wait_begin(q);
+	uint32_t count = wait_begin(q, wait_for_page(page));
 	epoch_enter(&mp->epoch, a->stripe);
 	bool loading = entry_state(table_find(&mp->tables, page, &at)) == ENTRY_LOADING;
 	epoch_leave(a->stripe);

@@ -52,13 +52,13 @@ struct MPOOL {
 static inline void pool_unclaim(MPOOL *mp, uint32_t frame, struct frame *fr)
 {
 	frame_unclaim(fr);
-	wait_tell(wait_queue_of(&mp->header->wait, frame));
+	wait_tell(&mp->header->wait, wait_for_frame(frame));
 }
 
 static inline void pool_free_frame(MPOOL *mp, uint32_t frame, struct frame *fr)
 {
 	frame_free(fr);
-	wait_tell(wait_queue_of(&mp->header->wait, frame));
+	wait_tell(&mp->header->wait, wait_for_frame(frame));
 }
 
 #endif

@@ -7,8 +7,15 @@
  * was told since it began to look.  Whoever changes what others may wait for
  * changes it first, then looks whether anybody waits: one load when nobody does.
  *
- *   wait_begin   waiters + 1 (L), count loaded     }  pairs with  { the change (L),
- *   look again                                     }              { waiters loaded
+ *   wait_begin   waiting <-L-, count loaded     }  pairs with  { the change (L),
+ *   look again                                }              { waiting loaded
+ *
+ * The word `waiting` also says for what: events of anything else wake nobody.
+ * With more threads than cores a reader may be preempted for milliseconds, and
+ * those who wait for it must not wake up at every other page's event.
+ *
+ *   waiters (30 bits), mixed (1 bit: for different things), kind and number
+ *   (33 bits: of the first); 0: nobody waits.
  */
 #ifndef MPOOL_WAIT_H
 #define MPOOL_WAIT_H
@@ -18,28 +25,40 @@
 
 #include "line.h"
 
-#define WAIT_QUEUES 16
+#define WAIT_QUEUES 64
+
+/* What is waited for. */
+static inline uint64_t wait_for_page(uint32_t page)
+{
+	return page;
+}
+static inline uint64_t wait_for_frame(uint32_t frame)
+{
+	return (uint64_t)1 << 32 | frame;
+}
 
 struct wait_queue {
-	_Alignas(CACHE_LINE) _Atomic uint32_t count; /* events told; the futex */
-	_Atomic uint32_t waiters;
+	_Alignas(CACHE_LINE) _Atomic uint64_t waiting;
+	_Atomic uint32_t count; /* events told; the futex */
 };
 
 struct wait_state {
 	struct wait_queue queue[WAIT_QUEUES];
 };
 
-static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint32_t page_or_frame)
+static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint64_t what)
 {
-	return &w->queue[page_or_frame % WAIT_QUEUES];
+	return &w->queue[what % WAIT_QUEUES];
 }
 
 /* Announce; then look again, and call exactly one of the two that follow. */
-uint32_t wait_begin(struct wait_queue *q);
+uint32_t wait_begin(struct wait_queue *q, uint64_t what);
 void wait_cancel(struct wait_queue *q);
 void wait_sleep(struct wait_queue *q, uint32_t count);
 
-/* After the change: wake those who wait.  They all look again. */
-void wait_tell(struct wait_queue *q);
+/* After the change: wake those who wait for it.  They all look again. */
+void wait_tell(struct wait_state *w, uint64_t what);
+/* After a change that anybody may wait for. */
+void wait_tell_all(struct wait_state *w);
 
 #endif

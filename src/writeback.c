@@ -74,6 +74,12 @@ bool victim_reopen(const struct victim *v)
 	return table_reopen(&v->entry, v->page, v->frame);
 }
 
+/* Nobody has rescued it so far.  Only we can close it, so it was not in between either. */
+static bool victim_closed(const struct victim *v)
+{
+	return atomic_load(v->entry.word) == entry_word(v->page, ENTRY_CLOSING, v->frame);
+}
+
 void victim_release(MPOOL *mp, const struct victim *v)
 {
 	pool_unclaim(mp, v->frame, v->fr);
@@ -159,16 +165,17 @@ static void encode(const MPOOL *mp, uint32_t page, char *copy)
 }
 
 /*
- * Copy a dirty page that the scan found unpinned.  The entry is closing, and is
- * open again afterwards.  False: rescued meanwhile, and dirty as before.
+ * Copy a dirty page that the scan found unpinned.  `reopen`: the entry, which is
+ * closing, is open again afterwards.  False: rescued meanwhile, and dirty as
+ * before.
  */
-static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b)
+static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b, bool reopen)
 {
 	char *copy = buffer_room(mp, b);
 	/* Both at once: sync takes a page neither dirty nor being written for done. */
 	frame_change(v, FRAME_DIRTY, FRAME_WRITING);
 	copy_as_it_stands(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
-	if (!victim_reopen(v)) {
+	if (reopen ? !victim_reopen(v) : !victim_closed(v)) {
 		/* The rescuer may have modified the page under the copy. */
 		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
 		return false;
@@ -256,15 +263,36 @@ static bool empty_victim(MPOOL *mp, const struct victim *v)
 	return true;
 }
 
+/* Emptied frames, and entries vacated of a table that has not been told yet. */
+struct emptied {
+	uint32_t *frame;
+	unsigned n;
+	struct table *table;
+	uint64_t vacated;
+};
+
+static void emptied_tell(struct emptied *e)
+{
+	if (e->vacated > 0)
+		table_lower(e->table, e->vacated);
+	e->vacated = 0;
+}
+
+static void emptied_add(struct emptied *e, const struct victim *v)
+{
+	if (e->table != v->entry.table)
+		emptied_tell(e);
+	e->table = v->entry.table;
+	e->vacated++;
+	e->frame[e->n++] = v->frame;
+}
+
 /*
  * Deal with each victim of a scanned window.  Emptied frames go to `freed`,
  * dirty ones, if there is a buffer with room, to `c`; the others are released.
  */
-static unsigned settle(MPOOL *mp, struct window *w, uint32_t *freed, struct buffer *b, struct copied *c)
+static void settle(MPOOL *mp, struct window *w, struct emptied *e, struct buffer *b, struct copied *c)
 {
-	unsigned n = 0;
-	struct table *table = NULL; /* of the entries vacated and not yet counted */
-	uint64_t vacated = 0;
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
 		if (victim_busy(v)) {
@@ -272,41 +300,33 @@ static unsigned settle(MPOOL *mp, struct window *w, uint32_t *freed, struct buff
 			victim_reopen(v);
 		} else if (!(frame_word(v) & FRAME_DIRTY)) {
 			if (empty_victim(mp, v)) {
-				if (v->entry.table != table && vacated > 0)
-					table_lower(table, vacated), vacated = 0;
-				table = v->entry.table;
-				vacated++;
-				freed[n++] = v->frame;
+				emptied_add(e, v);
 				continue;
 			}
-		} else if (!c || b->used == b->pages) {
+		} else if (b->used == b->pages) {
 			victim_reopen(v);
-		} else if (copy_unpinned(mp, v, b)) {
+		} else if (copy_unpinned(mp, v, b, false)) {
 			c->victim[c->n++] = v;
 			continue;
 		}
 		victim_release(mp, v);
 	}
-	if (vacated > 0)
-		table_lower(table, vacated);
-	return n;
 }
 
-/* The written ones, claimed still, become the victims of a second window. */
-static void keep_written(MPOOL *mp, struct window *w, const struct copied *c)
+/* The copies are written, and the entries closing still, unless a get came first. */
+static void settle_written(MPOOL *mp, const struct copied *c, struct emptied *e)
 {
-	unsigned n = 0;
 	for (unsigned i = 0; i < c->n; i++) {
-		struct victim v = *c->victim[i];
-		write_done(mp, &v, c->written[i]);
-		v.pins = v.tries = v.peeks = 0;
-		/* Resident since the copy, and only we could close it. */
-		if (c->written[i] && table_close(&v.entry, v.page, v.frame))
-			w->victim[n++] = v;
-		else
-			victim_release(mp, &v);
+		const struct victim *v = c->victim[i];
+		write_done(mp, v, c->written[i]);
+		if (!c->written[i])
+			victim_reopen(v);
+		else if (empty_victim(mp, v)) {
+			emptied_add(e, v);
+			continue;
+		}
+		victim_release(mp, v);
 	}
-	w->n = n;
 }
 
 static bool any_dirty(const struct window *w)
@@ -321,6 +341,7 @@ unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *
 {
 	struct buffer b = {0};
 	struct copied c = {0};
+	struct emptied e = {.frame = freed};
 	bool dirty = any_dirty(w);
 	if (dirty) {
 		/* The copies are made in this order, and written in it. */
@@ -329,20 +350,17 @@ unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *
 			*error = ENOMEM; /* the clean ones can go all the same */
 	}
 	window_scan(mp, w);
-	unsigned n = settle(mp, w, freed, &b, b.bytes ? &c : NULL);
+	settle(mp, w, &e, &b, &c);
 	if (c.n > 0) {
 		int failed = write_copies(mp, me, &c, &b);
 		if (failed)
 			*error = failed;
-		keep_written(mp, w, &c);
-		if (w->n > 0) {
-			window_scan(mp, w);
-			n += settle(mp, w, freed + n, NULL, NULL);
-		}
+		settle_written(mp, &c, &e);
 	}
+	emptied_tell(&e);
 	buffer_put(mp, &b);
-	stripe_count(me, COUNT_EVICTIONS, n);
-	return n;
+	stripe_count(me, COUNT_EVICTIONS, e.n);
+	return e.n;
 }
 
 /* ---- sync --------------------------------------------------------------- */
@@ -432,7 +450,7 @@ static void sync_copy(MPOOL *mp, struct window *w, struct buffer *b, struct copi
 			continue;
 		}
 		if (dirty && !victim_busy(v)) {
-			bool copied = copy_unpinned(mp, v, b);
+			bool copied = copy_unpinned(mp, v, b, true);
 			/* Rescued, and by now it would be again: as it stands then. */
 			if (!copied && force) {
 				copy_pinned(mp, v, b);
@@ -493,9 +511,9 @@ static int sync_pass(MPOOL *mp, struct stripe *me, const struct modified_list *l
 
 void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page)
 {
-	struct wait_queue *q = wait_queue_of(&mp->header->wait, frame);
+	struct wait_queue *q = wait_queue_of(&mp->header->wait, wait_for_frame(frame));
 	for (;;) {
-		uint32_t count = wait_begin(q);
+		uint32_t count = wait_begin(q, wait_for_frame(frame));
 		epoch_enter(&mp->epoch, me);
 		struct frame *fr = frame_live(&mp->frames, frame);
 		bool claimed = fr && frame_claimed(atomic_load(&fr->word)) &&

@@ -9,10 +9,10 @@
  *   claim (L, frame) -> close (L, entry) -> barrier_heavy -> scan -> for each:
  *     pinned             reopen, unclaim
  *     unpinned, clean    free the entry (L): the frame is ours; or it was rescued
- *     unpinned, dirty    dirty off, writing on (one L) -> copy -> reopen (L);
+ *     unpinned, dirty    dirty off, writing on (one L) -> copy;
  *                        rescued meanwhile: writing off, dirty on, forget the copy;
- *                        else write the copy -> writing off, unsynced on; to free
- *                        it takes a second window, barrier and all
+ *                        else write the copy -> writing off, unsynced on -> free the
+ *                        entry (L), as above: it was closing all the while
  *
  * Why it is right: a get pins by a store to its slot and then looks at the entry
  * again.  If that look came before our closing, the barrier makes its store
@@ -20,6 +20,8 @@
  * by making the entry resident (rescue), and then our locked step on the entry
  * fails.  Only the holder of the claim closes, so an entry still closing was
  * never rescued.
+ *
+ * Sync reopens the entry (L) once the copy is made, and frees nothing.
  *
  * A thread stopped anywhere in here holds back the frames it has claimed and no
  * others; every one of their pages can be got all the while.
@@ -72,7 +74,7 @@ void victim_release(MPOOL *mp, const struct victim *v);
 
 /*
  * Evict what can be evicted: closed victims in, emptied frames out, claimed
- * still, in `freed`; returns how many.  Dirty victims are written first, in page
+ * still, in `freed`; returns how many.  Dirty victims are written, in page
  * order.  All other claims are dropped.  *error: errno of a write that failed.
  */
 unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *freed, int *error);

@@ -18,6 +18,7 @@
 #include "pin.h"
 #include "region.h"
 #include "table.h"
+#include "wait.h"
 
 int room_line_find(const uint64_t words[8], uint32_t key)
 {
@@ -99,6 +100,34 @@ int room_epoch(struct room_epoch_steps *steps)
 	steps->gone = region_at(&r.region, CHUNK_SEGMENTS) == NULL && !epoch_waiting(&r.epoch);
 	region_fini(&r.region);
 	return 0;
+}
+
+/* ---- wait --------------------------------------------------------------- */
+
+/* Does the event wake those who sleep on the queue? */
+static int wakes(struct wait_state *w, struct wait_queue *q, uint64_t what)
+{
+	uint32_t before = atomic_load(&q->count);
+	wait_tell(w, what);
+	return atomic_load(&q->count) != before;
+}
+
+void room_wait(struct room_wait_result *result)
+{
+	static struct wait_state w;
+	const uint32_t page = 5, other = page + WAIT_QUEUES;
+	struct wait_queue *q = wait_queue_of(&w, wait_for_page(page));
+	wait_begin(q, wait_for_page(page));
+	wait_begin(q, wait_for_page(page));
+	result->other_page = wakes(&w, q, wait_for_page(other));
+	result->frame = wakes(&w, q, wait_for_frame(page));
+	result->page = wakes(&w, q, wait_for_page(page));
+	wait_cancel(q);
+	wait_begin(q, wait_for_page(other));
+	result->other_when_mixed = wakes(&w, q, wait_for_page(other));
+	wait_cancel(q);
+	wait_cancel(q);
+	result->after = wakes(&w, q, wait_for_page(page));
 }
 
 /* ---- table -------------------------------------------------------------- */

@@ -30,6 +30,14 @@ struct room_epoch_steps {
 };
 int room_epoch(struct room_epoch_steps *steps);
 
+/* wait: is a waiter for page 5 woken by what is told of another page of its queue, of a frame, and of page 5? */
+struct room_wait_result {
+	int other_page, frame, page;
+	int other_when_mixed; /* ... by another page's event, while somebody waits for that page too */
+	int after;            /* is anybody woken when nobody waits? */
+};
+void room_wait(struct room_wait_result *result);
+
 /*
  * table: `threads` threads insert `pages` pages, each of them every page, while
  * one more replaces the table and moves the entries.  Counts what must not be.

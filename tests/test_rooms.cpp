@@ -49,6 +49,17 @@ TEST_CASE("what was replaced is freed when those who may look at it have left, a
 	CHECK(steps.gone);
 }
 
+TEST_CASE("who waits is woken by what it waits for, and by nothing else")
+{
+	struct room_wait_result result;
+	room_wait(&result);
+	CHECK_FALSE(result.other_page);
+	CHECK_FALSE(result.frame);
+	CHECK(result.page);
+	CHECK(result.other_when_mixed);
+	CHECK_FALSE(result.after);
+}
+
 TEST_CASE("one thread loads a page, and a page that moves to another table is never out of sight")
 {
 	const uint32_t pages = 3000;

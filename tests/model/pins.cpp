@@ -13,6 +13,7 @@
 // einv: what a put does after a scan that found nothing: 0 EINVAL at once, 1 EINVAL after two equal scans
 //   (tag=bits of fill tag in the slot word), 2 claim/close/barrier/scan proves it (right), 3 scan for ever.
 // fresh: a get takes an empty slot of its own when there is one, even for a frame that it has pinned already.
+// stay: a dirty victim's entry stays closing while its copy is written, and is freed then, unless a get came first.
 // sw: own decrements/increments plain until a foreign put: 0 never, 1 in-operation marks + grace, 2 restartable sequence.
 //
 // THE PROTOCOL (what the unmutated model does; P = plain store, L = locked operation)
@@ -44,7 +45,7 @@ static int T=1,K=1,NS=1,NF=1,NP=1,SBCAP=3,solo_mod=0,einv=2,tagbits=0,sw=0,dieMa
 // mutations and variants; see 'names' in main
 static bool nobar,barfirst,norecheck,noclaim,noskip,notry,debt,plainput,plaininc,unpinfirst,syncclr,clrearly,norestore,noclose2,nobar2,
  norescan,nokill,xproc,loadreal,realcas,ownres,anon,pglate,rec_noslots,rec_nodirty,rec_split,rec_unclfirst,rec_reopenlast,rec_idfirst,rec_owfirst,
- rec_slotlast,rec_noentry,rec_noframe,rec_nolock,rec_reopenfree,nofail,swnograce,swnobar,dirtyfirst,nowriting,backcas,covf,nosum,chain,latelink,earlylist,lenient,fresh; // nosum: do not check the sums in every state (what else breaks?); lenient: an evictor that cannot close drops its claim instead of reporting it
+ rec_slotlast,rec_noentry,rec_noframe,rec_nolock,rec_reopenfree,nofail,swnograce,swnobar,dirtyfirst,nowriting,backcas,covf,nosum,chain,latelink,earlylist,lenient,fresh,stay,noreopen; // nosum: do not check the sums in every state (what else breaks?); lenient: an evictor that cannot close drops its claim instead of reporting it
 
 // ---------------------------------------------------------------- memory
 enum {E0=0,FW=E0+ME,PG=FW+MF,SL=PG+MF,OW=SL+MT*MK,IN=OW+MT,CT=IN+MT,DK=CT+MF*2,MB=DK+MPG*2,FG=MB+4,LK=FG+1,NM=LK+MT};
@@ -71,7 +72,7 @@ struct Op{OpK k;int a,b;}; static vector<Op> prog[MT][2]; static int writer[MT];
 #define PCS X(DONE)X(DEAD)X(G_SCAN)X(G_OWN)X(G_LINK)X(G_INC)X(G_TRY)X(G_CHECK)X(G_RESC)X(G_REAL)X(G_BACK)\
  X(M_PLACE)X(M_RES)X(M_KILL)X(M_RETR)X(M_PROM)X(L_FRAME)X(L_FILL)X(L_SLOT)X(L_PUB)X(L_REAL)X(L_PGL)X(L_UNCL)X(L_FAIL)X(L_FREE)\
  X(P_MOD)X(P_DCHK)X(P_DSET)X(P_OWN)X(P_DEC)X(P_SCAN)X(P_FDEC)X(P_PROVE)X(F_SET)X(F_BAR)X(F_WAIT)X(F_RDY)X(I_IN)X(I_FLAG)X(I_LOAD)X(I_ST)X(I_OUT)\
- X(T_GIVE)X(T_TAKE)X(V_CLAIM)X(V_CLOSE)X(V_BAR)X(V_SCAN)X(V_FW)X(V_FREE)X(V_PUTF)X(V_REOP)X(V_UNCL)X(W_CLR)X(W_COPY)X(W_REOP)X(W_FAILD)X(W_WRITE)X(W_DONE)\
+ X(T_GIVE)X(T_TAKE)X(V_CLAIM)X(V_CLOSE)X(V_BAR)X(V_SCAN)X(V_FW)X(V_FREE)X(V_PUTF)X(V_REOP)X(V_UNCL)X(W_CLR)X(W_COPY)X(W_STILL)X(W_REOP)X(W_FAILD)X(W_WRITE)X(W_DONE)\
  X(S_CHK)X(S_SETW)X(S_COPY)X(S_WR)X(S_WDN)X(X_OW)X(A_CAS)X(N_NOP)X(R_WAIT)X(R_SLOT)X(R_ENT)X(R_FW)X(R_LOOK)X(R_REOP)X(R_UNCL)X(R_DIRTY)X(R_FREE)X(R_OW)X(R_REL)
 #define X(a) a,
 enum PC{PCS};
@@ -277,14 +278,15 @@ static void step(const S&s0,int t){
    h.fl=0;h.pc=P_OWN;EM(s);return;
  // write back inside the closed window
  case W_CLR:drain(s,t);s.m[FW+f]=(s.m[FW+f]&~DIRTY)|(nowriting?0:WRITING);h.i=0;h.pc=W_COPY;EM(s);return;
- case W_COPY:h.cp[h.i]=ld(s,t,CT+f*2+h.i);if(++h.i==2){h.i=0;h.pc=W_REOP;}EM(s);return;
+ case W_COPY:h.cp[h.i]=ld(s,t,CT+f*2+h.i);if(++h.i==2){h.i=0;h.pc=stay&&kind==EVICT?W_STILL:W_REOP;}EM(s);return;
+ case W_STILL:{int i=findE(s,f);h.pc=i>=0&&est(ld(s,t,E0+i))==CLOS?W_WRITE:W_FAILD;EM(s);return;}
  case W_REOP:{int i=findE(s,f);if(i<0){if(!noclaim)bad("entry vanished");h.pc=V_UNCL;EM(s);return;}u8 e=s.m[E0+i];
    if(cas(s,t,E0+i,mk(epg(e),f,CLOS),mk(epg(e),f,RES)))h.pc=W_WRITE;else{c_lostreopen++;h.pc=W_FAILD;}EM(s);return;}
- case W_FAILD:drain(s,t);s.m[FW+f]=(s.m[FW+f]&~WRITING)|(norestore&&!(h.fl&4)?0:DIRTY);h.cp[0]=h.cp[1]=0;h.i=0;h.pc=V_UNCL;EM(s);return;
+ case W_FAILD:drain(s,t);s.m[FW+f]=(s.m[FW+f]&~WRITING)|(norestore&&!(h.fl&4)?0:DIRTY);h.cp[0]=h.cp[1]=0;h.i=0;h.pc=stay&&kind==EVICT&&!noreopen?V_REOP:V_UNCL;EM(s);return;
  case W_WRITE:{if(!nofail){S q=s;q.t[t].fl|=4;q.t[t].pc=W_FAILD;EM(q);}                      // error, perhaps after a part
    drain(s,t);s.m[DK+s.m[PG+f]*2+h.i]=h.cp[h.i];h.cp[h.i]=0;if(++h.i==2){h.i=0;h.pc=W_DONE;}EM(s);return;}
  case W_DONE:drain(s,t);s.m[FW+f]&=~WRITING;h.fl|=2;
-   if(kind==SYNC)h.pc=V_UNCL;else h.pc=noclose2?V_FREE:V_CLOSE;EM(s);return;                 // evict: a whole second close, barrier, scan
+   if(kind==SYNC)h.pc=V_UNCL;else h.pc=noclose2||stay?V_FREE:V_CLOSE;EM(s);return;           // evict: a whole second close, barrier, scan
  // ---- sync
  case S_CHK:{u8 w=ld(s,t,FW+f);
    if(!(w&(DIRTY|WRITING))){h.f++;if(h.f>=NF)goto syncdone;EM(s);return;}
@@ -437,7 +439,7 @@ int main(int ac,char**av){
 #define B(x) {#x,&x}
  map<string,bool*> names={B(nobar),B(barfirst),B(norecheck),B(noclaim),B(noskip),B(notry),B(debt),B(plainput),B(plaininc),B(unpinfirst),B(syncclr),B(clrearly),B(norestore),B(noclose2),B(nobar2),
   B(norescan),B(nokill),B(xproc),B(loadreal),B(realcas),B(ownres),B(anon),B(pglate),B(rec_noslots),B(rec_nodirty),B(rec_split),B(rec_unclfirst),B(rec_reopenlast),B(rec_idfirst),B(rec_owfirst),B(rec_slotlast),
-  B(rec_noentry),B(rec_noframe),B(rec_nolock),B(rec_reopenfree),B(nofail),B(swnograce),B(swnobar),B(dirtyfirst),B(nowriting),B(backcas),B(nosum),B(chain),B(latelink),B(earlylist),B(lenient),B(fresh),{"cov",&covf},{"quiet",&quiet}};
+  B(rec_noentry),B(rec_noframe),B(rec_nolock),B(rec_reopenfree),B(nofail),B(swnograce),B(swnobar),B(dirtyfirst),B(nowriting),B(backcas),B(nosum),B(chain),B(latelink),B(earlylist),B(lenient),B(fresh),B(stay),B(noreopen),{"cov",&covf},{"quiet",&quiet}};
  for(int i=1;i<ac;i++){string a=av[i];auto e=a.find('=');string k=a.substr(0,e),v=e==string::npos?"":a.substr(e+1);
   if(k=="spec")spec=v;else if(k=="cap")cap=(u64)1<<atoi(v.c_str());else if(k=="procs"){for(size_t j=0;j<v.size()&&j<MT;j++)proc[j]=v[j]-'0';}
   else if(num.count(k))*num[k]=atoi(v.c_str());else if(names.count(a))*names[a]=true;else{fprintf(stderr,"? %s\n",a.c_str());return 2;}}
