@@ -8,10 +8,10 @@
 #include "pool.h"
 #include "writeback.h"
 
-/* A batch is this share of a shard, so that it spoils little of the hand's order. */
-#define BATCH_SHARE 64u
+/* A batch is this share of a shard: pages that a get finds only by calling off their eviction. */
+#define BATCH_SHARE 16u
 /* All batches together are this share of the pool: more of it claimed would be missed. */
-#define BUDGET_SHARE 16u
+#define BUDGET_SHARE 8u
 /*
  * A vain look that met more than CREDIT_PINS pins, and so took long, is repeated
  * after 1/CREDIT_SHARE as many pages.
@@ -29,6 +29,9 @@
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
+/* Hints that a thread takes at once: two lines of frame words. */
+#define HINTS_OWN  16u
+#define HINTS_MASK ((UINT64_C(1) << HINTS_OWN) - 1)
 
 void clock_init(struct clock_state *c, uint32_t frames)
 {
@@ -70,23 +73,60 @@ static uint32_t take_fresh(MPOOL *mp, struct shard *sh, uint32_t me)
 	return FRAME_NONE;
 }
 
-static uint32_t take_freed(MPOOL *mp, struct shard *sh, uint32_t me)
+/* Evict the page of frame `f`, if it is ready.  The frame, claimed, or FRAME_NONE. */
+static uint32_t take_ready(MPOOL *mp, struct stripe *me, uint32_t f)
+{
+	struct victim v;
+	if (!frame_claim(&mp->frames.base.frame[f], me->id))
+		return FRAME_NONE;
+	epoch_enter(&mp->epoch, me);
+	bool ready = victim_ready(mp, &v, f);
+	epoch_leave(me);
+	if (ready && victim_empty(mp, me, &v))
+		return f;
+	victim_release(mp, &v);
+	return FRAME_NONE;
+}
+
+/* The frame, claimed, if it is free or its page is ready. */
+static uint32_t take_frame(MPOOL *mp, struct stripe *me, uint32_t f)
+{
+	return frame_take(&mp->frames.base.frame[f], me->id) ? f : take_ready(mp, me, f);
+}
+
+/* One of the hinted frames that the thread has put by. */
+static uint32_t take_own(MPOOL *mp, struct attachment *a)
+{
+	uint32_t f = FRAME_NONE;
+	while (a->hints && f == FRAME_NONE) {
+		f = take_frame(mp, a->stripe, a->hints_first + (uint32_t)__builtin_ctz(a->hints));
+		a->hints &= a->hints - 1;
+	}
+	return f;
+}
+
+/* A free frame of the shard, or one whose page is ready; a few more hints are put by. */
+static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 {
 	uint32_t first = sh->first / BITS_PER_WORD;
 	uint32_t words = (sh->count + BITS_PER_WORD - 1) / BITS_PER_WORD;
-	uint32_t from = atomic_load_explicit(&sh->freed_at, memory_order_relaxed);
-	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->freed, memory_order_relaxed) > 0; i++) {
+	uint32_t from = atomic_load_explicit(&sh->hinted_at, memory_order_relaxed);
+	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->hinted, memory_order_relaxed) > 0; i++) {
 		uint32_t at = (from + i) % words;
 		_Atomic uint64_t *bits = &mp->frames.base.free_bits[first + at];
 		for (uint64_t w; (w = atomic_load_explicit(bits, memory_order_relaxed));) {
-			uint64_t bit = w & -w;
-			if (!(atomic_fetch_and(bits, ~bit) & bit))
-				continue; /* another thread took it */
-			atomic_fetch_sub(&sh->freed, 1);
+			unsigned shift = (unsigned)__builtin_ctzll(w) / HINTS_OWN * HINTS_OWN;
+			uint64_t mask = HINTS_MASK << shift;
+			uint64_t got = atomic_fetch_and(bits, ~mask) & mask;
+			if (!got)
+				continue; /* another thread took them */
+			atomic_fetch_sub(&sh->hinted, __builtin_popcountll(got));
 			if (i > 0)
-				atomic_store_explicit(&sh->freed_at, at, memory_order_relaxed);
-			uint32_t f = (first + at) * BITS_PER_WORD + (uint32_t)__builtin_ctzll(bit);
-			if (frame_take(&mp->frames.base.frame[f], me))
+				atomic_store_explicit(&sh->hinted_at, at, memory_order_relaxed);
+			a->hints = (uint32_t)(got >> shift);
+			a->hints_first = (first + at) * BITS_PER_WORD + shift;
+			uint32_t f = take_own(mp, a);
+			if (f != FRAME_NONE)
 				return f;
 		}
 	}
@@ -107,12 +147,12 @@ static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
 	return f;
 }
 
-static uint32_t take_freed_anywhere(MPOOL *mp, uint32_t home, uint32_t me)
+static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment *a)
 {
 	struct clock_state *c = clock_of(mp);
 	uint32_t f = FRAME_NONE;
 	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
-		f = take_freed(mp, &c->shard[(home + i) % c->shards], me);
+		f = take_hinted(mp, &c->shard[(home + i) % c->shards], a);
 	return f;
 }
 
@@ -121,29 +161,27 @@ static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 	return &c->shard[f / c->shard[0].count];
 }
 
-/* Free one of segment 0; how many hints that adds. */
-static int32_t free_with_hint(MPOOL *mp, uint32_t f)
+/* The frame, of segment 0, is free, or its page is ready.  How many hints that adds: 0 or 1. */
+static int32_t hint(MPOOL *mp, uint32_t f)
 {
 	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-	pool_free_frame(mp, f, &mp->frames.base.frame[f]);
 	return !(atomic_fetch_or(&mp->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit);
 }
 
 static void hints_add(struct shard *sh, uint32_t f, int32_t n)
 {
-	atomic_store_explicit(&sh->freed_at, (f - sh->first) / BITS_PER_WORD, memory_order_relaxed);
-	atomic_fetch_add(&sh->freed, n);
+	atomic_store_explicit(&sh->hinted_at, (f - sh->first) / BITS_PER_WORD, memory_order_relaxed);
+	atomic_fetch_add(&sh->hinted, n);
 }
 
 void clock_give(MPOOL *mp, uint32_t f)
 {
 	struct clock_state *c = clock_of(mp);
-	if (f < mp->frames.base.count) {
-		hints_add(shard_of_frame(c, f), f, free_with_hint(mp, f));
-	} else {
-		pool_free_frame(mp, f, frame_of(&mp->frames, f));
+	pool_free_frame(mp, f, frame_of(&mp->frames, f));
+	if (f < mp->frames.base.count)
+		hints_add(shard_of_frame(c, f), f, hint(mp, f));
+	else
 		atomic_fetch_sub(&c->overflow, 1);
-	}
 }
 
 /* ---- the hand ----------------------------------------------------------- */
@@ -227,16 +265,24 @@ static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const stru
 	return FRAME_NONE;
 }
 
-/* One of the frames freed of the shard for the caller; the others go back. */
-static uint32_t keep_one(MPOOL *mp, struct shard *sh, uint32_t have, const uint32_t *freed, unsigned n)
+/* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
+static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_t have, const struct ready *r)
 {
 	int32_t hints = 0;
-	unsigned i = 0;
-	if (have == FRAME_NONE && n > 0)
-		have = freed[i++];
-	uint32_t first = i < n ? freed[i] : have;
-	for (; i < n; i++)
-		hints += free_with_hint(mp, freed[i]);
+	uint32_t first = FRAME_NONE;
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct victim *v = r->victim[i];
+		bool mine = have == FRAME_NONE && victim_empty(mp, me, v);
+		if (mine) {
+			have = v->frame;
+			continue;
+		}
+		uint32_t f = v->frame;
+		victim_release(mp, v);
+		hints += hint(mp, f);
+		if (first == FRAME_NONE)
+			first = f;
+	}
 	if (hints > 0)
 		hints_add(sh, first, hints);
 	return have;
@@ -259,17 +305,17 @@ static void batch_end(struct clock_state *c)
 static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
 {
 	struct window w = {.n = 1};
-	uint32_t freed[WINDOW_MAX], f = FRAME_NONE;
-	uint32_t batch = batch_begin(clock_of(mp));
+	struct ready r;
+	uint32_t f = FRAME_NONE, batch = batch_begin(clock_of(mp));
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&mp->epoch, me);
 		f = sweep(mp, me, sh, sp, batch, &w);
 		epoch_leave(me);
-		unsigned victims = w.n;
-		unsigned n = victims ? window_evict(mp, me, &w, freed, error) : 0;
-		w.n = victims;
-		f = keep_one(mp, sh, f, freed, n);
+		if (w.n == 0)
+			break;
+		window_evict(mp, me, &w, &r, error);
+		f = keep_one(mp, me, sh, f, &r);
 	}
 	batch_end(clock_of(mp));
 	return f;
@@ -344,8 +390,9 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 {
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
 		struct window w = {.n = 0};
+		struct ready r = {.n = 0};
 		struct segment seg;
-		uint32_t freed[WINDOW_MAX], used = 0;
+		uint32_t used = 0, emptied = 0;
 		epoch_enter(&mp->epoch, me);
 		bool there = frame_segment(&mp->frames, k, &seg);
 		if (there)
@@ -353,12 +400,18 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 		epoch_leave(me);
 		if (!there)
 			continue;
-		unsigned n = w.n ? window_evict(mp, me, &w, freed, error) : 0;
-		for (unsigned i = 0; i < n; i++)
-			clock_give(mp, freed[i]);
+		if (w.n > 0)
+			window_evict(mp, me, &w, &r, error);
+		for (unsigned i = 0; i < r.n; i++)
+			if (victim_empty(mp, me, r.victim[i])) {
+				clock_give(mp, r.victim[i]->frame);
+				emptied++;
+			} else {
+				victim_release(mp, r.victim[i]);
+			}
 		/* While a thread stopped in a section keeps what was given back before,
 		 * no more is: growing again would need new numbers each time. */
-		if (used == n && k > SEGMENT_KEPT && !epoch_waiting(&mp->epoch))
+		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&mp->epoch))
 			retire_segment(mp, me, k);
 	}
 }
@@ -454,8 +507,9 @@ void clock_trim(MPOOL *mp, struct stripe *me)
 	give_back(mp, me);
 }
 
-uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
+uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 {
+	struct stripe *me = a->stripe;
 	static const struct spared nothing_spared;
 	struct clock_state *c = clock_of(mp);
 	uint32_t home = hash_place(number_hash(page), c->shards);
@@ -463,13 +517,15 @@ uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page)
 	bool grown = atomic_load(&c->overflow) > 0;
 
 	give_back(mp, me);
-	uint32_t f = take_freed(mp, &c->shard[home], me->id);
+	uint32_t f = take_own(mp, a);
+	if (f == FRAME_NONE)
+		f = take_hinted(mp, &c->shard[home], a);
 	if (f == FRAME_NONE)
 		f = take_fresh_anywhere(mp, me->id);
 	if (f == FRAME_NONE && !grown)
 		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
 	if (f == FRAME_NONE)
-		f = take_freed_anywhere(mp, home, me->id);
+		f = take_hinted_anywhere(mp, home, a);
 	if (f == FRAME_NONE && !(grown && spend_credit(c)))
 		f = look_everywhere(mp, me, home, &error);
 	if (f != FRAME_NONE)

@@ -8,14 +8,15 @@
  * A shard is a range of segment 0's frames with a hand of its own.  A page looks
  * for a frame in the shard of its hash first, in this order:
  *
- *   1. a free one here; then one never used yet, in any shard
+ *   1. a free one here, or one whose page is ready to go (writeback.h); then one
+ *      never used yet, in any shard
  *   2. a victim of this shard's hand: unclaimed, not marked since the hand last
  *      came by, unpinned
- *   3. free ones and victims of the other shards
+ *   3. the same of the other shards
  *   4. the overflow: more pages are pinned than the pool holds
  *
- * Victims are closed in batches, one heavy barrier for all; the first one freed
- * is for the caller, the others become free frames.  Threads that evict at once
+ * Victims are closed in batches, one heavy barrier for all; one is for the
+ * caller, the others are ready for whoever needs a frame next.  Threads that evict at once
  * have smaller batches: with many of them, blocked in their writes, half of the
  * pool would be claimed.  What all threads that miss
  * write is one line a shard, and a batch writes it as often as a single frame.
@@ -37,6 +38,7 @@
 
 #include "frame.h"
 #include "mpool.h"
+#include "thread.h"
 
 /* A shard has at least that many frames, so that small pools have one hand. */
 #define SHARD_FRAMES 4096u
@@ -45,8 +47,8 @@
 struct shard {
 	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
 	_Atomic uint32_t fresh;                     /* frames from here on were never used */
-	_Atomic int32_t freed;                      /* bits set among its free_bits, about */
-	_Atomic uint32_t freed_at;                  /* the word of them to look at first */
+	_Atomic int32_t hinted;                     /* bits set among its free_bits, about */
+	_Atomic uint32_t hinted_at;                 /* the word of them to look at first */
 	uint32_t first, count;
 };
 
@@ -69,7 +71,7 @@ void clock_init(struct clock_state *c, uint32_t frames);
  * A frame for `page`, claimed by `me` and named by no entry.  FRAME_NONE: none,
  * and errno: ENOMEM, or that of the write which failed to make room.
  */
-uint32_t clock_take(MPOOL *mp, struct stripe *me, uint32_t page);
+uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page);
 /* The claim's owner gives back a frame that no entry names. */
 void clock_give(MPOOL *mp, uint32_t frame);
 

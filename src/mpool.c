@@ -193,7 +193,7 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, const struct table_ref *at)
 {
 	uint32_t page = want->page;
-	uint32_t f = want->frame != FRAME_NONE ? want->frame : clock_take(mp, a->stripe, page);
+	uint32_t f = want->frame != FRAME_NONE ? want->frame : clock_take(mp, a, page);
 	want->frame = FRAME_NONE; /* used up, or given back */
 	if (f == FRAME_NONE)
 		return load_failed(mp, a, page, at, f);
@@ -350,7 +350,7 @@ PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 	}
 	/* The frame first, so that no number is used up when there is none; then
 	 * the number, which no other call gets from here on. */
-	uint32_t f = clock_take(mp, a->stripe, request ? *pgnoaddr : pageio_pages(&mp->io));
+	uint32_t f = clock_take(mp, a, request ? *pgnoaddr : pageio_pages(&mp->io));
 	if (f == FRAME_NONE)
 		return NULL;
 	uint32_t page = pageio_extend(&mp->io, request ? *pgnoaddr : PAGE_NONE);

@@ -50,8 +50,11 @@ static bool move(MPOOL *mp, const struct stripe *me, const struct table_ref *fro
 	struct frame *fr = frame_live(&mp->frames, f);
 	if (!fr || !frame_claim(fr, me->id))
 		return true;
-	/* Under the claim it stays as it is. */
-	bool moved = atomic_load(from->word) != e || table_move(&mp->tables, from);
+	/* A page that is ready is closing, and reopened for it.  Under the claim it stays resident. */
+	uint32_t page = entry_page(e);
+	table_reopen(from, page, f);
+	bool there = atomic_load(from->word) == entry_word(page, ENTRY_RESIDENT, f);
+	bool moved = !there || table_move(&mp->tables, from);
 	pool_unclaim(mp, f, fr);
 	return moved;
 }
@@ -68,7 +71,7 @@ static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, ui
 	for (unsigned s = 0; s < LINE_WORDS; s++) {
 		struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 		uint64_t e = atomic_load(ref.word);
-		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(mp, me, &ref, e))
+		if (entry_in_memory(e) && !move(mp, me, &ref, e))
 			return false;
 	}
 	return true;

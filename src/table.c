@@ -315,7 +315,7 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 	return false;
 }
 
-bool table_vacate(const struct table_ref *ref, uint64_t entry)
+bool table_free(const struct table_ref *ref, uint64_t entry)
 {
 	uint32_t home = table_home(ref->table, entry_page(entry));
 	struct table *t = ref->table;
@@ -323,19 +323,7 @@ bool table_vacate(const struct table_ref *ref, uint64_t entry)
 		return false;
 	uint32_t distance = spill_lower(t, home, ref->bucket);
 	far_add(t, distance, -1);
-	return true;
-}
-
-void table_lower(struct table *t, uint64_t entries)
-{
-	atomic_fetch_sub(&t->entries, entries);
-}
-
-bool table_free(const struct table_ref *ref, uint64_t entry)
-{
-	if (!table_vacate(ref, entry))
-		return false;
-	table_lower(ref->table, 1);
+	atomic_fetch_sub(&t->entries, 1);
 	return true;
 }
 

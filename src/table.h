@@ -212,9 +212,6 @@ bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
 /* To free, from the state that `entry` shows; lowers the counts. */
 bool table_free(const struct table_ref *ref, uint64_t entry);
-/* The same for several of one table: all counts but `entries`, which is lowered for all of them at once. */
-bool table_vacate(const struct table_ref *ref, uint64_t entry);
-void table_lower(struct table *t, uint64_t entries);
 
 /* The holder of the frame's claim: the entry at `from` moves to the newest table. */
 bool table_move(struct tables *ts, const struct table_ref *from);

@@ -25,6 +25,8 @@ struct attachment {
 	struct stripe **spill; /* `groups` groups, one after the other */
 	unsigned groups;
 	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
+	/* clock room: frames from hints_first on that may be free or ready, by bit. */
+	uint32_t hints, hints_first;
 	struct attachment *next;
 };
 

@@ -13,6 +13,12 @@
 
 /* ---- the window --------------------------------------------------------- */
 
+/* Nobody has rescued it so far.  Only we can close it, so it was not in between either. */
+static bool victim_closed(const struct victim *v)
+{
+	return atomic_load(v->entry.word) == entry_word(v->page, ENTRY_CLOSING, v->frame);
+}
+
 bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 {
 	struct victim *v = &w->victim[w->n];
@@ -22,12 +28,14 @@ bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
 	v->pins = v->tries = v->peeks = 0;
 	uint64_t e = table_find(&mp->tables, v->page, &v->entry);
-	if (e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame)) {
-		w->n++;
-		return true;
+	/* Closing, and the claim was free: it was ready, and is as good as closed by us. */
+	bool ready = e == entry_word(v->page, ENTRY_CLOSING, frame) && victim_closed(v);
+	if (!ready && !(e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame))) {
+		victim_release(mp, v);
+		return false;
 	}
-	victim_release(mp, v);
-	return false;
+	w->n++;
+	return true;
 }
 
 static unsigned map_start(uint32_t frame)
@@ -72,12 +80,6 @@ void window_scan(MPOOL *mp, struct window *w)
 bool victim_reopen(const struct victim *v)
 {
 	return table_reopen(&v->entry, v->page, v->frame);
-}
-
-/* Nobody has rescued it so far.  Only we can close it, so it was not in between either. */
-static bool victim_closed(const struct victim *v)
-{
-	return atomic_load(v->entry.word) == entry_word(v->page, ENTRY_CLOSING, v->frame);
 }
 
 void victim_release(MPOOL *mp, const struct victim *v)
@@ -239,12 +241,14 @@ static void write_done(MPOOL *mp, const struct victim *v, bool written)
 
 /* ---- eviction ----------------------------------------------------------- */
 
-/*
- * Empty an unpinned, clean victim, but for its table's number of entries.  False,
- * and its entry is open again: rescued, or an fsync failed just now and it is
- * dirty.
- */
-static bool empty_victim(MPOOL *mp, const struct victim *v)
+bool victim_ready(MPOOL *mp, struct victim *v, uint32_t frame)
+{
+	*v = (struct victim){.frame = frame, .fr = frame_of(&mp->frames, frame)};
+	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
+	return table_find(&mp->tables, v->page, &v->entry) == entry_word(v->page, ENTRY_CLOSING, frame);
+}
+
+bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v)
 {
 	uint32_t word = frame_word(v);
 	/*
@@ -256,42 +260,19 @@ static bool empty_victim(MPOOL *mp, const struct victim *v)
 		victim_reopen(v);
 		return false;
 	}
-	if (!table_vacate(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
+	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
 		return false;
 	/* Ours now, and nothing else. */
 	frame_change(v, ~FRAME_OWNER, FRAME_USED);
+	stripe_count(me, COUNT_EVICTIONS, 1);
 	return true;
 }
 
-/* Emptied frames, and entries vacated of a table that has not been told yet. */
-struct emptied {
-	uint32_t *frame;
-	unsigned n;
-	struct table *table;
-	uint64_t vacated;
-};
-
-static void emptied_tell(struct emptied *e)
-{
-	if (e->vacated > 0)
-		table_lower(e->table, e->vacated);
-	e->vacated = 0;
-}
-
-static void emptied_add(struct emptied *e, const struct victim *v)
-{
-	if (e->table != v->entry.table)
-		emptied_tell(e);
-	e->table = v->entry.table;
-	e->vacated++;
-	e->frame[e->n++] = v->frame;
-}
-
 /*
- * Deal with each victim of a scanned window.  Emptied frames go to `freed`,
- * dirty ones, if there is a buffer with room, to `c`; the others are released.
+ * Deal with each victim of a scanned window.  Those that are ready are kept,
+ * dirty ones, if there is a buffer with room, go to `c`; the others are released.
  */
-static void settle(MPOOL *mp, struct window *w, struct emptied *e, struct buffer *b, struct copied *c)
+static void settle(MPOOL *mp, struct window *w, struct ready *r, struct buffer *b, struct copied *c)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
@@ -299,10 +280,8 @@ static void settle(MPOOL *mp, struct window *w, struct emptied *e, struct buffer
 			frame_touch(&mp->frames, v->frame);
 			victim_reopen(v);
 		} else if (!(frame_word(v) & FRAME_DIRTY)) {
-			if (empty_victim(mp, v)) {
-				emptied_add(e, v);
-				continue;
-			}
+			r->victim[r->n++] = v;
+			continue;
 		} else if (b->used == b->pages) {
 			victim_reopen(v);
 		} else if (copy_unpinned(mp, v, b, false)) {
@@ -314,18 +293,17 @@ static void settle(MPOOL *mp, struct window *w, struct emptied *e, struct buffer
 }
 
 /* The copies are written, and the entries closing still, unless a get came first. */
-static void settle_written(MPOOL *mp, const struct copied *c, struct emptied *e)
+static void settle_written(MPOOL *mp, const struct copied *c, struct ready *r)
 {
 	for (unsigned i = 0; i < c->n; i++) {
-		const struct victim *v = c->victim[i];
+		struct victim *v = c->victim[i];
 		write_done(mp, v, c->written[i]);
-		if (!c->written[i])
+		if (c->written[i]) {
+			r->victim[r->n++] = v;
+		} else {
 			victim_reopen(v);
-		else if (empty_victim(mp, v)) {
-			emptied_add(e, v);
-			continue;
+			victim_release(mp, v);
 		}
-		victim_release(mp, v);
 	}
 }
 
@@ -337,30 +315,26 @@ static bool any_dirty(const struct window *w)
 	return false;
 }
 
-unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *freed, int *error)
+void window_evict(MPOOL *mp, struct stripe *me, struct window *w, struct ready *r, int *error)
 {
 	struct buffer b = {0};
 	struct copied c = {0};
-	struct emptied e = {.frame = freed};
-	bool dirty = any_dirty(w);
-	if (dirty) {
+	r->n = 0;
+	if (any_dirty(w)) {
 		/* The copies are made in this order, and written in it. */
 		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
 		if (!buffer_get(mp, &b))
 			*error = ENOMEM; /* the clean ones can go all the same */
 	}
 	window_scan(mp, w);
-	settle(mp, w, &e, &b, &c);
+	settle(mp, w, r, &b, &c);
 	if (c.n > 0) {
 		int failed = write_copies(mp, me, &c, &b);
 		if (failed)
 			*error = failed;
-		settle_written(mp, &c, &e);
+		settle_written(mp, &c, r);
 	}
-	emptied_tell(&e);
 	buffer_put(mp, &b);
-	stripe_count(me, COUNT_EVICTIONS, e.n);
-	return e.n;
 }
 
 /* ---- sync --------------------------------------------------------------- */

@@ -8,7 +8,7 @@
  *
  *   claim (L, frame) -> close (L, entry) -> barrier_heavy -> scan -> for each:
  *     pinned             reopen, unclaim
- *     unpinned, clean    free the entry (L): the frame is ours; or it was rescued
+ *     unpinned, clean    "ready"; see below
  *     unpinned, dirty    dirty off, writing on (one L) -> copy;
  *                        rescued meanwhile: writing off, dirty on, forget the copy;
  *                        else write the copy -> writing off, unsynced on -> free the
@@ -56,9 +56,16 @@ struct window {
 	uint8_t map[WINDOW_MAP]; /* frame -> victim + 1, open addressing; filled by the scan */
 };
 
+/* Victims that may be emptied, claimed still. */
+struct ready {
+	unsigned n;
+	struct victim *victim[WINDOW_MAX];
+};
+
 /*
- * Add a frame that the caller has claimed, and close its entry.  Fails, and
- * drops the claim, if the frame has no entry (it is being emptied or filled).
+ * Add a frame that the caller has claimed, and close its entry, if it is not
+ * ready.  Fails, and drops the claim, if the frame has no entry (it is being
+ * emptied or filled).
  */
 bool window_add(MPOOL *mp, struct window *w, uint32_t frame);
 /* The barrier, and the scan: sets each victim's pins. */
@@ -73,11 +80,18 @@ bool victim_reopen(const struct victim *v);
 void victim_release(MPOOL *mp, const struct victim *v);
 
 /*
- * Evict what can be evicted: closed victims in, emptied frames out, claimed
- * still, in `freed`; returns how many.  Dirty victims are written, in page
- * order.  All other claims are dropped.  *error: errno of a write that failed.
+ * Make ready what can be evicted.  Dirty victims are written, in page order.  All
+ * other claims are dropped.  *error: errno of a write that failed.
  */
-unsigned window_evict(MPOOL *mp, struct stripe *me, struct window *w, uint32_t *freed, int *error);
+void window_evict(MPOOL *mp, struct stripe *me, struct window *w, struct ready *r, int *error);
+
+/* Is the page of a frame, which the caller has claimed, ready?  In an epoch section. */
+bool victim_ready(MPOOL *mp, struct victim *v, uint32_t frame);
+/*
+ * Empty the frame of a ready page: claimed still, and named by no entry.  False:
+ * rescued, or an fsync failed just now and it is dirty; its entry is open.
+ */
+bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v);
 
 /* Wait until nobody claims `frame`, or it no longer has page `page`. */
 void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page);

@@ -14,6 +14,8 @@
 //   (tag=bits of fill tag in the slot word), 2 claim/close/barrier/scan proves it (right), 3 scan for ever.
 // fresh: a get takes an empty slot of its own when there is one, even for a frame that it has pinned already.
 // stay: a dirty victim's entry stays closing while its copy is written, and is freed then, unless a get came first.
+// lazy: an evictor may leave a clean, unpinned victim unclaimed and closing; whoever claims it next frees it, no barrier
+//   needed, unless a get came first (lazybar: it leaves it so before its barrier and scan).
 // sw: own decrements/increments plain until a foreign put: 0 never, 1 in-operation marks + grace, 2 restartable sequence.
 //
 // THE PROTOCOL (what the unmutated model does; P = plain store, L = locked operation)
@@ -45,7 +47,7 @@ static int T=1,K=1,NS=1,NF=1,NP=1,SBCAP=3,solo_mod=0,einv=2,tagbits=0,sw=0,dieMa
 // mutations and variants; see 'names' in main
 static bool nobar,barfirst,norecheck,noclaim,noskip,notry,debt,plainput,plaininc,unpinfirst,syncclr,clrearly,norestore,noclose2,nobar2,
  norescan,nokill,xproc,loadreal,realcas,ownres,anon,pglate,rec_noslots,rec_nodirty,rec_split,rec_unclfirst,rec_reopenlast,rec_idfirst,rec_owfirst,
- rec_slotlast,rec_noentry,rec_noframe,rec_nolock,rec_reopenfree,nofail,swnograce,swnobar,dirtyfirst,nowriting,backcas,covf,nosum,chain,latelink,earlylist,lenient,fresh,stay,noreopen; // nosum: do not check the sums in every state (what else breaks?); lenient: an evictor that cannot close drops its claim instead of reporting it
+ rec_slotlast,rec_noentry,rec_noframe,rec_nolock,rec_reopenfree,nofail,swnograce,swnobar,dirtyfirst,nowriting,backcas,covf,nosum,chain,latelink,earlylist,lenient,fresh,stay,noreopen,lazy,lazybar; // nosum: do not check the sums in every state (what else breaks?); lenient: an evictor that cannot close drops its claim instead of reporting it
 
 // ---------------------------------------------------------------- memory
 enum {E0=0,FW=E0+ME,PG=FW+MF,SL=PG+MF,OW=SL+MT*MK,IN=OW+MT,CT=IN+MT,DK=CT+MF*2,MB=DK+MPG*2,FG=MB+4,LK=FG+1,NM=LK+MT};
@@ -247,13 +249,16 @@ static void step(const S&s0,int t){
    if(clrearly&&(s.m[FW+f]&DIRTY))s.m[FW+f]=(s.m[FW+f]&~DIRTY)|WRITING;
    h.pc=V_CLOSE;EM(s);return;
  case V_CLOSE:{int i=findE(s,f);u8 e=i<0?0:s.m[E0+i];
+   if(lazy&&i>=0&&est(e)==CLOS){drain(s,t);h.i=0;h.pc=kind==EVICT?V_FW:V_BAR;EM(s);return;}                // left so, and scanned, by another
    if(i<0||!cas(s,t,E0+i,mk(epg(e),f,RES),mk(epg(e),f,CLOS))){if(!noclaim&&!lenient)bad("close failed under the claim");if(lenient){h.pc=V_UNCL;EM(s);return;}next(s,t);EM(s);return;}
+   if(lazybar&&kind==EVICT){S q=s;q.t[t].i=0;q.t[t].pc=V_UNCL;EM(q);}
    h.i=0;if(earlylist)for(int q=0;q<T;q++)h.c[q]=ld(s,t,LK+q);
    h.pc=(nobar||barfirst||(nobar2&&h.fl&2))?V_SCAN:V_BAR;EM(s);return;}
  case V_BAR:for(int u=0;u<T;u++)if(!(h.i>>u&1)){S q=s;drain(q,u);q.t[t].i|=1<<u;if(q.t[t].i==(1<<T)-1){q.t[t].i=0;q.t[t].pc=V_SCAN;if(dirtyfirst)q.t[t].z=0x80|(q.m[FW+f]&DIRTY);}EM(q);}return;
  case V_SCAN:{u8 v=ld(s,t,SL+h.i);if(earlylist?(chain&&h.i%K&&!h.c[h.i/K]):unlinked(s,t,SL+h.i))v=0;if(sfr(v)==f){h.i=0;h.fl|=1;h.pc=V_REOP;EM(s);return;}
    if(++h.i>=T*K){h.i=0;h.pc=V_FW;}EM(s);return;}
  case V_FW:{u8 w=ld(s,t,FW+f);bool D=w&DIRTY;if(dirtyfirst&&h.z){D=h.z&DIRTY;h.z=0;}if(clrearly&&(w&WRITING))D=true;
+   if(kind==EVICT&&lazy&&!D){S q=s;q.t[t].pc=V_UNCL;EM(q);}
    if(kind==EVICT)h.pc=D?W_CLR:V_FREE;
    else if(kind==SYNC)h.pc=D?W_CLR:V_REOP;
    else{h.fl|=8;h.pc=V_REOP;}
@@ -382,7 +387,7 @@ static void terminal(const S&s){
   if(n!=r)bad(n>r?"(3) pin leaked":"(3) sum below the real pins at the end");
   if(s.m[FW+f]==FREE){continue;}
   int i=findE(s,f);if(i<0){bad("(3) frame lost: neither free nor in the table");continue;}
-  u8 e=s.m[E0+i];int p=epg(e);if(est(e)!=RES)bad("(5) entry left closing");
+  u8 e=s.m[E0+i];int p=epg(e);if(est(e)!=RES&&!lazy)bad("(5) entry left closing");
   if(s.m[FW+f]&CLAIM)bad("(5) claim left");if(s.m[FW+f]&WRITING)bad("(5) writing left");
   for(int w=0;w<2;w++){if(s.m[CT+f*2+w]<s.need[p][w])bad("(4) memory lost a modification");
    if(!(s.m[FW+f]&DIRTY)&&s.m[DK+p*2+w]<s.need[p][w])bad("(4) clean page differs from disk");}}
@@ -439,7 +444,7 @@ int main(int ac,char**av){
 #define B(x) {#x,&x}
  map<string,bool*> names={B(nobar),B(barfirst),B(norecheck),B(noclaim),B(noskip),B(notry),B(debt),B(plainput),B(plaininc),B(unpinfirst),B(syncclr),B(clrearly),B(norestore),B(noclose2),B(nobar2),
   B(norescan),B(nokill),B(xproc),B(loadreal),B(realcas),B(ownres),B(anon),B(pglate),B(rec_noslots),B(rec_nodirty),B(rec_split),B(rec_unclfirst),B(rec_reopenlast),B(rec_idfirst),B(rec_owfirst),B(rec_slotlast),
-  B(rec_noentry),B(rec_noframe),B(rec_nolock),B(rec_reopenfree),B(nofail),B(swnograce),B(swnobar),B(dirtyfirst),B(nowriting),B(backcas),B(nosum),B(chain),B(latelink),B(earlylist),B(lenient),B(fresh),B(stay),B(noreopen),{"cov",&covf},{"quiet",&quiet}};
+  B(rec_noentry),B(rec_noframe),B(rec_nolock),B(rec_reopenfree),B(nofail),B(swnograce),B(swnobar),B(dirtyfirst),B(nowriting),B(backcas),B(nosum),B(chain),B(latelink),B(earlylist),B(lenient),B(fresh),B(stay),B(noreopen),B(lazy),B(lazybar),{"cov",&covf},{"quiet",&quiet}};
  for(int i=1;i<ac;i++){string a=av[i];auto e=a.find('=');string k=a.substr(0,e),v=e==string::npos?"":a.substr(e+1);
   if(k=="spec")spec=v;else if(k=="cap")cap=(u64)1<<atoi(v.c_str());else if(k=="procs"){for(size_t j=0;j<v.size()&&j<MT;j++)proc[j]=v[j]-'0';}
   else if(num.count(k))*num[k]=atoi(v.c_str());else if(names.count(a))*names[a]=true;else{fprintf(stderr,"? %s\n",a.c_str());return 2;}}
