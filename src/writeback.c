@@ -13,12 +13,6 @@
 
 /* ---- the window --------------------------------------------------------- */
 
-/* Nobody has rescued it so far.  Only we can close it, so it was not in between either. */
-static bool victim_closed(const struct victim *v)
-{
-	return atomic_load(v->entry.word) == entry_word(v->page, ENTRY_CLOSING, v->frame);
-}
-
 bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 {
 	struct victim *v = &w->victim[w->n];
@@ -28,8 +22,9 @@ bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
 	v->pins = v->tries = v->peeks = 0;
 	uint64_t e = table_find(&mp->tables, v->page, &v->entry);
-	/* Closing, and the claim was free: it was ready, and is as good as closed by us. */
-	bool ready = e == entry_word(v->page, ENTRY_CLOSING, frame) && victim_closed(v);
+	/* Closing, and the claim was free: it was ready, which is as good as closed by
+	 * us.  Should a get come now, it comes as it may at any time from here on. */
+	bool ready = e == entry_word(v->page, ENTRY_CLOSING, frame);
 	if (!ready && !(e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame))) {
 		victim_release(mp, v);
 		return false;
@@ -80,6 +75,12 @@ void window_scan(MPOOL *mp, struct window *w)
 bool victim_reopen(const struct victim *v)
 {
 	return table_reopen(&v->entry, v->page, v->frame);
+}
+
+/* Nobody has rescued it so far.  Only we can close it, so it was not in between either. */
+static bool victim_closed(const struct victim *v)
+{
+	return atomic_load(v->entry.word) == entry_word(v->page, ENTRY_CLOSING, v->frame);
 }
 
 void victim_release(MPOOL *mp, const struct victim *v)
