@@ -10,8 +10,8 @@
 
 /* A batch is this share of a shard: pages that a get finds only by calling off their eviction. */
 #define BATCH_SHARE 16u
-/* All batches together are this share of the pool: more of it claimed would be missed. */
-#define BUDGET_SHARE 8u
+/* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
+#define BUDGET_SHARE 2u
 /*
  * A vain look that met more than CREDIT_PINS pins, and so took long, is repeated
  * after 1/CREDIT_SHARE as many pages.

@@ -17,8 +17,8 @@
  *
  * Victims are closed in batches, one heavy barrier for all; one is for the
  * caller, the others are ready for whoever needs a frame next.  Threads that evict at once
- * have smaller batches: with many of them, blocked in their writes, half of the
- * pool would be claimed.  What all threads that miss
+ * have smaller batches: with many of them, blocked in their writes, a small pool
+ * would be claimed from end to end, and have to grow.  What all threads that miss
  * write is one line a shard, and a batch writes it as often as a single frame.
  *
  * While there are frames in the overflow, each thread in need of one first
