@@ -50,11 +50,8 @@ static bool move(MPOOL *mp, const struct stripe *me, const struct table_ref *fro
 	struct frame *fr = frame_live(&mp->frames, f);
 	if (!fr || !frame_claim(fr, me->id))
 		return true;
-	/* A page that is ready is closing, and reopened for it.  Under the claim it stays resident. */
-	uint32_t page = entry_page(e);
-	table_reopen(from, page, f);
-	bool there = atomic_load(from->word) == entry_word(page, ENTRY_RESIDENT, f);
-	bool moved = !there || table_move(&mp->tables, from);
+	/* Under the claim it stays as it is. */
+	bool moved = atomic_load(from->word) != e || table_move(&mp->tables, from);
 	pool_unclaim(mp, f, fr);
 	return moved;
 }
@@ -71,7 +68,7 @@ static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, ui
 	for (unsigned s = 0; s < LINE_WORDS; s++) {
 		struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 		uint64_t e = atomic_load(ref.word);
-		if (entry_in_memory(e) && !move(mp, me, &ref, e))
+		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(mp, me, &ref, e))
 			return false;
 	}
 	return true;
@@ -88,7 +85,7 @@ static void drain(MPOOL *mp, struct stripe *me)
 		for (unsigned i = 0; i < DRAIN_BUCKETS && b < t->buckets && room; i++)
 			if ((room = drain_bucket(mp, me, t, b)))
 				b++;
-		/* What was claimed or loading is left for the next round. */
+		/* What was claimed or loading is left for the next round; what is ready goes first anyway. */
 		atomic_store(&t->drained, b < t->buckets ? b : 0);
 		if (table_entries(t) == 0 && table_unlink(&mp->tables, t))
 			gone = t->id;

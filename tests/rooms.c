@@ -336,17 +336,16 @@ int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *res
 	return 0;
 }
 
-int room_table_clumped(uint32_t pages, uint32_t stride, uint32_t factor_number)
+int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number)
 {
 	struct rooms r;
 	struct table_state state = {0};
 	rooms_init(&r);
 	struct tables ts = {NULL, &r.region, &state};
-	if (table_init(&ts, pages) != 0 || table_replace(&ts, table_head(&ts), pages, factor_number) != 0)
+	if (table_init(&ts, entries) != 0 || table_replace(&ts, table_head(&ts), entries, factor_number) != 0)
 		return -1;
-	/* One that is too clumped to take them all is clumped. */
 	bool all = insert_stride(&ts, pages, stride) == 0;
 	bool clumped = table_clumped(table_head(&ts), !all);
 	region_fini(&r.region);
-	return !all || clumped;
+	return clumped ? all ? 1 : 2 : 0;
 }

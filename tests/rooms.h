@@ -64,8 +64,8 @@ struct room_rest_result {
 };
 int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *result);
 
-/* table: pages 0, stride, 2 * stride, ... in one that has the factor of that number: is it clumped? */
-int room_table_clumped(uint32_t pages, uint32_t stride, uint32_t factor_number);
+/* table: pages 0, stride, 2 * stride, ... in one for `entries` with the factor of that number: is it clumped?  2: so that not all found a place. */
+int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number);
 
 #ifdef __cplusplus
 }

@@ -91,8 +91,11 @@ TEST_CASE("a table whose pages do not spread knows it, and another factor spread
 	const uint32_t bad_stride = 832040; // a Fibonacci number: the golden ratio's own
 	for (uint32_t stride : {1u, 2u, 7u, 64u, 100u, 1000u, 4096u, 65536u, 1000000u}) {
 		CAPTURE(stride);
-		CHECK(room_table_clumped(4000, stride, 0) == 0);
+		CHECK(room_table_clumped(4000, 4000, stride, 0) == 0);
 	}
-	CHECK(room_table_clumped(4000, bad_stride, 0) == 1);
-	CHECK(room_table_clumped(4000, bad_stride, 1) == 0);
+	CHECK(room_table_clumped(4000, 4000, bad_stride, 0) == 2);
+	CHECK(room_table_clumped(4000, 4000, bad_stride, 1) == 0);
+	// All find a place, but few of them one where a hit looks.
+	CHECK(room_table_clumped(6000, 2000, 4181, 0) == 1);
+	CHECK(room_table_clumped(6000, 2000, 4181, 1) == 0);
 }

@@ -197,3 +197,20 @@ TEST_CASE("pages whose numbers do not spread over the table cost no more than ot
 	CHECK(st.misses == count);
 	CHECK(st.metadata <= 32.0 * count);
 }
+
+TEST_CASE("pages of a table that was replaced move with the hits, and it goes")
+{
+	const pgno_t pages = 12000;
+	File file(64, pages);
+	Pool pool(file.fd(), 64, 4 * pages);
+	pool.touch(0, pages);
+	const uint64_t before = pool.stats().metadata;
+	pgno_t last = 0;
+	for (pgno_t n = 0; n < pages && pool.stats().metadata == before; n++)
+		pool.put(pool.make(last));
+	const uint64_t both = pool.stats().metadata; // the new table beside the old one
+	REQUIRE(both > before);
+	pool.touch(0, last + 1);
+	pool.put(pool.make(last));
+	CHECK(pool.stats().metadata < both);
+}
