@@ -272,16 +272,14 @@ static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_
 	uint32_t first = FRAME_NONE;
 	for (unsigned i = 0; i < r->n; i++) {
 		const struct victim *v = r->victim[i];
-		bool mine = have == FRAME_NONE && victim_empty(mp, me, v);
-		if (mine) {
+		if (have == FRAME_NONE && victim_empty(mp, me, v)) {
 			have = v->frame;
 			continue;
 		}
-		uint32_t f = v->frame;
 		victim_release(mp, v);
-		hints += hint(mp, f);
+		hints += hint(mp, v->frame);
 		if (first == FRAME_NONE)
-			first = f;
+			first = v->frame;
 	}
 	if (hints > 0)
 		hints_add(sh, first, hints);

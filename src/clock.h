@@ -1,7 +1,7 @@
 /*
  * clock.h - which frame next: free frames, CLOCK hands, growth and its undoing.
  *
- * Owns the shards, the hints where free frames are, and the count of frames in
+ * Owns the shards, the hints where free and ready frames are, and the count of frames in
  * the overflow.  The frame's word is the truth about every frame; what stands
  * here only says where to look, and may be wrong or lost at any time.
  *
@@ -16,10 +16,11 @@
  *   4. the overflow: more pages are pinned than the pool holds
  *
  * Victims are closed in batches, one heavy barrier for all; one is for the
- * caller, the others are ready for whoever needs a frame next.  Threads that evict at once
- * have smaller batches: with many of them, blocked in their writes, a small pool
- * would be claimed from end to end, and have to grow.  What all threads that miss
- * write is one line a shard, and a batch writes it as often as a single frame.
+ * caller, the others are ready for whoever needs a frame next.  Threads that
+ * evict at once have smaller batches: with many of them, blocked in their writes,
+ * a small pool would be claimed from end to end, and have to grow.  What all
+ * threads that miss write is one line a shard, and a batch writes it as often as
+ * a single frame.
  *
  * While there are frames in the overflow, each thread in need of one first
  * empties what it can of them, so that the pool returns to its capacity as pins

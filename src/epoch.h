@@ -8,7 +8,8 @@
  * section would hold up all of them, and with more threads than cores there
  * always is one.
  *
- * A reader's section costs two plain stores to its own line:
+ * A reader's section costs two plain stores to its own line.  A hit needs none:
+ * what it looks at keeps its place for good (table.h).
  *
  *   enter  section <-P- epoch; barrier_light    }  pairs with  { withdraw (L), stamp <- epoch,
  *   look                                        }              { epoch + 1 (L); barrier_heavy;

@@ -13,15 +13,19 @@
 
 /* ---- the window --------------------------------------------------------- */
 
+/* The victim that a claimed frame would be, and its page's entry. */
+static uint64_t victim_look(MPOOL *mp, struct victim *v, uint32_t frame)
+{
+	*v = (struct victim){.frame = frame, .fr = frame_of(&mp->frames, frame)};
+	/* The claim was acquired, and its owners before stored the number. */
+	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
+	return table_find(&mp->tables, v->page, &v->entry);
+}
+
 bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 {
 	struct victim *v = &w->victim[w->n];
-	v->frame = frame;
-	v->fr = frame_of(&mp->frames, frame);
-	/* The claim was acquired, and its owners before stored the number. */
-	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
-	v->pins = v->tries = v->peeks = 0;
-	uint64_t e = table_find(&mp->tables, v->page, &v->entry);
+	uint64_t e = victim_look(mp, v, frame);
 	/* Closing, and the claim was free: it was ready, which is as good as closed by
 	 * us.  Should a get come now, it comes as it may at any time from here on. */
 	bool ready = e == entry_word(v->page, ENTRY_CLOSING, frame);
@@ -244,9 +248,8 @@ static void write_done(MPOOL *mp, const struct victim *v, bool written)
 
 bool victim_ready(MPOOL *mp, struct victim *v, uint32_t frame)
 {
-	*v = (struct victim){.frame = frame, .fr = frame_of(&mp->frames, frame)};
-	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
-	return table_find(&mp->tables, v->page, &v->entry) == entry_word(v->page, ENTRY_CLOSING, frame);
+	uint64_t e = victim_look(mp, v, frame);
+	return e == entry_word(v->page, ENTRY_CLOSING, frame);
 }
 
 bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v)

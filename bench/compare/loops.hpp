@@ -4,7 +4,8 @@
  * Every result is looked at, as by a caller that is right; the word read is added
  * to a sum, which verify.cpp computes again from the draws alone.  The state of a
  * loop is in local variables, and no clock is read in it: a thread looks at a
- * flag once a batch.
+ * flag once a batch.  Each loop is written out: with one frame for all that calls
+ * what differs, the array does 6 to 15 % less, and the pools the same.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
