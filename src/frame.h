@@ -214,7 +214,10 @@ static inline void frame_unclaim(struct frame *fr)
  */
 static inline void frame_set_dirty(struct frame *fr)
 {
-	uint32_t w = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	/* Sequentially consistent, as the rescue before it was: who takes the mark off
+	 * for a copy looks for a rescue afterwards (copy_unpinned), so that either we
+	 * find it off, or the copy is thrown away. */
+	uint32_t w = atomic_load(&fr->word);
 	while ((w & FRAME_USED) && !(w & FRAME_DIRTY))
 		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_DIRTY))
 			return;
