@@ -46,10 +46,12 @@ static void map_fill(struct window *w)
 {
 	memset(w->map, 0, sizeof w->map);
 	for (unsigned i = 0; i < w->n; i++) {
-		unsigned at = map_start(w->victim[i].frame);
+		struct victim *v = &w->victim[i];
+		unsigned at = map_start(v->frame);
 		while (w->map[at])
 			at = (at + 1) % WINDOW_MAP;
 		w->map[at] = (uint8_t)(i + 1);
+		v->pins = v->tries = v->peeks = 0;
 	}
 }
 
@@ -127,8 +129,10 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 			b->bytes = atomic_exchange(&mp->spare[i], NULL);
 	if (!b->bytes)
 		b->bytes = region_alloc(&mp->region, b->pages * page, mp->io.align);
-	if (!b->bytes)
+	if (!b->bytes) {
+		b->pages = 0;
 		errno = ENOMEM;
+	}
 	return b->bytes;
 }
 
