@@ -502,6 +502,11 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 		epoch_leave(a->stripe);
 		if (closed) {
 			window_scan(mp, &w);
+			/* One look may miss a get that counts up (pin_entry): its count in the one
+			 * slot before, its try in the other after.  Who sees no try the first time
+			 * sees the count the second time, and no get can begin in between. */
+			if (w.victim[0].pins == 1 && w.victim[0].tries == 0)
+				window_scan(mp, &w);
 			error = delete_victim(mp, &w.victim[0]);
 		} else if (word == FRAME_FREE) {
 			error = EINVAL;
