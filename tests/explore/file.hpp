@@ -1,0 +1,42 @@
+// file.hpp - the file of a run, in memory, and what goes wrong with it.
+//
+// Owns the bytes that the kernel has and those that are on stable storage.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef EXPLORE_FILE_HPP
+#define EXPLORE_FILE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace explore {
+
+constexpr int kFile = 1000; // its descriptor
+
+struct Faults {
+	// The n-th call from the run's start on fails (1: the first; 0: none).
+	unsigned read = 0, write = 0, sync = 0, memory = 0;
+	int error = 5; // EIO
+};
+
+void file_begin(size_t page_bytes, unsigned pages);
+// Bytes of page `n` as the kernel has them, and on stable storage; nullptr: beyond the end.
+const char *file_page(unsigned n);
+const char *file_stable(unsigned n);
+char *file_fill(unsigned n);
+// What was filled in is on stable storage.
+void file_filled();
+// Calls are counted from here on.
+void file_faults(const Faults &faults);
+// One has failed since.
+bool file_faulted();
+// A run begins.  `fenced`: membarrier is refused.
+void system_begin(bool fenced);
+
+// The thread's end: destructors of its keys.
+void thread_end();
+
+} // namespace explore
+
+#endif

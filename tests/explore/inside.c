@@ -1,0 +1,395 @@
+/*
+ * inside.c - see inside.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pool.h"
+
+#define ENTRIES_MAX 128u
+#define NOW(word)   atomic_load_explicit(&(word), memory_order_relaxed)
+
+static char wrong[256];
+
+#define WRONG(...) (snprintf(wrong, sizeof wrong, __VA_ARGS__), wrong)
+
+struct seen {
+	uint64_t entry;
+	const struct table *table;
+};
+
+static struct table *newest(MPOOL *mp)
+{
+	return region_at(&mp->region, NOW(mp->header->table.head));
+}
+
+static struct table *older(MPOOL *mp, const struct table *t)
+{
+	return NOW(t->next) == TABLE_NONE ? NULL : region_at(&mp->region, NOW(t->next));
+}
+
+/* All valid entries; how many they are. */
+static unsigned entries_of(MPOOL *mp, struct seen *seen)
+{
+	unsigned n = 0;
+	for (struct table *t = newest(mp); t; t = older(mp, t))
+		for (uint32_t b = 0; b < t->buckets; b++)
+			for (unsigned i = 0; i < LINE_WORDS && n < ENTRIES_MAX; i++) {
+				uint64_t e = NOW(t->bucket[b].word[i]);
+				if (entry_valid(e))
+					seen[n++] = (struct seen){e, t};
+			}
+	return n;
+}
+
+static const char *pair_wrong(const struct seen *a, const struct seen *b)
+{
+	bool same_page = entry_page(a->entry) == entry_page(b->entry);
+	bool frames = entry_in_memory(a->entry) && entry_in_memory(b->entry);
+	bool same_frame = frames && entry_who(a->entry) == entry_who(b->entry);
+	/* An entry that moves is in both tables for an instant. */
+	if (same_page && !(same_frame && a->table != b->table))
+		return WRONG("page %" PRIu32 " has two entries: %#" PRIx64 " and %#" PRIx64, entry_page(a->entry), a->entry,
+		             b->entry);
+	if (same_frame && !same_page)
+		return WRONG("pages %" PRIu32 " and %" PRIu32 " are both in frame %" PRIu32, entry_page(a->entry),
+		             entry_page(b->entry), entry_who(a->entry));
+	return NULL;
+}
+
+static const char *entry_wrong(MPOOL *mp, uint64_t e)
+{
+	if (!entry_in_memory(e))
+		return NULL;
+	const struct frame *fr = frame_of(&mp->frames, entry_who(e));
+	if (NOW(fr->word) == FRAME_FREE)
+		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", which is free", entry_page(e), entry_who(e));
+	if (NOW(fr->page) != entry_page(e))
+		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", whose page is %" PRIu32, entry_page(e), entry_who(e),
+		             NOW(fr->page));
+	return NULL;
+}
+
+static const struct seen *in_frame(const struct seen *seen, unsigned n, uint32_t frame)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (entry_in_memory(seen[i].entry) && entry_who(seen[i].entry) == frame)
+			return &seen[i];
+	return NULL;
+}
+
+static const char *pin_wrong(MPOOL *mp, const struct seen *seen, unsigned n, const struct inside_pin *pin)
+{
+	uint32_t f = frame_at(&mp->frames, pin->page);
+	if (f == FRAME_NONE)
+		return WRONG("the pinned page %" PRIu32 " is in no frame", pin->number);
+	const struct seen *s = in_frame(seen, n, f);
+	if (!s)
+		return WRONG("page %" PRIu32 " has left frame %" PRIu32 ", where it is pinned", pin->number, f);
+	if (entry_page(s->entry) != pin->number)
+		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", where page %" PRIu32 " is pinned",
+		             entry_page(s->entry), f, pin->number);
+	return NULL;
+}
+
+static const char *slots_wrong(MPOOL *mp, const struct seen *seen, unsigned n)
+{
+	uint32_t stripes = NOW(mp->header->pin.stripes);
+	for (uint32_t id = 0; id < stripes; id++)
+		for (unsigned i = 0; i < LINE_WORDS; i++) {
+			uint64_t w = NOW(pin_stripe(&mp->pins, id)->slots.word[i]);
+			if (slot_pins(w, slot_frame(w)) && !in_frame(seen, n, slot_frame(w)))
+				return WRONG("a slot of stripe %" PRIu32 " pins frame %" PRIu32 ", which no page is in", id,
+				             slot_frame(w));
+		}
+	return NULL;
+}
+
+const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, bool deletes)
+{
+	struct seen seen[ENTRIES_MAX];
+	unsigned entries = entries_of(mp, seen);
+	const char *found = NULL;
+	for (unsigned i = 0; i < entries && !found; i++) {
+		found = entry_wrong(mp, seen[i].entry);
+		for (unsigned j = 0; j < i && !found; j++)
+			found = pair_wrong(&seen[i], &seen[j]);
+	}
+	for (unsigned i = 0; i < n && !found; i++)
+		found = pin_wrong(mp, seen, entries, &pins[i]);
+	return found || deletes ? found : slots_wrong(mp, seen, entries);
+}
+
+/* ---- when nobody is in a call ------------------------------------------- */
+
+static const char *stripes_left(MPOOL *mp, unsigned pins)
+{
+	uint64_t held = 0;
+	uint32_t stripes = NOW(mp->header->pin.stripes);
+	for (uint32_t id = 0; id < stripes; id++) {
+		struct stripe *s = pin_stripe(&mp->pins, id);
+		if (NOW(s->section) != EPOCH_OUTSIDE)
+			return WRONG("stripe %" PRIu32 " is in an epoch section", id);
+		if (NOW(s->putting))
+			return WRONG("stripe %" PRIu32 " is in a put", id);
+		for (unsigned i = 0; i < LINE_WORDS; i++) {
+			uint64_t w = NOW(s->slots.word[i]);
+			if (slot_trying(w))
+				return WRONG("stripe %" PRIu32 " tries for frame %" PRIu32, id, slot_frame(w));
+			held += slot_peek(w) ? 0 : slot_count(w);
+		}
+	}
+	if (held != pins)
+		return WRONG("%" PRIu64 " pins are held, and should be %u", held, pins);
+	return NULL;
+}
+
+static uint16_t spill_now(struct table *t, uint32_t b)
+{
+	return NOW(((_Atomic uint16_t *)(void *)&t->bucket[t->buckets + 1])[b]);
+}
+
+/* The counts of a table, and what they should be. */
+static const char *table_left(struct table *t)
+{
+	uint64_t entries = 0, far = 0;
+	uint16_t spill[ENTRIES_MAX] = {0};
+	for (uint32_t b = 0; b < t->buckets; b++)
+		for (unsigned i = 0; i < LINE_WORDS; i++) {
+			uint64_t e = NOW(t->bucket[b].word[i]);
+			if (e == ENTRY_FREE)
+				continue;
+			if (entry_state(e) > ENTRY_CLOSING)
+				return WRONG("page %" PRIu32 " is being loaded", entry_page(e));
+			uint32_t distance = 0;
+			for (uint32_t at = table_home(t, entry_page(e)); at != b; at = (at + 1) % t->buckets, distance++)
+				if (at < ENTRIES_MAX)
+					spill[at]++;
+			entries++;
+			far += distance >= TABLE_NEAR;
+		}
+	if (NOW(t->entries) != entries)
+		return WRONG("table %" PRIu32 " counts %" PRIu64 " entries, and has %" PRIu64, t->id, NOW(t->entries), entries);
+	if (NOW(t->far) != far)
+		return WRONG("table %" PRIu32 " counts %" PRIu64 " far entries, and has %" PRIu64, t->id, NOW(t->far), far);
+	for (uint32_t b = 0; b < t->buckets && b < ENTRIES_MAX; b++)
+		if (spill_now(t, b) != spill[b])
+			return WRONG("bucket %" PRIu32 " of table %" PRIu32 " counts %u spills, and has %u", b, t->id,
+			             spill_now(t, b), spill[b]);
+	return NULL;
+}
+
+struct frames_left {
+	MPOOL *mp;
+	struct seen seen[ENTRIES_MAX];
+	unsigned entries;
+	uint32_t overflow;
+	const char *found;
+};
+
+static void frame_left(void *to, uint32_t f, struct frame *fr)
+{
+	struct frames_left *left = to;
+	uint32_t w = NOW(fr->word);
+	left->overflow += f >= left->mp->frames.base.count && w != FRAME_FREE;
+	if (left->found || w == FRAME_FREE)
+		return;
+	if (frame_claimed(w))
+		left->found = WRONG("frame %" PRIu32 " is claimed", f);
+	else if (w & FRAME_WRITING)
+		left->found = WRONG("frame %" PRIu32 " is being written", f);
+	else if (!in_frame(left->seen, left->entries, f))
+		left->found = WRONG("frame %" PRIu32 " is used, and no page is in it", f);
+}
+
+static const char *frames_left(MPOOL *mp)
+{
+	struct frames_left left = {.mp = mp};
+	left.entries = entries_of(mp, left.seen);
+	clock_each_frame(mp, frame_left, &left);
+	if (!left.found && left.overflow != NOW(mp->header->clock.overflow))
+		return WRONG("%" PRIu32 " frames of the overflow are in use, and %" PRIu32 " are counted", left.overflow,
+		             NOW(mp->header->clock.overflow));
+	return left.found;
+}
+
+static const char *clock_left(MPOOL *mp)
+{
+	struct clock_state *c = &mp->header->clock;
+	if (NOW(c->evictors))
+		return WRONG("%" PRIu32 " threads are counted as evicting", NOW(c->evictors));
+	for (uint32_t i = 0; i < c->shards; i++) {
+		const struct shard *sh = &c->shard[i];
+		int32_t bits = 0;
+		for (uint32_t w = sh->first / 64; w * 64 < sh->first + sh->count; w++)
+			bits += __builtin_popcountll(NOW(mp->frames.base.free_bits[w]));
+		if (NOW(sh->hinted) != bits)
+			return WRONG("shard %" PRIu32 " counts %" PRId32 " hints, and has %" PRId32, i, (int32_t)NOW(sh->hinted),
+			             bits);
+	}
+	return NULL;
+}
+
+static const char *waits_left(MPOOL *mp)
+{
+	for (unsigned i = 0; i < WAIT_QUEUES; i++)
+		if (NOW(mp->header->wait.queue[i].waiting))
+			return WRONG("somebody is counted as waiting in queue %u", i);
+	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer))
+		return WRONG("a thread is counted as draining or reclaiming");
+	return NULL;
+}
+
+static const char *chunks_left(MPOOL *mp)
+{
+	uint32_t limbo = 0, segments = 0;
+	for (unsigned id = 0; id < CHUNK_COUNT; id++)
+		limbo += region_in_limbo(&mp->region, id);
+	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
+		segments += region_live(&mp->region, CHUNK_SEGMENTS + k) != NULL;
+	if (limbo != NOW(mp->header->epoch.limbo))
+		return WRONG("%" PRIu32 " chunks are in limbo, and %" PRIu32 " are counted", limbo, NOW(mp->header->epoch.limbo));
+	if (segments != NOW(mp->header->clock.segments))
+		return WRONG("%" PRIu32 " further segments are there, and %" PRIu32 " are counted", segments,
+		             (uint32_t)NOW(mp->header->clock.segments));
+	return NULL;
+}
+
+const char *inside_left_over(MPOOL *mp, unsigned pins)
+{
+	const char *found = stripes_left(mp, pins);
+	for (struct table *t = newest(mp); t && !found; t = older(mp, t))
+		found = table_left(t);
+	if (!found)
+		found = frames_left(mp);
+	if (!found)
+		found = clock_left(mp);
+	if (!found)
+		found = waits_left(mp);
+	return found ? found : chunks_left(mp);
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+static bool within(const void *at, const void *first, size_t bytes, size_t *offset)
+{
+	*offset = (size_t)((const char *)at - (const char *)first);
+	return (const char *)at >= (const char *)first && *offset < bytes;
+}
+
+static bool name_stripe(MPOOL *mp, const void *at, char *name, size_t bytes)
+{
+	size_t o;
+	for (uint32_t id = 0; id < NOW(mp->header->pin.stripes); id++) {
+		const struct stripe *s = pin_stripe(&mp->pins, id);
+		if (!within(at, s, sizeof *s, &o))
+			continue;
+		if (o < sizeof s->slots)
+			snprintf(name, bytes, "stripe %" PRIu32 " slot %zu", id, o / sizeof(uint64_t));
+		else
+			snprintf(name, bytes, "stripe %" PRIu32 " %s", id,
+			         o == offsetof(struct stripe, section) ? "section"
+			         : o == offsetof(struct stripe, owner) ? "owner"
+			         : o == offsetof(struct stripe, putting) ? "putting"
+			                                                 : "counter");
+		return true;
+	}
+	return false;
+}
+
+static bool name_table(MPOOL *mp, const void *at, char *name, size_t bytes)
+{
+	size_t o;
+	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++) {
+		struct table *t = region_at(&mp->region, id);
+		if (!t || !within(at, t, t->bytes, &o))
+			continue;
+		size_t in = o - sizeof *t, lines = (t->buckets + (size_t)1) * sizeof(struct line);
+		unsigned n = id - CHUNK_TABLES;
+		if (o < sizeof *t)
+			snprintf(name, bytes, "table %u %s", n,
+			         o == offsetof(struct table, entries)   ? "entries"
+			         : o == offsetof(struct table, far)     ? "far"
+			         : o == offsetof(struct table, next)    ? "next"
+			         : o == offsetof(struct table, drained) ? "drained"
+			                                                : "head line");
+		else if (in < lines)
+			snprintf(name, bytes, "table %u bucket %zu word %zu", n, in / sizeof(struct line),
+			         in % sizeof(struct line) / sizeof(uint64_t));
+		else
+			snprintf(name, bytes, "table %u spill %zu", n, (in - lines) / sizeof(uint16_t));
+		return true;
+	}
+	return false;
+}
+
+static bool name_frame(MPOOL *mp, const void *at, char *name, size_t bytes)
+{
+	size_t o;
+	for (unsigned k = 0; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg = mp->frames.base;
+		if (k > 0 && !frame_segment(&mp->frames, k, &seg))
+			continue;
+		if (within(at, seg.frame, seg.count * sizeof(struct frame), &o))
+			snprintf(name, bytes, "frame %zu %s", seg.first + o / sizeof(struct frame),
+			         o % sizeof(struct frame) ? "page number" : "word");
+		else if (within(at, seg.pages, seg.count * mp->frames.stride, &o))
+			snprintf(name, bytes, "frame %zu byte %zu", seg.first + o / mp->frames.stride, o % mp->frames.stride);
+		else if (within(at, seg.mark, seg.count, &o))
+			snprintf(name, bytes, "frame %zu mark", seg.first + o);
+		else if (within(at, seg.free_bits, (seg.count + 63) / 64 * 8, &o))
+			snprintf(name, bytes, "hints %u.%zu", k, o / 8);
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
+static const struct {
+	const char *name;
+	size_t from, bytes;
+} header_words[] = {
+#define WORD(what, member) {what, offsetof(struct header, member), sizeof(((struct header *)0)->member)}
+	WORD("table head", table.head),       WORD("draining", table.draining),
+	WORD("stripes", pin.stripes),         WORD("epoch", epoch.now),
+	WORD("limbo", epoch.limbo),           WORD("reclaimer", epoch.reclaimer),
+	WORD("stamp", epoch.stamp),           WORD("pages", pageio.pages),
+	WORD("extent", pageio.extent),        WORD("tail", pageio.tail),
+	WORD("turn", pageio.turn),            WORD("left", pageio.left),
+	WORD("lost", pageio.lost),            WORD("clock", clock),
+	WORD("wait queue", wait),
+};
+
+void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
+{
+	size_t o;
+	if (within(at, mp->header, sizeof *mp->header, &o)) {
+		for (size_t i = 0; i < sizeof header_words / sizeof *header_words; i++)
+			if (o - header_words[i].from < header_words[i].bytes) {
+				snprintf(name, bytes, "%s+%zu", header_words[i].name, o - header_words[i].from);
+				return;
+			}
+		snprintf(name, bytes, "header+%zu", o);
+	} else if (within(at, mp, sizeof *mp, &o)) {
+		snprintf(name, bytes, "%s",
+		         o == offsetof(MPOOL, pins.puts)         ? "mode of puts"
+		         : o == offsetof(MPOOL, tables.newest)   ? "newest table"
+		         : o >= offsetof(MPOOL, region)          ? "chunk word"
+		         : o >= offsetof(MPOOL, spare)           ? "spare buffer"
+		                                                 : "handle");
+	} else if (!name_stripe(mp, at, name, bytes) && !name_table(mp, at, name, bytes) &&
+	           !name_frame(mp, at, name, bytes)) {
+		snprintf(name, bytes, "memory");
+	}
+}
+
+uint32_t inside_home(MPOOL *mp, uint32_t n)
+{
+	return table_home(newest(mp), n);
+}

@@ -1,0 +1,49 @@
+/*
+ * inside.h - what must hold of a pool's words, whatever its threads are doing.
+ *
+ * Looks at the newest values in memory, and is no part of the run: compiled as
+ * it stands, its loads are nobody's.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef EXPLORE_INSIDE_H
+#define EXPLORE_INSIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A pin as its holder sees it. */
+struct inside_pin {
+	const void *page;
+	uint32_t number;
+};
+
+/*
+ * One frame for a page, one page for a frame, no page in a free frame, and every
+ * pin's page in its frame.  `deletes`: a page may be deleted under the pin of who
+ * deletes it, so that its slot names no page for a moment.
+ * NULL: all is well.
+ */
+const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, bool deletes);
+
+/* Nobody is in a call, and `pins` pins are held: no claim, count, wait or frame is left over. */
+const char *inside_left_over(MPOOL *mp, unsigned pins);
+
+/* What stands at `at`, in words. */
+void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);
+
+/* The bucket that page `n` would be in. */
+uint32_t inside_home(MPOOL *mp, uint32_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

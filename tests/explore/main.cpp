@@ -1,0 +1,279 @@
+// main.cpp - the schedule explorer's command line.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include <argp.h>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "scenario.hpp"
+
+using namespace explore;
+
+namespace {
+
+enum Key { key_bound = 'b', key_random = 'n', key_seed = 's', key_replay = 'r', key_nth = 'f', key_model = 'm',
+	   key_list = 'l', key_deeper = 'd', key_time = 't' };
+
+struct Arguments {
+	std::vector<std::string> names;
+	int bound = -1, deeper = 0;
+	uint64_t random = 0, seed = 1;
+	unsigned seconds = 0;
+	std::string replay;
+	bool replays = false, list = false;
+	Options options;
+};
+
+const argp_option kOptions[] = {
+	{"bound", key_bound, "N", 0, "Explore all runs with up to N deviations, in every scenario", 0},
+	{"deeper", key_deeper, "N", 0, "... with up to N more than the scenario's own bound", 0},
+	{"random", key_random, "N", 0, "Make N random scenarios, and some random runs of each", 0},
+	{"seed", key_seed, "N", 0, "The first of them (1)", 0},
+	{"seconds", key_time, "N", 0, "Go on with random ones for that long", 0},
+	{"model", key_model, "c11|x86", 0, "What memory may do (c11)", 0},
+	{"replay", key_replay, "N:A,...", 0, "Make one run again, and print it", 0},
+	{"fails", key_nth, "N", 0, "... in which the N-th call failed", 0},
+	{"list", key_list, nullptr, 0, "Print the scenarios", 0},
+	{nullptr, 0, nullptr, 0, nullptr, 0},
+};
+
+uint64_t number(const char *text, argp_state *state)
+{
+	char *end;
+	errno = 0;
+	uint64_t n = std::strtoull(text, &end, 10);
+	if (*end || end == text || errno || *text == '-')
+		argp_error(state, "%s: not a number", text);
+	return n;
+}
+
+error_t parse(int key, char *arg, argp_state *state)
+{
+	auto &a = *static_cast<Arguments *>(state->input);
+	switch (key) {
+	case key_bound:
+		a.bound = static_cast<int>(number(arg, state));
+		return 0;
+	case key_deeper:
+		a.deeper = static_cast<int>(number(arg, state));
+		return 0;
+	case key_random:
+		a.random = number(arg, state);
+		return 0;
+	case key_seed:
+		a.seed = number(arg, state);
+		return 0;
+	case key_time:
+		a.seconds = static_cast<unsigned>(number(arg, state));
+		return 0;
+	case key_nth:
+		a.options.nth = static_cast<unsigned>(number(arg, state));
+		return 0;
+	case key_replay:
+		a.replay = arg;
+		a.replays = true;
+		return 0;
+	case key_model:
+		if (std::strcmp(arg, "c11") != 0 && std::strcmp(arg, "x86") != 0)
+			argp_error(state, "%s: not a model", arg);
+		a.options.model = *arg == 'x' ? Model::x86 : Model::c11;
+		return 0;
+	case key_list:
+		a.list = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		a.names.push_back(arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const argp kArgp = {kOptions, parse, "[SCENARIO...]",
+	            "Run the library's own code in small scenarios, in every order of its threads' steps up to a number of "
+	            "deviations, with every value that a load may give. Prints the run that goes wrong.",
+	            nullptr, nullptr, nullptr};
+
+// ---- telling -----------------------------------------------------------------
+
+using Seconds = std::chrono::duration<double>;
+const auto start = std::chrono::steady_clock::now();
+
+double seconds() { return Seconds(std::chrono::steady_clock::now() - start).count(); }
+
+std::string described(const Scenario &s)
+{
+	std::string text = s.name + ": " + std::to_string(s.frames) + " frames;";
+	for (const std::string &t : s.threads)
+		text += " [" + t + "]";
+	return text;
+}
+
+// The run in words, and how to have it again.
+void tell(const Scenario &s, const Options &options, const Choices &choices, const std::string &wrong)
+{
+	std::printf("\nWRONG %s\n  %s\n", described(s).c_str(), wrong.c_str());
+	std::fflush(stdout);
+	Replay replay(choices);
+	words_all_matter(true);
+	trace(true);
+	std::string again = run_once(s, options, replay);
+	trace(false);
+	words_all_matter(false);
+	if (again != wrong)
+		std::printf("  NOT THE SAME: %s\n", again.c_str());
+	std::printf("  again: explore %s --replay '%s'%s%s\n\n", s.name.c_str(), to_string(choices).c_str(),
+	            options.nth ? (" --fails " + std::to_string(options.nth)).c_str() : "",
+	            options.model == Model::x86 ? " --model x86" : "");
+	std::fflush(stdout);
+}
+
+struct Total {
+	uint64_t runs = 0;
+	bool wrong = false;
+};
+
+// ---- exploring ---------------------------------------------------------------
+
+// All runs of a decider; false: one went wrong.
+bool all_runs(const Scenario &s, const Options &options, Decider &decider, Total *total)
+{
+	do {
+		total->runs++;
+		std::string wrong = run_once(s, options, decider);
+		if (!wrong.empty()) {
+			tell(s, options, decider.choices(), wrong);
+			total->wrong = true;
+			return false;
+		}
+	} while (decider.next());
+	return true;
+}
+
+// Bounds from 0 on, so that the first wrong run has few deviations; each again
+// when it has shown words to be shared that were not known to be.
+bool all_bounds(const Scenario &s, const Options &options, unsigned bound, Total *total)
+{
+	words_forget();
+	for (unsigned b = 0; b <= bound; b++)
+		do {
+			Exhaustive decider(b);
+			if (!all_runs(s, options, decider, total))
+				return false;
+		} while (words_learnt());
+	return true;
+}
+
+void explore_all(const Scenario &s, const Arguments &a, Total *total)
+{
+	Total here;
+	double before = seconds();
+	unsigned bound = a.bound >= 0 ? static_cast<unsigned>(a.bound) : s.bound + static_cast<unsigned>(a.deeper);
+	Options options = a.options;
+	options.nth = s.fails ? 1 : 0;
+	fault_happened();
+	while (all_bounds(s, options, bound, &here) && s.fails && fault_happened())
+		options.nth++;
+	std::printf("%-28s bound %u  %10llu runs  %6.1f s%s\n", s.name.c_str(), bound,
+	            static_cast<unsigned long long>(here.runs), seconds() - before,
+	            s.fails ? ("  " + std::to_string(options.nth - 1) + " failures").c_str() : "");
+	std::fflush(stdout);
+	total->runs += here.runs;
+	total->wrong |= here.wrong;
+}
+
+constexpr uint64_t kRunsOfRandom = 50;
+constexpr unsigned kChanges = 4;
+constexpr double kTellEvery = 10;
+
+void explore_random(const Arguments &a, Total *total)
+{
+	double told = seconds();
+	words_all_matter(true);
+	uint64_t seed = a.seed;
+	for (; seed - a.seed < a.random || (a.seconds && seconds() < a.seconds); seed++) {
+		Scenario s = random_scenario(seed);
+		Random decider(seed, kRunsOfRandom, kChanges);
+		if (!all_runs(s, a.options, decider, total))
+			break;
+		if (seconds() - told > kTellEvery) {
+			told = seconds();
+			std::printf("... %llu random scenarios, %.0f s\n", static_cast<unsigned long long>(seed - a.seed), told);
+			std::fflush(stdout);
+		}
+	}
+	std::printf("random scenarios %llu to %llu, %llu runs of each\n", static_cast<unsigned long long>(a.seed),
+	            static_cast<unsigned long long>(seed - 1), static_cast<unsigned long long>(kRunsOfRandom));
+}
+
+bool wanted(const Arguments &a, const std::string &name)
+{
+	for (const std::string &n : a.names)
+		if (n == name)
+			return true;
+	return a.names.empty();
+}
+
+const char kRandomPrefix[] = "random-";
+
+int replay(const Arguments &a)
+{
+	Choices choices;
+	if (a.names.size() != 1 || !from_string(a.replay, &choices)) {
+		std::fprintf(stderr, "explore: --replay wants one scenario, and decisions as NUMBER:ALTERNATIVE,...\n");
+		return 2;
+	}
+	Scenario one;
+	for (const Scenario &s : scenarios())
+		if (s.name == a.names[0])
+			one = s;
+	if (a.names[0].compare(0, sizeof kRandomPrefix - 1, kRandomPrefix) == 0)
+		one = random_scenario(std::strtoull(&a.names[0][sizeof kRandomPrefix - 1], nullptr, 10));
+	if (one.name.empty()) {
+		std::fprintf(stderr, "explore: no scenario %s\n", a.names[0].c_str());
+		return 2;
+	}
+	Replay decider(choices);
+	std::printf("%s\n", described(one).c_str());
+	words_all_matter(true);
+	trace(true);
+	std::string wrong = run_once(one, a.options, decider);
+	std::printf("%s\n", wrong.empty() ? "all is well" : wrong.c_str());
+	return wrong.empty() ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	Arguments a;
+	argp_parse(&kArgp, argc, argv, 0, nullptr, &a);
+	if (a.replays)
+		return replay(a);
+	Total total;
+	unsigned explored = 0;
+	for (const Scenario &s : scenarios()) {
+		if (!wanted(a, s.name) || (a.names.empty() && (a.random || a.seconds)))
+			continue;
+		explored++;
+		if (a.list)
+			std::printf("%s\n", described(s).c_str());
+		else
+			explore_all(s, a, &total);
+	}
+	if (a.list)
+		return 0;
+	if (a.random || a.seconds)
+		explore_random(a, &total);
+	else if (explored == 0) {
+		std::fprintf(stderr, "explore: no such scenario\n");
+		return 2;
+	}
+	std::printf("explored: %llu runs, %llu steps, %.0f s: %s\n", static_cast<unsigned long long>(total.runs),
+	            static_cast<unsigned long long>(steps_of_all_runs()), seconds(), total.wrong ? "WRONG" : "all well");
+	return total.wrong ? 1 : 0;
+}

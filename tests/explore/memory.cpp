@@ -1,0 +1,561 @@
+// memory.cpp - see memory.hpp.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include "memory.hpp"
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <unistd.h>
+#include <vector>
+
+namespace explore {
+
+void forget_threads(); // schedule.cpp
+
+std::string (*name_word)(const void *at);
+void (*watch)();
+
+static Model model;
+
+// While somebody looks on, the library's functions are his and not the run's.
+static bool looking;
+
+// ---- the arena -------------------------------------------------------------
+
+constexpr size_t kArena = 1 << 20;
+constexpr size_t kGrain = 16; // of `live`, and of alignment at least
+constexpr size_t kShadowGrain = 8;
+
+alignas(4096) static char arena[kArena];
+static size_t used;
+static size_t blocks;
+static uint8_t live[kArena / kGrain]; // 1: in use
+
+struct Head {
+	size_t bytes;
+	size_t pad;
+};
+
+// ---- words -----------------------------------------------------------------
+
+struct Store {
+	uint64_t value;
+	uint32_t seen[kThreads]; // the time at which a thread wrote or first read it
+	bool sc;
+	uint64_t sc_time;
+	Clock order, visible; // of whom it releases
+};
+
+// Older ones are forgotten: a load that old is no use to find anything.
+static const unsigned kStores = 8;
+
+struct Word {
+	size_t offset;
+	unsigned n;
+	Store store[kStores];
+};
+
+static std::vector<Word> words;
+static size_t words_used;
+static uint32_t word_at[kArena]; // by offset: its number + 1
+
+static uint64_t sc_time;
+static Clock fenced_visible;
+
+// ---- which words matter ----------------------------------------------------
+
+constexpr uint8_t kWritten = 1 << 7; // the other bits: by which threads it was touched
+static uint8_t touched[kArena];      // by offset; in all runs of the scenario
+static bool matters[kArena];         // what had been learnt when these runs began
+static bool all_matter;
+
+static bool is_shared(uint8_t t)
+{
+	uint8_t who = t & static_cast<uint8_t>(~kWritten);
+	return (t & kWritten) && (who & (who - 1));
+}
+
+static void word_point(const void *at, bool write)
+{
+	size_t offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
+	touched[offset] = static_cast<uint8_t>(touched[offset] | 1u << (current() - 1) | (write ? kWritten : 0));
+	if (all_matter || matters[offset])
+		point();
+	else
+		no_point();
+}
+
+void words_all_matter(bool all)
+{
+	all_matter = all;
+}
+
+void words_forget()
+{
+	std::memset(touched, 0, sizeof touched);
+	std::memset(matters, 0, sizeof matters);
+}
+
+bool words_learnt()
+{
+	bool learnt = false;
+	for (size_t i = 0; i < kArena; i++)
+		if (is_shared(touched[i]) && !matters[i])
+			learnt = matters[i] = true;
+	return learnt;
+}
+
+// ---- plain memory ----------------------------------------------------------
+
+struct Shadow {
+	uint32_t run;
+	uint8_t writer;
+	uint32_t written;
+	uint32_t read[kThreads];
+};
+static Shadow shadow[kArena / kShadowGrain];
+static uint32_t run_number;
+
+void memory_begin(Model m)
+{
+	std::memset(arena, 0, used);
+	std::memset(live, 0, used / kGrain + 1);
+	for (size_t i = 0; i < words_used; i++)
+		word_at[words[i].offset] = 0;
+	words_used = 0;
+	used = 0;
+	blocks = 0;
+	run_number++;
+	sc_time = 0;
+	fenced_visible = Clock{};
+	model = m;
+	looking = false; // the run before may have ended while somebody did
+	forget_threads();
+}
+
+void *memory_get(size_t bytes, size_t align)
+{
+	align = align < kGrain ? kGrain : align;
+	size_t from = (used + sizeof(Head) + kGrain + align - 1) / align * align;
+	if (from + bytes > kArena - kGrain)
+		fail("the arena is too small");
+	*reinterpret_cast<Head *>(arena + from - sizeof(Head)) = {bytes, 0};
+	used = (from + bytes + kGrain - 1) / kGrain * kGrain;
+	std::memset(live + from / kGrain, 1, (used - from) / kGrain);
+	blocks++;
+	return arena + from;
+}
+
+size_t memory_size(const void *p)
+{
+	return reinterpret_cast<const Head *>(static_cast<const char *>(p) - sizeof(Head))->bytes;
+}
+
+void memory_give(void *p)
+{
+	size_t from = static_cast<size_t>(static_cast<char *>(p) - arena);
+	if (!in_arena(p) || !live[from / kGrain])
+		fail("memory is freed that is not in use");
+	// Never used again in this run: whoever touches it is found out.
+	std::memset(live + from / kGrain, 0, (memory_size(p) + kGrain - 1) / kGrain);
+	blocks--;
+}
+
+size_t memory_blocks() { return blocks; }
+
+bool in_arena(const void *p)
+{
+	const char *c = static_cast<const char *>(p);
+	return c >= arena && c < arena + kArena;
+}
+
+// ---- tracing ---------------------------------------------------------------
+
+static bool trace_on;
+
+void trace(bool on) { trace_on = on; }
+bool tracing() { return trace_on && running(); }
+
+// The source line of an address in this program, as addr2line has it.
+static std::string code_line(const void *code)
+{
+	static std::map<const void *, std::string> known;
+	std::string &line = known[code];
+	if (!line.empty() || !code)
+		return line;
+	char command[128], text[256] = "?";
+	// The call is before the address it returns to.
+	std::snprintf(command, sizeof command, "addr2line -s -e /proc/%d/exe %p 2>&1", getpid(),
+	              static_cast<const void *>(static_cast<const char *>(code) - 1));
+	if (FILE *pipe = popen(command, "r")) {
+		if (!std::fgets(text, sizeof text, pipe))
+			std::strcpy(text, "?");
+		pclose(pipe);
+	}
+	line = text;
+	line = line.substr(0, line.find_first_of(" \n"));
+	return line;
+}
+
+static std::string name_of(const void *at)
+{
+	if (!at || !name_word)
+		return "";
+	looking = true;
+	std::string name = name_word(at);
+	looking = false;
+	return name;
+}
+
+void trace_line(const char *what, const void *at, uint64_t value, const void *code)
+{
+	std::printf("  %*s%u  %-10s %-24s %#-14llx %s\n", static_cast<int>(current() - 1) * 2, "", current(), what,
+	            name_of(at).c_str(), static_cast<unsigned long long>(value), code_line(code).c_str());
+}
+
+// ---- atomic words ----------------------------------------------------------
+
+static bool acquires(Order o)
+{
+	return model == Model::x86 || o == Order::acquire || o == Order::acq_rel || o == Order::seq_cst;
+}
+static bool releases(Order o)
+{
+	return model == Model::x86 || o == Order::release || o == Order::acq_rel || o == Order::seq_cst;
+}
+
+static void check_live(const void *at, const void *code)
+{
+	size_t offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
+	if (!live[offset / kGrain])
+		fail("memory that was freed, or never was, is touched from %s", code_line(code).c_str());
+}
+
+static uint64_t raw(const void *at, unsigned bytes)
+{
+	uint64_t value = 0;
+	std::memcpy(&value, at, bytes);
+	return value;
+}
+
+static void raw_write(void *at, unsigned bytes, uint64_t value)
+{
+	std::memcpy(at, &value, bytes);
+}
+
+static void tick()
+{
+	Knowledge &k = knowledge();
+	k.order.at[current()]++;
+	k.visible.at[current()]++;
+}
+
+static Word *find(const void *at)
+{
+	uint32_t n = word_at[static_cast<const char *>(at) - arena];
+	return n ? &words[n - 1] : nullptr;
+}
+
+static Word *find_or_make(const void *at, unsigned bytes)
+{
+	if (Word *w = find(at))
+		return w;
+	if (words_used == words.size())
+		words.emplace_back();
+	Word &w = words[words_used++];
+	w.offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
+	word_at[w.offset] = static_cast<uint32_t>(words_used);
+	w.n = 1;
+	w.store[0] = Store{};
+	w.store[0].value = raw(at, bytes); // known to all: from before the run
+	return &w;
+}
+
+static bool known(const Store &s, const Clock &visible)
+{
+	for (unsigned t = 0; t < kThreads; t++)
+		if (visible.knows(t, s.seen[t]))
+			return true;
+	return false;
+}
+
+// The oldest store that a load by the current thread may give.
+static unsigned oldest_for_load(const Word &w, Order order)
+{
+	const Knowledge &k = knowledge();
+	for (unsigned i = w.n; --i > 0;) {
+		const Store &s = w.store[i];
+		if (known(s, k.visible) || (s.sc && s.sc_time <= k.fenced))
+			return i;
+		if (order == Order::seq_cst && (s.sc || known(s, fenced_visible)))
+			return i;
+	}
+	return 0;
+}
+
+static void saw(Store &s, Order order)
+{
+	Knowledge &k = knowledge();
+	uint32_t now = k.visible.at[current()];
+	if (now < s.seen[current()])
+		s.seen[current()] = now;
+	if (acquires(order)) {
+		k.order.join(s.order);
+		k.visible.join(s.visible);
+	}
+}
+
+static Store &append(Word &w)
+{
+	if (w.n == kStores) {
+		std::memmove(&w.store[0], &w.store[1], (kStores - 1) * sizeof w.store[0]);
+		w.n--;
+	}
+	Store &s = w.store[w.n++];
+	s = Store{};
+	for (uint32_t &seen : s.seen)
+		seen = kNever;
+	return s;
+}
+
+// `last`: the store before, if this one continues what it released.
+static void append_store(Word &w, uint64_t value, Order order, const Store *last)
+{
+	const Knowledge &k = knowledge();
+	Clock order_before, visible_before;
+	if (last) {
+		order_before = last->order;
+		visible_before = last->visible;
+	}
+	Store &s = append(w);
+	s.value = value;
+	s.seen[current()] = k.visible.at[current()];
+	s.order = order_before;
+	s.visible = visible_before;
+	if (releases(order)) {
+		s.order.join(k.order);
+		s.visible.join(k.visible);
+	}
+	if (order == Order::seq_cst) {
+		s.sc = true;
+		s.sc_time = ++sc_time;
+	}
+}
+
+static void fence_of(unsigned thread)
+{
+	Knowledge &k = knowledge(thread);
+	k.visible.join(fenced_visible);
+	fenced_visible = k.visible;
+	k.fenced = sc_time;
+}
+
+static bool direct(const void *at)
+{
+	return !running() || looking || !in_arena(at);
+}
+
+static void changed()
+{
+	looking = true;
+	watch();
+	looking = false;
+}
+
+uint64_t load(const void *at, unsigned bytes, Order order, const void *code)
+{
+	if (direct(at))
+		return raw(at, bytes);
+	word_point(at, false);
+	check_live(at, code);
+	tick();
+	uint64_t value;
+	if (Word *w = find(at)) {
+		unsigned oldest = oldest_for_load(*w, order), i = w->n - 1;
+		i -= choose(i - oldest + 1);
+		bool stale = i < w->n - 1;
+		value = w->store[i].value;
+		saw(w->store[i], order);
+		if (tracing())
+			trace_line(stale ? "load OLD" : "load", at, value, code);
+	} else {
+		choose(1);
+		value = raw(at, bytes);
+		if (tracing())
+			trace_line("load", at, value, code);
+	}
+	return value;
+}
+
+void store(void *at, unsigned bytes, uint64_t value, Order order, const void *code)
+{
+	if (direct(at)) {
+		raw_write(at, bytes, value);
+		return;
+	}
+	word_point(at, true);
+	check_live(at, code);
+	tick();
+	if (tracing())
+		trace_line(order == Order::seq_cst ? "store sc" : "store", at, value, code);
+	append_store(*find_or_make(at, bytes), value, order, nullptr);
+	raw_write(at, bytes, value);
+	if (model == Model::x86 && order == Order::seq_cst)
+		fence_of(current());
+	changed();
+}
+
+uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order order, const void *code)
+{
+	uint64_t mask = bytes == 8 ? ~UINT64_C(0) : (UINT64_C(1) << bytes * 8) - 1;
+	if (direct(at)) {
+		uint64_t old = raw(at, bytes);
+		raw_write(at, bytes, change(old, operand) & mask);
+		return old;
+	}
+	word_point(at, true);
+	check_live(at, code);
+	tick();
+	Word *w = find_or_make(at, bytes);
+	Store last = w->store[w->n - 1];
+	saw(w->store[w->n - 1], order);
+	uint64_t value = change(last.value, operand) & mask;
+	if (tracing())
+		trace_line("modify", at, value, code);
+	append_store(*w, value, order, &last);
+	raw_write(at, bytes, value);
+	if (model == Model::x86)
+		fence_of(current());
+	changed();
+	return last.value;
+}
+
+bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t value, Order order, Order failure,
+                      const void *code)
+{
+	if (direct(at)) {
+		uint64_t old = raw(at, bytes);
+		bool same = old == *expected;
+		if (same)
+			raw_write(at, bytes, value);
+		*expected = old;
+		return same;
+	}
+	word_point(at, true);
+	check_live(at, code);
+	tick();
+	Word *w = find_or_make(at, bytes);
+	Store last = w->store[w->n - 1];
+	bool same = last.value == *expected;
+	saw(w->store[w->n - 1], same ? order : failure);
+	if (tracing())
+		trace_line(same ? "cas" : "cas FAILS", at, same ? value : last.value, code);
+	if (same) {
+		append_store(*w, value, order, &last);
+		raw_write(at, bytes, value);
+	}
+	if (model == Model::x86)
+		fence_of(current());
+	*expected = last.value;
+	if (same)
+		changed();
+	return same;
+}
+
+void fence()
+{
+	if (!running())
+		return;
+	tick();
+	if (tracing())
+		trace_line("fence", nullptr, 0, nullptr);
+	fence_of(current());
+}
+
+void heavy_barrier()
+{
+	if (!running())
+		return;
+	tick();
+	fence_of(current());
+	for (unsigned t = 1; t < kThreads; t++) {
+		if (t == current() || !started(t))
+			continue;
+		point();
+		fence_of(t);
+		if (tracing())
+			trace_line("interrupts", nullptr, t, nullptr);
+	}
+	fence_of(current());
+}
+
+// ---- plain memory ----------------------------------------------------------
+
+static Shadow &shadow_of(size_t grain)
+{
+	Shadow &s = shadow[grain];
+	if (s.run != run_number) {
+		s = Shadow{};
+		s.run = run_number;
+	}
+	return s;
+}
+
+static void race(unsigned other, const char *did, const void *at, const void *code)
+{
+	fail("data race with thread %u, which %s %s; from %s", other, did, name_of(at).c_str(), code_line(code).c_str());
+}
+
+static void plain(const void *at, size_t bytes, bool write, const void *code)
+{
+	if (direct(at) || bytes == 0)
+		return;
+	check_live(at, code);
+	const Clock &order = knowledge().order;
+	size_t from = static_cast<size_t>(static_cast<const char *>(at) - arena);
+	for (size_t g = from / kShadowGrain; g <= (from + bytes - 1) / kShadowGrain; g++) {
+		Shadow &s = shadow_of(g);
+		if (s.written && s.writer != current() && !order.knows(s.writer, s.written))
+			race(s.writer, "wrote", at, code);
+		for (unsigned t = 0; write && t < kThreads; t++)
+			if (s.read[t] && t != current() && !order.knows(t, s.read[t]))
+				race(t, "read", at, code);
+		if (write) {
+			s.writer = static_cast<uint8_t>(current());
+			s.written = order.at[current()] + 1;
+		} else {
+			s.read[current()] = order.at[current()] + 1;
+		}
+	}
+}
+
+void plain_read(const void *at, size_t bytes, const void *code)
+{
+	plain(at, bytes, false, code);
+}
+
+void plain_write(void *at, size_t bytes, const void *code)
+{
+	plain(at, bytes, true, code);
+}
+
+void Token::release()
+{
+	if (!running())
+		return;
+	tick();
+	order.join(knowledge().order);
+	visible.join(knowledge().visible);
+}
+
+void Token::acquire() const
+{
+	if (!running())
+		return;
+	tick();
+	knowledge().order.join(order);
+	knowledge().visible.join(visible);
+}
+
+} // namespace explore

@@ -1,0 +1,63 @@
+// scenario.hpp - small programs for a pool, and what must come of them.
+//
+// Owns the truth about a run: what each thread has put into each page, who holds
+// which pin, what a sync has promised.
+//
+// A thread's script: what stands before '|' is done before the run, undisturbed.
+//
+//   G<p>  get page p, and hold it            P<p>  put it
+//   D<p>  modify it, put it dirty            H<p>  get it: a hit, which waits for nobody
+//   Y<p>  get it, if it exists already       I<p>  look at it with MPOOL_IGNOREPIN
+//   N     make a new page; '@' for p is it   R<p>  make page p
+//   X<p>  delete it                          S     sync
+//   O<p>  leave the pin to another thread    F<p>  wait for such a pin, put it
+//   f<p>  the same, modified                 x<p>  wait for such a pin, delete the page
+//   V<p>  put it, which nobody has pinned
+//   T<n>  give token n                       W<n>  wait for token n
+//
+// All puts of a thread's own pins must be as quick as hits.  What a thread holds
+// at its end stays pinned.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef EXPLORE_SCENARIO_HPP
+#define EXPLORE_SCENARIO_HPP
+
+#include <string>
+#include <vector>
+
+#include "file.hpp"
+#include "memory.hpp"
+#include "schedule.hpp"
+
+namespace explore {
+
+enum Kind { fail_nothing, fail_reads, fail_writes, fail_syncs, fail_memory };
+
+struct Scenario {
+	std::string name;
+	unsigned frames; // maxcache
+	unsigned pages;  // in the file
+	std::vector<std::string> threads;
+	bool one_bucket = false; // all pages have one home
+	bool fenced = false;     // membarrier is refused
+	Kind fails = fail_nothing; // the first such call, the second, ... in turn
+	unsigned bound = 0;        // deviations, in the short run
+};
+
+const std::vector<Scenario> &scenarios();
+// One of any size, by chance.
+Scenario random_scenario(uint64_t seed);
+
+struct Options {
+	Model model = Model::c11;
+	unsigned nth = 0; // which call fails
+};
+
+// One run.  Empty: all is well.
+std::string run_once(const Scenario &scenario, const Options &options, Decider &decider);
+// The call that was to fail was made in one of the runs since the last question.
+bool fault_happened();
+
+} // namespace explore
+
+#endif

@@ -1,0 +1,192 @@
+// scenarios.cpp - the scenarios that are explored, and random ones.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include <random>
+
+#include "scenario.hpp"
+
+namespace explore {
+
+namespace {
+
+Scenario one_bucket(Scenario s)
+{
+	s.one_bucket = true;
+	return s;
+}
+Scenario fenced(Scenario s)
+{
+	s.fenced = true;
+	return s;
+}
+Scenario failing(Kind kind, Scenario s)
+{
+	s.fails = kind;
+	return s;
+}
+// Deviations, in the short run: with three threads a run's end alone may come about in many ways.
+constexpr unsigned kBoundOfTwo = 2, kBoundOfMany = 1;
+
+// A long one.
+Scenario bounded(unsigned n, Scenario s)
+{
+	s.bound = n;
+	return s;
+}
+
+// 32 frames, so that a batch is of two victims, full of pages that were used once.
+const char kFull[] = "G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 G8 P8 G9 P9 G10 P10 G11 P11 G12 P12 G13 P13 G14 P14 "
+                     "G15 P15 G16 P16 G17 P17 G18 P18 G19 P19 G20 P20 G21 P21 G22 P22 G23 P23 G24 P24 G25 P25 G26 P26 "
+                     "G27 P27 G28 P28 G29 P29 G30 D30 G31 P31";
+Scenario full(std::string first, std::string second)
+{
+	return {"", 32, 40, {std::string(kFull) + " | " + first, "G31 P31 | " + second}};
+}
+Scenario named(const char *name, Scenario s)
+{
+	s.name = name;
+	return s;
+}
+
+std::vector<Scenario> make()
+{
+	return {
+		// Pins against eviction.  One frame, or two: who gets a page is in the way of who needs a frame.
+		{"hit-eviction", 1, 2, {"G0 P0 | G0 P0", "G1 P1"}},
+		{"hit-eviction-dirty", 1, 2, {"G0 P0 | G0 D0 G0 P0", "G1 P1 | G1 D1"}},
+		fenced({"hit-eviction-fenced", 1, 2, {"G0 P0 | G0 D0", "G1 P1"}}),
+		{"hit-pinned", 1, 3, {"G0 | H0 P0 H0 D0 P0", "G0 P0 | G1 P1", "G0 P0 | G2 P2"}},
+		{"rescue", 1, 2, {"G0 D0 | G0 D0 G0 D0", "G1 P1 | G1 P1"}},
+		{"rescue-once", 1, 2, {"G0 D0 | G0 D0", "G0 P0 | G1 P1"}},
+		{"rescue-by-two", 1, 2, {"G0 D0 | G0 P0", "G1 P1 | G0 P0", "G1 P1"}},
+		{"two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}},
+		{"two-evictors-dirty", 2, 4, {"G0 D0 | G2 D2", "G1 D1 | G3 D3"}},
+		{"evictors-one-frame", 1, 3, {"G0 D0 | G1 P1", "G2 P2", "G0 P0"}},
+		named("ready", full("G32 P32", "G0 P0 G1 D1")),
+		bounded(1, named("ready-taken", full("G32 P32 G33 P33", "G34 P34 G0 P0"))),
+		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
+
+		// One loader for a page.
+		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
+		{"one-page-missed-by-three", 2, 2, {"G1 P1 | G0 P0", "G1 P1 | G0 P0", "G1 P1 | G0 P0"}},
+		{"miss-eviction-one-bucket", 1, 3, {"G0 P0 | G1 P1", "G2 P2 | G0 P0"}},
+		one_bucket({"bucket-overflow", 9, 0,
+	                    {"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 G8 P8 | G9 P9", "G8 P8 | G9 P9"}}),
+		one_bucket({"bucket-overflow-eviction", 9, 0,
+	                    {"G0 G1 G2 G3 G4 G5 G6 P0 G7 P7 G8 P8 | G9 P9", "G1 P1 | G8 P8 G0 P0"}}),
+
+		// Puts by other threads, threads that end, many pins.
+		{"put-by-another", 1, 2, {"G0 | O0 G0 D0 G0 P0", "G0 P0 | F0 G1 P1"}},
+		{"put-by-another-rescue", 1, 3, {"G0 D0 G0 | O0 G0 P0", "G0 P0 | f0", "G0 P0 | G1 P1"}},
+		{"plain-puts", 3, 3, {"G0 G1 | O0 P1 G1 D1", "G2 P2 | F0"}},
+		{"plain-puts-of-two", 3, 3, {"G0 G1 | O0 P1", "G2 G1 | O2 D1", "G1 P1 | F0 F2"}},
+		{"put-of-what-is-not-pinned", 2, 2, {"G0 P0 | V0", "G1 P1 | G1 D1"}},
+		{"put-in-vain-beside-gets", 2, 2, {"G0 | O0 G0 P0 G0 P0", "G0 P0 | F0"}},
+		{"stripe-overflow", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0", "G9 P9 G9 P9"}},
+		{"many-pins-of-one-page", 1, 2, {"G0 G0 | G0 P0 P0 D0", "G0 P0 | G1 P1"}},
+		{"thread-ends-with-pins", 1, 2, {"G0 | G0 D0", "G0 P0", "G1 P1"}},
+		{"thread-ends-others-put", 2, 2, {"G0 | O0", "G1 P1 | F0", "G0 P0"}},
+
+		// Write-back.
+		{"put-write-back", 1, 2, {"G0 | D0 G0 D0", "G0 P0 | G1 P1"}},
+		{"put-write-back-by-another", 2, 3, {"G0 | O0 G0 D0", "G2 P2 | f0", "G1 P1"}},
+		{"sync", 1, 2, {"G0 | D0 G0 D0", "G0 P0 | S"}},
+		{"sync-promise", 2, 2, {"G0 | D0 T0 G0 D0", "G1 P1 | W0 S"}},
+		{"sync-eviction", 1, 2, {"G0 | D0 T0", "G0 P0 | G1 P1", "W0 S"}},
+		{"sync-sync", 2, 2, {"G0 | D0 S", "G1 | D1 S"}},
+		{"sync-of-pinned", 2, 2, {"G0 | T0 D0 G0 P0", "G1 P1 | W0 S G0 P0"}},
+		{"sync-fenced-eviction", 1, 2, {"G0 | D0 T0", "G1 P1", "W0 S"}, false, true},
+
+		// Failures, the first call, the second, ... in turn.
+		failing(fail_reads, {"failed-read", 2, 2, {"G0 P0", "G0 P0"}}),
+		failing(fail_reads, {"failed-read-eviction", 1, 3, {"G0 D0 | G1 P1 G1 P1", "G2 P2 | G1 P1"}}),
+		failing(fail_writes, {"failed-write", 1, 2, {"G0 | D0 G0 D0", "G0 P0 | G1 P1"}}),
+		failing(fail_writes, {"failed-write-sync", 1, 2, {"G0 | D0", "G0 P0 | S", "G1 P1"}}),
+		failing(fail_syncs, {"failed-fsync", 1, 2, {"G0 | D0 S", "G0 P0 | G1 P1"}}),
+		failing(fail_syncs, {"failed-fsync-two", 2, 3, {"G0 | D0 S G0 D0 S", "G1 P1 | G1 D1 S"}}),
+		failing(fail_memory, {"failed-memory", 1, 2, {"G0 | D0 G1 P1", "G1 P1"}}),
+		failing(fail_memory, {"failed-memory-overflow", 1, 3, {"G0 | G1 P1", "G2 | D2"}}),
+
+		// The table grows, the overflow grows and goes, pages come and go.
+		{"table-growth-hits", 2, 8, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | H0 P0 H1 P1"}},
+		{"table-growth-misses", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | G6 P6 H0 P0"}},
+		bounded(1, {"table-growth-two", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | G7 P7 H0 D0"}}),
+		bounded(1, {"table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}}),
+		{"overflow", 1, 4, {"G0 | G1 P0 P1", "G2 | P2 G2 P2"}},
+		{"overflow-given-back", 1, 14,
+	         {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 | G11 P11", "G12 P12 | G10 P10 G9 D9"}},
+		{"new", 1, 1, {"N D@", "N D@"}},
+		{"new-got-at-once", 1, 1, {"N D@", "G0 P0 | Y1 D1"}},
+		{"new-requested", 2, 1, {"R1 D1", "G0 P0 | Y1 P1"}},
+		{"delete-get", 1, 2, {"G0 | X0", "G0 P0 | G0 P0"}},
+		{"delete-delete", 2, 2, {"G0 | X0", "G0 | X0", "G1 P1"}},
+		{"delete-get-again", 2, 2, {"G0 | O0 I1 G0 W0 P0", "G0 P0 | x0 T0"}},
+		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
+	};
+}
+
+} // namespace
+
+const std::vector<Scenario> &scenarios()
+{
+	static const std::vector<Scenario> all = [] {
+		std::vector<Scenario> made = make();
+		for (Scenario &s : made)
+			if (s.bound == 0)
+				s.bound = s.threads.size() > 2 ? kBoundOfMany : kBoundOfTwo;
+		return made;
+	}();
+	return all;
+}
+
+// ---- by chance -------------------------------------------------------------
+
+namespace {
+
+constexpr unsigned kThreadsLeast = 2, kThreadsMost = 5;
+constexpr unsigned kFramesMost = 3, kPagesMost = 4, kOpsMost = 8;
+constexpr unsigned kSyncEvery = 12, kLookEvery = 16, kOfferEvery = 10;
+
+} // namespace
+
+Scenario random_scenario(uint64_t seed)
+{
+	std::mt19937_64 random(seed);
+	auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+	Scenario s;
+	s.name = "random-" + std::to_string(seed);
+	s.frames = 1 + below(kFramesMost);
+	s.pages = 2 + below(kPagesMost - 1);
+	s.fenced = below(8) == 0;
+	unsigned threads = kThreadsLeast + below(kThreadsMost - kThreadsLeast + 1);
+	std::string offered;
+	for (unsigned t = 0; t < threads; t++) {
+		std::string script;
+		std::vector<unsigned> held;
+		for (unsigned n = 2 + below(kOpsMost); n > 0; n--) {
+			std::string page = std::to_string(below(s.pages));
+			if (!held.empty() && below(2)) {
+				std::string last = std::to_string(held.back());
+				bool offer = t + 1 < threads && below(kOfferEvery) == 0;
+				script += offer ? " O" + last : (below(2) ? " D" : " P") + last;
+				if (offer)
+					offered += (below(2) ? " F" : " f") + last;
+				held.pop_back();
+			} else if (below(kSyncEvery) == 0) {
+				script += " S";
+			} else if (below(kLookEvery) == 0) {
+				script += " I" + page;
+			} else {
+				script += " G" + page;
+				held.push_back(static_cast<unsigned>(std::stoul(page)));
+			}
+		}
+		for (; !held.empty(); held.pop_back())
+			script += " P" + std::to_string(held.back());
+		s.threads.push_back(script);
+	}
+	s.threads.back() += offered;
+	return s;
+}
+
+} // namespace explore

@@ -1,0 +1,416 @@
+// schedule.cpp - see schedule.hpp.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include "schedule.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csetjmp>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <link.h>
+#include <memory>
+#include <sstream>
+#include <ucontext.h>
+
+namespace explore {
+
+// ---- decisions -------------------------------------------------------------
+
+std::string to_string(const Choices &choices)
+{
+	std::string text;
+	for (const Choice &c : choices)
+		text += (text.empty() ? "" : ",") + std::to_string(c.moment) + ":" + std::to_string(c.taken);
+	return text;
+}
+
+bool from_string(const std::string &text, Choices *choices)
+{
+	std::istringstream in(text);
+	choices->clear();
+	for (std::string one; std::getline(in, one, ',');) {
+		Choice c;
+		char end;
+		if (std::sscanf(one.c_str(), "%u:%u%c", &c.moment, &c.taken, &end) != 2)
+			return false;
+		choices->push_back(c);
+	}
+	return true;
+}
+
+unsigned Decider::noted(unsigned moment, unsigned taken)
+{
+	if (taken != 0)
+		choices_.push_back({moment, taken});
+	return taken;
+}
+
+unsigned Decider::choose(unsigned moment, unsigned n, bool free)
+{
+	return noted(moment, decide(moment, n, free));
+}
+
+unsigned Decider::choose_thread(unsigned moment, const unsigned *thread, unsigned n, bool free)
+{
+	return noted(moment, decide_thread(moment, thread, n, free));
+}
+
+void Exhaustive::begin()
+{
+	Decider::begin();
+	at_ = 0;
+	used_ = 0;
+}
+
+unsigned Exhaustive::decide(unsigned, unsigned n, bool free)
+{
+	if (!free && used_ == bound_)
+		return 0; // and so whenever the run comes by here again
+	if (at_ == steps_.size())
+		steps_.push_back({0, n, free});
+	const Step &step = steps_[at_++];
+	if (step.n != n || step.free != free)
+		fail("the run is not determined by its decisions: a defect of the explorer");
+	used_ += !free && step.taken != 0;
+	return step.taken;
+}
+
+bool Exhaustive::next()
+{
+	while (!steps_.empty() && steps_.back().taken + 1 == steps_.back().n)
+		steps_.pop_back();
+	if (steps_.empty())
+		return false;
+	steps_.back().taken++;
+	return true;
+}
+
+// A load is stale, where it can be, once in so many.
+static const unsigned kStaleEvery = 8;
+// A first guess of how many decisions a run takes.
+static const unsigned kFirstLength = 200;
+
+void Random::begin()
+{
+	Decider::begin();
+	random_.seed(seed_);
+	length_ = std::max(length_, kFirstLength);
+	lowest_ = 0;
+	for (unsigned t = 0; t < kThreads; t++)
+		priority_[t] = static_cast<int>(t) + 1;
+	std::shuffle(priority_, priority_ + kThreads, random_);
+	change_at_.resize(changes_);
+	for (unsigned &at : change_at_)
+		at = static_cast<unsigned>(random_() % length_);
+}
+
+unsigned Random::decide(unsigned, unsigned n, bool)
+{
+	return random_() % kStaleEvery == 0 ? static_cast<unsigned>(random_() % n) : 0;
+}
+
+unsigned Random::decide_thread(unsigned moment, const unsigned *thread, unsigned n, bool free)
+{
+	length_ = std::max(length_, moment);
+	// The moments between two decisions belong to the later one.
+	auto due = std::find_if(change_at_.begin(), change_at_.end(), [&](unsigned at) { return at <= moment; });
+	bool change = due != change_at_.end();
+	if (change)
+		change_at_.erase(due);
+	if (change && !free)
+		priority_[thread[0]] = --lowest_;
+	unsigned best = 0;
+	for (unsigned i = 1; i < n; i++)
+		if (priority_[thread[i]] > priority_[thread[best]])
+			best = i;
+	return best;
+}
+
+unsigned Replay::decide(unsigned moment, unsigned n, bool)
+{
+	if (at_ == wanted_.size() || wanted_[at_].moment != moment)
+		return 0;
+	unsigned taken = wanted_[at_++].taken;
+	if (taken >= n)
+		fail("moment %u has %u alternatives only: this is not a run of this scenario", moment, n);
+	return taken;
+}
+
+// ---- fibres ----------------------------------------------------------------
+
+static const size_t kStack = 256 << 10;
+// Far more than any run takes that comes to an end.
+static const unsigned kRunSteps = 20000;
+
+enum class State { ready, blocked, ended };
+
+// What a thread has for itself beside its stack: the thread-local variables of
+// this program, which are the library's, and errno.
+class Local {
+public:
+	static void find()
+	{
+		dl_iterate_phdr(
+			[](dl_phdr_info *info, size_t, void *) {
+				for (int i = 0; i < info->dlpi_phnum; i++)
+					if (info->dlpi_phdr[i].p_type == PT_TLS) {
+						block_ = static_cast<char *>(info->dlpi_tls_data);
+						bytes_ = info->dlpi_phdr[i].p_memsz;
+					}
+				return 1; // the program comes first
+			},
+			nullptr);
+	}
+	void save()
+	{
+		kept_.assign(block_, block_ + bytes_);
+		errno_ = errno;
+	}
+	void load()
+	{
+		kept_.resize(bytes_);
+		std::copy(kept_.begin(), kept_.end(), block_);
+		errno = errno_;
+	}
+	void reset()
+	{
+		kept_.assign(bytes_, 0);
+		errno_ = 0;
+	}
+
+private:
+	static char *block_;
+	static size_t bytes_;
+	std::vector<char> kept_;
+	int errno_ = 0;
+};
+char *Local::block_;
+size_t Local::bytes_;
+
+struct Fibre {
+	State state = State::ended;
+	const void *waits_for = nullptr;
+	bool started = false, yielded = false, hit = false;
+	unsigned hit_steps = 0;
+	Local local;
+	Knowledge knowledge;
+	jmp_buf at;
+	std::unique_ptr<char[]> stack;
+};
+
+static Fibre fibre[kThreads];
+static unsigned me, threads;
+static bool active;
+static Decider *decider;
+static const std::function<void(unsigned)> *thread_body;
+static std::string wrong;
+static unsigned steps, moment;
+static uint64_t all_steps;
+
+bool running() { return active; }
+unsigned current() { return me; }
+bool started(unsigned t) { return t >= 1 && t <= threads; }
+uint64_t steps_of_all_runs() { return all_steps; }
+Knowledge &knowledge(unsigned thread) { return fibre[thread].knowledge; }
+
+void fail(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	std::vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (!active) {
+		std::printf("WRONG before or after the run: %s\n", text);
+		std::exit(1);
+	}
+	wrong = "thread " + std::to_string(me) + ": " + text;
+	_longjmp(fibre[0].at, 1);
+}
+
+static void go_on();
+
+static void enter()
+{
+	(*thread_body)(me);
+	fibre[me].state = State::ended;
+	go_on();
+	std::abort(); // nobody goes on with a thread that has ended
+}
+
+static void switch_to(unsigned t)
+{
+	if (t == me)
+		return;
+	Fibre &from = fibre[me], &to = fibre[t];
+	from.local.save();
+	if (_setjmp(from.at) != 0)
+		return;
+	me = t;
+	to.local.load();
+	if (to.started)
+		_longjmp(to.at, 1);
+	to.started = true;
+	ucontext_t context;
+	getcontext(&context);
+	context.uc_stack.ss_sp = to.stack.get();
+	context.uc_stack.ss_size = kStack;
+	context.uc_link = nullptr;
+	makecontext(&context, enter, 0);
+	setcontext(&context);
+}
+
+// Those who can run: the current one first, if it can.
+static unsigned candidates(unsigned *thread, bool with_yielded)
+{
+	unsigned n = 0;
+	auto can = [&](unsigned t) { return fibre[t].state == State::ready && (with_yielded || !fibre[t].yielded); };
+	if (can(me))
+		thread[n++] = me;
+	for (unsigned t = 1; t <= threads; t++)
+		if (t != me && can(t))
+			thread[n++] = t;
+	return n;
+}
+
+// The current thread cannot go on, or lets others go first.
+static void go_on()
+{
+	unsigned thread[kThreads], n = candidates(thread, false);
+	if (n == 0)
+		n = candidates(thread, true);
+	moment++;
+	if (n > 0) {
+		switch_to(thread[n == 1 ? 0 : decider->choose_thread(moment, thread, n, true)]);
+		return;
+	}
+	for (unsigned t = 1; t <= threads; t++)
+		if (fibre[t].state == State::blocked) {
+			me = t;
+			fail("waits for ever");
+		}
+	_longjmp(fibre[0].at, 1); // all have ended
+}
+
+static void step()
+{
+	for (unsigned t = 1; t <= threads; t++)
+		if (t != me)
+			fibre[t].yielded = false;
+	all_steps++;
+	if (++steps > kRunSteps)
+		fail("the run does not come to an end");
+	if (fibre[me].hit && ++fibre[me].hit_steps > kHitSteps)
+		fail("a hit takes more than %u steps", kHitSteps);
+}
+
+void no_point()
+{
+	moment++;
+	step();
+}
+
+void point()
+{
+	no_point();
+	unsigned thread[kThreads], n = candidates(thread, false);
+	if (n > 1)
+		switch_to(thread[decider->choose_thread(moment, thread, n, false)]);
+}
+
+void block(const void *what)
+{
+	step();
+	if (fibre[me].hit)
+		fail("a hit has to wait for another thread");
+	fibre[me].state = State::blocked;
+	fibre[me].waits_for = what;
+	go_on();
+}
+
+void wake(const void *what)
+{
+	for (unsigned t = 1; t <= threads; t++)
+		if (fibre[t].state == State::blocked && fibre[t].waits_for == what)
+			fibre[t].state = State::ready;
+}
+
+void yield()
+{
+	step();
+	if (fibre[me].hit)
+		fail("a hit gives way to another thread");
+	fibre[me].yielded = true;
+	go_on();
+}
+
+unsigned choose(unsigned n)
+{
+	moment++;
+	return n == 1 ? 0 : decider->choose(moment, n, false);
+}
+
+void hit_begins()
+{
+	fibre[me].hit = true;
+	fibre[me].hit_steps = 0;
+}
+
+void hit_ends()
+{
+	fibre[me].hit = false;
+}
+
+void as_thread(unsigned t, const std::function<void()> &body)
+{
+	unsigned before = me;
+	fibre[before].local.save();
+	me = t;
+	fibre[t].local.load();
+	body();
+	fibre[t].local.save();
+	me = before;
+	fibre[before].local.load();
+}
+
+std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &body)
+{
+	decider = &d;
+	threads = n;
+	thread_body = &body;
+	wrong.clear();
+	steps = moment = 0;
+	for (unsigned t = 1; t <= n; t++) {
+		Fibre &f = fibre[t];
+		f.state = State::ready;
+		f.started = f.yielded = f.hit = false;
+		if (!f.stack)
+			f.stack.reset(new char[kStack]);
+	}
+	fibre[0].local.save();
+	if (_setjmp(fibre[0].at) == 0) {
+		active = true;
+		go_on();
+	}
+	active = false;
+	me = 0;
+	fibre[0].local.load();
+	return wrong;
+}
+
+// What no run has left of the one before.
+void forget_threads()
+{
+	static const bool found = (Local::find(), true);
+	(void)found;
+	for (unsigned t = 0; t < kThreads; t++) {
+		fibre[t].knowledge = Knowledge{};
+		if (t > 0)
+			fibre[t].local.reset();
+	}
+}
+
+} // namespace explore

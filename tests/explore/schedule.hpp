@@ -1,0 +1,167 @@
+// schedule.hpp - threads as fibres, and who decides what happens next.
+//
+// Owns the fibres of a run and the sequence of its decisions.  All of them run
+// on one operating-system thread; one gives way to another only in `point`,
+// `block`, `yield` and at its end, so a run is determined by the decisions, and
+// can be had again from them.  Moments are counted wherever a decision could be
+// made, made or not.
+//
+// A decision picks one of several alternatives.  The first is what would happen
+// by itself: the thread goes on, a load gives the newest value.  Any other is a
+// deviation: the thread is preempted, the load gives an older value.  Who runs
+// when a thread has ended or blocks is free.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef EXPLORE_SCHEDULE_HPP
+#define EXPLORE_SCHEDULE_HPP
+
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "clock.hpp"
+
+namespace explore {
+
+struct Choice {
+	unsigned moment, taken; // the alternative that was taken then
+};
+using Choices = std::vector<Choice>; // those that are not the first alternative
+
+std::string to_string(const Choices &choices);
+bool from_string(const std::string &text, Choices *choices);
+
+// Decides.  One object lives for all runs of a scenario.
+class Decider {
+public:
+	virtual ~Decider() = default;
+	virtual void begin() { choices_.clear(); }
+	// One of n > 1 alternatives; `free`: any of them is as good as the first.
+	unsigned choose(unsigned moment, unsigned n, bool free);
+	// One of n > 1 threads; thread[0] goes on, unless `free`.
+	unsigned choose_thread(unsigned moment, const unsigned *thread, unsigned n, bool free);
+	// To the next run; false: all have been made.
+	virtual bool next() = 0;
+	const Choices &choices() const { return choices_; }
+
+protected:
+	virtual unsigned decide(unsigned moment, unsigned n, bool free) = 0;
+	virtual unsigned decide_thread(unsigned moment, const unsigned *, unsigned n, bool free)
+	{
+		return decide(moment, n, free);
+	}
+
+private:
+	unsigned noted(unsigned moment, unsigned taken);
+	Choices choices_;
+};
+
+// Every run with at most `bound` deviations, depth first.
+class Exhaustive : public Decider {
+public:
+	explicit Exhaustive(unsigned bound) : bound_(bound) {}
+	void begin() override;
+	bool next() override;
+
+protected:
+	unsigned decide(unsigned moment, unsigned n, bool free) override;
+
+private:
+	struct Step {
+		unsigned taken, n;
+		bool free;
+	};
+	unsigned bound_, used_ = 0;
+	size_t at_ = 0;
+	std::vector<Step> steps_;
+};
+
+// PCT: threads have random priorities, the highest that can run does; at a few
+// random moments the running one becomes the lowest.  Loads are stale at random.
+class Random : public Decider {
+public:
+	Random(uint64_t seed, uint64_t runs, unsigned changes) : seed_(seed), last_(seed + runs), changes_(changes) {}
+	void begin() override;
+	bool next() override { return ++seed_ < last_; }
+	uint64_t seed() const { return seed_; }
+
+protected:
+	unsigned decide(unsigned moment, unsigned n, bool free) override;
+	unsigned decide_thread(unsigned moment, const unsigned *thread, unsigned n, bool free) override;
+
+private:
+	uint64_t seed_, last_;
+	unsigned changes_;
+	std::mt19937_64 random_;
+	int priority_[kThreads] = {};
+	int lowest_ = 0;
+	unsigned length_ = 0;
+	std::vector<unsigned> change_at_;
+};
+
+// One run again.
+class Replay : public Decider {
+public:
+	explicit Replay(Choices choices) : wanted_(std::move(choices)) {}
+	void begin() override { Decider::begin(), at_ = 0; }
+	bool next() override { return false; }
+
+protected:
+	unsigned decide(unsigned moment, unsigned n, bool free) override;
+
+private:
+	Choices wanted_;
+	size_t at_ = 0;
+};
+
+// ---- the run ---------------------------------------------------------------
+
+// Run threads 1 .. n, `body(thread)` each, until all have ended or something was
+// found wrong.  Empty: all is well.
+std::string run(Decider &decider, unsigned n, const std::function<void(unsigned)> &body);
+
+// True in the threads of `run`; false before and after, when only thread 0 is.
+bool running();
+unsigned current();
+// Thread `t` takes part in the run.
+bool started(unsigned t);
+// Let `body` be thread `t` for a moment, undisturbed: for preparations.
+void as_thread(unsigned t, const std::function<void()> &body);
+
+// The current thread is about to do what others may notice: they may be faster.
+void point();
+// ... or not: nobody would notice.
+void no_point();
+// Wait until `wake(what)`.  `busy`: nobody may have to do so during a hit.
+void block(const void *what);
+void wake(const void *what);
+// Let others go first, if there are any.
+void yield();
+// One of n >= 1 alternatives.
+unsigned choose(unsigned n);
+
+// Something is wrong: the run ends here.
+[[noreturn]] __attribute__((format(printf, 1, 2))) void fail(const char *format, ...);
+
+// Between these two the current thread may neither block nor yield, nor take
+// more than `kHitSteps` steps.
+constexpr unsigned kHitSteps = 500;
+void hit_begins();
+void hit_ends();
+
+uint64_t steps_of_all_runs();
+
+// The calling thread's clocks; see memory.hpp.
+struct Knowledge {
+	Clock order;   // what happened before
+	Clock visible; // what it cannot help seeing: more, after barriers
+	uint64_t fenced = 0;
+};
+Knowledge &knowledge(unsigned thread);
+inline Knowledge &knowledge() { return knowledge(current()); }
+
+} // namespace explore
+
+#endif

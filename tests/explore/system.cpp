@@ -1,0 +1,420 @@
+// system.cpp - the system that the library calls in a run.
+//
+// Linked with --wrap for each of these: waits and mutexes become the schedule's,
+// memory the arena's, the file one in memory.  Outside of runs they do what they
+// must and no more.
+//
+// SPDX-License-Identifier: BSD-2-Clause
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <map>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "file.hpp"
+#include "memory.hpp"
+
+using namespace explore;
+
+// ---- the file --------------------------------------------------------------
+
+namespace {
+
+struct Page {
+	bool reading, writing; // by a call under way
+};
+
+struct File {
+	size_t page_bytes = 0;
+	std::vector<char> bytes, stable;
+	std::vector<Page> page;
+	Faults faults;
+	unsigned reads = 0, writes = 0, syncs = 0, memories = 0;
+	bool faulted = false;
+} file;
+
+bool fenced;
+
+bool fails(unsigned *count, unsigned nth)
+{
+	bool fail = ++*count == nth;
+	file.faulted |= fail;
+	return fail;
+}
+
+bool refused()
+{
+	return fails(&file.memories, file.faults.memory);
+}
+
+} // namespace
+
+void explore::file_begin(size_t page_bytes, unsigned pages)
+{
+	file.page_bytes = page_bytes;
+	file.bytes.assign(page_bytes * pages, 0);
+	file.stable = file.bytes;
+	file.page.assign(pages, {});
+	file_faults(Faults{});
+}
+
+void explore::file_filled() { file.stable = file.bytes; }
+
+void explore::file_faults(const Faults &faults)
+{
+	file.faults = faults;
+	file.reads = file.writes = file.syncs = file.memories = 0;
+	file.faulted = false;
+}
+
+bool explore::file_faulted() { return file.faulted; }
+
+const char *explore::file_page(unsigned n)
+{
+	return (n + 1) * file.page_bytes <= file.bytes.size() ? &file.bytes[n * file.page_bytes] : nullptr;
+}
+
+const char *explore::file_stable(unsigned n)
+{
+	return (n + 1) * file.page_bytes <= file.stable.size() ? &file.stable[n * file.page_bytes] : nullptr;
+}
+
+char *explore::file_fill(unsigned n) { return &file.bytes[n * file.page_bytes]; }
+
+static void grow_to(size_t bytes)
+{
+	if (file.bytes.size() < bytes) {
+		file.bytes.resize(bytes);
+		file.page.resize((bytes + file.page_bytes - 1) / file.page_bytes);
+	}
+}
+
+// The pages of a call under way.  The kernel gives no order to two calls that
+// overlap: the library must not make them.
+static void claim_pages(size_t at, size_t bytes, bool write, bool begin)
+{
+	for (size_t n = at / file.page_bytes; n * file.page_bytes < at + bytes; n++) {
+		Page &p = file.page[n];
+		if (begin && (p.writing || (write && p.reading)))
+			fail("page %zu is %s while another thread %s it", n, write ? "written" : "read",
+			     p.writing ? "writes" : "reads");
+		if (begin && !write && p.reading)
+			fail("page %zu is read by two threads at once", n);
+		(write ? p.writing : p.reading) = begin;
+	}
+}
+
+static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
+{
+	size_t at = static_cast<size_t>(offset);
+	if (fd != kFile) {
+		errno = EBADF;
+		return -1;
+	}
+	if (running())
+		point();
+	if (fails(&file.reads, file.faults.read)) {
+		errno = file.faults.error;
+		return -1;
+	}
+	if (at + bytes > file.bytes.size())
+		return 0;
+	if (tracing())
+		trace_line("pread", to, at / file.page_bytes, __builtin_return_address(0));
+	if (running()) {
+		claim_pages(at, bytes, false, true);
+		point();
+		claim_pages(at, bytes, false, false);
+	}
+	plain_write(to, bytes, __builtin_return_address(0));
+	std::memcpy(to, &file.bytes[at], bytes);
+	return static_cast<ssize_t>(bytes);
+}
+
+static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
+{
+	size_t at = static_cast<size_t>(offset);
+	if (fd != kFile) {
+		errno = EBADF;
+		return -1;
+	}
+	if (running())
+		point();
+	if (fails(&file.writes, file.faults.write)) {
+		errno = file.faults.error;
+		return -1;
+	}
+	if (tracing())
+		trace_line("pwrite", nullptr, at / file.page_bytes, __builtin_return_address(0));
+	grow_to(at + bytes);
+	if (running()) {
+		claim_pages(at, bytes, true, true);
+		point();
+		claim_pages(at, bytes, true, false);
+	}
+	plain_read(from, bytes, __builtin_return_address(0));
+	std::memcpy(&file.bytes[at], from, bytes);
+	return static_cast<ssize_t>(bytes);
+}
+
+static int sync_file(int fd)
+{
+	if (fd != kFile) {
+		errno = EBADF;
+		return -1;
+	}
+	if (running())
+		point();
+	bool failed = fails(&file.syncs, file.faults.sync);
+	if (tracing())
+		trace_line(failed ? "fsync FAILS" : "fsync", nullptr, 0, __builtin_return_address(0));
+	std::vector<char> covered = file.bytes; // what is written from here on need not be
+	if (running())
+		point();
+	if (failed) {
+		// As Linux does it: what was not written out is thrown away, and said once.
+		file.bytes = file.stable;
+		file.page.resize(file.bytes.size() / file.page_bytes);
+		errno = file.faults.error;
+		return -1;
+	}
+	file.stable = covered;
+	return 0;
+}
+
+// ---- threads ---------------------------------------------------------------
+
+namespace {
+
+struct Mutex {
+	bool locked = false;
+	Token token;
+};
+std::map<void *, Mutex> mutexes;
+
+const unsigned kKeys = 4;
+void (*key_destructor[kKeys])(void *);
+const void *key_value[kThreads][kKeys];
+unsigned keys;
+
+} // namespace
+
+void explore::system_begin(bool f)
+{
+	fenced = f;
+	// One of them is the library's for good: nothing of the run before is in it.
+	for (auto &m : mutexes)
+		m.second = Mutex{};
+	for (auto &of_thread : key_value)
+		for (const void *&value : of_thread)
+			value = nullptr;
+}
+
+void explore::thread_end()
+{
+	for (unsigned k = 0; k < keys; k++)
+		if (const void *value = key_value[current()][k]) {
+			key_value[current()][k] = nullptr;
+			key_destructor[k](const_cast<void *>(value));
+		}
+}
+
+extern "C" {
+
+void *__real_memset(void *, int, size_t);
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *)
+{
+	mutexes[m] = Mutex{};
+	return 0;
+}
+
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
+{
+	mutexes.erase(m);
+	return 0;
+}
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	if (!running())
+		return 0;
+	Mutex &m = mutexes[mutex];
+	point();
+	while (m.locked)
+		block(mutex);
+	m.locked = true;
+	m.token.acquire();
+	return 0;
+}
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	if (!running())
+		return 0;
+	Mutex &m = mutexes[mutex];
+	m.token.release();
+	m.locked = false;
+	wake(mutex);
+	return 0;
+}
+
+int __wrap_pthread_once(pthread_once_t *once, void (*init)())
+{
+	if (*once == PTHREAD_ONCE_INIT) {
+		*once = PTHREAD_ONCE_INIT + 1;
+		init();
+	}
+	return 0;
+}
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+	*key = keys;
+	key_destructor[keys++] = destructor;
+	return 0;
+}
+
+int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
+{
+	key_value[current()][key] = value;
+	return 0;
+}
+
+int __wrap_sched_yield()
+{
+	if (running())
+		yield();
+	return 0;
+}
+
+static long futex(uint32_t *word, int operation, uint32_t value)
+{
+	if (operation == FUTEX_WAIT_PRIVATE) {
+		point();
+		// The kernel's look: the newest value, after a full barrier.
+		fence();
+		if (*word != value) {
+			errno = EAGAIN;
+			return -1;
+		}
+		if (tracing())
+			trace_line("sleeps", word, value, __builtin_return_address(0));
+		block(word);
+		fence();
+	} else {
+		point();
+		fence();
+		if (tracing())
+			trace_line("wakes", word, 0, __builtin_return_address(0));
+		wake(word);
+	}
+	return 0;
+}
+
+long __wrap_syscall(long number, ...)
+{
+	va_list args;
+	va_start(args, number);
+	long result = 0;
+	if (number == SYS_membarrier) {
+		int command = va_arg(args, int);
+		if (fenced) {
+			errno = ENOSYS;
+			result = -1;
+		} else if (command == MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+			if (tracing())
+				trace_line("membarrier", nullptr, 0, __builtin_return_address(0));
+			heavy_barrier();
+		}
+	} else if (number == SYS_futex && running()) {
+		uint32_t *word = va_arg(args, uint32_t *);
+		int operation = va_arg(args, int);
+		result = futex(word, operation, va_arg(args, uint32_t));
+	}
+	va_end(args);
+	return result;
+}
+
+// ---- memory ----------------------------------------------------------------
+
+static void *memory(size_t bytes, size_t align)
+{
+	if (refused()) {
+		errno = ENOMEM;
+		return nullptr;
+	}
+	return memory_get(bytes, align);
+}
+
+void *__wrap_mmap(void *, size_t bytes, int, int, int, off_t)
+{
+	void *p = memory(bytes, 1);
+	return p ? p : MAP_FAILED;
+}
+
+int __wrap_munmap(void *p, size_t)
+{
+	memory_give(p);
+	return 0;
+}
+
+int __wrap_madvise(void *p, size_t bytes, int advice)
+{
+	if (advice == MADV_DONTNEED)
+		__real_memset(p, 0, bytes);
+	return 0;
+}
+
+void *__wrap_malloc(size_t bytes) { return memory(bytes, 1); }
+void *__wrap_calloc(size_t n, size_t bytes) { return memory(n * bytes, 1); }
+void *__wrap_aligned_alloc(size_t align, size_t bytes) { return memory(bytes, align); }
+
+void __wrap_free(void *p)
+{
+	if (p)
+		memory_give(p);
+}
+
+void *__wrap_realloc(void *p, size_t bytes)
+{
+	void *to = memory(bytes, 1);
+	if (to && p) {
+		std::memcpy(to, p, memory_size(p) < bytes ? memory_size(p) : bytes);
+		memory_give(p);
+	}
+	return to;
+}
+
+void *__wrap_memset(void *to, int c, size_t bytes)
+{
+	plain_write(to, bytes, __builtin_return_address(0));
+	return __real_memset(to, c, bytes);
+}
+
+// ---- the file's calls ------------------------------------------------------
+
+ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at) { return read_file(fd, to, n, at); }
+ssize_t __wrap_pread64(int fd, void *to, size_t n, off_t at) { return read_file(fd, to, n, at); }
+ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at) { return write_file(fd, from, n, at); }
+ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at) { return write_file(fd, from, n, at); }
+int __wrap_fsync(int fd) { return sync_file(fd); }
+
+int __wrap_fstat(int, struct stat *st)
+{
+	__real_memset(st, 0, sizeof *st);
+	st->st_mode = S_IFREG;
+	st->st_size = static_cast<off_t>(file.bytes.size());
+	return 0;
+}
+int __wrap_fstat64(int fd, struct stat *st) { return __wrap_fstat(fd, st); }
+
+int __wrap_fcntl(int, int, ...) { return O_RDWR; }
+int __wrap_fcntl64(int, int, ...) { return O_RDWR; }
+}
