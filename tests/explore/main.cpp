@@ -264,6 +264,8 @@ int main(int argc, char **argv)
 			std::printf("%s\n", described(s).c_str());
 		else
 			explore_all(s, a, &total);
+		if (total.wrong)
+			break; // its run is printed; fix that first
 	}
 	if (a.list)
 		return 0;

@@ -99,7 +99,7 @@ std::vector<Scenario> make()
 
 		// Failures, the first call, the second, ... in turn.
 		failing(fail_reads, {"failed-read", 2, 2, {"G0 P0", "G0 P0"}}),
-		failing(fail_reads, {"failed-read-eviction", 1, 3, {"G0 D0 | G1 P1 G1 P1", "G2 P2 | G1 P1"}}),
+		failing(fail_reads, {"failed-read-eviction", 1, 4, {"G0 D0 | G1 P1 G3 P3", "G2 P2 | G1 P1"}}),
 		failing(fail_writes, {"failed-write", 1, 2, {"G0 | D0 G0 D0", "G0 P0 | G1 P1"}}),
 		failing(fail_writes, {"failed-write-sync", 1, 2, {"G0 | D0", "G0 P0 | S", "G1 P1"}}),
 		failing(fail_syncs, {"failed-fsync", 1, 2, {"G0 | D0 S", "G0 P0 | G1 P1"}}),
