@@ -46,8 +46,8 @@ Scenario full(std::string first, std::string second)
 Scenario overflowed(std::string first, std::string second)
 {
 	return {"", 1, 14,
-	        {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | " + first,
-	         "G12 P12 | " + second}};
+	        {"G12 P12 | " + first,
+	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | " + second}};
 }
 Scenario named(const char *name, Scenario s)
 {
@@ -121,7 +121,7 @@ std::vector<Scenario> make()
 		bounded(1, {"table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}}),
 		{"overflow", 1, 4, {"G0 | G1 P0 P1", "G2 | P2 G2 P2"}},
 		bounded(1, named("overflow-given-back", overflowed("G11 P11", "G10 P10 G9 D9"))),
-		named("overflow-given-back-by-two", overflowed("G11 P11", "G12 P12")),
+		named("overflow-given-back-by-two", overflowed("G11 P11", "G13 P13")),
 		bounded(1, {"table-shrinks", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8", "G5 P5 | G5 P5 G0 P0"}}),
 		{"new", 1, 1, {"N D@", "N D@"}},
 		{"new-got-at-once", 1, 1, {"N D@", "G0 P0 | Y1 D1"}},
