@@ -66,6 +66,29 @@ TEST_CASE("each request for memory is refused in turn")
 	CHECK(cases >= least_memory);
 }
 
+TEST_CASE("in a process that never used a pool no key can be had, at first", "[.fresh]")
+{
+	test::File file(512, 4);
+	test::Pool pool(file.fd(), 512, 2);
+	{
+		fault::Refusal refusal(fault::Ask::key, 0, 3);
+		for (int n = 0; n < 3; n++)
+			REQUIRE_NULL(mpool_get(pool, 0, 0), ENOMEM);
+		REQUIRE(refusal.asked() == 3);
+	}
+	REQUIRE(pool.shows(0, 0));
+}
+
+TEST_CASE("the key that tells of a thread's end is refused, and the next call has one")
+{
+	// It is asked for once in the life of a process, so this needs a new one.
+	int result = test::in_child([] {
+		execl("/proc/self/exe", "test_sweep", "[.fresh]", static_cast<char *>(nullptr));
+		return 1;
+	});
+	REQUIRE(result == 0);
+}
+
 namespace {
 
 // One thread gets page 10 and fails, stopped in the middle by `in_call`; another
