@@ -189,6 +189,8 @@ void *Subject::request(pgno_t pgno)
 
 bool Subject::forget(void *page, pgno_t pgno)
 {
+	if (page_[pgno].torn) // what the next get would read is no version of it
+		return put(page, pgno, MPOOL_DIRTY) && false;
 	for (bool first = true;; first = false) {
 		errno = 0;
 		if (mpool_delete(mp_, page) == 0) {
@@ -287,6 +289,7 @@ void Subject::written(const Call &call, ssize_t result)
 		page_[pgno].pending = true;
 		page_[pgno].lost = false;
 		at = static_cast<off_t>((pgno + 1) * shape_.page_size);
+		page_[pgno].torn = at > call.offset + result;
 	}
 }
 
@@ -506,6 +509,26 @@ uint64_t every_call(const Workload &work, const Fault &fault, uint64_t stride)
 		throw Wrong(what.str());
 	}
 	return runs;
+}
+
+unsigned within(const Workload &work, const Fault &fault, const std::function<void()> &begin,
+                const std::function<void()> &end)
+{
+	Subject s(work.shape, fault);
+	Watched script(s, unharmed);
+	begin();
+	try {
+		if (s.open())
+			work.run(s);
+	} catch (...) {
+		end();
+		throw;
+	}
+	end();
+	if (s.open())
+		s.finish();
+	s.close();
+	return s.failures();
 }
 
 // ---- Workloads ------------------------------------------------------------------

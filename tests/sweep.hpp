@@ -75,11 +75,12 @@ public:
 	void rewrite(void *page, pgno_t pgno);
 
 	pgno_t pages() const { return next_; }
+	unsigned failures() const { return failures_; }
 	// The pool is as it was made, and no more faults come: all must be well.
 	void finish();
 	void close();
 
-	// For the workloads of fault::Script.
+	// For the script of its reads, writes and fsyncs.
 	int fd() const { return file_->fd(); }
 	void written(const fault::Call &call, ssize_t result);
 	void flushed(ssize_t result);
@@ -91,6 +92,7 @@ private:
 		uint64_t put = zeros;     // put dirty: what a sync owes
 		bool pending = false; // written, and not flushed since
 		bool lost = false;    // ... and the fsync failed
+		bool torn = false;    // the last write ended in the middle of it
 	};
 
 	// A call failed: may it, and should it be made again?
@@ -134,6 +136,11 @@ extern const std::vector<Fault> io_faults, memory_faults, advice_faults;
 // Run `work` with call number 0, `stride`, 2 * stride, ... of the fault's kind
 // failing, until a run needs no more.  Returns how many runs met the fault.
 uint64_t every_call(const Workload &work, const Fault &fault, uint64_t stride = 1);
+
+// Run `work` once, with a fault that is `begin`'s to bring and `end`'s to take
+// away.  Returns how many calls failed.
+unsigned within(const Workload &work, const Fault &fault, const std::function<void()> &begin,
+                const std::function<void()> &end);
 
 } // namespace sweep
 
