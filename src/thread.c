@@ -12,15 +12,14 @@ _Thread_local struct last_used thread_last;
 /* The calling thread's attachments, the last one used first. */
 static _Thread_local struct attachment *attachments;
 
-/* Guards the list of open pools; taken when a pool opens or closes, a thread
- * first uses a pool, and a thread ends. */
+/* Guards the list of open pools and the making of the key; taken when a pool opens
+ * or closes, a thread first uses a pool, and a thread ends. */
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct MPOOL *pools;
 static uint64_t last_serial;
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor tells us that a thread ends */
-static int key_error;
+static bool key_made;
 
 /* Spill stripes in the first n groups; group n has one more. */
 static uint32_t spills(unsigned groups)
@@ -83,9 +82,12 @@ static void thread_ends(void *unused)
 	pthread_mutex_unlock(&pools_lock);
 }
 
-static void make_key(void)
+/* Under pools_lock.  False: there is none to be had, now; the next call tries again. */
+static bool have_key(void)
 {
-	key_error = pthread_key_create(&key, thread_ends);
+	if (!key_made)
+		key_made = pthread_key_create(&key, thread_ends) == 0;
+	return key_made;
 }
 
 void thread_pool_opened(struct MPOOL *mp)
@@ -110,13 +112,13 @@ void thread_pool_closed(struct MPOOL *mp)
 
 static struct attachment *attachment_new(struct MPOOL *mp)
 {
-	pthread_once(&key_once, make_key);
 	pthread_mutex_lock(&pools_lock);
 	detach_some(false); /* what other threads closed meanwhile */
+	bool keyed = have_key();
 	pthread_mutex_unlock(&pools_lock);
 	struct attachment *a = calloc(1, sizeof *a);
 	/* Any value but NULL makes the destructor run. */
-	if (!a || key_error || pthread_setspecific(key, &key) != 0)
+	if (!a || !keyed || pthread_setspecific(key, &key) != 0)
 		goto no_memory;
 	a->serial = mp->serial;
 	uint32_t from = 0;

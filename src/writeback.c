@@ -130,7 +130,7 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 	if (!b->bytes)
 		b->bytes = region_alloc(&mp->region, b->pages * page, mp->io.align);
 	if (!b->bytes) {
-		b->pages = 0;
+		b->pages = 0; /* there is room for none */
 		errno = ENOMEM;
 	}
 	return b->bytes;

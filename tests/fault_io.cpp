@@ -19,7 +19,7 @@ std::atomic<Script *> current{nullptr};
 
 } // namespace
 
-Script::Script(int fd, Decide decide) : fd_(fd), decide_(std::move(decide))
+Script::Script(int fd, Decide decide, After after) : fd_(fd), decide_(std::move(decide)), after_(std::move(after))
 {
 	Script *none = nullptr;
 	if (!current.compare_exchange_strong(none, this))
@@ -31,21 +31,10 @@ Script::~Script()
 	current.store(nullptr);
 }
 
-Fate Script::ask(int fd, Op op, off_t offset, size_t bytes)
-{
-	Script *script = current.load(std::memory_order_acquire);
-	if (!script || script->fd_ != fd)
-		return real();
-	uint64_t nth = script->count_[static_cast<int>(op)].fetch_add(1, std::memory_order_relaxed);
-	return script->decide_(Call{op, offset, bytes, nth});
-}
-
 namespace {
 
-template <class Real>
-ssize_t transfer(Op op, int fd, size_t bytes, off_t offset, Real real_call)
+ssize_t transfer(const Fate &fate, size_t bytes, const Script::Real &real_call)
 {
-	Fate fate = Script::ask(fd, op, offset, bytes);
 	switch (fate.kind) {
 	case Fate::is_error:
 		errno = fate.error;
@@ -58,6 +47,24 @@ ssize_t transfer(Op op, int fd, size_t bytes, off_t offset, Real real_call)
 		return real_call(bytes);
 	}
 }
+
+} // namespace
+
+ssize_t Script::make(int fd, Call call, const Real &real_call)
+{
+	Script *script = current.load(std::memory_order_acquire);
+	if (!script || script->fd_ != fd)
+		return real_call(call.bytes);
+	call.nth = script->count_[static_cast<int>(call.op)].fetch_add(1, std::memory_order_relaxed);
+	ssize_t result = transfer(script->decide_(call), call.bytes, real_call);
+	int error = errno;
+	if (script->after_)
+		script->after_(call, result);
+	errno = error;
+	return result;
+}
+
+namespace {
 
 size_t total(const struct iovec *iov, int n)
 {
@@ -79,16 +86,6 @@ std::vector<struct iovec> first_of(const struct iovec *iov, int n, size_t bytes)
 	return first;
 }
 
-template <class Real> int flush(int fd, Real real_call)
-{
-	Fate fate = Script::ask(fd, Op::sync, 0, 0);
-	if (fate.kind == Fate::is_error) {
-		errno = fate.error;
-		return -1;
-	}
-	return real_call();
-}
-
 } // namespace
 } // namespace fault
 
@@ -101,8 +98,8 @@ extern "C" {
 	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset);      \
 	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset)       \
 	{                                                                            \
-		return transfer(op, fd, bytes, offset,                                   \
-		                [=](size_t n) { return __real_##name(fd, buf, n, offset); }); \
+		return Script::make(fd, Call{op, offset, bytes, 0, buf},                 \
+		                    [=](size_t n) { return __real_##name(fd, buf, n, offset); }); \
 	}
 
 #define WRAP_VECTOR(name, op)                                                    \
@@ -110,7 +107,7 @@ extern "C" {
 	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset); \
 	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset)  \
 	{                                                                            \
-		return transfer(op, fd, total(iov, n), offset, [=](size_t bytes) {       \
+		return Script::make(fd, Call{op, offset, total(iov, n), 0, nullptr}, [=](size_t bytes) { \
 			std::vector<struct iovec> v = first_of(iov, n, bytes);               \
 			return __real_##name(fd, v.data(), static_cast<int>(v.size()), offset); \
 		});                                                                      \
@@ -121,7 +118,8 @@ extern "C" {
 	int __wrap_##name(int fd);                                                   \
 	int __wrap_##name(int fd)                                                    \
 	{                                                                            \
-		return flush(fd, [=] { return __real_##name(fd); });                     \
+		return static_cast<int>(Script::make(fd, Call{Op::sync, 0, 0, 0, nullptr}, \
+		                                     [=](size_t) { return __real_##name(fd); })); \
 	}
 
 WRAP_ONE(pread, Op::read, void *)

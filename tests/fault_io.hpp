@@ -23,7 +23,8 @@ struct Call {
 	Op op;
 	off_t offset;
 	size_t bytes;
-	uint64_t nth; // of its kind, from 0
+	uint64_t nth;     // of its kind, from 0
+	const void *from; // of a write in one piece: its bytes
 
 	bool covers(uint64_t pgno, size_t page_size) const
 	{
@@ -41,17 +42,20 @@ struct Fate {
 };
 inline Fate real() { return {Fate::is_real, 0, 0}; }
 inline Fate error(int number) { return {Fate::is_error, number, 0}; }
-// The real one, of no more bytes than this; 0: nothing is done, and it gives 0.
+// The real one, of no more bytes than this; 0: nothing is done, and it gives 0, so
+// that an fsync does not happen and succeeds.
 inline Fate at_most(size_t bytes) { return {Fate::is_short, 0, bytes}; }
 
 // Decides about each call on `fd` while it lives; it may block the caller.  It
 // runs on the threads that make the calls, with no lock held, so that it orders
 // nothing that the library must order.  One at a time, and no call may be under
-// way at its end.
+// way at its end.  `after` is told what came of each call, on the same thread
+// and before the library knows.
 class Script {
 public:
 	using Decide = std::function<Fate(const Call &)>;
-	Script(int fd, Decide decide);
+	using After = std::function<void(const Call &, ssize_t result)>;
+	Script(int fd, Decide decide, After after = nullptr);
 	~Script();
 	Script(const Script &) = delete;
 	Script &operator=(const Script &) = delete;
@@ -61,11 +65,14 @@ public:
 	uint64_t writes() const { return count_[1].load(); }
 	uint64_t syncs() const { return count_[2].load(); }
 
-	static Fate ask(int fd, Op op, off_t offset, size_t bytes);
+	// What the wrapped calls do: the call, which `real_call` makes of so many bytes.
+	using Real = std::function<ssize_t(size_t bytes)>;
+	static ssize_t make(int fd, Call call, const Real &real_call);
 
 private:
 	int fd_;
 	Decide decide_;
+	After after_;
 	std::atomic<uint64_t> count_[3] = {};
 };
 
