@@ -38,7 +38,11 @@ constexpr size_t shrink(size_t n, size_t tsan_factor = 6, size_t asan_factor = 4
 }
 
 // A test case that takes longer hangs.
+#ifdef MPOOL_COVERAGE
+constexpr unsigned seconds_per_case = 240; // threads wait for each other's counters
+#else
 constexpr unsigned seconds_per_case = sanitized ? 120 : 60;
+#endif
 
 } // namespace test
 

@@ -15,6 +15,9 @@
 
 namespace test {
 
+// Does this process have a filter?
+inline bool filtered = false;
+
 // What becomes of the calls named, and of all others.
 inline bool install_filter(std::initializer_list<int> calls, uint32_t named, uint32_t others)
 {
@@ -26,6 +29,7 @@ inline bool install_filter(std::initializer_list<int> calls, uint32_t named, uin
 	}
 	code.push_back(BPF_STMT(BPF_RET | BPF_K, others));
 	struct sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
+	filtered = true;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 

@@ -37,6 +37,11 @@
 #pragma GCC diagnostic pop
 
 #include "sanitizers.hpp"
+#include "seccomp.hpp"
+
+#ifdef MPOOL_COVERAGE
+extern "C" void __gcov_dump(void);
+#endif
 
 namespace test {
 
@@ -455,7 +460,12 @@ inline int in_child(const std::function<int()> &f)
 	if (pid == 0) {
 		alarm(seconds_per_case - 10);
 		signal(SIGALRM, SIG_DFL);
-		_exit(f());
+		int result = f();
+#ifdef MPOOL_COVERAGE
+		if (!filtered)
+			__gcov_dump(); // which exit would have done
+#endif
+		_exit(result);
 	}
 	int status = 0;
 	while (waitpid(pid, &status, 0) < 0)

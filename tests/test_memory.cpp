@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "support.hpp"
 
+#include <memory>
+
 using namespace test;
 
 namespace {
@@ -262,4 +264,23 @@ TEST_CASE("memory beyond maxcache is given back also when its pages are deleted"
 	pool.touch(0, pages);
 	INFO(before << " bytes of bookkeeping before, " << grown << " while pinned");
 	CHECK(pool.stats().metadata < before + (grown - before) / 10);
+}
+
+TEST_CASE("memory is as before after a hundred pools were open at once, again and again")
+{
+	File file(4096, 50);
+	auto round = [&] {
+		std::vector<std::unique_ptr<Pool>> pools;
+		for (int i = 0; i < 100; i++) {
+			pools.push_back(std::make_unique<Pool>(file.fd(), 4096, 50));
+			pools.back()->touch(0, 50);
+		}
+	};
+	round();
+	Statm before = statm();
+	for (int i = 0; i < 5; i++)
+		round();
+	INFO("resident " << before.resident << " -> " << statm().resident);
+	if (!sanitized)
+		CHECK(statm().resident < before.resident + 6000000);
 }

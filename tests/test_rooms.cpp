@@ -98,4 +98,6 @@ TEST_CASE("a table whose pages do not spread knows it, and another factor spread
 	// All find a place, but few of them one where a hit looks.
 	CHECK(room_table_clumped(6000, 2000, 4181, 0) == 1);
 	CHECK(room_table_clumped(6000, 2000, 4181, 1) == 0);
+	// With the last factor there is none left to try: it is walked on in.
+	CHECK(room_table_clumped(6000, 2000, 58738, 7) == 0);
 }
