@@ -16,6 +16,12 @@
  * to put.  That is deferred cancellation, the default.  A thread whose
  * cancellation is asynchronous must make no call here.
  *
+ * Fork: a process may fork at any time, whatever its threads do.  The child has
+ * its parent's pools no more: every call on one fails with EBADF, nothing of them
+ * is ever written there, and mpool_close gives their memory back.  Pages pinned
+ * at the fork can be read in the child until then.  It opens pools of its own as
+ * any process does.  The parent notices nothing.
+ *
  * Errors: calls that return a pointer return NULL, calls that return an int
  * return -1, and set errno as listed with the call.  A failed call changes
  * nothing that is not listed with it.

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cancel.h"
+#include "fork.h"
 #include "pool.h"
 #include "resize.h"
 #include "writeback.h"
@@ -54,6 +55,10 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 	}
 	if (pageio_open(&io, fd, pagesize, &pages, &tail) != 0)
 		return NULL;
+	if (fork_error()) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	MPOOL *mp = aligned_alloc(_Alignof(MPOOL), sizeof *mp);
 	if (!mp)
 		return NULL;
@@ -73,7 +78,9 @@ PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
 	thread_pool_closed(mp);
-	pageio_fini(&mp->io);
+	/* A thread of the parent's may have held the mutex that this destroys. */
+	if (mp->serial != SERIAL_OF_PARENT)
+		pageio_fini(&mp->io);
 	for (unsigned i = 0; i < SPARES; i++)
 		if (mp->spare[i])
 			region_free(&mp->region, mp->spare[i]);
