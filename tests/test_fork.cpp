@@ -16,6 +16,12 @@ void mem_before_fork(void);
 void mem_after_fork(void);
 }
 
+#ifdef __SANITIZE_THREAD__
+// A child that ends would complain of threads that its parent had not joined yet.
+extern "C" const char *__tsan_default_options();
+extern "C" const char *__tsan_default_options() { return "report_thread_leaks=0"; }
+#endif
+
 namespace {
 
 constexpr pgno_t page_size = 512;
