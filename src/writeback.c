@@ -127,8 +127,10 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 			b->bytes = atomic_exchange(&mp->spare[i], NULL);
 	if (!b->bytes)
 		b->bytes = region_alloc(&mp->region, b->pages * page, mp->io.align);
-	if (!b->bytes)
+	if (!b->bytes) {
+		b->pages = 0; /* it has room for none */
 		errno = ENOMEM;
+	}
 	return b->bytes;
 }
 
