@@ -290,8 +290,8 @@ static void print_quoted(FILE *out, const char *arg)
 	fputc('\'', out);
 }
 
-/* The command line, for a shell, with the seed that was used: of several, the last one counts. */
-static char *command_again(int argc, char **argv, uint64_t seed)
+/* The command line, for a shell.  Before it is parsed: that leaves little of it. */
+static char *command_line(int argc, char **argv)
 {
 	char *text = NULL;
 	size_t size;
@@ -304,15 +304,20 @@ static char *command_again(int argc, char **argv, uint64_t seed)
 		fputc(' ', out);
 		print_quoted(out, argv[i]);
 	}
-	fprintf(out, " --seed=%" PRIu64, seed);
-	fclose(out);
+	if (fclose(out) != 0)
+		trouble("no memory for a command");
 	return text;
 }
 
 static void parse(const struct argp *argp, int argc, char **argv, struct options *o)
 {
+	char *command = command_line(argc, argv);
+
 	argp_parse(argp, argc, argv, 0, NULL, o);
-	o->again = command_again(argc, argv, o->seed);
+	/* Of several seeds, the last one counts. */
+	if (asprintf(&o->again, "%s --seed=%" PRIu64, command, o->seed) < 0)
+		trouble("no memory for a command");
+	free(command);
 }
 
 void options_verify(int argc, char **argv, struct options *o)

@@ -54,7 +54,7 @@ struct options {
 	bool soak;         /* seconds 0: until a signal */
 	bool signals;
 	bool cancel;
-	char *again; /* the command that makes the same choices */
+	char *again;       /* the command that makes the same choices */
 	bool force;
 	bool direct;
 	bool filter;

@@ -153,7 +153,7 @@ TEST_CASE("a process may fork at any time while its threads use, open and close 
 {
 	if (asan)
 		return; // it leaves locks of its own malloc held in the child
-	const unsigned forks = static_cast<unsigned>(shrink(200, 8));
+	const unsigned forks = static_cast<unsigned>(shrink(80));
 	File file(page_size, pages), own(page_size, 12);
 	std::vector<std::unique_ptr<Pool>> others;
 	for (unsigned i = 0; i < bystanders; i++)
