@@ -11,6 +11,17 @@
  * number of threads on one pool at the same time.  What two threads do to the
  * bytes of one pinned page is theirs to order.
  *
+ * Cancellation (pthread_cancel): no call is a cancellation point, so a thread
+ * cancelled in one finishes it first; what it has pinned stays pinned, for others
+ * to put.  That is deferred cancellation, the default.  A thread whose
+ * cancellation is asynchronous must make no call here.
+ *
+ * Fork: a process may fork at any time, whatever its threads do.  The child has
+ * its parent's pools no more: every call on one fails with EBADF, nothing of them
+ * is ever written there, and mpool_close gives their memory back.  Pages pinned
+ * at the fork can be read in the child until then.  It opens pools of its own as
+ * any process does.  The parent notices nothing.
+ *
  * Errors: calls that return a pointer return NULL, calls that return an int
  * return -1, and set errno as listed with the call.  A failed call changes
  * nothing that is not listed with it.

@@ -28,10 +28,10 @@ static size_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, s
 	size_t pages = round_up(n * fs->stride, CACHE_LINE);
 	size_t frame = round_up(n * sizeof(struct frame), CACHE_LINE);
 	size_t bits = round_up(n, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
-	char *at = chunk;
-	seg->pages = at;
-	seg->frame = (struct frame *)(void *)(at + pages);
-	seg->free_bits = (_Atomic uint64_t *)(void *)(at + pages + frame);
+	uintptr_t at = (uintptr_t)chunk; /* a number: there is no chunk when only the size is asked for */
+	seg->pages = chunk;
+	seg->frame = (struct frame *)(at + pages);
+	seg->free_bits = (_Atomic uint64_t *)(at + pages + frame);
 	seg->mark = (_Atomic uint8_t *)(at + pages + frame + bits);
 	seg->count = n;
 	return pages + frame + bits + n;

@@ -31,7 +31,7 @@ int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t ne
  * arena that is destroyed, 4 KiB and 2 MiB of addresses each time.
  */
 #define ARENAS_KEPT 64u
-static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf: see fork.h */
 static unsigned kept[ARENAS_KEPT], kept_count;
 
 static bool arena_reuse(unsigned *arena)
@@ -52,6 +52,16 @@ static bool arena_keep(unsigned arena)
 		kept[kept_count++] = arena;
 	pthread_mutex_unlock(&kept_lock);
 	return room;
+}
+
+void mem_before_fork(void)
+{
+	pthread_mutex_lock(&kept_lock);
+}
+
+void mem_after_fork(void)
+{
+	pthread_mutex_unlock(&kept_lock);
 }
 
 static void arena_call(unsigned arena, const char *what, ssize_t *value)
@@ -94,6 +104,12 @@ static void arena_free(void *p)
 	dallocx(p, JE_TCACHE_NONE);
 }
 #else
+void mem_before_fork(void)
+{
+}
+void mem_after_fork(void)
+{
+}
 static bool arena_create(unsigned *arena)
 {
 	(void)arena;

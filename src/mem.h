@@ -19,6 +19,10 @@ struct mem {
 void mem_init(struct mem *m);
 void mem_fini(struct mem *m);
 
+/* Around a fork; see fork.h. */
+void mem_before_fork(void);
+void mem_after_fork(void);
+
 /* `align`: a power of two.  NULL: no memory. */
 void *mem_alloc(struct mem *m, size_t bytes, size_t align);
 void mem_free(struct mem *m, void *p);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
+#include "fork.h"
 #include "pool.h"
 #include "resize.h"
 #include "writeback.h"
@@ -43,6 +45,7 @@ static int pool_build(MPOOL *mp, uint32_t maxcache, uint32_t pages, bool tail)
 
 PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 {
+	NO_CANCELLATION;
 	struct pageio io = {0};
 	uint32_t pages;
 	bool tail;
@@ -52,6 +55,10 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 	}
 	if (pageio_open(&io, fd, pagesize, &pages, &tail) != 0)
 		return NULL;
+	if (fork_error()) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	MPOOL *mp = aligned_alloc(_Alignof(MPOOL), sizeof *mp);
 	if (!mp)
 		return NULL;
@@ -69,8 +76,11 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 
 PUBLIC int mpool_close(MPOOL *mp)
 {
+	NO_CANCELLATION;
 	thread_pool_closed(mp);
-	pageio_fini(&mp->io);
+	/* A thread of the parent's may have held the mutex that this destroys. */
+	if (mp->serial != SERIAL_OF_PARENT)
+		pageio_fini(&mp->io);
 	for (unsigned i = 0; i < SPARES; i++)
 		if (mp->spare[i])
 			region_free(&mp->region, mp->spare[i]);
@@ -289,6 +299,7 @@ static struct pinned obtain(MPOOL *mp, struct attachment *a, struct want want)
 /* Any get that the fast path below did not finish. */
 __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned flags)
 {
+	NO_CANCELLATION;
 	struct attachment *a = thread_attach(mp);
 	if (!a)
 		return NULL;
@@ -340,6 +351,7 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 
 PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
+	NO_CANCELLATION;
 	bool request = flags == MPOOL_PAGE_REQUEST; /* anything else: the next, as in FreeBSD */
 	struct attachment *a = thread_attach(mp);
 	if (!a)
@@ -405,6 +417,7 @@ static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct 
 /* Any put that the fast path below did not finish. */
 __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, unsigned flags)
 {
+	NO_CANCELLATION;
 	struct attachment *a = thread_attach(mp);
 	if (!a)
 		return -1;
@@ -485,6 +498,7 @@ static int delete_victim(MPOOL *mp, const struct victim *v)
 
 PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 {
+	NO_CANCELLATION;
 	struct attachment *a = thread_attach(mp);
 	if (!a)
 		return -1;
@@ -524,6 +538,7 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 
 PUBLIC int mpool_sync(MPOOL *mp)
 {
+	NO_CANCELLATION;
 	struct attachment *a = thread_attach(mp);
 	if (!a || writeback_sync(mp, a->stripe) != 0)
 		return -1;

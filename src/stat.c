@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "pool.h"
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -86,6 +87,7 @@ static uint64_t metadata_bytes(MPOOL *mp)
 
 PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
 {
+	NO_CANCELLATION;
 	struct mpool_stats s = {0};
 	struct attachment *a = thread_attach(mp);
 	if (!a || count_pinned(mp, &s.pinned) != 0)
@@ -111,6 +113,7 @@ PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
 
 PUBLIC void mpool_stat(MPOOL *mp)
 {
+	NO_CANCELLATION;
 	struct mpool_stats s;
 	if (mpool_stats(mp, &s, sizeof s) != 0) {
 		perror("mpool_stat");

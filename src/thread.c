@@ -12,8 +12,10 @@ _Thread_local struct last_used thread_last;
 /* The calling thread's attachments, the last one used first. */
 static _Thread_local struct attachment *attachments;
 
-/* Guards the list of open pools and the making of the key; taken when a pool opens
- * or closes, a thread first uses a pool, and a thread ends. */
+/* Guards the list of open pools and the making of the key; taken when a pool
+ * opens or closes, a thread first uses a pool, a thread ends, and the process
+ * forks.  Nobody who holds it takes another lock, or allocates or frees: see
+ * fork.h. */
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct MPOOL *pools;
 static uint64_t last_serial;
@@ -42,32 +44,46 @@ static void drop_peek(struct attachment *a)
 	a->peek = NULL;
 }
 
-/* The thread needs the attachment no more.  `open`: its pool still is. */
-static void detach(struct attachment *a, bool open)
+/* The thread leaves the pool, which is open, its stripes. */
+static void leave_stripes(struct attachment *a)
 {
-	if (open) {
-		drop_peek(a);
-		pin_orphan(a->stripe);
-		for (uint32_t i = 0; i < spills(a->groups); i++)
-			pin_orphan(a->spill[i]);
-	}
-	free(a->spill);
-	free(a);
+	drop_peek(a);
+	pin_orphan(a->stripe);
+	for (uint32_t i = 0; i < spills(a->groups); i++)
+		pin_orphan(a->spill[i]);
 }
 
-/* Detach from all pools, or from those that were closed.  Under pools_lock. */
-static void detach_some(bool all)
+/*
+ * Detach from all pools, or from those that were closed.  Under pools_lock;
+ * returns the attachments, to be freed without it.
+ */
+static struct attachment *detach_some(bool all)
 {
+	struct attachment *detached = NULL;
 	for (struct attachment **at = &attachments, *a; (a = *at);) {
 		bool open = pool_is_open(a->serial);
 		if (open && !all) {
 			at = &a->next;
-		} else {
-			*at = a->next;
-			detach(a, open);
+			continue;
 		}
+		if (open)
+			leave_stripes(a);
+		*at = a->next;
+		a->next = detached;
+		detached = a;
 	}
 	thread_last.serial = 0;
+	return detached;
+}
+
+static void free_all(struct attachment *a)
+{
+	while (a) {
+		struct attachment *next = a->next;
+		free(a->spill);
+		free(a);
+		a = next;
+	}
 }
 
 /*
@@ -78,8 +94,9 @@ static void thread_ends(void *unused)
 {
 	(void)unused;
 	pthread_mutex_lock(&pools_lock);
-	detach_some(true);
+	struct attachment *detached = detach_some(true);
 	pthread_mutex_unlock(&pools_lock);
+	free_all(detached);
 }
 
 /* Under pools_lock.  False: there is none to be had, now; the next call tries again. */
@@ -106,16 +123,33 @@ void thread_pool_closed(struct MPOOL *mp)
 	while (*at != mp)
 		at = &(*at)->next;
 	*at = mp->next;
-	detach_some(false);
+	struct attachment *detached = detach_some(false);
+	pthread_mutex_unlock(&pools_lock);
+	free_all(detached);
+}
+
+void thread_before_fork(void)
+{
+	pthread_mutex_lock(&pools_lock);
+}
+
+void thread_after_fork(bool child)
+{
+	for (struct MPOOL *mp = child ? pools : NULL; mp; mp = mp->next) {
+		/* Nobody is attached to that number: the next call comes by thread_attach. */
+		mp->serial = SERIAL_OF_PARENT;
+		mp->io.fd = -1;
+	}
 	pthread_mutex_unlock(&pools_lock);
 }
 
 static struct attachment *attachment_new(struct MPOOL *mp)
 {
 	pthread_mutex_lock(&pools_lock);
-	detach_some(false); /* what other threads closed meanwhile */
+	struct attachment *detached = detach_some(false); /* what other threads closed meanwhile */
 	bool keyed = have_key();
 	pthread_mutex_unlock(&pools_lock);
+	free_all(detached);
 	struct attachment *a = calloc(1, sizeof *a);
 	/* Any value but NULL makes the destructor run. */
 	if (!a || !keyed || pthread_setspecific(key, &key) != 0)
@@ -135,6 +169,10 @@ no_memory:
 struct attachment *thread_attach(struct MPOOL *mp)
 {
 	struct attachment **at = &attachments, *a;
+	if (mp->serial == SERIAL_OF_PARENT) {
+		errno = EBADF;
+		return NULL;
+	}
 	while ((a = *at) && a->serial != mp->serial)
 		at = &a->next;
 	if (a)

@@ -40,9 +40,14 @@ extern _Thread_local struct last_used thread_last;
 void thread_pool_opened(struct MPOOL *mp);
 void thread_pool_closed(struct MPOOL *mp);
 
+/* Around a fork; see fork.h.  After it, in the child, pools have this serial. */
+#define SERIAL_OF_PARENT UINT64_MAX
+void thread_before_fork(void);
+void thread_after_fork(bool child);
+
 /*
  * The calling thread's attachment to the pool, made if need be, and its peek
- * dropped.  NULL and ENOMEM: no memory.
+ * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool.
  */
 struct attachment *thread_attach(struct MPOOL *mp);
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 #include "page.h"
 #include "proof.h"
 #include "report.h"
+#include "soak.h"
+#include "storm.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -32,6 +35,7 @@ enum {
 	NANO_IN_MILLI = 1000000,
 	FIRST_WRITER = 0,
 	BYTE_BITS = 8,
+	MEBI_BITS = 20,
 	OFFSET_MARK = 3,  /* where the descriptor's offset is put, and must stay */
 };
 
@@ -41,11 +45,14 @@ struct crew {
 	unsigned place;
 	uint64_t life;
 	pthread_t thread;
-	bool ended; /* guarded by the crew's mutex */
+	/* Guarded by the crew's mutex: */
+	bool working; /* the thread is there to be signalled, or cancelled */
+	bool ended;
 };
 
 static pthread_mutex_t crew_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t crew_changed = PTHREAD_COND_INITIALIZER;
+static struct crew *the_crew; /* for the storm */
 static bool crew_gone; /* no worker is left; guarded by crew_mutex */
 
 static volatile sig_atomic_t interrupted;
@@ -68,6 +75,7 @@ void churn_add_tally(struct churn *run, const struct tally *t)
 	run->sum.gets += t->gets;
 	run->sum.busy += t->busy;
 	run->sum.threads += t->threads;
+	run->sum.cancelled += t->cancelled;
 	run->sum.orphans += t->orphans;
 	run->sum.syncs_checked += t->syncs_checked;
 	run->sum.pages_exact += t->pages_exact;
@@ -201,25 +209,54 @@ static void write_first_pages(struct churn *run)
 
 /* --- the threads ------------------------------------------------------------------ */
 
+/* However the thread ended. */
+static void say_ended(void *crew)
+{
+	struct crew *c = crew;
+
+	pthread_mutex_lock(&crew_mutex);
+	c->working = false;
+	c->ended = true;
+	pthread_cond_broadcast(&crew_changed);
+	pthread_mutex_unlock(&crew_mutex);
+}
+
 static void *run_worker(void *arg)
 {
 	struct crew *c = arg;
 
+	pthread_cleanup_push(say_ended, c);
 	worker_live(c->run, c->place, c->life);
-	pthread_mutex_lock(&crew_mutex);
-	c->ended = true;
-	pthread_cond_broadcast(&crew_changed);
-	pthread_mutex_unlock(&crew_mutex);
+	pthread_cleanup_pop(true);
 	return NULL;
 }
 
 static void start_worker(struct crew *c)
 {
-	c->ended = false;
 	c->life++;
+	/* Under the mutex, so that nobody strikes a thread whose name is not there yet. */
+	pthread_mutex_lock(&crew_mutex);
 	errno = pthread_create(&c->thread, NULL, run_worker, c);
 	if (errno != 0)
 		trouble("starting a thread");
+	c->working = true;
+	pthread_mutex_unlock(&crew_mutex);
+}
+
+static void signal_worker(unsigned place, int number)
+{
+	pthread_mutex_lock(&crew_mutex);
+	if (the_crew[place].working)
+		pthread_kill(the_crew[place].thread, number);
+	pthread_mutex_unlock(&crew_mutex);
+}
+
+static void cancel_worker(unsigned place)
+{
+	pthread_mutex_lock(&crew_mutex);
+	if (the_crew[place].working)
+		pthread_cancel(the_crew[place].thread);
+	pthread_mutex_unlock(&crew_mutex);
 }
 
 static struct crew *wait_for_end(struct crew *crew, unsigned n)
@@ -243,6 +280,7 @@ static struct crew *wait_for_end(struct crew *crew, unsigned n)
 /* Until the run is over, a thread that ends is replaced by a new one. */
 static void work(struct churn *run)
 {
+	static const struct storm_calls strokes = { .signal = signal_worker, .cancel = cancel_worker };
 	unsigned n = run->o->threads, left = n;
 	struct crew *crew = calloc(n, sizeof *crew);
 
@@ -252,6 +290,8 @@ static void work(struct churn *run)
 		crew[i] = (struct crew){ .run = run, .place = i };
 		start_worker(&crew[i]);
 	}
+	the_crew = crew;
+	storm_start(run->o, &strokes);
 	while (left > 0) {
 		struct crew *c = wait_for_end(crew, n);
 
@@ -261,6 +301,7 @@ static void work(struct churn *run)
 		else
 			start_worker(c);
 	}
+	storm_stop();
 	free(crew);
 }
 
@@ -326,7 +367,7 @@ static void work_and_sync(struct churn *run)
 
 struct progress {
 	struct churn *run;
-	double at;
+	double at, next;
 	uint64_t operations, hits, misses;
 };
 
@@ -335,31 +376,51 @@ static double percent(uint64_t part, uint64_t rest)
 	return part + rest == 0 ? 0 : 100.0 * (double)part / (double)(part + rest);
 }
 
-static void print_progress(void *arg)
+static void print_progress(struct progress *last, double now)
 {
-	struct progress *last = arg;
-	double now = report_seconds();
 	uint64_t operations = watch_operations();
 	struct mpool_stats st = { 0 };
 
 	mpool_stats(last->run->pool, &st, sizeof st);
 	printf("%5.0f s %9.0f op/s  hits %5.1f %%  cached %" PRIu64 "  dirty %" PRIu64 "  pinned %" PRIu64
-	       "  overflow %" PRIu64 "  writes %" PRIu64 "  pages %" PRIu64 "\n",
+	       "  overflow %" PRIu64 "  writes %" PRIu64 "  pages %" PRIu64,
 	       now, (double)(operations - last->operations) / (now - last->at),
 	       percent(st.hits - last->hits, st.misses - last->misses), st.cached, st.dirty, st.pinned,
 	       st.overflow, st.writes, st.pages);
+	if (last->run->o->soak)
+		printf("  resident %" PRIu64 " MiB", soak_resident() >> MEBI_BITS);
+	printf("\n");
 	last->at = now;
 	last->operations = operations;
 	last->hits = st.hits;
 	last->misses = st.misses;
 }
 
+/* Once a second. */
+static void progress(void *arg)
+{
+	struct progress *p = arg;
+	double now = report_seconds();
+
+	if (p->run->o->soak)
+		soak_look(now);
+	if (now < p->next)
+		return;
+	print_progress(p, now);
+	p->next += p->run->o->progress;
+}
+
 static void print_start(const struct options *o)
 {
-	printf("churn: %u threads, %u s, %" PRIu32 " to %" PRIu32 " pages of %" PRIu32 " bytes, cache %" PRIu32
-	       "%s%s, seed %" PRIu64 "\n",
-	       o->threads, o->seconds, o->pages, o->pages_max, o->page_size, o->cache,
-	       o->filter ? ", filters" : "", o->direct ? ", O_DIRECT" : "", o->seed);
+	char time[32] = "until a signal";
+
+	if (o->seconds > 0)
+		snprintf(time, sizeof time, "%u s", o->seconds);
+	printf("churn: %u threads, %s, %" PRIu32 " to %" PRIu32 " pages of %" PRIu32 " bytes, cache %" PRIu32
+	       "%s%s%s%s%s, seed %" PRIu64 "\n",
+	       o->threads, time, o->pages, o->pages_max, o->page_size, o->cache,
+	       o->filter ? ", filters" : "", o->direct ? ", O_DIRECT" : "",
+	       o->signals ? ", signals" : "", o->cancel ? ", cancellation" : "", o->soak ? ", soak" : "", o->seed);
 }
 
 static void print_summary(const struct tally *t, const struct mpool_stats *st, double seconds)
@@ -372,6 +433,7 @@ static void print_summary(const struct tally *t, const struct mpool_stats *st, d
 	for (unsigned i = 0; i < OPERATIONS; i++)
 		printf("  %-16s%12" PRIu64 "\n", operation_name[i], t->operation[i]);
 	printf("threads           %12" PRIu64 "\n", t->threads);
+	printf("cancelled         %12" PRIu64 "\n", t->cancelled);
 	printf("pins that outlived%12" PRIu64 "\n", t->orphans);
 	printf("deletes refused   %12" PRIu64 "\n", t->busy);
 	printf("syncs checked     %12" PRIu64 "  (%" PRIu64 " pages exact, %" PRIu64 " being changed)\n",
@@ -456,17 +518,18 @@ static void clean_up(struct churn *run)
 int churn(const struct options *o)
 {
 	struct churn run = { .o = o };
-	struct progress progress = { .run = &run };
+	struct progress told = { .run = &run, .next = o->progress };
 	struct mpool_stats st = { 0 };
 	double seconds;
 
 	prepare(&run);
 	print_start(o);
 	catch_signals();
-	report_start(o->faults);
-	run.deadline = o->seconds;
+	report_start(o->faults, o->seed, o->again);
+	run.deadline = o->seconds > 0 ? o->seconds : (double)INFINITY;
+	run.growth = o->soak && run.deadline > SOAK_GROWTH ? SOAK_GROWTH : run.deadline;
 	watch_start(o->threads + SYNCERS, o->watchdog);
-	watch_tell(print_progress, &progress);
+	watch_tell(progress, &told);
 	work_and_sync(&run);
 	seconds = report_seconds();
 	prove_the_end(&run, &st);

@@ -22,6 +22,7 @@ struct tally {
 	uint64_t gets;    /* calls of mpool_get that gave a page */
 	uint64_t busy;    /* deletes refused since others had the page pinned */
 	uint64_t threads; /* that began */
+	uint64_t cancelled;
 	uint64_t orphans; /* pins that outlived the thread that took them */
 	uint64_t syncs_checked;
 	uint64_t pages_exact; /* after a checked sync: held exactly the version put before it */
@@ -35,7 +36,8 @@ struct churn {
 	int plain_fd; /* the same file, for reading around the pool */
 	struct truth *truth;
 	struct handover *handover;
-	double deadline;         /* on report_seconds' clock */
+	double deadline;         /* on report_seconds' clock; INFINITY: a signal ends it */
+	double growth;           /* seconds in which the file grows */
 	_Atomic pgno_t reserved; /* pages allotted, or about to be */
 	pthread_mutex_t mutex;
 	struct tally sum; /* of threads that ended; guarded by mutex */

@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,10 @@
 
 /* Options with no short name; above all characters. */
 enum { KEY_MAX_PAGES = 256, KEY_PASSES, KEY_HOLD, KEY_HANDOVER, KEY_LIFE, KEY_WATCHDOG, KEY_FAULTS,
-       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY };
+       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY, KEY_SOAK, KEY_PROGRESS, KEY_SIGNALS, KEY_CANCEL };
 
-enum { THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024 };
+enum { THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024,
+       SECONDS = 10, SOAK_PROGRESS = 60 };
 
 #define WEIGHT_MAX 1000000
 #define PAGES_MAX  (MAX_PAGE_NUMBER / 2) /* so that twice as many is still a number */
@@ -118,11 +120,27 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp_option common_options[] = {
+	{ .name = "threads", .key = 't', .arg = "N", .doc = "Working threads (verify: 3, churn: 16)" },
+	{ .name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64)" },
+	{ .name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size, for churn 32 or more (4096)" },
+	{ .name = "seed", .key = 'S', .arg = "N", .doc = "For the random choices (a fresh one, printed)" },
+	{ .name = "direct", .key = KEY_DIRECT, .doc = "Open the file with O_DIRECT" },
+	{ .name = "watchdog", .key = KEY_WATCHDOG, .arg = "SECONDS", .doc = "Abort when a call takes longer (60)" },
+	{ .name = "faults", .key = KEY_FAULTS, .arg = "N", .doc = "Stop after so many faults (20)" },
+	{ 0 },
+};
+static const struct argp common_argp = { .options = common_options, .parser = parse_common };
+static const struct argp_child common[] = { { .argp = &common_argp }, { 0 } };
+
 static error_t parse_verify(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = o;
+		return 0;
 	case KEY_PASSES:
 		o->passes = (unsigned)number(state, arg, "--passes", 1, UINT32_MAX);
 		return 0;
@@ -131,7 +149,7 @@ static error_t parse_verify(int key, char *arg, struct argp_state *state)
 			argp_error(state, "no file given");
 		return 0;
 	default:
-		return parse_common(key, arg, state);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -141,6 +159,10 @@ static void check_churn(struct argp_state *state, struct options *o)
 
 	if (o->page_size < PAGE_SIZE_MIN)
 		argp_error(state, "--page-size: a page of this test has at least %d bytes", PAGE_SIZE_MIN);
+	if (o->seconds == 0 && !o->soak)
+		o->seconds = SECONDS;
+	if (o->progress == 0)
+		o->progress = o->soak ? SOAK_PROGRESS : 1;
 	if (o->pages_max == 0)
 		o->pages_max = o->pages == 0 ? 1 : o->pages * 2;
 	if (o->pages_max < o->pages)
@@ -158,6 +180,9 @@ static error_t parse_churn(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = o;
+		return 0;
 	case 's':
 		o->seconds = (unsigned)number(state, arg, "--seconds", 1, UINT32_MAX);
 		return 0;
@@ -185,6 +210,18 @@ static error_t parse_churn(int key, char *arg, struct argp_state *state)
 	case KEY_FILTER:
 		o->filter = true;
 		return 0;
+	case KEY_SIGNALS:
+		o->signals = true;
+		return 0;
+	case KEY_CANCEL:
+		o->cancel = true;
+		return 0;
+	case KEY_SOAK:
+		o->soak = true;
+		return 0;
+	case KEY_PROGRESS:
+		o->progress = (unsigned)number(state, arg, "--progress", 1, UINT32_MAX);
+		return 0;
 	case KEY_MIX:
 		parse_mix(state, arg, o->weight);
 		return 0;
@@ -192,30 +229,20 @@ static error_t parse_churn(int key, char *arg, struct argp_state *state)
 		check_churn(state, o);
 		return 0;
 	default:
-		return parse_common(key, arg, state);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 static const struct argp_option verify_options[] = {
-	{ .name = "threads", .key = 't', .arg = "N", .doc = "Reading threads (3)" },
-	{ .name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64)" },
-	{ .name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size (4096)" },
 	{ .name = "passes", .key = KEY_PASSES, .arg = "N", .doc = "Times each thread reads all pages (1)" },
-	{ .name = "seed", .key = 'S', .arg = "N", .doc = "For the random orders (a fresh one, printed)" },
-	{ .name = "direct", .key = KEY_DIRECT, .doc = "Open the file with O_DIRECT" },
-	{ .name = "watchdog", .key = KEY_WATCHDOG, .arg = "SECONDS", .doc = "Abort when a call takes longer (60)" },
-	{ .name = "faults", .key = KEY_FAULTS, .arg = "N", .doc = "Stop after so many faults (20)" },
 	{ 0 },
 };
 
 static const struct argp_option churn_options[] = {
-	{ .name = "threads", .key = 't', .arg = "N", .doc = "Working threads (16)" },
-	{ .name = "seconds", .key = 's', .arg = "N", .doc = "How long they work (10)" },
+	{ .name = "seconds", .key = 's', .arg = "N", .doc = "How long they work (10; with --soak: until SIGINT)" },
 	{ .name = "pages", .key = 'p', .arg = "N", .doc = "Pages at the start (1024)" },
 	{ .name = "max-pages", .key = KEY_MAX_PAGES, .arg = "N",
 	  .doc = "Pages the file grows to, evenly over the time (twice --pages)" },
-	{ .name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64)" },
-	{ .name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size, 32 or more (4096)" },
 	{ .name = "hold", .key = KEY_HOLD, .arg = "N", .doc = "Pages a thread keeps pinned at most (4)" },
 	{ .name = "handover", .key = KEY_HANDOVER, .arg = "N", .doc = "Pins on their way between threads (64)" },
 	{ .name = "life", .key = KEY_LIFE, .arg = "N",
@@ -226,11 +253,14 @@ static const struct argp_option churn_options[] = {
 	  .doc = "How often to do what: read, write, several, nest, hold, look, release, give, take, new, "
 		 "peek, delete, request, sync, stats, wrong, or all" },
 	{ .name = "filter", .key = KEY_FILTER, .doc = "Use mpool_filter: pages look different in the file" },
-	{ .name = "direct", .key = KEY_DIRECT, .doc = "Open the file with O_DIRECT" },
+	{ .name = "signals", .key = KEY_SIGNALS, .doc = "A storm of signals that interrupt system calls" },
+	{ .name = "cancel", .key = KEY_CANCEL, .doc = "Cancel threads at random, wherever they are" },
+	{ .name = "soak", .key = KEY_SOAK,
+	  .doc = "Until SIGINT or SIGTERM, if no --seconds are given; a warm-up, then memory and "
+		 "descriptors must not grow" },
+	{ .name = "progress", .key = KEY_PROGRESS, .arg = "SECONDS",
+	  .doc = "Time between lines of progress (1; with --soak: 60)" },
 	{ .name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is" },
-	{ .name = "seed", .key = 'S', .arg = "N", .doc = "For the random choices (a fresh one, printed)" },
-	{ .name = "watchdog", .key = KEY_WATCHDOG, .arg = "SECONDS", .doc = "Abort when a call takes longer (60)" },
-	{ .name = "faults", .key = KEY_FAULTS, .arg = "N", .doc = "Stop after so many faults (20)" },
 	{ 0 },
 };
 
@@ -242,11 +272,60 @@ static void common_defaults(struct options *o)
 	o->seed %= UINT32_MAX; /* short enough to be typed again */
 }
 
+/* What a shell takes as it stands. */
+#define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=,./:+"
+
+static void print_quoted(FILE *out, const char *arg)
+{
+	if (arg[0] != '\0' && arg[strspn(arg, PLAIN)] == '\0') {
+		fputs(arg, out);
+		return;
+	}
+	fputc('\'', out);
+	for (; *arg != '\0'; arg++)
+		if (*arg == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*arg, out);
+	fputc('\'', out);
+}
+
+/* The command line, for a shell.  Before it is parsed: that leaves little of it. */
+static char *command_line(int argc, char **argv)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		trouble("no memory for a command");
+	fputs(argv[0], out); /* with the mode */
+	for (int i = 1; i < argc; i++) {
+		fputc(' ', out);
+		print_quoted(out, argv[i]);
+	}
+	if (fclose(out) != 0)
+		trouble("no memory for a command");
+	return text;
+}
+
+static void parse(const struct argp *argp, int argc, char **argv, struct options *o)
+{
+	char *command = command_line(argc, argv);
+
+	argp_parse(argp, argc, argv, 0, NULL, o);
+	/* Of several seeds, the last one counts. */
+	if (asprintf(&o->again, "%s --seed=%" PRIu64, command, o->seed) < 0)
+		trouble("no memory for a command");
+	free(command);
+}
+
 void options_verify(int argc, char **argv, struct options *o)
 {
 	static const struct argp argp = {
 		.options = verify_options,
 		.parser = parse_verify,
+		.children = common,
 		.args_doc = "FILE",
 		.doc = "Read FILE through a pool, by several threads in different orders, and compare every page, "
 		       "and the SHA-256 of it all, with what read(2) gives.",
@@ -254,7 +333,7 @@ void options_verify(int argc, char **argv, struct options *o)
 
 	common_defaults(o);
 	o->threads = 3;
-	argp_parse(&argp, argc, argv, 0, NULL, o);
+	parse(&argp, argc, argv, o);
 }
 
 void options_churn(int argc, char **argv, struct options *o)
@@ -262,6 +341,7 @@ void options_churn(int argc, char **argv, struct options *o)
 	static const struct argp argp = {
 		.options = churn_options,
 		.parser = parse_churn,
+		.children = common,
 		.args_doc = "[FILE|DIRECTORY]",
 		.doc = "Change a file of self-describing pages through a pool, by many threads, and check that every "
 		       "get shows the last version put, and that the file holds it at the end. Without FILE: a "
@@ -270,12 +350,11 @@ void options_churn(int argc, char **argv, struct options *o)
 
 	common_defaults(o);
 	o->threads = 16;
-	o->seconds = 10;
 	o->pages = 1024;
 	o->hold = 4;
 	o->handover = 64;
 	o->life = 5000;
 	o->sync_every = 500;
 	memcpy(o->weight, default_weight, sizeof o->weight);
-	argp_parse(&argp, argc, argv, 0, NULL, o);
+	parse(&argp, argc, argv, o);
 }

@@ -50,6 +50,11 @@ struct options {
 	unsigned sync_every; /* milliseconds */
 	unsigned watchdog; /* seconds */
 	unsigned faults;
+	unsigned progress; /* seconds between lines */
+	bool soak;         /* seconds 0: until a signal */
+	bool signals;
+	bool cancel;
+	char *again;       /* the command that makes the same choices */
 	bool force;
 	bool direct;
 	bool filter;

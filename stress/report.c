@@ -20,12 +20,16 @@ enum { MESSAGE_SIZE = 512, NANOSECONDS = 1000000000 };
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic unsigned long count;
 static unsigned print_limit;
+static uint64_t run_seed;
+static const char *run_again;
 static struct timespec started;
 static char first_fault[MESSAGE_SIZE]; /* guarded by `printing` */
 
-void report_start(unsigned limit)
+void report_start(unsigned limit, uint64_t seed, const char *again)
 {
 	print_limit = limit;
+	run_seed = seed;
+	run_again = again;
 	clock_gettime(CLOCK_MONOTONIC, &started);
 }
 
@@ -38,13 +42,21 @@ double report_seconds(void)
 	       (double)(now.tv_nsec - started.tv_nsec) / NANOSECONDS;
 }
 
+void report_again(void)
+{
+	fprintf(stderr, "again, with the same choices but not the same interleaving of threads:\n  %s\n", run_again);
+}
+
 void fault(const char *format, ...)
 {
 	char message[MESSAGE_SIZE];
 	double at = report_seconds();
 	unsigned long number;
+	int state;
 	va_list ap;
 
+	/* Printing is a cancellation point, and the caller may hold a page's lock. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	va_start(ap, format);
 	vsnprintf(message, sizeof message, format, ap);
 	va_end(ap);
@@ -54,10 +66,11 @@ void fault(const char *format, ...)
 	if (number == 1)
 		strcpy(first_fault, message);
 	if (number <= print_limit)
-		fprintf(stderr, "fault %lu at %.3f s: %s\n", number, at, message);
+		fprintf(stderr, "fault %lu at %.3f s, seed %" PRIu64 ": %s\n", number, at, run_seed, message);
 	if (number == print_limit)
 		fprintf(stderr, "%lu faults: further ones are counted, not printed\n", number);
 	pthread_mutex_unlock(&printing);
+	pthread_setcancelstate(state, NULL);
 }
 
 static const char *what_is_wrong(pgno_t pgno, uint64_t expected, const struct page_view *view)
@@ -111,6 +124,7 @@ int report_verdict(void)
 		printf("verdict: OK\n");
 		return EXIT_OK;
 	}
+	report_again();
 	printf("verdict: FAILED (%lu fault%s; the first: %s)\n", n, n == 1 ? "" : "s", first_fault);
 	return EXIT_FAULTS;
 }

@@ -18,8 +18,13 @@ enum {
 	EXIT_TROUBLE = 2, /* wrong usage, or the test could not be run at all */
 };
 
-/* Starts the clock.  After `limit` faults no more are printed. */
-void report_start(unsigned limit);
+/*
+ * Starts the clock.  After `limit` faults no more are printed.  `again`: the
+ * command that makes the same choices from the same seed.
+ */
+void report_start(unsigned limit, uint64_t seed, const char *again);
+/* Prints that command to standard error, and what it cannot promise. */
+void report_again(void);
 double report_seconds(void); /* since report_start */
 
 void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -292,8 +292,8 @@ static void print_summary(const struct verify *v, const struct mpool_stats *st, 
 	printf("SHA-256, pooled   %s\n", v->pooled.text);
 	printf("file              %" PRIu64 " bytes: %" PRIu32 " pages of %" PRIu32 ", and %zu bytes\n",
 	       (uint64_t)v->size, v->pages, v->o->page_size, v->rest);
-	printf("gets              %" PRIu64 " by %u threads, seed %" PRIu64 "\n", watch_operations(),
-	       v->o->threads + 1, v->o->seed);
+	printf("gets              %" PRIu64 " by %u threads\n", watch_operations(),
+	       v->o->threads + 1);
 	printf("hits              %.1f %%  (%" PRIu64 " hits, %" PRIu64 " misses, %" PRIu64 " reads)\n",
 	       counted == 0 ? 0 : 100.0 * (double)st->hits / (double)counted, st->hits, st->misses, st->reads);
 	printf("throughput        %.1f MB/s in %.2f s\n", bytes / seconds / MEGA, seconds);
@@ -324,12 +324,13 @@ int verify(const struct options *o)
 	struct mpool_stats st = { 0 };
 	double start, seconds;
 
+	printf("verify: %u threads and one, cache %" PRIu32 ", seed %" PRIu64 "\n", o->threads, o->cache, o->seed);
 	open_file(&v);
 	read_plainly(&v);
 	v.pool = mpool_open(NULL, v.fd, o->page_size, o->cache);
 	if (v.pool == NULL)
 		trouble("mpool_open");
-	report_start(o->faults);
+	report_start(o->faults, o->seed, o->again);
 	watch_start(o->threads, o->watchdog);
 
 	start = report_seconds();

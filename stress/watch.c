@@ -91,6 +91,7 @@ static _Noreturn void hang(unsigned culprit, double now)
 	fprintf(stderr, "mpool-stress: hang: place %u has been at one step for %u s\n", culprit, limit);
 	for (unsigned i = 0; i < table_size; i++)
 		print_place(i, now);
+	report_again();
 	abort();
 }
 

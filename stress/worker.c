@@ -219,11 +219,11 @@ static void part_with_pins(struct worker *w)
 
 /* --- operations: pages come and go --------------------------------------- */
 
-/* The file grows evenly over the time of the run. */
+/* The file grows evenly over the time of the run, or the first part of a soak. */
 static bool reserve_page(struct churn *run)
 {
 	const struct options *o = run->o;
-	double part = report_seconds() / run->deadline;
+	double part = report_seconds() / run->growth;
 	pgno_t most = o->pages + (pgno_t)((o->pages_max - o->pages) * (part < 1 ? part : 1));
 	pgno_t reserved = atomic_load(&run->reserved);
 
@@ -466,18 +466,36 @@ static struct worker *make_worker(struct churn *run, unsigned place, uint64_t li
 	return w;
 }
 
+/* The end of a worker, whose pins may outlive it: of itself, or cancelled. */
+static void leave(void *worker)
+{
+	struct worker *w = worker;
+
+	part_with_pins(w);
+	churn_add_tally(w->run, &w->tally);
+	watch_rest(w->place);
+	free(w);
+}
+
+/*
+ * A request to cancel the thread may come at any time, in the middle of a call
+ * too; but calls on the pool are no cancellation points, and neither is anything
+ * else here, but between two operations.
+ */
 void worker_live(struct churn *run, unsigned place, uint64_t life)
 {
 	struct worker *w = make_worker(run, place, life);
 	unsigned operations = 1 + below(w, 2 * run->o->life);
 
 	w->tally.threads = 1;
-	while (operations-- > 0 && !churn_over(run))
+	w->tally.cancelled = 1; /* unless it comes to the end of its life */
+	pthread_cleanup_push(leave, w);
+	while (operations-- > 0 && !churn_over(run)) {
 		operate(w, choose_operation(w));
-	part_with_pins(w);
-	churn_add_tally(run, &w->tally);
-	watch_rest(place);
-	free(w);
+		pthread_testcancel();
+	}
+	w->tally.cancelled = 0;
+	pthread_cleanup_pop(true);
 }
 
 void worker_drain(struct churn *run)

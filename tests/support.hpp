@@ -452,13 +452,13 @@ inline std::vector<int> open_fds()
 
 // Runs f in a child process, which ends with the number that f returns, or of
 // the signal that killed it plus 1000.  The child must not use Catch.
-inline int in_child(const std::function<int()> &f)
+inline int in_child(const std::function<int()> &f, unsigned seconds = seconds_per_case - 10)
 {
 	fflush(nullptr);
 	pid_t pid = fork();
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
-		alarm(seconds_per_case - 10);
+		alarm(seconds);
 		signal(SIGALRM, SIG_DFL);
 		int result = f();
 #ifdef MPOOL_COVERAGE

@@ -1,0 +1,42 @@
+/* fork.c - see fork.h. */
+#include "fork.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "mem.h"
+#include "thread.h"
+
+static int error;
+
+static void before_fork(void)
+{
+	thread_before_fork();
+	mem_before_fork();
+}
+
+static void after_fork(bool child)
+{
+	mem_after_fork();
+	thread_after_fork(child);
+}
+
+static void after_fork_parent(void)
+{
+	after_fork(false);
+}
+
+static void after_fork_child(void)
+{
+	after_fork(true);
+}
+
+__attribute__((constructor)) static void register_handlers(void)
+{
+	error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+int fork_error(void)
+{
+	return error;
+}
