@@ -216,6 +216,84 @@ TEST_CASE("mpool_sync waits for the write-back of a page by another thread, and 
 	}
 }
 
+TEST_CASE("an interrupted fsync is called again")
+{
+	File file(512, 10);
+	Pool pool(file.fd(), 512, 3);
+	pool.modify(0, 1);
+	fault::Script script(file.fd(), [](const Call &call) {
+		return call.op == Op::sync && call.nth < 3 ? fault::error(EINTR) : fault::real();
+	});
+	pool.sync();
+	CHECK(script.syncs() == 4);
+}
+
+TEST_CASE("a sync that could not write one page says so, whatever it could write after it")
+{
+	const pgno_t pages = 300; // more than one buffer's worth
+	File file(512, pages);
+	Pool pool(file.fd(), 512, pages);
+	const bool pinned = GENERATE(false, true);
+	CAPTURE(pinned);
+	for (pgno_t i = 0; i < (pinned ? 2 : pages); i++)
+		pool.modify(i, 1);
+	void *stays = pinned ? pool.get(1) : nullptr; // such a page comes last
+	{
+		fault::Script script(file.fd(), [](const Call &call) {
+			return call.op == Op::write && call.covers(0, 512) ? fault::error(ENOSPC) : fault::real();
+		});
+		REQUIRE_FAILS(mpool_sync(pool), ENOSPC);
+	}
+	if (pinned)
+		pool.put(stays);
+	pool.sync();
+	CHECK(file.holds(0, 1));
+}
+
+TEST_CASE("pages that eviction wrote while an fsync was under way, and kept, are at risk until the next one")
+{
+	const pgno_t maxcache = 64; // large enough to choose several pages at once
+	File file(512, maxcache + 1);
+	Pool pool(file.fd(), 512, maxcache);
+	Report report;
+	Written written(maxcache + 1);
+	Gate in_fsync;
+	const bool first_fails = GENERATE(true, false);
+	CAPTURE(first_fails);
+	std::atomic<unsigned> fsyncs{0};
+	fault::Script script(file.fd(), [&](const Call &call) {
+		written.note(call);
+		if (call.op != Op::sync)
+			return fault::real();
+		unsigned nth = fsyncs++;
+		if (nth == 0)
+			in_fsync.pass();
+		return nth == (first_fails ? 0 : 1) ? fault::error(EIO) : fault::real();
+	});
+	pool.touch(0, maxcache);
+	Threads syncing;
+	syncing.start([&] { report.check(mpool_sync(pool) == (first_fails ? -1 : 0), "the first mpool_sync"); });
+	in_fsync.await(1);
+	for (pgno_t i = 0; i < maxcache; i++)
+		pool.modify(i, 1);
+	pool.touch(maxcache, maxcache + 1);
+	// One of them has left memory, the others stay until somebody needs their frames.
+	std::vector<pgno_t> early;
+	for (pgno_t i = 0; i < maxcache; i++)
+		if (written[i] == 1)
+			early.push_back(i);
+	REQUIRE(early.size() >= 2);
+	in_fsync.open();
+	syncing.join();
+	report.require_none();
+	REQUIRE_FAILS(mpool_sync(pool), EIO);
+	REQUIRE_FAILS(mpool_sync(pool), EIO); // for the one that has left
+	size_t again = 0;
+	for (pgno_t i : early)
+		again += written[i] >= 2;
+	CHECK(again == early.size() - 1);
+}
+
 TEST_CASE("a page that eviction wrote while an fsync was under way is not called safe when that fsync fails")
 {
 	File file(512, 60);

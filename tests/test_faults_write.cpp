@@ -107,6 +107,25 @@ TEST_CASE("one page that cannot be written leaves the rest of the pool usable")
 	CHECK(file.holds(0, 1));
 }
 
+TEST_CASE("when no page can be written, those that need not be make room")
+{
+	File file(512, 300);
+	Pool pool(file.fd(), 512, 16);
+	pool.touch(0, 1);
+	for (pgno_t i = 1; i < 16; i++)
+		pool.modify(i, 1);
+	{
+		fault::Script script(file.fd(),
+		                     [](const Call &call) { return call.op == Op::write ? fault::error(EIO) : fault::real(); });
+		for (pgno_t i = 16; i < 300; i++)
+			REQUIRE(pool.shows(i, 0));
+		CHECK(pool.stats().overflow == 0);
+	}
+	pool.sync();
+	for (pgno_t i = 1; i < 16; i++)
+		CHECK(file.holds(i, 1));
+}
+
 TEST_CASE("ten thousand failed writes cost the pool nothing")
 {
 	const size_t times = shrink(10000);

@@ -5,6 +5,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "support.hpp"
 
+#include <set>
+
 using namespace test;
 
 TEST_CASE("a page has one address while it is pinned")
@@ -170,6 +172,26 @@ TEST_CASE("mpool_put refuses what is no pinned page of the pool with EINVAL, and
 	CHECK(pool.stats().writes == 0);
 }
 
+TEST_CASE("mpool_put refuses what is near the pages beyond maxcache, and changes nothing")
+{
+	const pgno_t size = 64, pages = 200;
+	File file(size);
+	file.truncate(size * pages);
+	Pool pool(file.fd(), size, 1);
+	std::set<char *> pinned;
+	for (pgno_t i = 0; i < pages; i++)
+		pinned.insert(static_cast<char *>(pool.get(i)));
+	REQUIRE(pool.stats().overflow == pages - 1);
+	for (char *page : pinned)
+		// As far as the memory beside a segment's pages reaches, and into them.
+		for (ptrdiff_t away : {ptrdiff_t{-16}, ptrdiff_t{16}, ptrdiff_t{size}, ptrdiff_t{size * 2}, ptrdiff_t{size * 8}})
+			if (!pinned.count(page + away))
+				REQUIRE_FAILS(mpool_put(pool, page + away, 0), EINVAL);
+	CHECK(pool.stats().pinned == pages);
+	for (char *page : pinned)
+		pool.put(page);
+}
+
 TEST_CASE("a second put of a page fails while others are pinned, and takes nobody's pin")
 {
 	File file(512, 20);
@@ -249,6 +271,22 @@ TEST_CASE("pinned pages keep their address and bytes while others come and go")
 		pool.put(page);
 		pool.put(page);
 	}
+}
+
+TEST_CASE("pages in use all the time stay, and the pool does not grow, while many others come and go")
+{
+	const pgno_t maxcache = 1024, used = 16, others = 6 * maxcache;
+	File file(64);
+	file.truncate(64 * (used + others));
+	Pool pool(file.fd(), 64, maxcache);
+	for (pgno_t i = 0; i < others; i++) {
+		pool.touch(0, used);
+		pool.touch(used + i, used + i + 1);
+	}
+	struct mpool_stats st = pool.stats();
+	CHECK(st.misses == used + others); // each page was read once
+	CHECK(st.overflow == 0);
+	CHECK(st.cached == maxcache);
 }
 
 TEST_CASE("a file cut short underneath gives EIO until it is restored")

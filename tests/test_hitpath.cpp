@@ -250,6 +250,26 @@ TEST_CASE("where the kernel refuses membarrier the pool works as well")
 	}));
 }
 
+TEST_CASE("where membarrier is refused later on, the process ends: it does not go on without barriers")
+{
+	if (skipped())
+		return;
+	File file(64);
+	file.truncate(64 * 40);
+	int result = in_child([&] {
+		signal(SIGILL, SIG_DFL); // which Catch would report
+		signal(SIGTRAP, SIG_DFL);
+		// No page has to go yet, so no barrier is made.
+		MPOOL *mp = mpool_open(nullptr, file.fd(), 64, 4);
+		if (!install_filter({SYS_membarrier}, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW))
+			return int{no_filter};
+		for (pgno_t i = 0; i < 40; i++)
+			mpool_put(mp, mpool_get(mp, i, 0), 0);
+		return int{wrong};
+	});
+	CHECK((result == 1000 + SIGILL || result == 1000 + SIGTRAP)); // as the processor has it
+}
+
 TEST_CASE("in a child of fork a new pool works")
 {
 	File file(64);

@@ -201,7 +201,10 @@ TEST_CASE("MPOOL_PAGE_REQUEST of a page that is in the pool fails with EEXIST")
 	CHECK(is(page, 512, 3, 0));
 	fill(page, 512, 3, 1);
 	pool.put(page, MPOOL_DIRTY);
-	REQUIRE_NULL(mpool_new_flags(pool, &pgno, MPOOL_PAGE_REQUEST), EEXIST);
+	// The frame that a call has taken is free again, however often.
+	for (unsigned i = 0; i < 20; i++)
+		REQUIRE_NULL(mpool_new_flags(pool, &pgno, MPOOL_PAGE_REQUEST), EEXIST);
+	CHECK(pool.stats().overflow == 0);
 	CHECK(pgno == 3);
 	CHECK(pool.shows(3, 1));
 	page = pool.make(pgno);

@@ -6,6 +6,24 @@
 
 using namespace test;
 
+TEST_CASE("a page that was chosen to go, and is got before its frame is needed, is a rescue and no miss")
+{
+	const pgno_t maxcache = 1024; // large enough to choose several at once
+	File file(64);
+	file.truncate(64 * (maxcache + 1));
+	Pool pool(file.fd(), 64, maxcache);
+	pool.touch(0, maxcache + 1);
+	struct mpool_stats before = pool.stats();
+	CHECK(before.misses == maxcache + 1);
+	CHECK(before.evictions == 1);
+	CHECK(before.rescues == 0);
+	pool.touch(1, maxcache + 1);
+	struct mpool_stats after = pool.stats();
+	CHECK(after.misses == before.misses); // they are all there
+	CHECK(after.rescues > 0);
+	CHECK(after.hits == maxcache);
+}
+
 TEST_CASE("mpool_stats counts what the pool did and holds")
 {
 	File file(512, 100);

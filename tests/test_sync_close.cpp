@@ -8,6 +8,20 @@
 
 using namespace test;
 
+TEST_CASE("mpool_sync brings the pool back to maxcache")
+{
+	File file(64, 10);
+	Pool pool(file.fd(), 64, 1);
+	std::vector<void *> pages;
+	for (pgno_t i = 0; i < 10; i++)
+		pages.push_back(pool.get(i));
+	CHECK(pool.stats().overflow == 9);
+	for (void *page : pages)
+		pool.put(page, MPOOL_DIRTY);
+	pool.sync();
+	CHECK(pool.stats().overflow == 0);
+}
+
 TEST_CASE("mpool_sync of an unmodified pool writes nothing")
 {
 	File file(512, 10);
