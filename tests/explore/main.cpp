@@ -31,9 +31,9 @@ struct Arguments {
 const argp_option kOptions[] = {
 	{"bound", key_bound, "N", 0, "Explore all runs with up to N deviations, in every scenario", 0},
 	{"deeper", key_deeper, "N", 0, "... with up to N more than the scenario's own bound", 0},
-	{"random", key_random, "N", 0, "Make N random scenarios, and some random runs of each", 0},
+	{"random", key_random, "N", 0, "Make N random scenarios, and some random runs of each; or N random runs of those named", 0},
 	{"seed", key_seed, "N", 0, "The first of them (1)", 0},
-	{"seconds", key_time, "N", 0, "Go on with random ones for that long", 0},
+	{"seconds", key_time, "N", 0, "Go on with random scenarios for that long", 0},
 	{"model", key_model, "c11|x86", 0, "What memory may do (c11)", 0},
 	{"replay", key_replay, "N:A,...", 0, "Make one run again, and print it", 0},
 	{"fails", key_nth, "N", 0, "... in which the N-th call failed", 0},
@@ -210,6 +210,22 @@ void explore_random(const Arguments &a, Total *total)
 	            static_cast<unsigned long long>(seed - 1), static_cast<unsigned long long>(kRunsOfRandom));
 }
 
+void explore_by_chance(const Scenario &s, const Arguments &a, Total *total)
+{
+	Total here;
+	double before = seconds();
+	Options options = a.options;
+	words_all_matter(true);
+	Random decider(a.seed, a.random, kChanges);
+	all_runs(s, options, decider, &here);
+	words_all_matter(false);
+	std::printf("%-28s random   %10llu runs  %6.1f s\n", s.name.c_str(), static_cast<unsigned long long>(here.runs),
+	            seconds() - before);
+	std::fflush(stdout);
+	total->runs += here.runs;
+	total->wrong |= here.wrong;
+}
+
 bool wanted(const Arguments &a, const std::string &name)
 {
 	for (const std::string &n : a.names)
@@ -262,6 +278,8 @@ int main(int argc, char **argv)
 		explored++;
 		if (a.list)
 			std::printf("%s\n", described(s).c_str());
+		else if (a.random)
+			explore_by_chance(s, a, &total);
 		else
 			explore_all(s, a, &total);
 		if (total.wrong)
@@ -269,7 +287,7 @@ int main(int argc, char **argv)
 	}
 	if (a.list)
 		return 0;
-	if (a.random || a.seconds)
+	if (a.names.empty() && (a.random || a.seconds))
 		explore_random(a, &total);
 	else if (explored == 0) {
 		std::fprintf(stderr, "explore: no such scenario\n");

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "memory.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -24,13 +25,19 @@ static bool looking;
 // ---- the arena -------------------------------------------------------------
 
 constexpr size_t kArena = 1 << 20;
-constexpr size_t kGrain = 16; // of `live`, and of alignment at least
+constexpr size_t kGrain = 16; // of blocks, and of alignment at least
 constexpr size_t kShadowGrain = 8;
 
 alignas(4096) static char arena[kArena];
 static size_t used;
 static size_t blocks;
-static uint8_t live[kArena / kGrain]; // 1: in use
+static uint16_t block_at[kArena / kGrain]; // its number + 1; 0: nothing is there
+
+// A block: who touched it last.  To free it is to change all of it.
+struct Block {
+	uint32_t touched[kThreads];
+};
+static std::vector<Block> made;
 
 struct Head {
 	size_t bytes;
@@ -120,7 +127,8 @@ static uint32_t run_number;
 void memory_begin(Model m)
 {
 	std::memset(arena, 0, used);
-	std::memset(live, 0, used / kGrain + 1);
+	std::memset(block_at, 0, (used / kGrain + 1) * sizeof *block_at);
+	made.clear();
 	for (size_t i = 0; i < words_used; i++)
 		word_at[words[i].offset] = 0;
 	words_used = 0;
@@ -142,7 +150,8 @@ void *memory_get(size_t bytes, size_t align)
 		fail("the arena is too small");
 	*reinterpret_cast<Head *>(arena + from - sizeof(Head)) = {bytes, 0};
 	used = (from + bytes + kGrain - 1) / kGrain * kGrain;
-	std::memset(live + from / kGrain, 1, (used - from) / kGrain);
+	made.push_back(Block{});
+	std::fill(block_at + from / kGrain, block_at + used / kGrain, static_cast<uint16_t>(made.size()));
 	blocks++;
 	return arena + from;
 }
@@ -155,10 +164,15 @@ size_t memory_size(const void *p)
 void memory_give(void *p)
 {
 	size_t from = static_cast<size_t>(static_cast<char *>(p) - arena);
-	if (!in_arena(p) || !live[from / kGrain])
+	if (!in_arena(p) || !block_at[from / kGrain])
 		fail("memory is freed that is not in use");
+	const Block &b = made[block_at[from / kGrain] - 1u];
+	for (unsigned t = 1; running() && t < kThreads; t++)
+		if (t != current() && !knowledge().order.knows(t, b.touched[t]))
+			fail("memory is freed that thread %u has touched, and may still be touching", t);
 	// Never used again in this run: whoever touches it is found out.
-	std::memset(live + from / kGrain, 0, (memory_size(p) + kGrain - 1) / kGrain);
+	size_t end = (from + memory_size(p) + kGrain - 1) / kGrain;
+	std::fill(block_at + from / kGrain, block_at + end, uint16_t{0});
 	blocks--;
 }
 
@@ -225,11 +239,13 @@ static bool releases(Order o)
 	return model == Model::x86 || o == Order::release || o == Order::acq_rel || o == Order::seq_cst;
 }
 
-static void check_live(const void *at, const void *code)
+static void touch(const void *at, const void *code)
 {
 	size_t offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
-	if (!live[offset / kGrain])
+	uint16_t block = block_at[offset / kGrain];
+	if (!block)
 		fail("memory that was freed, or never was, is touched from %s", code_line(code).c_str());
+	made[block - 1u].touched[current()] = knowledge().order.at[current()] + 1;
 }
 
 static uint64_t raw(const void *at, unsigned bytes)
@@ -356,8 +372,9 @@ static bool direct(const void *at)
 	return !running() || looking || !in_arena(at);
 }
 
-static void changed()
+void look()
 {
+	changed();
 	looking = true;
 	watch();
 	looking = false;
@@ -368,7 +385,7 @@ uint64_t load(const void *at, unsigned bytes, Order order, const void *code)
 	if (direct(at))
 		return raw(at, bytes);
 	word_point(at, false);
-	check_live(at, code);
+	touch(at, code);
 	tick();
 	uint64_t value;
 	if (Word *w = find(at)) {
@@ -395,7 +412,7 @@ void store(void *at, unsigned bytes, uint64_t value, Order order, const void *co
 		return;
 	}
 	word_point(at, true);
-	check_live(at, code);
+	touch(at, code);
 	tick();
 	if (tracing())
 		trace_line(order == Order::seq_cst ? "store sc" : "store", at, value, code);
@@ -403,7 +420,7 @@ void store(void *at, unsigned bytes, uint64_t value, Order order, const void *co
 	raw_write(at, bytes, value);
 	if (model == Model::x86 && order == Order::seq_cst)
 		fence_of(current());
-	changed();
+	look();
 }
 
 uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order order, const void *code)
@@ -415,7 +432,7 @@ uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order
 		return old;
 	}
 	word_point(at, true);
-	check_live(at, code);
+	touch(at, code);
 	tick();
 	Word *w = find_or_make(at, bytes);
 	Store last = w->store[w->n - 1];
@@ -427,7 +444,7 @@ uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order
 	raw_write(at, bytes, value);
 	if (model == Model::x86)
 		fence_of(current());
-	changed();
+	look();
 	return last.value;
 }
 
@@ -443,7 +460,7 @@ bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t val
 		return same;
 	}
 	word_point(at, true);
-	check_live(at, code);
+	touch(at, code);
 	tick();
 	Word *w = find_or_make(at, bytes);
 	Store last = w->store[w->n - 1];
@@ -459,7 +476,7 @@ bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t val
 		fence_of(current());
 	*expected = last.value;
 	if (same)
-		changed();
+		look();
 	return same;
 }
 
@@ -511,7 +528,7 @@ static void plain(const void *at, size_t bytes, bool write, const void *code)
 {
 	if (direct(at) || bytes == 0)
 		return;
-	check_live(at, code);
+	touch(at, code);
 	const Clock &order = knowledge().order;
 	size_t from = static_cast<size_t>(static_cast<const char *>(at) - arena);
 	for (size_t g = from / kShadowGrain; g <= (from + bytes - 1) / kShadowGrain; g++) {

@@ -99,6 +99,7 @@ extern std::string (*name_word)(const void *at);
 // Called after each locked operation and store, with the newest values in
 // memory: looks for what is wrong.
 extern void (*watch)();
+void look();
 
 } // namespace explore
 

@@ -53,6 +53,11 @@ struct Worker {
 	Pin peek{0, nullptr};
 };
 
+struct Offer {
+	Pin pin;
+	unsigned by;
+};
+
 struct Signal {
 	bool given = false;
 	Token token;
@@ -63,14 +68,16 @@ struct State {
 	MPOOL *pool;
 	Worker worker[kThreads];
 	std::vector<inside_pin> pins; // of all threads
-	std::vector<Pin> offered;
+	std::vector<Offer> offered;
 	Token offer;
 	Signal signal[kTokens];
 	std::map<unsigned, uint64_t> count[kThreads];        // modifications made
 	std::map<unsigned, std::vector<Put>> put[kThreads];  // ... and put
 	std::map<unsigned, bool> loose;                      // pages whose modifications may go
 	std::vector<unsigned> number;                        // by the script's names
-	bool deletes;
+	bool deletes;   // some are deleted
+	bool others;    // some put what is not theirs
+	bool last_made; // no number may be left
 	bool fault;
 } s;
 
@@ -114,6 +121,8 @@ Pin *held(unsigned page)
 void pins_add(const Pin &pin)
 {
 	s.pins.push_back({pin.at, pin.page});
+	if (running())
+		look();
 }
 
 void pins_remove(const Pin &pin)
@@ -225,7 +234,7 @@ void put(unsigned page, bool dirty)
 	put_back(release(*p), dirty, true);
 }
 
-void look(unsigned page)
+void look_at(unsigned page)
 {
 	auto at = static_cast<Words>(mpool_get(s.pool, page, MPOOL_IGNOREPIN));
 	if (!at && !excused(errno))
@@ -235,12 +244,23 @@ void look(unsigned page)
 	s.worker[current()].peek = {page, at};
 }
 
+// Another thread's pin is put, or its page deleted, meanwhile: either may be too late.
+void put_others(unsigned page)
+{
+	void *at = nullptr;
+	for (const Worker &w : s.worker)
+		if (w.last.count(page))
+			at = w.last.at(page);
+	if (mpool_put(s.pool, at, MPOOL_DIRTY) != 0 && errno != EINVAL)
+		fail("put of another thread's page %u: %s", page, std::strerror(errno));
+}
+
 void new_page(bool requested, unsigned page)
 {
 	pgno_t number = page;
 	void *at = mpool_new_flags(s.pool, &number, requested ? MPOOL_PAGE_REQUEST : MPOOL_PAGE_NEXT);
 	if (!at) {
-		if (!(requested && errno == EEXIST) && !excused(errno))
+		if (!(requested && errno == EEXIST) && !(s.last_made && errno == EFBIG) && !excused(errno))
 			fail("no new page: %s", std::strerror(errno));
 		return;
 	}
@@ -257,7 +277,7 @@ bool delete_pinned(const Pin &pin)
 {
 	if (mpool_delete(s.pool, pin.at) == 0)
 		return true;
-	if (errno != EBUSY)
+	if (errno != EBUSY && !(errno == EINVAL && s.others))
 		fail("delete of page %u fails: %s", pin.page, std::strerror(errno));
 	return false;
 }
@@ -308,18 +328,18 @@ void offer(unsigned page)
 	h.erase(h.begin() + (p - h.data()));
 	if (running())
 		point();
-	s.offered.push_back(pin);
+	s.offered.push_back({pin, current()});
 	s.offer.release();
 	wake(&s.offered);
 }
 
-// Wait for a pin of the page, and take it over.
+// Wait for another thread's pin of the page, and take it over.
 Pin await_offer(unsigned page)
 {
 	for (;;) {
 		for (size_t i = 0; i < s.offered.size(); i++) {
-			Pin pin = s.offered[i];
-			if (pin.page != page)
+			Pin pin = s.offered[i].pin;
+			if (pin.page != page || s.offered[i].by == current())
 				continue;
 			s.offered.erase(s.offered.begin() + static_cast<long>(i));
 			s.offer.acquire();
@@ -342,7 +362,7 @@ void delete_offered(unsigned page)
 {
 	Pin pin = await_offer(page);
 	pins_remove(pin);
-	if (!delete_pinned(pin))
+	if (!delete_pinned(pin) && !s.others)
 		put_back(pin, false, false);
 }
 
@@ -386,11 +406,16 @@ void perform(const Op &op)
 	case 'D':
 		return put(page_number(op), true);
 	case 'I':
-		return look(page_number(op));
+		return look_at(page_number(op));
 	case 'N':
 		return new_page(false, 0);
 	case 'R':
 		return new_page(true, page_number(op));
+	case 'M':
+		s.last_made = true;
+		return new_page(true, MAX_PAGE_NUMBER - 1);
+	case 'B':
+		return put_others(page_number(op));
 	case 'X':
 		return delete_page(page_number(op));
 	case 'S':
@@ -459,6 +484,8 @@ void set_up(const Scenario &scenario, const Options &options)
 		if (bar != std::string::npos)
 			w.before = parse(script.substr(0, bar));
 		w.ops = parse(bar == std::string::npos ? script : script.substr(bar + 1));
+		for (const Op &op : w.ops)
+			s.others |= op.what == 'B';
 		for (const Op &op : w.ops)
 			s.deletes |= op.what == 'X' || op.what == 'x';
 		for (const Op &op : w.ops)

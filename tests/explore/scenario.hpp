@@ -12,7 +12,8 @@
 //   X<p>  delete it                          S     sync
 //   O<p>  leave the pin to another thread    F<p>  wait for such a pin, put it
 //   f<p>  the same, modified                 x<p>  wait for such a pin, delete the page
-//   V<p>  put it, which nobody has pinned
+//   V<p>  put it, which nobody has pinned    B<p>  put another thread's pin, which it may put itself
+//   M     make the last page there can be
 //   T<n>  give token n                       W<n>  wait for token n
 //
 // All puts of a thread's own pins must be as quick as hits.  What a thread holds

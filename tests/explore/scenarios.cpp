@@ -49,6 +49,13 @@ Scenario overflowed(std::string first, std::string second)
 	        {"G12 P12 | " + first,
 	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | " + second}};
 }
+// The same, but nothing is in the overflow: the next who needs a frame gives a segment back.
+Scenario emptied(std::string first, std::string second)
+{
+	return {"", 1, 14,
+	        {"G12 P12 | " + first,
+	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | " + second}};
+}
 Scenario named(const char *name, Scenario s)
 {
 	s.name = name;
@@ -87,6 +94,10 @@ std::vector<Scenario> make()
 		{"put-by-another-rescue", 1, 3, {"G0 D0 G0 | O0 G0 P0", "G0 P0 | f0", "G0 P0 | G1 P1"}},
 		{"plain-puts", 3, 3, {"G0 G1 | O0 P1 G1 D1", "G2 P2 | F0"}},
 		{"plain-puts-of-two", 3, 3, {"G0 G1 | O0 P1", "G2 G1 | O2 D1", "G1 P1 | F0 F2"}},
+		bounded(3, {"plain-puts-of-three", 3, 3, {"G0 G0 O0 | P0", "G1 O1 | F0", "G2 P2 | F1"}}),
+		{"pin-moves", 2, 2, {"G1 P1 | G0 O0 G0 O0 G0 O0", "G0 | O0 F0 G0 F0 P0", "G1 P1 | F0"}},
+		{"slot-reused", 2, 3, {"G0 P0 G1 P1 | G0 P0 G1 P1", "G1 P1 | G2 P2"}},
+		{"orphan-for-many-pins", 12, 12, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 P8 P0", "G9 P9 | G9"}},
 		{"put-of-what-is-not-pinned", 2, 2, {"G0 P0 | V0", "G1 P1 | G1 D1"}},
 		{"put-in-vain-beside-gets", 2, 2, {"G0 | O0 G0 P0 G0 P0", "G0 P0 | F0"}},
 		{"stripe-overflow", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0", "G9 P9 G9 P9"}},
@@ -121,15 +132,20 @@ std::vector<Scenario> make()
 		bounded(1, {"table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}}),
 		{"overflow", 1, 4, {"G0 | G1 P0 P1", "G2 | P2 G2 P2"}},
 		bounded(1, named("overflow-given-back", overflowed("G11 P11", "G10 P10 G9 D9"))),
+		bounded(3, named("segment-given-back", emptied("G11 P11", "V10"))),
+		fenced(named("segment-given-back-fenced", emptied("G11 P11", "V10"))),
+		named("segment-given-back-twice", emptied("G11 P11", "G13 P13")),
 		named("overflow-given-back-put", overflowed("G11 P11", "V10")),
 		bounded(1, named("overflow-given-back-by-two", overflowed("G11 P11", "G13 P13"))),
 		bounded(1, {"table-shrinks", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8", "G5 P5 | G5 P5 G0 P0"}}),
 		{"new", 1, 1, {"N D@", "N D@"}},
 		{"new-got-at-once", 1, 1, {"N D@", "G0 P0 | Y1 D1"}},
 		{"new-requested", 2, 1, {"R1 D1", "G0 P0 | Y1 P1"}},
+		{"new-last", 2, 1, {"M P@", "G0 P0 | N P@"}},
 		{"delete-get", 1, 2, {"G0 | X0", "G0 P0 | G0 P0"}},
 		{"delete-delete", 2, 2, {"G0 | X0", "G0 | X0", "G1 P1"}},
 		{"delete-get-again", 2, 2, {"G0 | O0 I1 G0 W0 P0", "G0 P0 | x0 T0"}},
+		{"delete-put", 2, 2, {"G0 O0 |", "G1 P1 | x0", "G1 P1 | B0"}},
 		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
 	};
 }

@@ -297,9 +297,6 @@ static void go_on()
 
 static void step()
 {
-	for (unsigned t = 1; t <= threads; t++)
-		if (t != me)
-			fibre[t].yielded = false;
 	all_steps++;
 	if (++steps > kRunSteps)
 		fail("the run does not come to an end");
@@ -331,8 +328,15 @@ void block(const void *what)
 	go_on();
 }
 
+void changed()
+{
+	for (unsigned t = 1; t <= threads; t++)
+		fibre[t].yielded &= t == me;
+}
+
 void wake(const void *what)
 {
+	changed();
 	for (unsigned t = 1; t <= threads; t++)
 		if (fibre[t].state == State::blocked && fibre[t].waits_for == what)
 			fibre[t].state = State::ready;

@@ -137,8 +137,9 @@ void no_point();
 // Wait until `wake(what)`.  `busy`: nobody may have to do so during a hit.
 void block(const void *what);
 void wake(const void *what);
-// Let others go first, if there are any.
+// Let others go first until one of them changes something.
 void yield();
+void changed();
 // One of n >= 1 alternatives.
 unsigned choose(unsigned n);
 
