@@ -410,6 +410,9 @@ static size_t sync_claim(MPOOL *mp, struct stripe *me, struct window *w, const s
 		uint32_t word = fr ? atomic_load(&fr->word) : FRAME_FREE;
 		if (!(word & (FRAME_DIRTY | FRAME_WRITING)))
 			continue;
+		/* Another page is in the frame by now: ours was written before it left. */
+		if (atomic_load_explicit(&fr->page, memory_order_relaxed) != m.page)
+			continue;
 		if (!frame_claim(fr, me->id))
 			modified_add(later, m.page, m.frame);
 		else

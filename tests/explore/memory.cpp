@@ -24,12 +24,13 @@ static bool looking;
 
 // ---- the arena -------------------------------------------------------------
 
-constexpr size_t kArena = 1 << 20;
+constexpr size_t kArena = 4 << 20; // never given back in a run, so that whoever touches it too late is found
 constexpr size_t kGrain = 16; // of blocks, and of alignment at least
 constexpr size_t kShadowGrain = 8;
 
 alignas(4096) static char arena[kArena];
 static size_t used;
+static size_t used_most; // in any run of the scenario
 static size_t blocks;
 static uint16_t block_at[kArena / kGrain]; // its number + 1; 0: nothing is there
 
@@ -100,14 +101,15 @@ void words_all_matter(bool all)
 
 void words_forget()
 {
-	std::memset(touched, 0, sizeof touched);
-	std::memset(matters, 0, sizeof matters);
+	std::memset(touched, 0, used_most);
+	std::memset(matters, 0, used_most);
+	used_most = 0;
 }
 
 bool words_learnt()
 {
 	bool learnt = false;
-	for (size_t i = 0; i < kArena; i++)
+	for (size_t i = 0; i < used_most; i++)
 		if (is_shared(touched[i]) && !matters[i])
 			learnt = matters[i] = true;
 	return learnt;
@@ -152,6 +154,7 @@ void *memory_get(size_t bytes, size_t align)
 	used = (from + bytes + kGrain - 1) / kGrain * kGrain;
 	made.push_back(Block{});
 	std::fill(block_at + from / kGrain, block_at + used / kGrain, static_cast<uint16_t>(made.size()));
+	used_most = std::max(used_most, used);
 	blocks++;
 	return arena + from;
 }
@@ -170,7 +173,6 @@ void memory_give(void *p)
 	for (unsigned t = 1; running() && t < kThreads; t++)
 		if (t != current() && !knowledge().order.knows(t, b.touched[t]))
 			fail("memory is freed that thread %u has touched, and may still be touching", t);
-	// Never used again in this run: whoever touches it is found out.
 	size_t end = (from + memory_size(p) + kGrain - 1) / kGrain;
 	std::fill(block_at + from / kGrain, block_at + end, uint16_t{0});
 	blocks--;

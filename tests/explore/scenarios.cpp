@@ -111,6 +111,7 @@ std::vector<Scenario> make()
 		{"sync", 1, 2, {"G0 | D0 G0 D0", "G0 P0 | S"}},
 		{"sync-promise", 2, 2, {"G0 | D0 T0 G0 D0", "G1 P1 | W0 S"}},
 		{"sync-eviction", 1, 2, {"G0 | D0 T0", "G0 P0 | G1 P1", "W0 S"}},
+		{"sync-frame-reused", 1, 3, {"G0 D0 | S", "G0 P0 | G1 D1 G2 P2"}},
 		{"sync-sync", 2, 2, {"G0 | D0 S", "G1 | D1 S"}},
 		{"sync-of-pinned", 2, 2, {"G0 | T0 D0 G0 P0", "G1 P1 | W0 S G0 P0"}},
 		{"sync-fenced-eviction", 1, 2, {"G0 | D0 T0", "G1 P1", "W0 S"}, false, true},
