@@ -129,6 +129,7 @@ std::vector<Scenario> make()
 		// The table grows, the overflow grows and goes, pages come and go.
 		{"table-growth-hits", 2, 8, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | H0 P0 H1 P1"}},
 		{"table-growth-misses", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | G6 P6 H0 P0"}},
+		{"table-growth-one-page", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6 G7 P7", "G5 P5 | G7 P7"}},
 		bounded(1, {"table-growth-two", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | G7 P7 H0 D0"}}),
 		bounded(1, {"table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}}),
 		{"overflow", 1, 4, {"G0 | G1 P0 P1", "G2 | P2 G2 P2"}},
