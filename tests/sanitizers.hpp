@@ -29,6 +29,11 @@ constexpr bool asan = true;
 constexpr bool asan = false;
 #endif
 constexpr bool sanitized = tsan || asan;
+#ifdef MPOOL_COVERAGE
+constexpr bool slow = true;
+#else
+constexpr bool slow = tsan;
+#endif
 
 // A count for an ordinary build, made smaller for a sanitized one.
 constexpr size_t shrink(size_t n, size_t tsan_factor = 6, size_t asan_factor = 4)

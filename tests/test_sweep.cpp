@@ -14,13 +14,13 @@ using test::sanitized;
 namespace {
 
 // Fewer cases than these are not the sweep that this is meant to be.
-constexpr uint64_t least_io = test::tsan ? 400 : 6000, least_memory = sanitized ? 40 : 300;
+constexpr uint64_t least_io = test::slow ? 400 : 6000, least_memory = sanitized ? 40 : 300;
 
 // Under ThreadSanitizer, ten times slower, calls at that distance fail, elsewhere
 // every one; and what takes thousands of pages is for neither sanitizer.
 uint64_t stride_of(const Workload &work)
 {
-	return !test::tsan ? 1 : work.shape.pages >= 100 ? 29 : 5;
+	return !test::slow ? 1 : work.shape.pages >= 100 ? 29 : 5;
 }
 constexpr pgno_t most_pages = sanitized ? 1000 : MAX_PAGE_NUMBER;
 

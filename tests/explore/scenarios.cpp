@@ -82,6 +82,7 @@ std::vector<Scenario> make()
 
 		// One loader for a page.
 		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
+		bounded(3, {"one-page-waited-for", 2, 2, {"G1 P1", "G1"}}),
 		{"one-page-missed-by-three", 2, 2, {"G1 P1 | G0 P0", "G1 P1 | G0 P0", "G1 P1 | G0 P0"}},
 		{"miss-eviction-one-bucket", 1, 3, {"G0 P0 | G1 P1", "G2 P2 | G0 P0"}},
 		one_bucket({"bucket-overflow", 9, 0,
@@ -129,7 +130,7 @@ std::vector<Scenario> make()
 		// The table grows, the overflow grows and goes, pages come and go.
 		{"table-growth-hits", 2, 8, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | H0 P0 H1 P1"}},
 		{"table-growth-misses", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | G6 P6 H0 P0"}},
-		{"table-growth-one-page", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6 G7 P7", "G5 P5 | G7 P7"}},
+		bounded(1, {"table-growth-one-page", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6 G7 P7", "G5 P5 | G7 P7"}}),
 		bounded(1, {"table-growth-two", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "G5 P5 | G7 P7 H0 D0"}}),
 		bounded(1, {"table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}}),
 		{"overflow", 1, 4, {"G0 | G1 P0 P1", "G2 | P2 G2 P2"}},
@@ -138,6 +139,7 @@ std::vector<Scenario> make()
 		fenced(named("segment-given-back-fenced", emptied("G11 P11", "V10"))),
 		named("segment-given-back-twice", emptied("G11 P11", "G13 P13")),
 		named("overflow-given-back-put", overflowed("G11 P11", "V10")),
+		bounded(1, named("overflow-given-back-sync", overflowed("G11 P11", "G10 D10 S"))),
 		bounded(1, named("overflow-given-back-by-two", overflowed("G11 P11", "G13 P13"))),
 		bounded(1, {"table-shrinks", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8", "G5 P5 | G5 P5 G0 P0"}}),
 		{"new", 1, 1, {"N D@", "N D@"}},
