@@ -170,8 +170,8 @@ void check_held()
 	Worker &w = s.worker[current()];
 	for (const Pin &p : w.held)
 		check_page(p);
-	if (w.peek.at && (*w.peek.at != (kMark | w.peek.page)))
-		fail("page %u went away under a look with MPOOL_IGNOREPIN", w.peek.page);
+	if (w.peek.at)
+		pins_remove(w.peek);
 	w.peek.at = nullptr;
 }
 
@@ -242,6 +242,10 @@ void look_at(unsigned page)
 	if (at && word(at, 0) != (kMark | page))
 		fail("a look at page %u shows what is not its own", page);
 	s.worker[current()].peek = {page, at};
+	if (at)
+		pins_add({page, at}); // until the thread's next call
+	if (running())
+		point();
 }
 
 // Another thread's pin is put, or its page deleted, meanwhile: either may be too late.

@@ -149,6 +149,7 @@ std::vector<Scenario> make()
 		{"delete-get", 1, 2, {"G0 | X0", "G0 P0 | G0 P0"}},
 		{"delete-delete", 2, 2, {"G0 | X0", "G0 | X0", "G1 P1"}},
 		{"delete-get-again", 2, 2, {"G0 | O0 I1 G0 W0 P0", "G0 P0 | x0 T0"}},
+		{"delete-look", 2, 2, {"G0 | X0", "G0 P0 | I0 G1 P1"}},
 		{"delete-put", 2, 2, {"G0 O0 |", "G1 P1 | x0", "G1 P1 | B0"}},
 		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
 	};
