@@ -383,6 +383,24 @@ TEST_CASE("a page that a thread got with MPOOL_IGNOREPIN can go when the thread 
 	CHECK(pool.stats().cached <= 1);
 }
 
+TEST_CASE("a page that a thread got with MPOOL_IGNOREPIN can go after that thread's next call, a hit")
+{
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	pool.touch(0, 4);
+	void *peeked = mpool_get(pool, 0, MPOOL_IGNOREPIN);
+	REQUIRE(peeked != nullptr);
+	void *other = mpool_get(pool, 1, 0);
+	REQUIRE(other != nullptr);
+	// A page that somebody looks at or pins cannot be deleted.
+	run_threads(1, [&](unsigned) {
+		void *page = mpool_get(pool, 0, 0);
+		if (page != peeked || mpool_delete(pool, page) != 0)
+			abort();
+	});
+	CHECK(mpool_put(pool, other, 0) == 0);
+}
+
 TEST_CASE("MPOOL_IGNOREPIN of several threads never shows a page that is going")
 {
 	const size_t gets = shrink(20000);
