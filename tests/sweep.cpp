@@ -697,17 +697,23 @@ void grow(Subject &s)
 	s.touch(0, s.pages());
 }
 
-// A table that grows for pinned pages and shrinks when they are put.
-void shrink(Subject &s)
+// Pages 0 to n - 1 with their pins, or as many as can be had.
+std::vector<std::pair<void *, pgno_t>> pin_pages(Subject &s, pgno_t n)
 {
 	std::vector<std::pair<void *, pgno_t>> pinned;
-	for (pgno_t i = 0; i < 1100; i++) {
+	for (pgno_t i = 0; i < n; i++) {
 		void *page = s.get(i);
 		if (!page)
 			break;
 		pinned.emplace_back(page, i);
 	}
-	for (auto &pin : pinned)
+	return pinned;
+}
+
+// A table that grows for pinned pages and shrinks when they are put.
+void shrink(Subject &s)
+{
+	for (auto &pin : pin_pages(s, 1100))
 		s.put(pin.first, pin.second, pin.second % 4 ? 0 : MPOOL_DIRTY);
 	s.touch(0, s.pages());
 	s.touch(0, s.pages());
@@ -717,14 +723,7 @@ void shrink(Subject &s)
 // So many pins that the note of them, made when all is pinned, needs memory too.
 void all_pinned(Subject &s)
 {
-	std::vector<std::pair<void *, pgno_t>> pinned;
-	for (pgno_t i = 0; i < 16500; i++) {
-		void *page = s.get(i);
-		if (!page)
-			break;
-		pinned.emplace_back(page, i);
-	}
-	for (auto &pin : pinned)
+	for (auto &pin : pin_pages(s, 16500))
 		s.put(pin.first, pin.second);
 }
 

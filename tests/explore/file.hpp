@@ -21,9 +21,9 @@ struct Faults {
 };
 
 void file_begin(size_t page_bytes, unsigned pages);
-// Bytes of page `n` as the kernel has them, and on stable storage; nullptr: beyond the end.
-const char *file_page(unsigned n);
+// Bytes of page `n` on stable storage; nullptr: beyond the end.
 const char *file_stable(unsigned n);
+// ... as the kernel has them.
 char *file_fill(unsigned n);
 // What was filled in is on stable storage.
 void file_filled();

@@ -113,17 +113,24 @@ std::string described(const Scenario &s)
 	return text;
 }
 
+// One run again, step by step.
+std::string print_run(const Scenario &s, const Options &options, const Choices &choices)
+{
+	Replay replay(choices);
+	words_all_matter(true);
+	trace(true);
+	std::string wrong = run_once(s, options, replay);
+	trace(false);
+	words_all_matter(false);
+	return wrong;
+}
+
 // The run in words, and how to have it again.
 void tell(const Scenario &s, const Options &options, const Choices &choices, const std::string &wrong)
 {
 	std::printf("\nWRONG %s\n  %s\n", described(s).c_str(), wrong.c_str());
 	std::fflush(stdout);
-	Replay replay(choices);
-	words_all_matter(true);
-	trace(true);
-	std::string again = run_once(s, options, replay);
-	trace(false);
-	words_all_matter(false);
+	std::string again = print_run(s, options, choices);
 	if (again != wrong)
 		std::printf("  NOT THE SAME: %s\n", again.c_str());
 	std::printf("  again: explore %s --replay '%s'%s%s\n\n", s.name.c_str(), to_string(choices).c_str(),
@@ -168,6 +175,17 @@ bool all_bounds(const Scenario &s, const Options &options, unsigned bound, Total
 	return true;
 }
 
+// A line on what was explored of a scenario since `before`, which adds to the total.
+void tell_line(const Scenario &s, const std::string &how, const Total &here, double before, const std::string &more,
+               Total *total)
+{
+	std::printf("%-28s %-8s %10llu runs  %6.1f s%s\n", s.name.c_str(), how.c_str(),
+	            static_cast<unsigned long long>(here.runs), seconds() - before, more.c_str());
+	std::fflush(stdout);
+	total->runs += here.runs;
+	total->wrong |= here.wrong;
+}
+
 void explore_all(const Scenario &s, const Arguments &a, Total *total)
 {
 	Total here;
@@ -178,12 +196,8 @@ void explore_all(const Scenario &s, const Arguments &a, Total *total)
 	fault_happened();
 	while (all_bounds(s, options, bound, &here) && s.fails && fault_happened())
 		options.nth++;
-	std::printf("%-28s bound %u  %10llu runs  %6.1f s%s\n", s.name.c_str(), bound,
-	            static_cast<unsigned long long>(here.runs), seconds() - before,
-	            s.fails ? ("  " + std::to_string(options.nth - 1) + " failures").c_str() : "");
-	std::fflush(stdout);
-	total->runs += here.runs;
-	total->wrong |= here.wrong;
+	std::string failures = s.fails ? "  " + std::to_string(options.nth - 1) + " failures" : "";
+	tell_line(s, "bound " + std::to_string(bound), here, before, failures, total);
 }
 
 constexpr uint64_t kRunsOfRandom = 50;
@@ -214,16 +228,11 @@ void explore_by_chance(const Scenario &s, const Arguments &a, Total *total)
 {
 	Total here;
 	double before = seconds();
-	Options options = a.options;
 	words_all_matter(true);
 	Random decider(a.seed, a.random, kChanges);
-	all_runs(s, options, decider, &here);
+	all_runs(s, a.options, decider, &here);
 	words_all_matter(false);
-	std::printf("%-28s random   %10llu runs  %6.1f s\n", s.name.c_str(), static_cast<unsigned long long>(here.runs),
-	            seconds() - before);
-	std::fflush(stdout);
-	total->runs += here.runs;
-	total->wrong |= here.wrong;
+	tell_line(s, "random", here, before, "", total);
 }
 
 bool wanted(const Arguments &a, const std::string &name)
@@ -253,11 +262,8 @@ int replay(const Arguments &a)
 		std::fprintf(stderr, "explore: no scenario %s\n", a.names[0].c_str());
 		return 2;
 	}
-	Replay decider(choices);
 	std::printf("%s\n", described(one).c_str());
-	words_all_matter(true);
-	trace(true);
-	std::string wrong = run_once(one, a.options, decider);
+	std::string wrong = print_run(one, a.options, choices);
 	std::printf("%s\n", wrong.empty() ? "all is well" : wrong.c_str());
 	return wrong.empty() ? 0 : 1;
 }

@@ -170,6 +170,8 @@ void check_held()
 	Worker &w = s.worker[current()];
 	for (const Pin &p : w.held)
 		check_page(p);
+	if (w.peek.at && *w.peek.at != (kMark | w.peek.page))
+		fail("page %u went away under a look with MPOOL_IGNOREPIN", w.peek.page);
 	if (w.peek.at)
 		pins_remove(w.peek);
 	w.peek.at = nullptr;
@@ -488,13 +490,13 @@ void set_up(const Scenario &scenario, const Options &options)
 		if (bar != std::string::npos)
 			w.before = parse(script.substr(0, bar));
 		w.ops = parse(bar == std::string::npos ? script : script.substr(bar + 1));
-		for (const Op &op : w.ops)
+		for (const Op &op : w.ops) {
+			bool deletes = op.what == 'X' || op.what == 'x';
 			s.others |= op.what == 'B';
-		for (const Op &op : w.ops)
-			s.deletes |= op.what == 'X' || op.what == 'x';
-		for (const Op &op : w.ops)
-			if (op.what == 'X' || op.what == 'x')
+			s.deletes |= deletes;
+			if (deletes)
 				s.loose[page_number(op)] = true;
+		}
 		as_thread(t, [&] {
 			for (const Op &op : w.before)
 				perform(op);

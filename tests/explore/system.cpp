@@ -75,11 +75,6 @@ void explore::file_faults(const Faults &faults)
 
 bool explore::file_faulted() { return file.faulted; }
 
-const char *explore::file_page(unsigned n)
-{
-	return (n + 1) * file.page_bytes <= file.bytes.size() ? &file.bytes[n * file.page_bytes] : nullptr;
-}
-
 const char *explore::file_stable(unsigned n)
 {
 	return (n + 1) * file.page_bytes <= file.stable.size() ? &file.stable[n * file.page_bytes] : nullptr;
@@ -110,15 +105,30 @@ static void claim_pages(size_t at, size_t bytes, bool write, bool begin)
 	}
 }
 
+// While the call is under way, others run.
+static void pass_over_pages(size_t at, size_t bytes, bool write)
+{
+	if (!running())
+		return;
+	claim_pages(at, bytes, write, true);
+	point();
+	claim_pages(at, bytes, write, false);
+}
+
+static bool call_begins(int fd)
+{
+	if (fd != kFile)
+		errno = EBADF;
+	else if (running())
+		point();
+	return fd == kFile;
+}
+
 static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
 {
 	size_t at = static_cast<size_t>(offset);
-	if (fd != kFile) {
-		errno = EBADF;
+	if (!call_begins(fd))
 		return -1;
-	}
-	if (running())
-		point();
 	if (fails(&file.reads, file.faults.read)) {
 		errno = file.faults.error;
 		return -1;
@@ -127,11 +137,7 @@ static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
 		return 0;
 	if (tracing())
 		trace_line("pread", to, at / file.page_bytes, __builtin_return_address(0));
-	if (running()) {
-		claim_pages(at, bytes, false, true);
-		point();
-		claim_pages(at, bytes, false, false);
-	}
+	pass_over_pages(at, bytes, false);
 	plain_write(to, bytes, __builtin_return_address(0));
 	std::memcpy(to, &file.bytes[at], bytes);
 	return static_cast<ssize_t>(bytes);
@@ -140,12 +146,8 @@ static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
 static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 {
 	size_t at = static_cast<size_t>(offset);
-	if (fd != kFile) {
-		errno = EBADF;
+	if (!call_begins(fd))
 		return -1;
-	}
-	if (running())
-		point();
 	if (fails(&file.writes, file.faults.write)) {
 		errno = file.faults.error;
 		return -1;
@@ -153,11 +155,7 @@ static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 	if (tracing())
 		trace_line("pwrite", nullptr, at / file.page_bytes, __builtin_return_address(0));
 	grow_to(at + bytes);
-	if (running()) {
-		claim_pages(at, bytes, true, true);
-		point();
-		claim_pages(at, bytes, true, false);
-	}
+	pass_over_pages(at, bytes, true);
 	plain_read(from, bytes, __builtin_return_address(0));
 	std::memcpy(&file.bytes[at], from, bytes);
 	return static_cast<ssize_t>(bytes);
@@ -165,12 +163,8 @@ static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 
 static int sync_file(int fd)
 {
-	if (fd != kFile) {
-		errno = EBADF;
+	if (!call_begins(fd))
 		return -1;
-	}
-	if (running())
-		point();
 	bool failed = fails(&file.syncs, file.faults.sync);
 	if (tracing())
 		trace_line(failed ? "fsync FAILS" : "fsync", nullptr, 0, __builtin_return_address(0));
