@@ -19,9 +19,10 @@
 
 /* Options with no short name; above all characters. */
 enum { KEY_MAX_PAGES = 256, KEY_PASSES, KEY_HOLD, KEY_HANDOVER, KEY_LIFE, KEY_WATCHDOG, KEY_FAULTS,
-       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY, KEY_SOAK, KEY_PROGRESS, KEY_SIGNALS, KEY_CANCEL };
+       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY, KEY_SOAK, KEY_PROGRESS, KEY_SIGNALS, KEY_CANCEL, KEY_PROCESSES,
+       KEY_STAY };
 
-enum { THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024,
+enum { PROCESSES_MAX = 8, THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024,
        SECONDS = 10, SOAK_PROGRESS = 60 };
 
 #define WEIGHT_MAX 1000000
@@ -204,6 +205,12 @@ static error_t parse_churn(int key, char *arg, struct argp_state *state)
 	case KEY_LIFE:
 		o->life = (unsigned)number(state, arg, "--life", 1, INT32_MAX);
 		return 0;
+	case KEY_PROCESSES:
+		o->processes = (unsigned)number(state, arg, "--processes", 1, PROCESSES_MAX);
+		return 0;
+	case KEY_STAY:
+		o->stay = (unsigned)number(state, arg, "--stay", 1, INT32_MAX);
+		return 0;
 	case KEY_SYNC_EVERY:
 		o->sync_every = (unsigned)number(state, arg, "--sync-every", 1, UINT32_MAX);
 		return 0;
@@ -247,6 +254,10 @@ static const struct argp_option churn_options[] = {
 	{ .name = "handover", .key = KEY_HANDOVER, .arg = "N", .doc = "Pins on their way between threads (64)" },
 	{ .name = "life", .key = KEY_LIFE, .arg = "N",
 	  .doc = "Operations until a thread ends and a new one takes its place, on average (5000)" },
+	{ .name = "processes", .key = KEY_PROCESSES, .arg = "N",
+	  .doc = "Processes that share the pool by a key, each with its threads (none: the pool is private)" },
+	{ .name = "stay", .key = KEY_STAY, .arg = "MS",
+	  .doc = "Milliseconds until a process leaves the pool and it, or a new one, joins, on average (500)" },
 	{ .name = "sync-every", .key = KEY_SYNC_EVERY, .arg = "MS",
 	  .doc = "Milliseconds between syncs after which the file is checked (500)" },
 	{ .name = "mix", .key = KEY_MIX, .arg = "NAME=WEIGHT,...",
@@ -354,6 +365,7 @@ void options_churn(int argc, char **argv, struct options *o)
 	o->hold = 4;
 	o->handover = 64;
 	o->life = 5000;
+	o->stay = 500;
 	o->sync_every = 500;
 	memcpy(o->weight, default_weight, sizeof o->weight);
 	parse(&argp, argc, argv, o);

@@ -36,6 +36,7 @@ extern const char *const operation_name[OPERATIONS];
 
 struct options {
 	const char *file; /* NULL: none given */
+	unsigned processes; /* 0: the pool is private to this one */
 	unsigned threads;
 	unsigned seconds;
 	pgno_t pages;     /* at the start */
@@ -47,6 +48,7 @@ struct options {
 	unsigned hold;
 	unsigned handover; /* places */
 	unsigned life;
+	unsigned stay;       /* milliseconds */
 	unsigned sync_every; /* milliseconds */
 	unsigned watchdog; /* seconds */
 	unsigned faults;
