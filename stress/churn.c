@@ -9,17 +9,16 @@
 #include "churn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crew.h"
+#include "files.h"
 #include "modes.h"
 #include "page.h"
 #include "proof.h"
@@ -31,7 +30,6 @@
 #include "worker.h"
 
 enum {
-	FILE_MODE = 0666, /* less the umask */
 	SYNCERS = 1,
 	FIRST_WRITER = 0,
 	BYTE_BITS = 8,
@@ -103,75 +101,6 @@ void churn_to_memory(void *cookie, pgno_t pgno, void *page)
 }
 
 /* --- the file ------------------------------------------------------------------ */
-
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Ours, empty or not there: then it may be overwritten without --force. */
-static void check_may_overwrite(const char *path)
-{
-	char head[PAGE_SIZE_MIN];
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT)
-		return;
-	if (fd < 0)
-		trouble("opening %s", path);
-	n = read(fd, head, sizeof head);
-	close(fd);
-	if (n == 0 || (n > 0 && page_begins_file(head, (size_t)n)))
-		return;
-	fprintf(stderr, "mpool-stress: %s exists and was not made by this program; --force overwrites it\n", path);
-	exit(EXIT_TROUBLE);
-}
-
-static int open_one(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC, FILE_MODE);
-
-	if (fd < 0)
-		trouble("opening %s", path);
-	return fd;
-}
-
-/* The temporary file has no name from the start, so it cannot stay behind. */
-static void open_temporary(struct churn *run, const char *directory, int direct)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/mpool-stress.XXXXXX", directory) < 0)
-		trouble("no memory for a file name");
-	run->fd = mkstemp(path);
-	if (run->fd < 0)
-		trouble("making %s", path);
-	if (direct != 0) {
-		close(run->fd);
-		run->fd = open_one(path, O_RDWR | direct);
-	}
-	run->plain_fd = open_one(path, O_RDONLY | direct);
-	unlink(path);
-	free(path);
-}
-
-static void open_files(struct churn *run)
-{
-	const char *file = run->o->file != NULL ? run->o->file : ".";
-	int direct = run->o->direct ? O_DIRECT : 0;
-
-	if (is_directory(file)) {
-		open_temporary(run, file, direct);
-		return;
-	}
-	if (!run->o->force)
-		check_may_overwrite(file);
-	run->fd = open_one(file, O_RDWR | O_CREAT | O_TRUNC | direct);
-	run->plain_fd = open_one(file, O_RDONLY | direct);
-}
 
 /* The pages at the start are written plainly: so the pool must also read what it never wrote. */
 static void write_first_pages(struct churn *run)
@@ -403,10 +332,13 @@ static void make_common(struct churn *run)
 static void prepare(struct churn *run)
 {
 	const struct options *o = run->o;
+	struct files files;
 
 	filter_page_size = o->page_size;
 	make_common(run);
-	open_files(run);
+	files_open(o, &files);
+	run->fd = files.fd;
+	run->plain_fd = files.plain_fd;
 	run->truth = truth_make(o->pages_max);
 	run->handover = handover_make(o->handover);
 	write_first_pages(run);
