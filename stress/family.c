@@ -46,16 +46,21 @@ pid_t family_fork(void)
 	return pid;
 }
 
+void family_doze(double seconds)
+{
+	struct timespec limit = { .tv_sec = (time_t)seconds };
+
+	limit.tv_nsec = (long)((seconds - (double)limit.tv_sec) * NANOSECONDS);
+	sigtimedwait(&child_ended, NULL, &limit);
+}
+
 pid_t family_wait(double seconds, int *status)
 {
 	pid_t pid = waitpid(-1, status, WNOHANG);
-	struct timespec limit;
 
 	if (pid > 0 || seconds <= 0)
 		return pid > 0 ? pid : 0;
-	limit.tv_sec = (time_t)seconds;
-	limit.tv_nsec = (long)((seconds - (double)limit.tv_sec) * NANOSECONDS);
-	sigtimedwait(&child_ended, NULL, &limit);
+	family_doze(seconds);
 	pid = waitpid(-1, status, WNOHANG);
 	return pid > 0 ? pid : 0;
 }

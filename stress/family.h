@@ -17,6 +17,9 @@ void family_start(void);
 /* As fork(2), but it does not fail. */
 pid_t family_fork(void);
 
+/* Sleeps for so many seconds, or until a child ends or stops, or a signal comes. */
+void family_doze(double seconds);
+
 /* A child that ended, within so many seconds; 0: none did, or a signal came. */
 pid_t family_wait(double seconds, int *status);
 
