@@ -47,7 +47,7 @@ enum call {
 
 extern const char *const kill_call_name[CALLS];
 
-enum { KILL_HELD_MAX = 6, KILL_LINE = 64, KILL_NOT_HELD = 0 };
+enum { KILL_HELD_MAX = 8, KILL_LINE = 64, KILL_NOT_HELD = 0 };
 
 #define KILL_NO_PAGE MAX_PAGE_NUMBER
 
@@ -186,6 +186,8 @@ void hand_put(struct hand *h, const struct kill_pin *pin, bool dirty);
 /* The place of a page just got by another call than mpool_get. */
 void hand_hold(struct hand *h, struct kill_pin *pin);
 bool hand_may_hold(const struct hand *h);
+/* Any page, the first ones often; false: none, for it may be held up by one that is stopped. */
+bool hand_choose(struct hand *h, pgno_t *pgno);
 
 bool record_own(struct hand *h, pgno_t pgno);
 void record_disown(struct hand *h, pgno_t pgno);

@@ -20,7 +20,11 @@
 enum {
 	MARK_PAUSE = 200000, /* nanoseconds between two looks for the mark of a death */
 	MICRO = 1000000,
-	LINGER_ONE_IN = 4,   /* changes with another page read in the middle of them */
+	LINGER_ONE_IN = 4,   /* changes with another page got in the middle of them */
+	SLOW_ONE_IN = 16,    /* changes that take their time */
+	SLOW_MICRO = 50,     /* so much at most */
+	HOT_PAGES = 4,       /* pages that all go for, the watched ones among them */
+	HOT_ONE_IN = 3,
 };
 
 void kill_wait_while(_Atomic int *word, int value)
@@ -70,6 +74,26 @@ static bool holds(const struct hand *h, pgno_t pgno)
 	return false;
 }
 
+static bool to_be_avoided(const struct board *b, pgno_t pgno)
+{
+	uint64_t count = atomic_load(&b->avoid_count);
+
+	for (uint64_t i = 0; i < count; i++)
+		if (atomic_load(&b->avoid[i]) == pgno)
+			return true;
+	return false;
+}
+
+bool hand_choose(struct hand *h, pgno_t *pgno)
+{
+	pgno_t pages = atomic_load(&h->k->board->allotted);
+
+	if (pages > HOT_PAGES && draw_below(&h->random, HOT_ONE_IN) == 0)
+		pages = HOT_PAGES;
+	*pgno = draw_below(&h->random, pages);
+	return !to_be_avoided(h->k->board, *pgno);
+}
+
 bool hand_get(struct hand *h, pgno_t pgno, struct kill_pin *pin)
 {
 	*pin = (struct kill_pin){ .pgno = pgno };
@@ -110,6 +134,20 @@ void record_disown(struct hand *h, pgno_t pgno)
 	atomic_store(&record_of(h, pgno)->owner, 0);
 }
 
+static void linger(struct hand *h)
+{
+	bool slow = draw_below(&h->random, SLOW_ONE_IN) == 0;
+	double until = report_seconds() + (double)draw_below(&h->random, SLOW_MICRO) / MICRO;
+	struct kill_pin other;
+	pgno_t pgno;
+
+	while (slow && report_seconds() < until)
+		;
+	if (draw_below(&h->random, LINGER_ONE_IN) == 0 && hand_may_hold(h) && hand_choose(h, &pgno) &&
+	    hand_get(h, pgno, &other))
+		hand_put(h, &other, false);
+}
+
 /*
  * In two halves, between which the thread may be for long: most of those who die in
  * a change die there.
@@ -121,13 +159,8 @@ static void change_bytes(struct hand *h, const struct kill_pin *pin, uint64_t ve
 	page_write(h->buffer, size, pin->pgno, version, h->number);
 	kill_begin(h->a, CALL_CHANGE, pin->pgno);
 	memcpy(pin->page, h->buffer, half);
-	if (draw_below(&h->random, LINGER_ONE_IN) == 0 && hand_may_hold(h)) {
-		struct kill_pin other;
-
-		if (hand_get(h, pin->pgno, &other))
-			hand_put(h, &other, false);
-		kill_begin(h->a, CALL_CHANGE, pin->pgno);
-	}
+	linger(h);
+	kill_begin(h->a, CALL_CHANGE, pin->pgno);
 	memcpy((char *)pin->page + half, h->buffer + half, size - half);
 	kill_end(h->a);
 }

@@ -18,13 +18,11 @@
 enum {
 	KEPT_MAX = 3,      /* pins that a thread keeps from one operation to the next */
 	SEVERAL_MAX = 3,   /* pages changed at once; with those kept, no more than a thread can hold */
-	HOT_PAGES = 4,     /* pages that all go for, the watched ones among them */
-	HOT_ONE_IN = 3,
 	FORGIVE_ONE_IN = 8,
 	NAME_BITS = 32,
 };
 
-_Static_assert(KEPT_MAX + SEVERAL_MAX <= KILL_HELD_MAX, "a thread has a place for every pin");
+_Static_assert(KEPT_MAX + SEVERAL_MAX + 1 <= KILL_HELD_MAX, "a thread has a place for every pin");
 
 struct worker {
 	struct hand hand;
@@ -32,28 +30,6 @@ struct worker {
 	unsigned kept_count;
 	struct kill_pin kept[KEPT_MAX];
 };
-
-/* --- which page ------------------------------------------------------------------ */
-
-static bool to_be_avoided(const struct board *b, pgno_t pgno)
-{
-	uint64_t count = atomic_load(&b->avoid_count);
-
-	for (uint64_t i = 0; i < count; i++)
-		if (atomic_load(&b->avoid[i]) == pgno)
-			return true;
-	return false;
-}
-
-static bool choose_page(struct hand *h, pgno_t *pgno)
-{
-	pgno_t pages = atomic_load(&h->k->board->allotted);
-
-	if (pages > HOT_PAGES && draw_below(&h->random, HOT_ONE_IN) == 0)
-		pages = HOT_PAGES;
-	*pgno = draw_below(&h->random, pages);
-	return !to_be_avoided(h->k->board, *pgno);
-}
 
 /* --- what is done to pages ------------------------------------------------------- */
 
@@ -104,7 +80,7 @@ static void do_several(struct worker *w, pgno_t pgno, unsigned wanted)
 		record_check(&w->hand, "change", &pins[got]);
 		record_change(&w->hand, &pins[got]);
 		got++;
-	} while (got < wanted && choose_page(&w->hand, &pgno));
+	} while (got < wanted && hand_choose(&w->hand, &pgno));
 	while (got-- > 0)
 		save(&w->hand, &pins[got]);
 }
@@ -278,12 +254,12 @@ static void do_stats(struct worker *w)
 enum operation_of_kill { DO_READ, DO_CHANGE, DO_SEVERAL, DO_KEEP, DO_RELEASE, DO_LOOK, DO_NEW, DO_DELETE,
 			 DO_REQUEST, DO_SYNC, DO_STATS, DOS };
 
-/* A hundred in all. */
+/* A thousand in all.  A sync flushes the disk, so it must be rare. */
 static const unsigned weight[DOS] = {
-	[DO_READ] = 22, [DO_CHANGE] = 24, [DO_SEVERAL] = 12, [DO_KEEP] = 10, [DO_RELEASE] = 8, [DO_LOOK] = 10,
-	[DO_NEW] = 4, [DO_DELETE] = 3, [DO_REQUEST] = 3, [DO_SYNC] = 2, [DO_STATS] = 2,
+	[DO_READ] = 220, [DO_CHANGE] = 250, [DO_SEVERAL] = 128, [DO_KEEP] = 100, [DO_RELEASE] = 80, [DO_LOOK] = 100,
+	[DO_NEW] = 40, [DO_DELETE] = 30, [DO_REQUEST] = 30, [DO_SYNC] = 2, [DO_STATS] = 20,
 };
-enum { WEIGHTS = 100 };
+enum { WEIGHTS = 1000 };
 
 static enum operation_of_kill choose(struct hand *h)
 {
@@ -305,7 +281,7 @@ static void operate(struct worker *w)
 	enum operation_of_kill op = choose(&w->hand);
 	pgno_t pgno;
 
-	if (!choose_page(&w->hand, &pgno) || (may_wait(op) && atomic_load(&w->hand.k->board->calm)))
+	if (!hand_choose(&w->hand, &pgno) || (may_wait(op) && atomic_load(&w->hand.k->board->calm)))
 		return;
 	switch (op) {
 	case DO_READ: do_read(w, pgno); break;
