@@ -109,12 +109,11 @@ void region_free(struct region *r, unsigned id, void *p, size_t bytes)
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes)
 {
 	uint64_t absent = 0;
-	/* Release: what the maker filled in is seen by who finds the chunk. */
-	if (!atomic_compare_exchange_strong(&r->word[id], &absent, (uintptr_t)p - r->base))
-		return false;
-	if (r->state)
+	/* The same whoever makes a chunk of that number. */
+	if (r->state && id < CHUNK_TABLES)
 		atomic_store(&r->state->bytes[id], bytes);
-	return true;
+	/* Release: what the maker filled in is seen by who finds the chunk. */
+	return atomic_compare_exchange_strong(&r->word[id], &absent, (uintptr_t)p - r->base);
 }
 
 bool region_withdraw(struct region *r, unsigned id)

@@ -54,7 +54,7 @@ enum {
 /* In the object of a shared region. */
 struct region_state {
 	_Atomic uint64_t chunk[CHUNK_COUNT];
-	_Atomic uint64_t bytes[CHUNK_COUNT];  /* of the chunk that has, or had, the number */
+	_Atomic uint64_t bytes[CHUNK_TABLES]; /* of the chunk that has, or had, the number; a table says it itself */
 	_Atomic uint64_t vacant[CHUNK_COUNT]; /* offset of the place it had; 0: none */
 	_Atomic uint64_t top;                 /* from here on nothing was ever used */
 	uint64_t end;

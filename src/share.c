@@ -424,12 +424,13 @@ static bool header_sound(MPOOL *mp, const struct preamble *p)
 	if (r->end != p->total || top < p->chunks_at || top > p->total || top % MEMORY_PAGE != 0)
 		return false;
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
-		uint64_t w = atomic_load(&r->chunk[id]), place = w & ~CHUNK_FLAGS, bytes = atomic_load(&r->bytes[id]);
+		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
 		if (place == 0)
 			continue;
-		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top || bytes > top - place)
+		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
 			return false;
-		if (id >= CHUNK_TABLES && !(bytes >= sizeof(struct table) && table_sound(region_at(&mp->region, id), id, bytes)))
+		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
+		                      : !table_sound(region_at(&mp->region, id), id, top - place))
 			return false;
 	}
 	uint32_t head = atomic_load(&h->table.head), stripes = atomic_load(&h->pin.stripes);
@@ -572,6 +573,8 @@ static void let_go(struct sharing *sh, bool parents)
 	/* A child has no copy of the life lock's mapping. */
 	if (!parents)
 		life_end(&sh->life);
+	else
+		watch_forget(&sh->watch);
 	if (sh->map)
 		munmap(sh->map, sh->bytes);
 	if (sh->object >= 0)

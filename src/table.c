@@ -419,10 +419,10 @@ bool table_move(struct tables *ts, const struct table_ref *from)
 
 /* ---- after a death ------------------------------------------------------ */
 
-bool table_sound(const struct table *t, unsigned id, uint64_t bytes)
+bool table_sound(const struct table *t, unsigned id, uint64_t room)
 {
-	return bytes >= sizeof *t && t->id == id && t->buckets > 0 && table_size(t->buckets) == bytes &&
-	       t->bytes == bytes && t->factor_number < TABLE_FACTORS;
+	return room >= sizeof *t && t->id == id && t->buckets > 0 && t->bytes <= room &&
+	       t->bytes == table_size(t->buckets) && t->factor_number < TABLE_FACTORS;
 }
 
 static bool linked(struct tables *ts, const struct table *wanted)

@@ -267,7 +267,7 @@ void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, 
                    void *of);
 uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref);
 
-/* Is it a table as this code makes them, of that many bytes? */
-bool table_sound(const struct table *t, unsigned id, uint64_t bytes);
+/* Is it a table as this code makes them, in at most `room` bytes? */
+bool table_sound(const struct table *t, unsigned id, uint64_t room);
 
 #endif
