@@ -227,7 +227,7 @@ static int find_object(int dir, const char *key, struct sharing *sh)
 	for (struct dirent *e; sh->object < 0 && !error && (e = readdir(d));)
 		if (strncmp(e->d_name, prefix, (size_t)n) == 0 && strlen(e->d_name) < sizeof sh->name) {
 			error = look_at(dir, e->d_name, key, &sh->object);
-			snprintf(sh->name, sizeof sh->name, "%s", e->d_name);
+			strcpy(sh->name, e->d_name); /* it has room: see above */
 		}
 	closedir(d);
 	return error;
