@@ -226,8 +226,8 @@ static int find_object(int dir, const char *key, struct sharing *sh)
 	}
 	for (struct dirent *e; sh->object < 0 && !error && (e = readdir(d));)
 		if (strncmp(e->d_name, prefix, (size_t)n) == 0 && strlen(e->d_name) < sizeof sh->name) {
-			error = look_at(dir, e->d_name, key, &sh->object);
-			strcpy(sh->name, e->d_name); /* it has room: see above */
+			strcpy(sh->name, e->d_name);
+			error = look_at(dir, sh->name, key, &sh->object);
 		}
 	closedir(d);
 	return error;
@@ -300,7 +300,7 @@ static int find_file(const struct preamble *p, const struct member_state *ms)
 	for (uint32_t i = 0; fd < 0 && i < top && i < MEMBERS_MAX; i++) {
 		char path[sizeof "/proc//fd/" + 3 * 2 * sizeof(int)];
 		const struct member *m = &ms->member[i];
-		if (atomic_load(&m->state) != MEMBER_IN)
+		if (!member_in(m))
 			continue;
 		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)m->pid, (int)m->fd);
 		fd = open_file(path, p);
@@ -450,7 +450,7 @@ static int enter(MPOOL *mp, int fd)
 	int error = EAGAIN; /* as many processes as there may be */
 	uint32_t member = 0;
 	for (; member < MEMBERS_MAX; member++)
-		if (atomic_load(&ms->member[member].state) == MEMBER_FREE &&
+		if (!member_in(&ms->member[member]) &&
 		    (error = life_begin(&sh->life, sh->object, member)) != EAGAIN && error != EACCES)
 			break;
 	if (error)
@@ -463,7 +463,7 @@ static int enter(MPOOL *mp, int fd)
 	if (atomic_load(&ms->top) <= member)
 		atomic_store(&ms->top, member + 1);
 	/* From here on, should we die, we are recovered. */
-	atomic_store(&m->state, MEMBER_IN);
+	atomic_fetch_or(&m->state, MEMBER_IN);
 	mp->pins.member = member;
 	uint32_t from = 0;
 	sh->keeper = pin_adopt(&mp->pins, true, &from);
@@ -496,7 +496,7 @@ static int become_member(MPOOL *mp, int fd, uint32_t frames)
 	if (error && mp->sharing.keeper)
 		recover_leave(mp);
 	else if (error && mp->sharing.life.map)
-		atomic_store(&ms->member[mp->pins.member].state, MEMBER_FREE);
+		atomic_fetch_and(&ms->member[mp->pins.member].state, ~MEMBER_IN);
 	pthread_mutex_unlock(&ms->lock);
 	return error;
 }

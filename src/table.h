@@ -123,7 +123,7 @@ struct table {
 	_Atomic uint64_t factor; /* fixed while the table is in use; changed at rest */
 	uint32_t factor_number;
 	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
-	_Atomic uint32_t maker;   /* number of the stripe that is about to link it + 1; 0: it did */
+	_Atomic uint32_t maker;   /* number of the stripe that is to link it, or give it back, + 1; 0: none */
 	size_t bytes;
 	/* Resize room: the drain of a table that is not the head any more. */
 	_Atomic uint64_t since;   /* an epoch stamp; 0: none yet */
