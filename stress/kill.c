@@ -340,6 +340,7 @@ static void strike(unsigned process)
 static void see_dead(unsigned process)
 {
 	siginfo_t info = { 0 };
+	int status;
 
 	if (!alive(process))
 		return;
@@ -349,7 +350,8 @@ static void see_dead(unsigned process)
 	if (info.si_code == CLD_KILLED && info.si_status == SIGKILL)
 		bury(process);
 	else
-		see_who_ended(); /* it came before the stroke, or something else did */
+		/* Its end came before the stroke, or something else did. */
+		worker_ended(process, waitpid(workers[process].pid, &status, 0) > 0 ? status : 0);
 }
 
 static void strike_some(void)

@@ -152,12 +152,22 @@ static void check_gets(const struct witness *w, const struct mpool_stats *st)
 		      PRIu64 " done", st->hits, st->misses, begun, done);
 }
 
-/* Of one thread, with nobody else there: each get is a hit or a miss, each miss gives up a page too many. */
+/* Pages beyond `maxcache` that may stay: each miss gives up one too many, but not those pinned, and the one it gets. */
+static uint64_t overflow_left(const struct mpool_stats *before, const struct mpool_stats *now)
+{
+	uint64_t misses = now->misses - before->misses;
+	uint64_t left = before->overflow > misses ? before->overflow - misses : 0;
+	uint64_t needed = now->pinned + 1 > now->maxcache ? now->pinned + 1 - now->maxcache : 0;
+
+	return left + needed;
+}
+
+/* Of one thread, with nobody else there: each get is a hit or a miss. */
 static void check_sweep(const struct witness *w, const struct mpool_stats *before, uint64_t gets)
 {
 	struct mpool_stats now = stats_of(w);
 	uint64_t misses = now.misses - before->misses;
-	uint64_t may_stay = before->overflow > misses ? before->overflow - misses : 0;
+	uint64_t may_stay = overflow_left(before, &now);
 	const struct board *b = w->hand.k->board;
 
 	if (now.hits - before->hits + misses != gets)
