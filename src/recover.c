@@ -126,6 +126,7 @@ static void end_calls(struct gone *g)
 	}
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
+	region_recover(&mp->region, mp->header->members.member[g->member].making);
 	clock_recover(mp);
 }
 

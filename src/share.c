@@ -465,6 +465,7 @@ static int enter(MPOOL *mp, int fd)
 	/* From here on, should we die, we are recovered. */
 	atomic_fetch_or(&m->state, MEMBER_IN);
 	mp->pins.member = member;
+	mp->region.making = m->making;
 	uint32_t from = 0;
 	sh->keeper = pin_adopt(&mp->pins, true, &from);
 	return sh->keeper ? 0 : ENOMEM;
