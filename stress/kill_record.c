@@ -170,9 +170,10 @@ void record_change(struct hand *h, const struct kill_pin *pin)
 	struct record *r = record_of(h, pin->pgno);
 	uint64_t version = atomic_load(&r->version) + 1;
 
-	atomic_store(&r->version, version);
+	/* In this order: who dies in between has changed nothing yet. */
 	if (atomic_load(&r->phase) == PHASE_SURE)
 		atomic_store(&r->phase, PHASE_CHANGING);
+	atomic_store(&r->version, version);
 	change_bytes(h, pin, version);
 }
 
