@@ -39,6 +39,7 @@ enum {
 	AIM_OF = 4, AIM_IN = 3,     /* three of four strokes are aimed */
 	STOP_OF = 6,                /* one round in six is a stop, one in six a stop and a stroke */
 	TWO_OF = 4,                 /* one stroke in four is followed by another */
+	FLUSH_OF = 4,               /* one round in four is one of many syncs */
 	LATE_OF = 4,                /* one of the dead in four stays a zombie over the check */
 	KILL_STOPPED_OF = 4,        /* one of the stopped in four dies so */
 	GOES_ON = 8,                /* calls that show that a thread is not held up */
@@ -611,9 +612,11 @@ static void let_the_file_grow(void)
 
 static void play_round(void)
 {
+	struct board *b = the_run->board;
 	bool late = below(LATE_OF) == 0;
 
 	let_the_file_grow();
+	atomic_store(&b->flushing, below(FLUSH_OF) == 0);
 	change_pause();
 	family_doze((double)below(PACE_MICRO) / PER_SECOND);
 	see_who_ended();

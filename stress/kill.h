@@ -100,6 +100,7 @@ struct findings {
 struct board {
 	_Atomic int pause;           /* counts up; odd: park, with no pins */
 	_Atomic bool stop;           /* end */
+	_Atomic bool flushing;       /* in this round many sync at a time */
 	_Atomic bool calm;           /* one is stopped: nothing that may have to wait for it */
 	_Atomic uint64_t avoid_count;
 	_Atomic pgno_t avoid[KILL_LINE]; /* pages that the stopped one may be loading */

@@ -281,6 +281,9 @@ static void operate(struct worker *w)
 	enum operation_of_kill op = choose(&w->hand);
 	pgno_t pgno;
 
+	/* Most of the time syncs are rare, for they take long; but they must meet. */
+	if (op == DO_STATS && atomic_load(&w->hand.k->board->flushing))
+		op = DO_SYNC;
 	if (!hand_choose(&w->hand, &pgno) || (may_wait(op) && atomic_load(&w->hand.k->board->calm)))
 		return;
 	switch (op) {
