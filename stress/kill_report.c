@@ -73,8 +73,8 @@ static void print_strokes(const struct kill_tally *t)
 	printf("  at a chosen call  %12lu\n", t->aimed);
 	printf("  long a zombie     %12lu\n", t->reaped_late);
 	printf("processes stopped   %12lu\n", t->stopped);
-	printf("  others that went on%11lu\n", t->went_on);
-	printf("  that had to wait  %12lu\n", t->waited);
+	printf("  threads went on   %12lu\n", t->went_on);
+	printf("  threads might wait%12lu\n", t->waited);
 	printf("processes that left %12lu\n", t->quit);
 }
 
@@ -94,8 +94,8 @@ static void print_found(const struct findings *f)
 	printf("  deleted, or afresh%12" PRIu64 "\n", f->mended_upset);
 	printf("marks of a death    %12" PRIu64 "\n", f->abandoned_seen);
 	printf("checks at rest      %12" PRIu64 "  (%" PRIu64 " of the file too)\n", f->checks, f->files_checked);
-	printf("slowest recovery    %12.1f ms\n", (double)f->slowest_recovery / MILLI_OF_MICRO);
-	printf("slowest mark        %12.1f ms\n", (double)f->slowest_mark / MILLI_OF_MICRO);
+	printf("longest wait at rest%12.1f ms\n", (double)f->slowest_recovery / MILLI_OF_MICRO);
+	printf("  for a mark        %12.1f ms\n", (double)f->slowest_mark / MILLI_OF_MICRO);
 }
 
 void kill_print_summary(const struct kill *k, const struct kill_tally *t)
