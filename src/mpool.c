@@ -231,6 +231,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);
+	tsan_give(&mp->region, frame_page(&mp->frames, f)); /* another process may move the entry */
 	table_publish(at, page, a->stripe->id, f);
 	pin_confirm(slot, f, want->as);
 	pool_unclaim(mp, f, fr);
