@@ -35,10 +35,12 @@ void Anchors::read_line(const std::string &line)
 
 Anchors::Anchors(const std::string &directory) : path(directory + "/anchors.tsv")
 {
-	std::ifstream file(path);
+	std::ifstream file;
 	std::string line;
 
-	if (directory.empty() || !file.is_open())
+	if (!directory.empty())
+		file.open(path);
+	if (!file.is_open())
 		return;
 	if (!std::getline(file, line) || line != header)
 		throw std::runtime_error(path + ": the first line is not: " + header);

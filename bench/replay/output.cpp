@@ -45,10 +45,10 @@ static std::string best_anchor(const Cell &c)
 		if (a.policy != "Belady" && (best == nullptr || a.miss_ratio < best->miss_ratio))
 			best = &a;
 	if (best == nullptr)
-		return "";
-	char text[80];
-	snprintf(text, sizeof text, "  %.4f %s", best->miss_ratio, best->policy.c_str());
-	return text;
+		return "-";
+	char ratio[20];
+	snprintf(ratio, sizeof ratio, "%.4f ", best->miss_ratio);
+	return ratio + best->policy;
 }
 
 void Output::print(const Cell &c)
@@ -57,7 +57,7 @@ void Output::print(const Cell &c)
 		printf("%-18s %9s %9s %8s %7s %9s %7s %7s %7s  %s\n", "trace", "requests", "distinct", "cache",
 		       "threads", "misses", "ratio", "LRU", "OPT", "best anchor");
 	headed = true;
-	printf("%-18s %9u %9u %8u %7u %9llu %7.4f %7.4f %7.4f%s\n", c.trace.name.c_str(), c.trace.requests(),
+	printf("%-18s %9u %9u %8u %7u %9llu %7.4f %7.4f %7.4f  %s\n", c.trace.name.c_str(), c.trace.requests(),
 	       c.trace.distinct, c.cache_pages, c.threads, static_cast<unsigned long long>(c.misses),
 	       ratio_of(c.misses, c), ratio_of(c.lru, c), ratio_of(c.opt, c), best_anchor(c).c_str());
 	if (fflush(stdout) != 0)
