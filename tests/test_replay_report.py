@@ -77,7 +77,13 @@ class Figures(unittest.TestCase):
 
     def test_threads(self):
         lines = report.threads_table(self.results, "file")
+        self.assertEqual(lines[2], "| 1 | 0.4500 | 0.4250 | +0.1500 (a, 100 pages) |  |")
         self.assertEqual(lines[3], "| 4 | 0.4700 | 0.4250 | +0.1600 (a, 100 pages) | +0.0300 (a, 16 pages) |")
+
+    def test_pieces_are_no_order_to_compare_with(self):
+        rows = [(*row[:3], "pieces", *row[4:]) for row in ROWS]
+        self.assertEqual(report.threads_table(report.Results(rows), "file")[3],
+                         "| 4 | 0.4700 | 0.4250 | +0.1600 (a, 100 pages) |")
 
     def test_every_cell_is_in_the_report(self):
         text = report.report(self.results, [])

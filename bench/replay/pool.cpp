@@ -78,19 +78,25 @@ public:
 						 std::to_string(page));
 	}
 
-	/* While nobody is in a call. */
-	uint64_t pages_read() const
+	/* After so many gets, while nobody is in a call. */
+	uint64_t pages_read(uint64_t gets) const
 	{
 		struct mpool_stats st;
 		if (mpool_stats(mp, &st, sizeof st) != 0)
 			throw_errno("mpool_stats");
-		if (st.reads != reads)
-			throw std::runtime_error(std::to_string(reads) + " pages were read, and mpool_stats says " +
-						 std::to_string(st.reads));
+		check("pages read", reads, st.reads);
+		check("gets", gets, st.hits + st.misses);
 		return reads;
 	}
 
 private:
+	static void check(const char *what, uint64_t ours, uint64_t theirs)
+	{
+		if (ours != theirs)
+			throw std::runtime_error(std::string(what) + ": " + std::to_string(ours) +
+						 ", and mpool_stats says " + std::to_string(theirs));
+	}
+
 	static void count(void *self, pgno_t number, void *page)
 	{
 		static_cast<Pool *>(self)->reads.fetch_add(1, std::memory_order_relaxed);
@@ -145,7 +151,7 @@ uint64_t pool_misses(const Trace &t, const PoolSetup &s)
 	Hole file((uint64_t{t.greatest_page()} + 1) * s.page_bytes);
 	Pool pool(file.fd, s);
 	Crew(t, pool).work(s.threads);
-	return pool.pages_read();
+	return pool.pages_read(t.requests());
 }
 
 } // namespace replay

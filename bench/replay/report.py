@@ -211,17 +211,20 @@ def cells_table(cells):
 
 
 def threads_table(results, kind):
-    alone = {(c.trace, c.cache): c for c in results.cells(kind)}
+    fewest = results.threads[0]
+    alone = {(c.trace, c.cache): c.ours for c in results.cells(kind)}
+    # Pieces are another order of the requests for each number of threads.
+    same_order = results.split == "turns"
     rows = []
     for threads in results.threads:
         cells = results.cells(kind, threads)
-        above, name = max((c.ours - alone[c.trace, c.cache].ours, c.name()) for c in cells)
         last = worst(cells)
-        rows.append((threads, ratio(mean(c.ours for c in cells)), ratio(mean(c.ratios[LRU] for c in cells)),
-                     f"{difference(last.against(LRU))} ({last.name()})",
-                     f"{difference(above)} ({name})" if threads != results.threads[0] else ""))
-    return comparison.table(["threads", "libmpool's mean", "LRU's", "worst against LRU",
-                             f"most above {comparison.threads_text(results.threads[0])}"], rows)
+        above, name = max((c.ours - alone[c.trace, c.cache], c.name()) for c in cells)
+        row = [threads, ratio(mean(c.ours for c in cells)), ratio(mean(c.ratios[LRU] for c in cells)),
+               f"{difference(last.against(LRU))} ({last.name()})"]
+        rows.append(row + [f"{difference(above)} ({name})" if threads != fewest else ""] * same_order)
+    head = ["threads", "libmpool's mean", "LRU's", "worst against LRU"]
+    return comparison.table(head + [f"most above {comparison.threads_text(fewest)}"] * same_order, rows)
 
 
 def threads_section(results, kind):
