@@ -314,8 +314,10 @@ TEST_CASE("anchors are found by trace and size, if they are of that trace")
 	CHECK(found[0].miss_ratio == 0.6667);
 	CHECK(found[1].policy == "A-b");
 
-	d.file("anchors.tsv", head + "test\t4\t2\t16\tLRU\t0.6667\n");
-	CHECK_THROWS_WITH(Anchors(d.path).of(t, 16), Catch::Contains("other requests"));
+	for (const char *line : {"test\t4\t2\t16\tLRU\t0.6667\n", "test\t3\t3\t16\tLRU\t0.6667\n"}) {
+		d.file("anchors.tsv", head + line);
+		CHECK_THROWS_WITH(Anchors(d.path).of(t, 16), Catch::Contains("other requests"));
+	}
 	for (const char *line : {"test\t3\t2\t16\tLRU\n", "test\t3\t2\t16\tLRU\t1.5\n", "test\t3\t2\t16\tLRU\t0.5\tx\n", "\n"}) {
 		d.file("anchors.tsv", head + line);
 		CHECK_THROWS_WITH(Anchors(d.path), Catch::Contains("not a line"));
