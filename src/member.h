@@ -30,6 +30,7 @@
 #include <sys/types.h>
 
 #include "line.h"
+#include "region.h"
 
 #define MEMBERS_MAX 256u
 /* Life locks are past what any object holds; the kernel does not mind. */
@@ -44,6 +45,7 @@ struct member {
 	int32_t pid;               /* to look for its files, and for people to read */
 	int32_t fd;                /* of the file, in that process */
 	int64_t since;             /* when it joined, in seconds of the day's clock */
+	struct making making[MAKINGS]; /* region room */
 };
 
 struct member_state {
