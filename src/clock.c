@@ -232,14 +232,14 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 }
 
 /* From the first shard on, so that memory is touched in order. */
-static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
+static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me, uint32_t home)
 {
 	struct clock_state *c = clock_of(mp);
 	uint32_t frames = covered(c);
 	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
 		return FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
-		struct shard *sh = &c->shard[i];
+		struct shard *sh = &c->shard[(home + i) % n];
 		uint32_t f = take_fresh(mp, sh, me);
 		/* One left, and not to be had: no memory for it, now. */
 		if (f != FRAME_NONE || atomic_load_explicit(&sh->fresh, memory_order_relaxed) < count_of(sh))
@@ -341,38 +341,61 @@ static void spared_free(struct spared *sp)
 		free(sp->bits);
 }
 
+static struct policy_of policy_of(MPOOL *mp, struct shard *sh)
+{
+	return (struct policy_of){&sh->policy, &mp->frames, sh->first, count_of(sh), atomic_load(&sh->fresh)};
+}
+
+static bool spares(const void *spared, uint32_t f, uint32_t word)
+{
+	return frame_claimed(word) || is_spared(spared, f, word);
+}
+
 /*
- * Move the shard's hand until the window has that many victims.  Returns a
+ * Move the shard's hands until the window has that many victims.  Returns a
  * free frame if it comes by one whose hint was lost, claimed.
  */
 static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
                       struct window *w)
 {
-	uint32_t used = atomic_load(&sh->fresh);
-	uint32_t stride = batch < HAND_STRIDE ? batch : HAND_STRIDE, at = 0, end = 0;
-	uint64_t steps = (uint64_t)SWEEPS * used;
+	struct policy_of o = policy_of(mp, sh);
+	uint32_t looked = 0;
 	w->n = 0;
-	for (uint64_t i = 0; i < steps; i++) {
-		if (at == end) {
-			if (w->n >= batch)
-				break;
-			at = atomic_fetch_add_explicit(&sh->hand, stride, memory_order_relaxed);
-			end = at + stride;
-		}
-		uint32_t f = sh->first + at++ % used;
+	batch = policy_batch(&o, batch);
+	for (unsigned tries = 0; w->n < batch && tries < SWEEPS * batch + SWEEPS && looked < SWEEPS * o.used; tries++) {
+		uint32_t f = policy_victim(&o, spares, sp, &looked);
+		if (f == FRAME_NONE)
+			break;
 		struct frame *fr = &mp->frames.base.frame[f];
 		uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
-		if (frame_claimed(word))
-			continue;
 		if (word == FRAME_FREE && frame_take(fr, me->id))
 			return f;
-		_Atomic uint8_t *mark = &mp->frames.base.mark[f];
-		if (atomic_load_explicit(mark, memory_order_relaxed))
-			atomic_store_explicit(mark, 0, memory_order_relaxed);
-		else if (!is_spared(sp, f, word) && frame_claim(fr, me->id))
+		if (frame_claim(fr, me->id))
 			window_add(mp, w, f);
 	}
 	return FRAME_NONE;
+}
+
+static struct shard *home_of(MPOOL *mp, uint32_t page)
+{
+	struct clock_state *c = clock_of(mp);
+	return &c->shard[hash_place(number_hash(page), shards_of(c))];
+}
+
+void clock_came(MPOOL *mp, uint32_t f, uint32_t page)
+{
+	if (f >= mp->frames.base.count)
+		return;
+	struct policy_of o = policy_of(mp, shard_of_frame(clock_of(mp), f)), home = policy_of(mp, home_of(mp, page));
+	policy_enter(&o, &home, f, page);
+}
+
+void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
+{
+	if (f >= mp->frames.base.count)
+		return;
+	struct policy_of o = policy_of(mp, shard_of_frame(clock_of(mp), f)), home = policy_of(mp, home_of(mp, page));
+	policy_leave(&o, &home, f, page);
 }
 
 /* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
@@ -658,7 +681,7 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 	if (f == FRAME_NONE)
 		f = take_hinted(mp, &c->shard[home], a);
 	if (f == FRAME_NONE)
-		f = take_fresh_anywhere(mp, me->id);
+		f = take_fresh_anywhere(mp, me->id, home);
 	if (f == FRAME_NONE && !grown)
 		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
 	if (f == FRAME_NONE)

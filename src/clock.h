@@ -48,6 +48,7 @@
 
 #include "frame.h"
 #include "mpool.h"
+#include "policy.h"
 #include "thread.h"
 
 /* A shard has at least that many frames, so that small pools have one hand. */
@@ -55,13 +56,13 @@
 #define SHARDS_MAX   64u
 
 struct shard {
-	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
-	_Atomic uint32_t fresh;                     /* frames from here on were never used */
+	_Alignas(CACHE_LINE) _Atomic uint32_t fresh;                     /* frames from here on were never used */
 	_Atomic uint32_t committed;                 /* frames from here on have no memory yet (of a shared pool) */
 	_Atomic int32_t hinted;                     /* bits set among its free_bits, about */
 	_Atomic uint32_t hinted_at;                 /* the word of them to look at first */
 	_Atomic uint32_t count;
 	uint32_t first;
+	struct policy policy;
 };
 
 struct clock_state {
@@ -91,6 +92,10 @@ bool clock_sound(const struct clock_state *c, uint32_t limit);
 uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page);
 /* The claim's owner gives back a frame that no entry names. */
 void clock_give(MPOOL *mp, uint32_t frame);
+
+/* The page has come into the frame, or leaves it, both claimed by the caller. */
+void clock_came(MPOOL *mp, uint32_t frame, uint32_t page);
+void clock_left(MPOOL *mp, uint32_t frame, uint32_t page);
 
 /* Empty what can be emptied of the overflow. */
 void clock_trim(MPOOL *mp, struct stripe *me);

@@ -47,6 +47,25 @@ static size_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, s
 	return pages + frame + bits + n;
 }
 
+/* ... and of segment 0, which has more. */
+static size_t base_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
+{
+	size_t at = round_up(segment_layout(fs, chunk, n, seg), CACHE_LINE);
+	uintptr_t from = (uintptr_t)chunk + at;
+	size_t bits = bits_bytes(n), words = round_up(n * sizeof(uint32_t), CACHE_LINE);
+	seg->hot_bits = (_Atomic uint64_t *)from;
+	seg->past = (_Atomic uint32_t *)(from + round_up(bits, CACHE_LINE));
+	seg->ghost = (_Atomic uint32_t *)(from + round_up(bits, CACHE_LINE) + words);
+	seg->ghost_tag = (_Atomic uint16_t *)(from + round_up(bits, CACHE_LINE) + 2 * words);
+	return at + round_up(bits, CACHE_LINE) + 2 * words + n * sizeof(uint16_t);
+}
+
+static size_t base_bytes(const struct frames *fs, uint32_t n)
+{
+	struct segment unused;
+	return base_layout(fs, NULL, n, &unused);
+}
+
 static size_t segment_bytes(const struct frames *fs, uint32_t n)
 {
 	struct segment unused;
@@ -89,7 +108,7 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 		frames = FRAMES_MAX / 2;
 	void *chunk = NULL;
 	for (; frames > 0; frames /= 2) {
-		size_t bytes = segment_bytes(fs, frames);
+		size_t bytes = base_bytes(fs, frames);
 		bool huge = bytes >= HUGE_SEGMENT;
 		chunk = region_alloc(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align);
 		if (chunk && huge)
@@ -99,9 +118,9 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 	}
 	if (!chunk)
 		return -1;
-	segment_layout(fs, chunk, frames, &fs->base);
+	base_layout(fs, chunk, frames, &fs->base);
 	fs->base.first = 0;
-	region_add(r, CHUNK_SEGMENTS, chunk, segment_bytes(fs, frames));
+	region_add(r, CHUNK_SEGMENTS, chunk, base_bytes(fs, frames));
 	fs->unit = frames_unit(frames);
 	atomic_store(&st->capacity, frames);
 	return 0;
@@ -112,7 +131,7 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 uint64_t frames_bytes(uint32_t pagesize, uint32_t limit)
 {
 	struct frames fs = {.stride = stride_of(pagesize)};
-	return segment_bytes(&fs, limit);
+	return base_bytes(&fs, limit);
 }
 
 void frames_share(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, void *chunk,
@@ -121,13 +140,14 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 	frames_measure(fs, r, st, pagesize);
 	fs->page_align = CACHE_LINE; /* a shared region's chunks begin with a page of memory anyway */
 	fs->unit = unit;
-	segment_layout(fs, chunk, limit, &fs->base);
+	base_layout(fs, chunk, limit, &fs->base);
 	fs->base.first = 0;
 }
 
 bool frames_grow(const struct frames *fs, uint32_t frames)
 {
-	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)))
+	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)) ||
+	    !region_commit(fs->region, fs->base.hot_bits, bits_bytes(frames)))
 		return false;
 	/* Release: who sees the capacity finds memory there. */
 	atomic_store(&fs->state->capacity, frames);
@@ -139,6 +159,7 @@ bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n)
 	const struct segment *b = &fs->base;
 	return region_commit(fs->region, &b->frame[first], n * sizeof *b->frame) &&
 	       region_commit(fs->region, (const void *)(uintptr_t)&b->mark[first], n * sizeof *b->mark) &&
+	       region_commit(fs->region, &b->past[first], n * sizeof *b->past) &&
 	       region_commit(fs->region, frame_page_base(fs, first), n * fs->stride);
 }
 

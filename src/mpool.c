@@ -224,6 +224,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	}
 	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->frames, f), 0, memory_order_relaxed);
+	clock_came(mp, f, page);
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);

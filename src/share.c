@@ -43,7 +43,7 @@
 /* ... and less only where limits of the process leave no other way. */
 #define OBJECT_LEAST ((uint64_t)32 << 20)
 /* Bytes a frame takes beside its page, rounded up. */
-#define FRAME_OVERHEAD 16u
+#define FRAME_OVERHEAD 24u
 
 /* All of it is fixed before anybody else can see the object. */
 struct preamble {

@@ -282,6 +282,7 @@ bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v)
 	epoch_leave(me);
 	if (!freed)
 		return false;
+	clock_left(mp, v->frame, v->page);
 	/* Ours now, and nothing else. */
 	frame_change(v, ~FRAME_OWNER, FRAME_USED);
 	stripe_count(me, COUNT_EVICTIONS, 1);
