@@ -152,6 +152,9 @@ std::vector<Scenario> make()
 		{"delete-look", 2, 2, {"G0 | X0", "G0 P0 | I0 G1 P1"}},
 		{"delete-put", 2, 2, {"G0 O0 |", "G1 P1 | x0", "G1 P1 | B0"}},
 		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
+
+		// Processes that share the pool, and one that dies.
+		{"death-hit", 2, 2, {"G0 | H0 P0 A0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0 G0"}},
 	};
 }
 

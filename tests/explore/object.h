@@ -1,0 +1,39 @@
+/*
+ * object.h - the object that the processes of a run share.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef EXPLORE_OBJECT_H
+#define EXPLORE_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "mpool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Its descriptor, and where in it the life locks are. */
+#define OBJECT_FD 1001
+extern const off_t object_life;
+
+/* A run begins; the first mpool_open makes the pool.  `most` frames: room for the capacity to grow. */
+size_t object_bytes(uint32_t pagesize, uint32_t most);
+void object_begin(void *at, uint32_t most, bool watched);
+
+/* Is the pool that of a process which is dead? */
+bool object_dead(MPOOL *mp);
+/* Is it one that was opened, and not closed? */
+bool object_open(MPOOL *mp);
+/* A run was given up: what it left open is not. */
+void object_forget_all(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
