@@ -13,6 +13,7 @@
 namespace explore {
 
 void forget_threads(); // schedule.cpp
+extern "C" void *__real_memset(void *, int, size_t);
 
 std::string (*name_word)(const void *at);
 void (*watch)();
@@ -238,7 +239,7 @@ void memory_remove(void *p, size_t bytes)
 	}
 	std::fill(block_at + from / kGrain, block_at + (from + bytes) / kGrain, uint16_t{0});
 	std::fill(word_at + from, word_at + from + bytes, 0);
-	std::memset(p, 0, bytes);
+	__real_memset(p, 0, bytes);
 }
 
 bool in_arena(const void *p)

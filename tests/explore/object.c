@@ -1,7 +1,7 @@
 /*
  * object.c - share.c for the explorer: the object is memory, and not a file.
  *
- * What share.c does in an object, and in whose order, is its own: it stands below,
+ * What share.c does in an object, and in which order, is its own: it stands below,
  * all of it.  Only finding, making and mapping one by its key is not: there is one
  * object for all processes of a run, and one address.
  *
@@ -97,7 +97,7 @@ void __wrap_share_close(MPOOL *mp, bool parents)
 {
 	(void)parents;
 	/* As leave() has it. */
-	if (!object_dead(mp) && member_lock(&mp->header->members.lock, 0) == 0) {
+	if (!object_dead() && member_lock(&mp->header->members.lock, 0) == 0) {
 		recover_leave(mp);
 		pthread_mutex_unlock(&mp->header->members.lock);
 	}

@@ -25,8 +25,12 @@ extern const off_t object_life;
 size_t object_bytes(uint32_t pagesize, uint32_t most);
 void object_begin(void *at, uint32_t most, bool watched);
 
-/* Is the pool that of a process which is dead? */
-bool object_dead(MPOOL *mp);
+/* Who runs from now on is of that process. */
+#define OBJECT_PROCESSES 4
+void object_process(unsigned p);
+
+/* Is this process dead?  Its memory is given back nevertheless. */
+bool object_dead(void);
 /* Is it one that was opened, and not closed? */
 bool object_open(MPOOL *mp);
 /* A run was given up: what it left open is not. */

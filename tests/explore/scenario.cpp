@@ -468,21 +468,19 @@ void pins_of_process_go(unsigned process, bool died)
 		Worker &w = s.worker[t];
 		if (process_of(t) != process)
 			continue;
-		for (const Pin &pin : w.held) {
-			pins_remove(pin, process);
+		for (const Pin &pin : w.held)
 			if (died)
 				s.dead_pins.push_back({s.pool[process], pin});
-		}
 		w.held.clear();
-		if (w.peek.at)
-			pins_remove(w.peek, process);
 		w.peek.at = nullptr;
 	}
 	for (size_t i = s.offered.size(); i-- > 0;)
-		if (process_of(s.offered[i].by) == process) {
-			pins_remove(s.offered[i].pin, process);
+		if (process_of(s.offered[i].by) == process)
 			s.offered.erase(s.offered.begin() + static_cast<long>(i));
-		}
+	// And those that are just being handed on.
+	for (size_t i = s.pins.size(); i-- > 0;)
+		if (s.pinner[i] == process)
+			pins_remove({s.pins[i].number, static_cast<Words>(const_cast<void *>(s.pins[i].page)), 0}, process);
 }
 
 void leave()
@@ -655,6 +653,7 @@ void open_pools(const std::vector<Script> &scripts)
 
 void set_up(const Scenario &scenario, const Options &options)
 {
+	process_runs = object_process;
 	object_forget_all();
 	memory_begin(options.model);
 	unsigned pages = scenario.one_bucket ? kManyPages : scenario.pages;
@@ -740,6 +739,15 @@ std::string check_file()
 	return "";
 }
 
+// Let `body` be a thread of the process.
+void as_process(unsigned process, const std::function<void()> &body)
+{
+	unsigned t = 1;
+	while (process_of(t) != process)
+		t++;
+	as_thread(t, body);
+}
+
 // Who shares the pool, and who has died, is told right.
 std::string check_processes()
 {
@@ -747,7 +755,9 @@ std::string check_processes()
 	unsigned living = 0;
 	for (unsigned p = 0; p < kProcesses; p++)
 		living += s.pool[p] && alive(p);
-	if (mpool_stats(s.pool[0], &st, sizeof st) != 0)
+	int result = -1;
+	as_process(0, [&] { result = mpool_stats(pool(), &st, sizeof st); });
+	if (result != 0)
 		return "at the end there are no statistics";
 	if (st.processes != living)
 		return std::to_string(living) + " processes share the pool, and " + std::to_string(st.processes) + " are counted";
@@ -763,22 +773,27 @@ std::string check_processes()
 std::string check_end()
 {
 	std::string wrong;
-	inside_recover(s.pool[0]); // whom nobody had to
+	as_process(0, [] { inside_recover(pool()); }); // whom nobody had to
 	if (const char *left = inside_left_over(s.pool[0], static_cast<unsigned>(s.pins.size()), s.deaths > 0))
 		return std::string("at the end ") + left;
 	if (!(wrong = check_processes()).empty())
 		return wrong;
-	for (size_t i = 0; i < s.pins.size(); i++)
-		if (mpool_put(s.pool[s.pinner[i]], const_cast<void *>(s.pins[i].page), 0) != 0)
-			return "at the end the pin of page " + std::to_string(s.pins[i].number) + " cannot be put";
-	if (mpool_sync(s.pool[0]) == 0)
-		wrong = check_file();
-	else if (!file_is_lost())
-		wrong = std::string("at the end sync fails: ") + std::strerror(errno);
-	for (MPOOL *mp : s.pool)
-		if (mp && object_open(mp))
-			mpool_close(mp);
-	thread_end();
+	for (size_t i = 0; i < s.pins.size() && wrong.empty(); i++)
+		as_process(s.pinner[i], [&] {
+			if (mpool_put(pool(), const_cast<void *>(s.pins[i].page), 0) != 0)
+				wrong = "at the end the pin of page " + std::to_string(s.pins[i].number) + " cannot be put";
+		});
+	if (!wrong.empty())
+		return wrong;
+	as_process(0, [&] {
+		if (mpool_sync(pool()) == 0)
+			wrong = check_file();
+		else if (!file_is_lost())
+			wrong = std::string("at the end sync fails: ") + std::strerror(errno);
+	});
+	for (unsigned p = 0; p < kProcesses; p++)
+		if (s.pool[p] && object_open(s.pool[p]))
+			as_process(p, [&] { mpool_close(pool()); });
 	for (unsigned t = 1; t <= s.scenario->threads.size(); t++)
 		if (alive(process_of(t)))
 			as_thread(t, thread_end);

@@ -227,6 +227,7 @@ struct Process {
 static Fibre fibre[kThreads];
 static Process process[kProcesses];
 void (*died)(unsigned process, const void *code);
+void (*process_runs)(unsigned process);
 static unsigned me, threads;
 static bool active;
 static Decider *decider;
@@ -303,6 +304,15 @@ static void enter()
 	std::abort(); // nobody goes on with a thread that has ended
 }
 
+// The current thread is `t` from now on.
+static void become(unsigned t)
+{
+	if (process_runs && fibre[t].process != fibre[me].process)
+		process_runs(fibre[t].process);
+	me = t;
+	fibre[t].local.load();
+}
+
 static void switch_to(unsigned t)
 {
 	if (t == me)
@@ -311,8 +321,7 @@ static void switch_to(unsigned t)
 	from.local.save();
 	if (_setjmp(from.at) != 0)
 		return;
-	me = t;
-	to.local.load();
+	become(t);
 	if (to.started)
 		_longjmp(to.at, 1);
 	to.started = true;
@@ -368,6 +377,7 @@ static void go_on()
 			me = t;
 			fail("waits for ever");
 		}
+	fibre[me].local.save();
 	_longjmp(fibre[0].at, 1); // all have ended
 }
 
@@ -466,12 +476,10 @@ void as_thread(unsigned t, const std::function<void()> &body)
 {
 	unsigned before = me;
 	fibre[before].local.save();
-	me = t;
-	fibre[t].local.load();
+	become(t);
 	body();
 	fibre[t].local.save();
-	me = before;
-	fibre[before].local.load();
+	become(before);
 }
 
 std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &body)
@@ -494,8 +502,7 @@ std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &bod
 		go_on();
 	}
 	active = false;
-	me = 0;
-	fibre[0].local.load();
+	become(0);
 	return wrong;
 }
 

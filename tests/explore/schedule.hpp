@@ -136,6 +136,8 @@ void set_process(unsigned thread, unsigned process);
 void doom(unsigned process);
 unsigned process_of(unsigned thread);
 bool alive(unsigned process);
+// A thread of the process runs from now on.
+extern void (*process_runs)(unsigned process);
 // A process has just died; its last step was to be from `code`.
 extern void (*died)(unsigned process, const void *code);
 

@@ -323,18 +323,18 @@ bool object_open(MPOOL *mp)
 	return false;
 }
 
-bool object_dead(MPOOL *mp)
+bool object_dead()
 {
-	for (const Opened &o : opened)
-		if (o.pool == mp)
-			return !alive(o.process);
-	return false;
+	return !alive(process_of(current()));
 }
 
 void object_forget_all()
 {
-	while (!opened.empty())
+	while (!opened.empty()) {
+		object_process(opened.back().process);
 		__wrap_thread_pool_closed(opened.back().pool);
+	}
+	object_process(process_of(current()));
 }
 
 void *__real_memset(void *, int, size_t);
