@@ -635,8 +635,11 @@ void Token::release()
 
 void Token::release_of(unsigned thread)
 {
-	order.join(knowledge(thread).order);
-	visible.join(knowledge(thread).visible);
+	Knowledge &k = knowledge(thread);
+	k.order.at[thread]++;
+	k.visible.at[thread]++;
+	order.join(k.order);
+	visible.join(k.visible);
 }
 
 void Token::acquire() const

@@ -84,7 +84,7 @@ struct State {
 	std::vector<DeadPin> dead_pins; // which nobody has noticed yet
 	std::set<unsigned> abandoned; // pages that were
 	unsigned deaths;
-	bool joined; // in the run
+	unsigned deaths_certain; // of those, of members of the pool
 	std::vector<Offer> offered;
 	Token offer;
 	Signal signal[kTokens];
@@ -495,6 +495,9 @@ void process_died(unsigned process, const void *code)
 {
 	died_at[s.worker[current()].doing][code]++;
 	s.deaths++;
+	// While it joins or leaves it may be one or not.
+	bool leaves = s.worker[current()].doing == 'Z';
+	s.deaths_certain += s.pool[process] && !leaves;
 	pins_of_process_go(process, true);
 	system_died(process);
 	if (tracing())
@@ -673,7 +676,6 @@ void set_up(const Scenario &scenario, const Options &options)
 		Worker &w = s.worker[t];
 		w.before = scripts[t - 1].before;
 		w.ops = scripts[t - 1].ops;
-		s.joined |= scripts[t - 1].joins;
 		for (const Op &op : w.ops) {
 			bool deletes = op.what == 'X' || op.what == 'x';
 			s.others |= op.what == 'B';
@@ -761,8 +763,7 @@ std::string check_processes()
 		return "at the end there are no statistics";
 	if (st.processes != living)
 		return std::to_string(living) + " processes share the pool, and " + std::to_string(st.processes) + " are counted";
-	// A death before it had joined is none of the pool's.
-	if (st.deaths > s.deaths || (!s.joined && st.deaths < s.deaths))
+	if (st.deaths > s.deaths || st.deaths < s.deaths_certain)
 		return std::to_string(s.deaths) + " processes have died, and " + std::to_string(st.deaths) + " are counted";
 	if (!s.dead_pins.empty())
 		return "a dead process's pin of page " + std::to_string(s.dead_pins[0].pin.page) + " is still there";

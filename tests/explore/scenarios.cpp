@@ -197,7 +197,7 @@ std::vector<Scenario> make()
 	                    {"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 | G8 P8", "L", "1!: G0 P0 | G8 P8"}}),
 
 		// Eviction and write-back.
-		{"death-eviction", 1, 2, {"G0 P0 | H0 P0", "L", "1!: G0 P0 | G1 P1"}},
+		{"death-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 P0 | G1 P1"}},
 		{"death-eviction-dirty", 1, 2, {"G0 D0 | G0 D0", "L", "1!: G0 P0 | G1 D1"}},
 		{"death-eviction-sync", 1, 2, {"G0 D0 | S", "L", "1!: G0 P0 | G1 P1"}},
 		unwatched({"death-eviction-sync-unwatched", 1, 2, {"G0 D0 | S", "1!: G0 P0 | G1 P1"}}),
