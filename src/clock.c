@@ -143,7 +143,7 @@ static struct clock_state *clock_of(MPOOL *mp)
 
 /* ---- frames nobody uses ------------------------------------------------- */
 
-/* Have memory behind the pages from frame `i` of the shard on; false: there is none. */
+/* Have memory for the frames from `i` of the shard on; false: there is none. */
 static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
 {
 	if (!region_shared(&mp->region) || i < atomic_load_explicit(&sh->committed, memory_order_relaxed))
@@ -151,7 +151,7 @@ static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
 	uint64_t stride = mp->frames.stride;
 	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
 	n = n < left ? n : left;
-	if (!region_commit(&mp->region, frame_page_base(&mp->frames, sh->first + i), n * stride))
+	if (!frames_commit(&mp->frames, sh->first + i, n))
 		return false;
 	/* Two may do it at once, and the lower number win: then it is done again. */
 	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);
@@ -235,14 +235,18 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
 {
 	struct clock_state *c = clock_of(mp);
-	uint32_t f = FRAME_NONE, frames = covered(c);
+	uint32_t frames = covered(c);
 	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
-		return f;
-	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = take_fresh(mp, &c->shard[i], me);
-	if (f == FRAME_NONE)
-		atomic_store_explicit(&c->full, frames, memory_order_relaxed);
-	return f;
+		return FRAME_NONE;
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
+		struct shard *sh = &c->shard[i];
+		uint32_t f = take_fresh(mp, sh, me);
+		/* One left, and not to be had: no memory for it, now. */
+		if (f != FRAME_NONE || atomic_load_explicit(&sh->fresh, memory_order_relaxed) < count_of(sh))
+			return f;
+	}
+	atomic_store_explicit(&c->full, frames, memory_order_relaxed);
+	return FRAME_NONE;
 }
 
 static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment *a)

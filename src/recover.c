@@ -97,20 +97,6 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	wait_tell(&g->mp->header->wait, wait_for_frame(frame));
 }
 
-static void every_frame(struct gone *g, frame_seen *see)
-{
-	const struct frames *fs = &g->mp->frames;
-	uint32_t capacity = frames_capacity(fs);
-	for (uint32_t f = 0; f < capacity; f++)
-		see(g, f, &fs->base.frame[f]);
-	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
-		struct segment seg;
-		if (frame_segment(fs, k, &seg))
-			for (uint32_t i = 0; i < seg.count; i++)
-				see(g, seg.first + i, &seg.frame[i]);
-	}
-}
-
 static void end_calls(struct gone *g)
 {
 	MPOOL *mp = g->mp;
@@ -118,7 +104,7 @@ static void end_calls(struct gone *g)
 	struct pageio_state *io = mp->io.state;
 	table_recover(&mp->tables, &mp->epoch, me, is_gone, load_given_up, g);
 	epoch_enter(&mp->epoch, me);
-	every_frame(g, end_claim);
+	clock_each_frame(mp, end_claim, g);
 	uint32_t flusher = atomic_load(&io->flusher);
 	if (flusher && is_gone(g, flusher - 1)) {
 		writeback_recover(mp);
@@ -126,6 +112,7 @@ static void end_calls(struct gone *g)
 	}
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
+	region_recover(&mp->region, mp->header->members.member[g->member].making);
 	clock_recover(mp);
 }
 
@@ -141,11 +128,11 @@ static void clear_member(struct gone *g)
 	if (g->died && was_busy(g))
 		end_calls(g);
 	atomic_store(&m->evictors, 0);
-	if (g->died)
-		atomic_fetch_add(&mp->header->members.deaths, 1);
 	/* From here on it cannot be told any more what was its. */
 	each_stripe(g, give_up);
-	atomic_store(&m->state, MEMBER_FREE);
+	/* In one step: whoever does this again after us counts no death twice. */
+	uint32_t deaths = atomic_load(&m->state) & ~MEMBER_IN;
+	atomic_store(&m->state, deaths + (g->died ? MEMBER_DEATH : 0));
 	/* Whoever waits for something of its looks again. */
 	wait_tell_all(&mp->header->wait);
 }
@@ -153,8 +140,7 @@ static void clear_member(struct gone *g)
 static bool is_dead(const MPOOL *mp, uint32_t member)
 {
 	const struct member *m = &mp->header->members.member[member];
-	return member != mp->pins.member && atomic_load(&m->state) == MEMBER_IN &&
-	       !life_goes_on(mp->sharing.object, member);
+	return member != mp->pins.member && member_in(m) && !life_goes_on(mp->sharing.object, member);
 }
 
 bool recover_dead_locked(MPOOL *mp)
