@@ -273,6 +273,8 @@ static const char *roles_left(MPOOL *mp)
 	for (unsigned i = 0; i < MEMBERS_MAX; i++)
 		if (NOW(mp->header->members.member[i].evictors))
 			return WRONG("member %u is counted as evicting", i);
+		else if (NOW(mp->header->members.member[i].making[0].place))
+			return WRONG("member %u has memory of no chunk", i);
 	return NULL;
 }
 
@@ -414,7 +416,7 @@ static const struct {
 	WORD("turn", pageio.turn),            WORD("left", pageio.left),
 	WORD("lost", pageio.lost),            WORD("clock", clock),
 	WORD("wait queue", wait),             WORD("flusher", pageio.flusher),
-	WORD("pool's lock", members.lock),    WORD("deaths", members.deaths),
+	WORD("pool's lock", members.lock),
 	WORD("member", members.member),       WORD("chunk word", region.chunk),
 	WORD("vacant place", region.vacant),
 };
