@@ -190,20 +190,6 @@ void tell_line(const Scenario &s, const std::string &how, const Total &here, dou
 	total->wrong |= here.wrong;
 }
 
-void explore_all(const Scenario &s, const Arguments &a, Total *total)
-{
-	Total here;
-	double before = seconds();
-	unsigned bound = a.bound >= 0 ? static_cast<unsigned>(a.bound) : s.bound + static_cast<unsigned>(a.deeper);
-	Options options = a.options;
-	options.nth = s.fails ? 1 : 0;
-	fault_happened();
-	while (all_bounds(s, options, bound, &here) && s.fails && fault_happened())
-		options.nth++;
-	std::string failures = s.fails ? "  " + std::to_string(options.nth - 1) + " failures" : "";
-	tell_line(s, "bound " + std::to_string(bound), here, before, failures, total);
-}
-
 constexpr uint64_t kRunsOfRandom = 50;
 constexpr unsigned kChanges = 4;
 constexpr double kTellEvery = 10;
@@ -228,15 +214,32 @@ void explore_random(const Arguments &a, Total *total)
 	            static_cast<unsigned long long>(seed - 1), static_cast<unsigned long long>(kRunsOfRandom));
 }
 
-void explore_by_chance(const Scenario &s, const Arguments &a, Total *total)
+void explore_by_chance(const Scenario &s, const Arguments &a, uint64_t runs, Total *total)
 {
 	Total here;
 	double before = seconds();
 	words_all_matter(true);
-	Random decider(a.seed, a.random, kChanges);
+	Random decider(a.seed, runs, kChanges);
 	all_runs(s, a.options, decider, &here);
 	words_all_matter(false);
 	tell_line(s, "random", here, before, "", total);
+}
+
+void explore_all(const Scenario &s, const Arguments &a, Total *total)
+{
+	Total here;
+	double before = seconds();
+	if (s.by_chance && a.bound < 0 && a.deeper == 0)
+		return explore_by_chance(s, a, s.by_chance, total);
+	unsigned deeper = static_cast<unsigned>(a.deeper) - (s.by_chance && a.deeper > 0);
+	unsigned bound = a.bound >= 0 ? static_cast<unsigned>(a.bound) : s.bound + deeper;
+	Options options = a.options;
+	options.nth = s.fails ? 1 : 0;
+	fault_happened();
+	while (all_bounds(s, options, bound, &here) && s.fails && fault_happened())
+		options.nth++;
+	std::string failures = s.fails ? "  " + std::to_string(options.nth - 1) + " failures" : "";
+	tell_line(s, "bound " + std::to_string(bound), here, before, failures, total);
 }
 
 bool wanted(const Arguments &a, const Scenario &s)
@@ -289,7 +292,7 @@ int main(int argc, char **argv)
 		if (a.list)
 			std::printf("%s\n", described(s).c_str());
 		else if (a.random)
-			explore_by_chance(s, a, &total);
+			explore_by_chance(s, a, a.random, &total);
 		else
 			explore_all(s, a, &total);
 		if (total.wrong)

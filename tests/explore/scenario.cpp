@@ -426,12 +426,12 @@ void await_token(Signal &signal)
 
 // ---- processes ---------------------------------------------------------------
 
-void look_for_dead()
+void look_for_dead(unsigned n)
 {
 	Worker &w = s.worker[current()];
-	while (w.looked == s.deaths)
+	w.looked = n ? n : w.looked + 1;
+	while (s.deaths < w.looked)
 		block(&s.deaths);
-	w.looked++;
 	inside_recover(pool());
 }
 
@@ -562,7 +562,7 @@ void perform(const Op &op)
 	case 'W':
 		return await_token(s.signal[op.arg]);
 	case 'L':
-		return look_for_dead();
+		return look_for_dead(op.arg);
 	case 'A':
 		return ask_abandoned(page_number(op));
 	case 'J':

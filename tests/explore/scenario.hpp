@@ -23,7 +23,7 @@
 // of one that is doomed.  Then the pool is shared by all of them; the others are
 // threads of process 0, which is never doomed.
 //
-//   L     wait until one more process has died, and recover it
+//   L     wait until one more process has died, and recover it; L<n>: until n have
 //   A<p>  ask whether page p, which is held, was abandoned
 //   J     join the pool, which the process has not done before
 //   Z     leave it
@@ -53,6 +53,7 @@ struct Scenario {
 	Kind fails = fail_nothing; // the first such call, the second, ... in turn
 	unsigned bound = 0;        // deviations, in the short run
 	bool watched = true;       // somebody looks for the dead; else those who wait do
+	uint64_t by_chance = 0;    // so many random runs, in the short run
 	unsigned joins = 0;        // maxcache of who joins in the run; 0: as above
 };
 

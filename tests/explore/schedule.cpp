@@ -95,6 +95,8 @@ bool Exhaustive::next()
 
 // A load is stale, where it can be, once in so many.
 static const unsigned kStaleEvery = 8;
+// A process dies at any step, once in so many; that, doubled up to so often.
+static const unsigned kDieOften = 8, kDieRates = 7;
 // A first guess of how many decisions a run takes.
 static const unsigned kFirstLength = 200;
 
@@ -110,9 +112,7 @@ void Random::begin()
 	change_at_.resize(changes_);
 	for (unsigned &at : change_at_)
 		at = static_cast<unsigned>(random_() % length_);
-	die_at_.resize(kProcesses);
-	for (unsigned &at : die_at_)
-		at = static_cast<unsigned>(random_() % length_);
+	die_every_ = kDieOften << random_() % kDieRates;
 }
 
 unsigned Random::decide(unsigned, unsigned n, bool)
@@ -120,13 +120,9 @@ unsigned Random::decide(unsigned, unsigned n, bool)
 	return random_() % kStaleEvery == 0 ? static_cast<unsigned>(random_() % n) : 0;
 }
 
-unsigned Random::decide_death(unsigned moment)
+unsigned Random::decide_death(unsigned)
 {
-	auto due = std::find_if(die_at_.begin(), die_at_.end(), [&](unsigned at) { return at <= moment; });
-	if (due == die_at_.end())
-		return 0;
-	die_at_.erase(due);
-	return 1;
+	return random_() % die_every_ == 0;
 }
 
 unsigned Random::decide_thread(unsigned moment, const unsigned *thread, unsigned n, bool free)

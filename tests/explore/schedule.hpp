@@ -107,7 +107,8 @@ private:
 	int priority_[kThreads] = {};
 	int lowest_ = 0;
 	unsigned length_ = 0;
-	std::vector<unsigned> change_at_, die_at_;
+	std::vector<unsigned> change_at_;
+	unsigned die_every_ = 1; // so many steps, on average
 };
 
 // One run again.
