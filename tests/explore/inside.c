@@ -248,6 +248,17 @@ static const char *frames_left(MPOOL *mp)
 	return left.found;
 }
 
+static const char *shards_left(MPOOL *mp)
+{
+	struct clock_state *c = &mp->header->clock;
+	uint32_t covered = 0, capacity = frames_capacity(&mp->frames);
+	for (uint32_t i = 0; i < NOW(c->shards); i++)
+		covered += NOW(c->shard[i].count);
+	if (covered != capacity)
+		return WRONG("the shards have %" PRIu32 " frames, and there are %" PRIu32, covered, capacity);
+	return NULL;
+}
+
 static const char *clock_left(MPOOL *mp)
 {
 	struct clock_state *c = &mp->header->clock;
@@ -302,6 +313,8 @@ static const char *chunks_left(MPOOL *mp)
 	for (unsigned id = 0; id < CHUNK_COUNT; id++)
 		if (region_in_limbo(&mp->region, id) && !NOW(mp->header->epoch.waiting))
 			return WRONG("chunk %u is in limbo, and nobody is told", id);
+		else if (region_in_limbo(&mp->region, id) && (NOW(mp->header->epoch.stamp[id]) & STAMP_RETIRING))
+			return WRONG("chunk %u is in limbo for good", id);
 	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
 		if (region_live(&mp->region, CHUNK_SEGMENTS + k) && !NOW(mp->header->clock.spread))
 			return WRONG("segment %u is there, and nobody is told", k);
@@ -317,6 +330,8 @@ const char *inside_left_over(MPOOL *mp, unsigned pins, bool died)
 		found = tables_left(mp);
 	if (!found)
 		found = frames_left(mp);
+	if (!found)
+		found = shards_left(mp);
 	/* Hints are counted anew after a death, while others change them. */
 	if (!found && !died)
 		found = clock_left(mp);
