@@ -492,15 +492,16 @@ private:
 	} while (0)
 
 // Processes that meet: each waits until all have come.  False: one has found
-// something wrong and come no further.
+// something wrong, and comes no further.
 struct Meeting {
 	std::atomic<unsigned> came{0};
 	std::atomic<bool> over{false};
 	bool all(unsigned n, unsigned round)
 	{
+		const time_t end = time(nullptr) + seconds_per_case / 2;
 		came.fetch_add(1);
 		while (came.load() < n * (round + 1))
-			if (over.load())
+			if (over.load() || time(nullptr) > end)
 				return false;
 			else
 				sched_yield();

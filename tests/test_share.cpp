@@ -184,33 +184,40 @@ TEST_CASE("keys of any bytes and any length lead to pools of their own")
 		for (pgno_t p = 0; p < 3; p++)
 			files[i]->write_page(p, i);
 	}
-	CHECK(in_child([&] {
-		std::vector<MPOOL *> pools;
-		for (size_t i = 0; i < keys.size(); i++) {
-			pools.push_back(mpool_open(keys[i].get(), files[i]->fd(), page_size, 4));
-			CHILD_CHECK(pools.back());
-			CHILD_CHECK(keys[i].objects().size() == 1);
-		}
-		// Each leads another process to the same pool.
-		int found = in_child([&] {
+	// One process makes the pools, another is led to them by the same bytes.
+	Common<Meeting> meeting;
+	std::vector<std::unique_ptr<Process>> both;
+	for (unsigned me : {0u, 1u})
+		both.emplace_back(new Process([&, me] {
+			std::vector<MPOOL *> pools;
+			CHILD_CHECK(me == 0 || meeting->all(2, 0));
 			for (size_t i = 0; i < keys.size(); i++) {
 				std::string same = static_cast<char *>(keys[i].get());
-				MPOOL *mp = mpool_open(&same[0], -1, page_size, 4);
-				CHILD_CHECK(mp);
-				void *page = mpool_get(mp, 2, 0);
-				CHILD_CHECK(page && is(page, page_size, 2, i));
-				CHILD_CHECK(mpool_put(mp, page, 0) == 0 && mpool_close(mp) == 0);
+				pools.push_back(mpool_open(&same[0], me == 0 ? files[i]->fd() : -1, page_size, 4));
+				CHILD_CHECK(pools.back());
+				CHILD_CHECK(keys[i].objects().size() == 1);
 			}
+			CHILD_CHECK(me == 1 || meeting->all(2, 0));
+			for (size_t i = 0; i < pools.size(); i++) {
+				void *page = mpool_get(pools[i], 1 + me, 0);
+				CHILD_CHECK(page && is(page, page_size, 1 + me, i));
+				CHILD_CHECK(mpool_put(pools[i], page, 0) == 0);
+			}
+			CHILD_CHECK(meeting->all(2, 1));
+			for (MPOOL *mp : pools) {
+				struct mpool_stats st;
+				CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.misses == 2);
+			}
+			CHILD_CHECK(meeting->all(2, 2));
+			for (MPOOL *mp : pools)
+				CHILD_CHECK(mpool_close(mp) == 0);
 			return 0;
-		});
-		CHILD_CHECK(found == 0);
-		for (size_t i = 0; i < pools.size(); i++) {
-			void *page = mpool_get(pools[i], 1, 0);
-			CHILD_CHECK(page && is(page, page_size, 1, i));
-			CHILD_CHECK(mpool_put(pools[i], page, 0) == 0 && mpool_close(pools[i]) == 0);
-		}
-		return 0;
-	}) == 0);
+		}));
+	for (auto &p : both) {
+		int ended = p->wait();
+		meeting->over = ended != 0;
+		CHECK(ended == 0);
+	}
 }
 
 TEST_CASE("two keys of one hash lead to two pools")
@@ -501,7 +508,9 @@ TEST_CASE("the pool grows in place to what is asked for, under the hands of all"
 			CHILD_CHECK(mp);
 			std::atomic<bool> right{true};
 			std::vector<std::thread> threads;
-			for (unsigned t = 0; t < 2; t++)
+			// ThreadSanitizer does not see that what one thread did comes before what another
+			// does, where only a third, in another process, stands between them.
+			for (unsigned t = 0; t < (tsan ? 1 : 2); t++)
 				threads.emplace_back([&, seed = random()] {
 					Random mine(seed);
 					// It keeps one page pinned the whole time: its place must not change.
