@@ -9,6 +9,13 @@
 
 using namespace test;
 
+#ifdef __SANITIZE_THREAD__
+// It takes a robust lock that pthread_mutex_timedlock got from a dead owner for one
+// that was not got.
+extern "C" const char *__tsan_default_options();
+extern "C" const char *__tsan_default_options() { return "report_mutex_bugs=0"; }
+#endif
+
 namespace {
 
 constexpr pgno_t page_size = 512;
@@ -199,7 +206,7 @@ TEST_CASE("a page that a process was reading when it died is read by those who w
 	c.tell(does::shows, 7, 0);
 	CHECK(!b.answers(50));
 	CHECK(!c.answers(50));
-	if (watched)
+	if (watched && !tsan) // which has a thread of its own that wakes
 		CHECK(sleeps_for_a_second(b.pid())); // nobody asks again and again
 	a.kill();
 	CHECK(b.succeed("mpool_get", b.hear()) == 1);
