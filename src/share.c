@@ -344,6 +344,16 @@ static uint64_t file_bytes_max(void)
 	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
 }
 
+/* Has the process addresses for what it needs besides the object, beginning with its life lock's? */
+static bool addresses_left(void)
+{
+	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, OBJECT_LEAST);
+	return true;
+}
+
 /* Settle the object's size, and map it.  0, or an errno. */
 static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 {
@@ -363,8 +373,13 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 		if (p->total > most || p->chunks_at >= p->total)
 			continue;
 		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : map_object(sh, p->total);
-		if (!error)
+		if (!error && addresses_left())
 			return 0;
+		if (!error) {
+			munmap(sh->map, sh->bytes);
+			sh->map = NULL;
+			error = ENOMEM;
+		}
 	}
 	return error;
 }
