@@ -193,11 +193,11 @@ TEST_CASE("a page that a process was reading when it died is read by those who w
 	CAPTURE(watched);
 	Stalling pool;
 	Member a, b, c;
-	pool.join(a);
-	if (!watched)
-		b.call(refuse_watch);
-	pool.join(b);
-	pool.join(c);
+	for (Member *m : {&a, &b, &c}) {
+		if (!watched)
+			m->call(refuse_watch);
+		pool.join(*m);
+	}
 	pool.stall->in = 7;
 	pool.hold_up(a);
 	a.tell(does::get, 7);
