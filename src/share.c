@@ -421,8 +421,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t 
 	    table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
-	if (pageio_init(&mp->io, &h->pageio, pages, tail, true) != 0)
-		return errno;
+	pageio_init(&mp->io, &h->pageio, pages, tail);
 	int error = member_lock_init(&h->members.lock);
 	if (!error) {
 		p->check = preamble_check(p, key);
@@ -445,7 +444,9 @@ static bool header_sound(MPOOL *mp, const struct preamble *p)
 		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
 		if (place == 0)
 			continue;
-		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
+		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
+		top = atomic_load(&r->top);
+		if (top > p->total || place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
 			return false;
 		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
 		                      : !table_sound(region_at(&mp->region, id), id, top - place))
