@@ -385,6 +385,37 @@ TEST_CASE("who joins opens the file as its maker did")
 	CHECK(b.call(flags_of, static_cast<uint64_t>(file.fd()) + 1, st.st_dev, st.st_ino).value == -1);
 }
 
+TEST_CASE("as many processes share a pool as there may be, and one more is refused with EAGAIN")
+{
+	constexpr size_t most = 256;
+	if (sanitized)
+		SKIP_CASE("sanitizers have not the addresses for so many objects");
+	Key key;
+	File file(page_size, 20);
+	CHECK(in_child([&] {
+		std::vector<MPOOL *> all;
+		for (size_t i = 0; i < most; i++) {
+			all.push_back(mpool_open(key.get(), file.fd(), page_size, 8));
+			CHILD_CHECK(all.back());
+		}
+		CHILD_CHECK(!mpool_open(key.get(), -1, page_size, 8) && errno == EAGAIN);
+		struct mpool_stats st;
+		CHILD_CHECK(mpool_stats(all[7], &st, sizeof st) == 0 && st.processes == most);
+		for (size_t i = 0; i < most; i++) {
+			pgno_t pgno = static_cast<pgno_t>(i % 20);
+			void *page = mpool_get(all[i], pgno, 0);
+			CHILD_CHECK(page && is(page, page_size, pgno, 0) && mpool_put(all[i], page, 0) == 0);
+		}
+		// A place that becomes free is taken again.
+		CHILD_CHECK(mpool_close(all[100]) == 0);
+		CHILD_CHECK((all[100] = mpool_open(key.get(), -1, page_size, 8)));
+		CHILD_CHECK(!mpool_open(key.get(), -1, page_size, 8) && errno == EAGAIN);
+		for (MPOOL *mp : all)
+			CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+}
+
 // ---- What is common to all -------------------------------------------------------
 
 TEST_CASE("a page is read once for all, and what one modifies the others see and sync")

@@ -703,3 +703,38 @@ TEST_CASE("a process that is stopped at any instant of its gets and puts holds u
 	for (pgno_t i = 0; i < pages; i++)
 		REQUIRE(file.holds(i, 0));
 }
+
+TEST_CASE("a process that is stopped at any instant of opening or closing holds up nobody's gets, puts and syncs")
+{
+	struct Going {
+		std::atomic<uint64_t> rounds{0};
+	};
+	const unsigned rounds = static_cast<unsigned>(shrink(100));
+	const pgno_t pages = 100;
+	Key key;
+	File file(page_size, pages);
+	Common<Going> going;
+	Member b(key, file.fd(), page_size, 16);
+	Process a([&] {
+		for (;; going->rounds++) {
+			MPOOL *mp = mpool_open(key.get(), -1, page_size, 16);
+			CHILD_CHECK(mp && mpool_close(mp) == 0);
+		}
+		return 0;
+	});
+	Random random(5);
+	for (unsigned round = 0; round < rounds; round++) {
+		CAPTURE(round);
+		uint64_t before = going->rounds;
+		REQUIRE(comes([&] { return going->rounds > before; }));
+		usleep(static_cast<useconds_t>(random.below(1000)));
+		a.stop();
+		b.touch(0, pages);
+		b.modify(round % pages, round);
+		b.sync();
+		REQUIRE(file.holds(round % pages, round));
+		a.go_on();
+	}
+	a.kill();
+	CHECK(comes([&] { return b.stats().processes == 1; }));
+}

@@ -670,6 +670,37 @@ TEST_CASE("a pool is shared where the kernel has no membarrier, and who lacks it
 	CHECK(a.stats().processes == 1);
 }
 
+// ---- A process that does not go on ----------------------------------------------------
+
+// Ten seconds of patience, twice as long where much is measured.
+TEST_CASE("a process that is stopped while it opens or closes a pool holds up others' opens and closes only so long")
+{
+	Key key;
+	File file(page_size, 10);
+	Member a(key, file.fd(), page_size, 4), b(key, -1, page_size, 4), c;
+	// Stopped, it would have this, the key's lock; see share.c.
+	Fd locks(open((objects_dir() + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+	struct flock lock = {};
+	lock.l_type = F_WRLCK;
+	lock.l_start = static_cast<off_t>(hash_of(static_cast<char *>(key.get())) >> 2);
+	lock.l_len = 1;
+	REQUIRE(fcntl(locks, F_SETLK, word(&lock)) == 0);
+	c.tell(does::open, static_cast<uint64_t>(word(key.get())), static_cast<uint64_t>(-1), page_size, 4);
+	b.tell(does::close);
+	CHECK(a.shows(3, 0));
+	a.sync();
+	REQUIRE(c.answers(25000));
+	Answer answer = c.hear();
+	CHECK(answer.value == -1);
+	CHECK(answer.error == ETIMEDOUT);
+	REQUIRE(b.answers(25000));
+	CHECK(b.hear().value == 0);
+	CHECK(comes([&] { return a.stats().processes == 1; }));
+	locks.reset(); // it goes on
+	c.open(key, -1, page_size, 4);
+	CHECK(c.shows(4, 0));
+}
+
 // ---- Each call in turn -------------------------------------------------------------
 
 namespace {
