@@ -81,15 +81,21 @@ static uint64_t frame_bytes(uint64_t frames)
 	return frames * (sizeof(struct frame) + sizeof(uint8_t)) + frames / 8;
 }
 
+/* ... and one of segment 0 besides: past, ghost and its tag, a bit for hot. */
+static uint64_t policy_bytes(uint64_t frames)
+{
+	return frames * (2 * sizeof(uint32_t) + sizeof(uint16_t)) + frames / 8;
+}
+
 static uint64_t metadata_bytes(MPOOL *mp)
 {
-	uint64_t frames = frames_capacity(&mp->frames);
+	uint64_t capacity = frames_capacity(&mp->frames), frames = capacity;
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
 		if (frame_segment(&mp->frames, k, &seg))
 			frames += seg.count;
 	}
-	return frame_bytes(frames) + table_bytes(&mp->tables);
+	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->tables);
 }
 
 PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)

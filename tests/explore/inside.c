@@ -259,7 +259,7 @@ static const char *shards_left(MPOOL *mp)
 	return NULL;
 }
 
-static const char *clock_left(MPOOL *mp)
+static const char *hints_left(MPOOL *mp)
 {
 	struct clock_state *c = &mp->header->clock;
 	for (uint32_t i = 0; i < MEMBERS_MAX; i++)
@@ -334,7 +334,7 @@ const char *inside_left_over(MPOOL *mp, unsigned pins, bool died)
 		found = shards_left(mp);
 	/* Hints are counted anew after a death, while others change them. */
 	if (!found && !died)
-		found = clock_left(mp);
+		found = hints_left(mp);
 	if (!found)
 		found = roles_left(mp);
 	return found ? found : chunks_left(mp);
