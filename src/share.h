@@ -98,8 +98,7 @@ int share_directory(bool make);
 uint64_t share_hash(const char *key);
 /*
  * The lock of a key; it goes when the descriptor, or any other of that file in this
- * process, is closed.  -1 and errno, EAGAIN or EACCES: `wait` is false, and somebody
- * has it.
+ * process, is closed.  -1 and errno, EAGAIN: `wait` is false, and somebody has it.
  */
 int share_lock_key(int dir, uint64_t key_hash, bool wait);
 /* Has another process that lock? */
