@@ -174,7 +174,7 @@ static int list_processes(const struct copy *c, struct look_pool *lp)
 		return ENOMEM;
 	for (uint32_t i = 0; i < top; i++) {
 		const struct member *m = &ms->member[i];
-		if (atomic_load(&m->state) == MEMBER_IN)
+		if (member_in(m))
 			lp->process[lp->processes++] =
 				(struct look_process){m->pid, m->since, pinned[i], life_goes_on(c->object, i)};
 	}

@@ -100,7 +100,7 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->maxcache = frames_capacity(&mp->frames);
 	s->pagesize = mp->io.pagesize;
 	s->processes = member_count(&mp->header->members);
-	s->deaths = atomic_load(&mp->header->members.deaths);
+	s->deaths = member_deaths(&mp->header->members);
 }
 
 PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
