@@ -191,17 +191,21 @@ static int count(const struct copy *c, struct look_pool *lp)
 }
 
 /* Once.  0, or an errno; EBADMSG: it looks damaged. */
-static int look_into(struct copy *c, struct look_pool *lp)
+static int look_once(const struct copy *c, struct look_pool *lp)
 {
-	if (!copy_begin(c))
-		return ENOMEM;
 	int error = copy_header(c);
 	if (!error && !share_sound(c->mp, c->p))
 		error = EBADMSG;
 	if (!error)
 		error = copy_words(c);
-	if (!error)
-		error = count(c, lp);
+	return error ? error : count(c, lp);
+}
+
+static int look_into(struct copy *c, struct look_pool *lp)
+{
+	int error = copy_begin(c) ? EBADMSG : ENOMEM;
+	for (unsigned look = 0; look < LOOKS && error == EBADMSG; look++)
+		error = look_once(c, lp);
 	copy_end(c);
 	return error;
 }
@@ -209,16 +213,12 @@ static int look_into(struct copy *c, struct look_pool *lp)
 static int look_inside(int object, struct look_pool *lp)
 {
 	struct preamble *p = malloc(sizeof *p);
-	struct copy c = {.object = object, .p = p};
 	int error = p ? share_read_preamble(object, p, &lp->key) : ENOMEM;
 	if (!error && !(lp->path = strdup(p->path)))
 		error = ENOMEM;
-	for (unsigned look = 0; !error && look < LOOKS && !lp->counted; look++) {
-		error = look_into(&c, lp);
-		lp->counted = !error;
-		if (error == EBADMSG && look + 1 < LOOKS)
-			error = 0;
-	}
+	if (!error)
+		error = look_into(&(struct copy){.object = object, .p = p}, lp);
+	lp->counted = !error;
 	free(p);
 	return error;
 }

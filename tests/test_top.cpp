@@ -8,6 +8,7 @@
 #include "support.hpp"
 
 #include <csignal>
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -701,7 +702,9 @@ TEST_CASE("whatever an object holds, a look at it does no harm, to either")
 	for (; at < begin_bytes && (at = lseek(object, at, SEEK_DATA)) >= 0 && at < begin_bytes; at += word) {
 		uint64_t was;
 		REQUIRE(pread(object, &was, sizeof was, at) == sizeof was);
-		for (uint64_t v : values) {
+		// Most are zero, and of no use yet: for those one will do.
+		for (size_t i = 0; i < (was ? std::size(values) : 1); i++) {
+			uint64_t v = was ? values[i] : values[1 + static_cast<size_t>(at / word) % (std::size(values) - 1)];
 			INFO("word at " << at << ", " << v);
 			REQUIRE(pwrite(object, &v, sizeof v, at) == sizeof v);
 			int counted = looking_counted(name.c_str());
