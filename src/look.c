@@ -86,17 +86,29 @@ static int copy_header(const struct copy *c)
 	return error;
 }
 
-/* What is counted: frames' words and stripes.  After the check. */
-static int copy_words(const struct copy *c)
+/* The words of frames that were ever used: a pool may have room for many more. */
+static int copy_frames(const struct copy *c)
 {
 	const struct frames *fs = &c->mp->frames;
-	const struct region_state *r = c->mp->region.state;
-	int error = copy_at(c, fs->base.frame, (uint64_t)frames_capacity(fs) * sizeof(struct frame));
+	const struct clock_state *clock = &c->mp->header->clock;
+	int error = 0;
+	for (uint32_t i = 0, n = atomic_load(&clock->shards); i < n && !error; i++) {
+		const struct shard *sh = &clock->shard[i];
+		error = copy_at(c, &fs->base.frame[sh->first], atomic_load(&sh->fresh) * sizeof(struct frame));
+	}
 	for (unsigned k = 1; k < SEGMENT_CHUNKS && !error; k++) {
 		struct segment seg;
 		if (frame_segment(fs, k, &seg))
-			error = copy_at(c, seg.frame, (uint64_t)seg.count * sizeof(struct frame));
+			error = copy_at(c, seg.frame, seg.count * sizeof(struct frame));
 	}
+	return error;
+}
+
+/* What is counted: frames and stripes.  After the check. */
+static int copy_words(const struct copy *c)
+{
+	const struct region_state *r = c->mp->region.state;
+	int error = copy_frames(c);
 	for (unsigned id = CHUNK_STRIPES; id < CHUNK_STRIPES + STRIPE_CHUNKS && !error; id++) {
 		const void *stripes = region_at(&c->mp->region, id);
 		if (stripes)

@@ -170,27 +170,30 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* The same pool in the view before; NULL: it was not there. */
+/* The same pool in the view before; NULL: it was not there, or does nothing any more. */
 static const struct look_pool *earlier(const struct view *last, const struct look_pool *lp)
 {
 	for (size_t i = 0; i < last->look.n; i++) {
 		const struct look_pool *old = &last->look.pool[i];
-		if (old->ino == lp->ino && old->counted && strcmp(old->name, lp->name) == 0)
+		if (lp->state == LOOK_LIVE && old->ino == lp->ino && old->counted && strcmp(old->name, lp->name) == 0)
 			return old;
 	}
 	return NULL;
 }
 
-static double percent(uint64_t part, uint64_t whole)
+static const char *percent(char to[TEXT_SHORT], uint64_t part, uint64_t whole)
 {
-	return whole ? 100.0 * (double)part / (double)whole : 0;
+	if (whole == 0)
+		return "-";
+	snprintf(to, TEXT_SHORT, "%.2f%%", 100.0 * (double)part / (double)whole);
+	return to;
 }
 
 /* What went on: a second, since the view before; or, if there was none, since the pool was made. */
 static void show_work(struct frame *f, const struct mpool_stats *s, const struct mpool_stats *old, double seconds)
 {
 	static const struct mpool_stats none;
-	char number[5][TEXT_SHORT];
+	char number[5][TEXT_SHORT], share[TEXT_SHORT];
 	const struct mpool_stats *o = old ? old : &none;
 	const char *a_second = old ? "/s" : "";
 	double over = old ? seconds : 1;
@@ -200,8 +203,8 @@ static void show_work(struct frame *f, const struct mpool_stats *s, const struct
 
 	for (unsigned i = 0; i < sizeof n / sizeof *n; i++)
 		text_number(number[i], (double)n[i] / over);
-	line(f, "", "  gets%s %s  hits %.2f%%  reads%s %s  writes%s %s  evictions%s %s  rescues%s %s  deaths %" PRIu64
-	     " (+%" PRIu64 ")", a_second, number[0], percent(hits, gets), a_second, number[1], a_second, number[2],
+	line(f, "", "  gets%s %s  hits %s  reads%s %s  writes%s %s  evictions%s %s  rescues%s %s  deaths %" PRIu64
+	     " (+%" PRIu64 ")", a_second, number[0], percent(share, hits, gets), a_second, number[1], a_second, number[2],
 	     a_second, number[3], a_second, number[4], s->deaths, old ? s->deaths - o->deaths : 0);
 }
 
@@ -235,7 +238,7 @@ static void show_pool(struct frame *f, const struct look_pool *lp, const struct 
 {
 	char *key = text_escape(lp->key), *path = text_escape(lp->path), memory[TEXT_SHORT];
 
-	line(f, "", "%s", "");
+	line(f, "", " ");
 	line(f, BOLD, "%s  %s  %s", key, state_name(lp->state), path);
 	if (lp->counted) {
 		show_contents(f, lp);
@@ -257,8 +260,10 @@ static void show(const struct view *v, const struct view *last)
 	uint64_t bytes = 0, processes = 0;
 
 	for (size_t i = 0; i < v->look.n; i++) {
-		bytes += v->look.pool[i].memory;
-		processes += v->look.pool[i].processes;
+		const struct look_pool *lp = &v->look.pool[i];
+		bytes += lp->memory;
+		for (uint32_t p = 0; p < lp->processes; p++)
+			processes += lp->process[p].alive;
 	}
 	if (localtime_r(&seconds, &tm))
 		strftime(clock, sizeof clock, "%H:%M:%S", &tm);

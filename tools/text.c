@@ -6,6 +6,7 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,29 +77,28 @@ bool text_unescape(char *word)
 	return true;
 }
 
-static const char *scaled(char to[TEXT_SHORT], double n, double unit)
+static const char *scaled(char to[TEXT_SHORT], double n, double unit, const char *prefixes)
 {
-	static const char prefix[] = "\0KMGTPE";
-	const char *p = prefix;
+	const char *p = prefixes;
 
 	/* What would be rounded up to a unit is one. */
 	while (n >= unit - 0.5 && p[1] != '\0') {
 		n /= unit;
 		p++;
 	}
-	int decimals = p == prefix || n >= 99.95 ? 0 : n >= 9.995 ? 1 : 2;
-	snprintf(to, TEXT_SHORT, "%.*f%.1s", decimals, n, p);
+	int decimals = p == prefixes || n >= 99.95 || n == floor(n) ? 0 : n >= 9.995 ? 1 : 2;
+	snprintf(to, TEXT_SHORT, "%.*f%.1s", decimals, n, *p == ' ' ? "" : p);
 	return to;
 }
 
 const char *text_number(char to[TEXT_SHORT], double n)
 {
-	return scaled(to, n, 1000);
+	return scaled(to, n, 1000, " kMGTPE");
 }
 
 const char *text_size(char to[TEXT_SHORT], uint64_t bytes)
 {
-	return scaled(to, (double)bytes, 1024);
+	return scaled(to, (double)bytes, 1024, " KMGTPE");
 }
 
 const char *text_age(char to[TEXT_SHORT], int64_t s)

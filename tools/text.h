@@ -22,7 +22,7 @@ char *text_escape(const char *bytes);
 /* Back, in place.  False: it is no such word. */
 bool text_unescape(char *word);
 
-/* 1234567 -> "1.23M": three digits, in thousands, or, `size`, in 1024s. */
+/* 1234567 -> "1.23M": three digits; in thousands, or, of a size, in 1024s. */
 const char *text_number(char to[TEXT_SHORT], double n);
 const char *text_size(char to[TEXT_SHORT], uint64_t bytes);
 /* "5s", "3m12s", "2h05m", "4d07h". */
