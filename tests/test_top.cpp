@@ -110,6 +110,7 @@ public:
 		REQUIRE(pid_ >= 0);
 		if (pid_ == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			signal(SIGTERM, SIG_DFL); // which is not for Catch, here
 			::close(to[1]);
 			::close(from[0]);
 			serve(key, file.path(), to[0], from[1]);
@@ -528,6 +529,40 @@ TEST_CASE("keys are shown as one word")
 	}
 	CHECK(top({"--remove", "\\x2"}).status == 2);
 	CHECK(top({"--remove", "\\n"}).status == 2);
+}
+
+// How often the process's threads have slept so far.
+static unsigned long sleeps(pid_t pid)
+{
+	unsigned long sum = 0;
+	std::string tasks = "/proc/" + std::to_string(pid) + "/task/";
+	DIR *dir = opendir(tasks.c_str());
+	REQUIRE(dir != nullptr);
+	while (const dirent *e = readdir(dir)) {
+		FILE *f = e->d_name[0] == '.' ? nullptr : fopen((tasks + e->d_name + "/status").c_str(), "re");
+		char line[256];
+		for (unsigned long n; f && fgets(line, sizeof line, f);)
+			sum += sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1 ? n : 0;
+		if (f)
+			fclose(f);
+	}
+	closedir(dir);
+	return sum;
+}
+
+TEST_CASE("a look wakes no process")
+{
+	if (tsan)
+		return; // it has a thread of its own, which sleeps and wakes
+	File file(page_size, pages);
+	std::string key = key_of("asleep");
+	Member a(key, file);
+	unsigned long before;
+	do { // until what it did before has come to rest, or the test case is out of time
+		before = sleeps(a.pid());
+		for (unsigned look = 0; look < 10; look++)
+			CHECK(pool_row("key", key)["state"] == "live");
+	} while (sleeps(a.pid()) != before);
 }
 
 // ---- On a terminal -----------------------------------------------------------------------
