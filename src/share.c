@@ -438,7 +438,9 @@ bool share_sound(MPOOL *mp, const struct preamble *p)
 		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
 		if (place == 0)
 			continue;
-		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
+		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
+		top = atomic_load(&r->top);
+		if (top > p->total || place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
 			return false;
 		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
 		                      : !table_sound(region_at(&mp->region, id), id, top - place))
