@@ -226,8 +226,11 @@ static int look_inside(int object, struct look_pool *lp)
 {
 	struct preamble *p = malloc(sizeof *p);
 	int error = p ? share_read_preamble(object, p, &lp->key) : ENOMEM;
-	if (!error && !(lp->path = strdup(p->path)))
+	size_t path_bytes = error ? 0 : strlen(p->path) + 1;
+	if (!error && !(lp->path = malloc(path_bytes)))
 		error = ENOMEM;
+	if (!error)
+		memcpy(lp->path, p->path, path_bytes);
 	if (!error)
 		error = look_into(&(struct copy){.object = object, .p = p}, lp);
 	lp->counted = !error;

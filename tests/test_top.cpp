@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <termios.h>
 
+#include "fault_mem.hpp"
 #include "looking.h"
 
 using namespace test;
@@ -365,10 +366,10 @@ public:
 	std::string await(const std::vector<std::string> &texts)
 	{
 		for (std::string frame; read_some();) {
-			size_t home;
-			while ((home = seen_.find("\033[H", 1)) != std::string::npos) {
-				frame = seen_.substr(0, home);
-				seen_.erase(0, home);
+			size_t end; // a frame ends with what clears the rest of the screen
+			while ((end = seen_.find("\033[J")) != std::string::npos) {
+				frame = seen_.substr(0, end);
+				seen_.erase(0, end + strlen("\033[J"));
 				bool all = true;
 				for (const std::string &t : texts)
 					all = all && frame.find(t) != std::string::npos;
@@ -380,6 +381,13 @@ public:
 		return "";
 	}
 	void type(char key) const { REQUIRE(write(fd_, &key, 1) == 1); }
+	void await_stop() const
+	{
+		int status;
+		REQUIRE(waitpid(pid_, &status, WUNTRACED) == pid_);
+		REQUIRE(WIFSTOPPED(status));
+	}
+	void go_on() const { kill(pid_, SIGCONT); }
 	void read_rest()
 	{
 		while (read_some())
@@ -608,6 +616,20 @@ TEST_CASE("Ctrl-C ends it too, and leaves the terminal as it was")
 	CHECK(s.cooked());
 }
 
+TEST_CASE("Ctrl-Z gives the terminal back until it goes on")
+{
+	Screen s({"--interval=1000"});
+	s.await({"mpool-top"});
+	s.type('\032');
+	s.await_stop();
+	CHECK(s.cooked());
+	s.go_on();
+	s.await({"mpool-top"});
+	CHECK_FALSE(s.cooked());
+	s.type('q');
+	CHECK(s.status() == 0);
+}
+
 TEST_CASE("wrong usage is told")
 {
 	CHECK(top({"--interval=0"}).status == 2);
@@ -730,6 +752,45 @@ TEST_CASE("what somebody is about to make is not stale, and not removed")
 	CHECK(top({"--remove", key}).status == 0);
 }
 
+TEST_CASE("what is not to be trusted is neither looked into nor removed")
+{
+	File file(page_size, pages);
+	std::string key = key_of("exposed"), name = leave_stale(key, file), path = directory() + name;
+	REQUIRE(chmod(path.c_str(), 0640) == 0);
+	Row r = pool_row("object", name);
+	CHECK(r["state"] == "untrusted");
+	CHECK(r["key"] == "-");
+	Result refused = top({"--remove", key});
+	CHECK(refused.status == 1);
+	CHECK(refused.err.find("not to be trusted") != std::string::npos);
+	REQUIRE(chmod(path.c_str(), 0600) == 0);
+	CHECK(top({"--remove", key}).status == 0);
+}
+
+TEST_CASE("no directory is no pools, and one that others may enter is refused")
+{
+	if (!isolated) {
+		WARN("skipped: the system gives no /dev/shm of its own");
+		return;
+	}
+	std::string aside = "/dev/shm/aside", there = directory();
+	there.pop_back();
+	mkdir(there.c_str(), 0700);
+	REQUIRE(rename(there.c_str(), aside.c_str()) == 0);
+	std::string t = table();
+	CHECK(t.find("\npool") == std::string::npos);
+	CHECK(top({"--remove=x"}).err.find("no such pool") != std::string::npos);
+	CHECK(top({"--remove-stale"}).status == 0);
+	CHECK(access(there.c_str(), F_OK) != 0);
+	REQUIRE(mkdir(there.c_str(), 0700) == 0);
+	REQUIRE(chmod(there.c_str(), 0755) == 0);
+	CHECK(top({"--once"}).status == 1);
+	CHECK(top({"--remove=x"}).status == 1);
+	CHECK(top({"--remove-stale"}).status == 1);
+	REQUIRE(rmdir(there.c_str()) == 0);
+	REQUIRE(rename(aside.c_str(), there.c_str()) == 0);
+}
+
 // ---- Damage ----------------------------------------------------------------------------------
 
 TEST_CASE("a pool in use that is damaged is shown as that, and kept")
@@ -805,6 +866,27 @@ TEST_CASE("whatever an object holds, a look at it does no harm, to either")
 		REQUIRE(looking_counted(name.c_str()) == 0);
 	}
 	REQUIRE(unlink(path.c_str()) == 0);
+}
+
+TEST_CASE("a look for which there is no memory fails, and keeps none")
+{
+	File file(page_size, pages);
+	std::string key = key_of("memory"), name = leave_stale(key, file);
+	fault::Held before = fault::held();
+	uint64_t n = 0;
+	for (bool asked = true; asked; n++) {
+		int counted;
+		{
+			fault::Refusal refusal(fault::Ask::memory, n, 1);
+			counted = looking_counted(name.c_str());
+			asked = refusal.asked() > n;
+		}
+		INFO("request " << n);
+		CHECK(counted == (asked ? -1 : 1));
+		CHECK(fault::held() == before);
+	}
+	CHECK(n > 5);
+	CHECK(top({"--remove", key}).status == 0);
 }
 
 // What look.h promises: so many copies in a row must look damaged.
