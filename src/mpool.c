@@ -51,10 +51,8 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	clock_init(&h->clock, frames);
 	atomic_store(&h->members.top, 1);
 	atomic_store(&h->members.member[0].state, MEMBER_IN);
-	if (table_init(&mp->tables, 0, resize_first(frames, pages)) != 0 ||
-	    pageio_init(&mp->io, &h->pageio, pages, tail, false) != 0)
-		return ENOMEM;
-	return 0;
+	pageio_init(&mp->io, &h->pageio, pages, tail);
+	return table_init(&mp->tables, 0, resize_first(frames, pages)) == 0 ? 0 : ENOMEM;
 }
 
 PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
@@ -87,8 +85,6 @@ PUBLIC int mpool_close(MPOOL *mp)
 	thread_pool_closed(mp);
 	if (region_shared(&mp->region))
 		share_close(mp, parents);
-	else if (!parents) /* a thread of the parent's may have held the mutex that this destroys */
-		pageio_fini(&mp->io);
 	for (unsigned i = 0; i < SPARES; i++)
 		if (mp->spare[i])
 			mem_free(&mp->region.mem, mp->spare[i]);

@@ -415,8 +415,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t 
 	if (!frames_grow(&mp->frames, frames) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
-	if (pageio_init(&mp->io, &h->pageio, pages, tail, true) != 0)
-		return errno;
+	pageio_init(&mp->io, &h->pageio, pages, tail);
 	int error = member_lock_init(&h->members.lock);
 	if (!error) {
 		p->check = preamble_check(p, key);

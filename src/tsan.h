@@ -5,8 +5,9 @@
  * process often goes through another, which evicts the page that the first had
  * written, so that the second reads another page into its frame, or moves its entry
  * in the table.  So it is told: who has filled a frame, or puts a page, gives the
- * frame's bytes on, who gets a page or is to fill a frame takes them.  What get and put themselves fail to order it does not see in shared
- * pools, then; in private ones, where nothing is told, it does.
+ * frame's bytes on, who gets a page or is to fill a frame takes them.  What get and
+ * put themselves fail to order it does not see in shared pools, then; in private
+ * ones, where nothing is told, it does.
  */
 #ifndef MPOOL_TSAN_H
 #define MPOOL_TSAN_H
