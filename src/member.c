@@ -25,17 +25,47 @@ int member_lock_init(pthread_mutex_t *lock)
 	return error;
 }
 
+/*
+ * A wakeup can be lost with the thread that it woke: A unlocks and wakes W, B takes
+ * the lock, which then does not say that others wait, and W is killed before it
+ * says so again: B's unlock wakes nobody, however many wait.  (The kernel mends
+ * that only if the lock is free when W dies.)  So nobody waits for longer than this
+ * without looking again.
+ */
+enum { LOOK_AGAIN_NS = 10000000, NS_IN_SECOND = 1000000000 };
+
+#ifdef __SANITIZE_THREAD__
+/* It knows no pthread_mutex_clocklock, and not that pthread_mutex_timedlock can find the owner dead. */
+static int lock_for_a_while(pthread_mutex_t *lock)
+{
+	const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
+	int error = pthread_mutex_trylock(lock);
+	if (error != EBUSY)
+		return error;
+	nanosleep(&pause, NULL);
+	return ETIMEDOUT;
+}
+#else
+static int lock_for_a_while(pthread_mutex_t *lock)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += LOOK_AGAIN_NS;
+	if (until.tv_nsec >= NS_IN_SECOND) {
+		until.tv_nsec -= NS_IN_SECOND;
+		until.tv_sec++;
+	}
+	return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
+}
+#endif
+
 int member_lock(pthread_mutex_t *lock, unsigned seconds)
 {
+	uint64_t looks = (uint64_t)seconds * (NS_IN_SECOND / LOOK_AGAIN_NS);
 	int error;
-	if (seconds == 0) {
-		error = pthread_mutex_lock(lock);
-	} else {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += seconds;
-		error = pthread_mutex_timedlock(lock, &until);
-	}
+	do
+		error = lock_for_a_while(lock);
+	while (error == ETIMEDOUT && (seconds == 0 || --looks > 0));
 	return error == EOWNERDEAD ? pthread_mutex_consistent(lock) : error;
 }
 

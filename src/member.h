@@ -55,8 +55,7 @@ struct member_state {
 };
 
 /*
- * Robust locks in shared memory: the pool's, and that of mpool_sync.  Whatever a
- * holder that died was at must be done again by who comes next.  member_lock: 0, or
+ * Robust locks in shared memory, which the pool's is.  Whatever a holder that died was at must be done again by who comes next.  member_lock: 0, or
  * ETIMEDOUT: not within `seconds` (0: for ever), or another errno: it is no lock
  * any more.
  */

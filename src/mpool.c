@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "recover.h"
 #include "resize.h"
+#include "tsan.h"
 #include "writeback.h"
 
 #undef mpool_new
@@ -50,10 +51,8 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	clock_init(&h->clock, frames);
 	atomic_store(&h->members.top, 1);
 	atomic_store(&h->members.member[0].state, MEMBER_IN);
-	if (table_init(&mp->tables, 0, resize_first(frames, pages)) != 0 ||
-	    pageio_init(&mp->io, &h->pageio, pages, tail, false) != 0)
-		return ENOMEM;
-	return 0;
+	pageio_init(&mp->io, &h->pageio, pages, tail);
+	return table_init(&mp->tables, 0, resize_first(frames, pages)) == 0 ? 0 : ENOMEM;
 }
 
 PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
@@ -86,8 +85,6 @@ PUBLIC int mpool_close(MPOOL *mp)
 	thread_pool_closed(mp);
 	if (region_shared(&mp->region))
 		share_close(mp, parents);
-	else if (!parents) /* a thread of the parent's may have held the mutex that this destroys */
-		pageio_fini(&mp->io);
 	for (unsigned i = 0; i < SPARES; i++)
 		if (mp->spare[i])
 			mem_free(&mp->region.mem, mp->spare[i]);
@@ -196,7 +193,7 @@ static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page,
 /* Fill the frame.  1: read; 0: zeros; -1 and errno. */
 static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 {
-	char *bytes = frame_page(&mp->frames, f);
+	char *bytes = tsan_take(&mp->region, frame_page(&mp->frames, f));
 	int reads = 0;
 	if (want->how == HOW_AFRESH)
 		memset(bytes, 0, mp->io.pagesize);
@@ -230,6 +227,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);
+	tsan_give(&mp->region, frame_page(&mp->frames, f)); /* another process may move the entry */
 	table_publish(at, page, a->stripe->id, f);
 	pin_confirm(slot, f, want->as);
 	pool_unclaim(mp, f, fr);
@@ -319,7 +317,7 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 		return NULL;
 	if (peek)
 		thread_peek(a, p.slot);
-	return frame_page(&mp->frames, p.frame);
+	return tsan_take(&mp->region, frame_page(&mp->frames, p.frame));
 }
 
 /*
@@ -350,7 +348,7 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 	pin_confirm(slot, f, 0);
 	frame_touch_base(&mp->frames, f);
 	stripe_count(s, COUNT_HITS, 1);
-	return frame_page_base(&mp->frames, f);
+	return tsan_take(&mp->region, frame_page_base(&mp->frames, f));
 }
 
 /* ---- new pages ---------------------------------------------------------- */
@@ -380,7 +378,7 @@ PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	*pgnoaddr = page;
-	return frame_page(&mp->frames, p.frame);
+	return tsan_take(&mp->region, frame_page(&mp->frames, p.frame));
 }
 
 PUBLIC void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr)
@@ -450,6 +448,7 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 		}
 		if (flags & MPOOL_DIRTY)
 			frame_set_dirty(fr);
+		tsan_give(&mp->region, pgaddr);
 		bool dropped = pin_drop(slot, f);
 		epoch_leave(a->stripe);
 		if (dropped)
@@ -471,6 +470,7 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 	/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
 	if (flags & MPOOL_DIRTY)
 		frame_set_dirty(&mp->frames.base.frame[f]);
+	tsan_give(&mp->region, pgaddr);
 	if (likely(pin_drop_own(&mp->pins, s, slot, (uint32_t)f)))
 		return 0;
 	return put_slow(mp, pgaddr, flags);
@@ -489,6 +489,7 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 	/* What was written of the page before is as much at risk as any. */
 	uint32_t word = atomic_load(&v->fr->word);
 	pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	tsan_give(&mp->region, frame_page(&mp->frames, v->frame));
 	epoch_enter(&mp->epoch, me);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
 	epoch_leave(me);

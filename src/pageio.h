@@ -30,7 +30,6 @@
 #ifndef MPOOL_PAGEIO_H
 #define MPOOL_PAGEIO_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,9 +45,8 @@ struct pageio_state {
 	_Atomic uint32_t turn;   /* of sync: 0 or 1 */
 	_Atomic bool left[2];    /* a page left memory unsynced, in that turn */
 	_Atomic bool lost;       /* ... and its fsync failed */
-	_Atomic uint32_t flusher; /* number of the stripe that is between the turn and the end of its fsync + 1 */
-	_Atomic uint32_t form;    /* enum form: what the processes that share the pool have agreed upon */
-	pthread_mutex_t sync;     /* one mpool_sync at a time; of a shared pool robust, as the pool's lock is */
+	_Atomic uint32_t syncing; /* writeback room: number of the stripe that syncs + 1; 0: none */
+	_Atomic uint32_t form;   /* enum form: what the processes that share the pool have agreed upon */
 };
 
 /* Of a shared pool's pages in memory and in the file: the first call on it decides. */
@@ -67,15 +65,10 @@ struct pageio {
 
 /* Check the file and size it up: what mpool_open promises.  0, or -1 and errno. */
 int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail);
-int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail, bool shared);
-void pageio_fini(struct pageio *io);
+void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
 
 /* Do this process's filters suit a shared pool? */
 bool pageio_agrees(const struct pageio *io);
-
-/* One mpool_sync at a time.  0, or an errno. */
-int pageio_sync_begin(struct pageio *io);
-void pageio_sync_end(struct pageio *io);
 
 /* Pages in the file, and made by mpool_new. */
 uint32_t pageio_pages(const struct pageio *io);

@@ -101,15 +101,10 @@ static void end_calls(struct gone *g)
 {
 	MPOOL *mp = g->mp;
 	struct stripe *me = mp->sharing.keeper;
-	struct pageio_state *io = mp->io.state;
 	table_recover(&mp->tables, &mp->epoch, me, is_gone, load_given_up, g);
 	epoch_enter(&mp->epoch, me);
 	clock_each_frame(mp, end_claim, g);
-	uint32_t flusher = atomic_load(&io->flusher);
-	if (flusher && is_gone(g, flusher - 1)) {
-		writeback_recover(mp);
-		atomic_store(&io->flusher, 0);
-	}
+	writeback_recover(mp, is_gone, g);
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
 	clock_recover(mp);

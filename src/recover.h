@@ -15,8 +15,8 @@
  *   entry in two tables         the one in the newer
  *   drain's, reclaimer's role   nobody's
  *   table not yet linked, chunk given back, growth begun: finished or taken back
- *   mpool_sync between its turn and the end of its fsync: all that was written
- *                               since the last one is dirty again
+ *   the turn to sync            nobody's; all that was written since the last
+ *                               fsync is dirty again
  *
  * A process that was in no call but hits (`busy` of its stripes) held only pins,
  * and no more is looked at.

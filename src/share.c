@@ -28,8 +28,12 @@
 #define MEMORY_PAGE    4096u
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 1u
-/* Who joins waits no longer than that for another process that joins, leaves or recovers. */
-#define JOIN_PATIENCE_S 10u
+/* Who joins or leaves waits no longer than that for another process that joins, leaves or recovers. */
+#define PATIENCE_S 10u
+#define NS_PER_S   UINT64_C(1000000000)
+/* ... and looks so often whether it has the key's lock. */
+#define FIRST_NAP_NS 50000
+#define LAST_NAP_NS  1000000
 
 /*
  * An object is so many times what its maker asks for, and at least so much, so that
@@ -122,18 +126,35 @@ static int open_directory(void)
 	return -1;
 }
 
-/* The lock of a key; it goes when the descriptor is closed.  -1 and errno. */
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * The lock of a key; it goes when the descriptor is closed.  -1 and errno;
+ * ETIMEDOUT: another process keeps it, which does not go on.  The kernel waits for
+ * such a lock with a signal's help only, so this looks again and again.
+ */
 static int lock_key(int dir, uint64_t key_hash)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
-	int error = 0;
-	while (fd >= 0 && fcntl(fd, F_SETLKW, &lock) != 0)
-		if ((error = errno) != EINTR) {
+	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
+	uint64_t until = now_ns() + PATIENCE_S * NS_PER_S;
+	while (fd >= 0 && fcntl(fd, F_SETLK, &lock) != 0) {
+		bool taken = errno == EAGAIN || errno == EACCES;
+		int error = taken ? ETIMEDOUT : errno;
+		if (error != EINTR && (!taken || now_ns() > until)) {
 			close(fd);
 			errno = error;
 			return -1;
 		}
+		nanosleep(&nap, NULL);
+		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
+	}
 	return fd;
 }
 
@@ -344,6 +365,16 @@ static uint64_t file_bytes_max(void)
 	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
 }
 
+/* Has the process addresses for what it needs besides the object, beginning with its life lock's? */
+static bool addresses_left(void)
+{
+	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, OBJECT_LEAST);
+	return true;
+}
+
 /* Settle the object's size, and map it.  0, or an errno. */
 static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 {
@@ -363,8 +394,13 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 		if (p->total > most || p->chunks_at >= p->total)
 			continue;
 		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : map_object(sh, p->total);
-		if (!error)
+		if (!error && addresses_left())
 			return 0;
+		if (!error) {
+			munmap(sh->map, sh->bytes);
+			sh->map = NULL;
+			error = ENOMEM;
+		}
 	}
 	return error;
 }
@@ -406,8 +442,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t 
 	    table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
-	if (pageio_init(&mp->io, &h->pageio, pages, tail, true) != 0)
-		return errno;
+	pageio_init(&mp->io, &h->pageio, pages, tail);
 	int error = member_lock_init(&h->members.lock);
 	if (!error) {
 		p->check = preamble_check(p, key);
@@ -430,7 +465,9 @@ static bool header_sound(MPOOL *mp, const struct preamble *p)
 		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
 		if (place == 0)
 			continue;
-		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
+		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
+		top = atomic_load(&r->top);
+		if (top > p->total || place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
 			return false;
 		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
 		                      : !table_sound(region_at(&mp->region, id), id, top - place))
@@ -489,7 +526,7 @@ static int grow_to(MPOOL *mp, uint32_t frames)
 static int become_member(MPOOL *mp, int fd, uint32_t frames)
 {
 	struct member_state *ms = &mp->header->members;
-	int error = member_lock(&ms->lock, JOIN_PATIENCE_S);
+	int error = member_lock(&ms->lock, PATIENCE_S);
 	if (error)
 		return error == ETIMEDOUT ? error : EBADMSG;
 	error = enter(mp, fd);
@@ -622,7 +659,8 @@ static void leave(MPOOL *mp)
 	struct sharing *sh = &mp->sharing;
 	pthread_mutex_lock(&opening);
 	int dir = open_directory(), lock = dir < 0 ? -1 : lock_key(dir, sh->hash);
-	if (member_lock(&mp->header->members.lock, 0) == 0) {
+	/* Who cannot leave in time is taken for dead, and recovered. */
+	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
 		recover_leave(mp);
 		pthread_mutex_unlock(&mp->header->members.lock);
 	}

@@ -2,7 +2,8 @@
  * wait.h - waiting for a page's read, or for a frame's claim, without a lock.
  *
  * Owns a small array of event counts.  "Page p is loaded, or failed to" is told
- * on the one of p, "nobody claims frame f any more" on the one of f.
+ * on the one of p, "nobody claims frame f any more" on the one of f, and "nobody
+ * syncs any more" on one.
  * Whoever waits announces itself, looks once more, and sleeps only if nothing
  * was told since it began to look.  Whoever changes what others may wait for
  * changes it first, then looks whether anybody waits: one load when nobody does.
@@ -41,6 +42,12 @@ static inline uint64_t wait_for_page(uint32_t page)
 static inline uint64_t wait_for_frame(uint32_t frame)
 {
 	return (uint64_t)1 << 32 | frame;
+}
+
+/* The turn to sync; no frame has that number. */
+static inline uint64_t wait_for_sync(void)
+{
+	return wait_for_frame(UINT32_MAX);
 }
 
 struct wait_queue {

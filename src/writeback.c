@@ -575,7 +575,6 @@ static int flush(MPOOL *mp, struct stripe *me)
 	unsigned turn = atomic_load(&st->turn);
 	/* Sequentially consistent, before fsync: see the head of pageio.h. */
 	atomic_store(&st->turn, 1 - turn);
-	atomic_store(&st->flusher, me->id + 1);
 	int error = 0;
 	while (fsync(mp->io.fd) != 0 && (error = errno) == EINTR)
 		error = 0;
@@ -588,27 +587,48 @@ static int flush(MPOOL *mp, struct stripe *me)
 	bool left = atomic_exchange(&st->left[turn], false);
 	if (error && (left | atomic_exchange(&st->left[1 - turn], false)))
 		atomic_store(&st->lost, true);
-	atomic_store(&st->flusher, 0);
 	return atomic_load(&st->lost) ? EIO : error;
 }
 
-void writeback_recover(MPOOL *mp)
+/* ---- one sync at a time -------------------------------------------------- */
+
+static void sync_begin(MPOOL *mp, const struct stripe *me)
 {
+	_Atomic uint32_t *syncing = &mp->io.state->syncing;
+	struct wait_queue *q = wait_queue_of(&mp->header->wait, wait_for_sync());
+	for (;;) {
+		uint32_t nobody = 0, count = wait_begin(q, wait_for_sync());
+		/* Sequentially consistent, after the announcement: pairs with sync_end. */
+		if (atomic_compare_exchange_strong(syncing, &nobody, me->id + 1))
+			return;
+		if (!wait_sleep(&mp->header->wait, q, count, pool_patience(mp)))
+			recover_dead(mp);
+	}
+}
+
+static void sync_end(MPOOL *mp)
+{
+	atomic_store(&mp->io.state->syncing, 0);
+	wait_tell(&mp->header->wait, wait_for_sync());
+}
+
+void writeback_recover(MPOOL *mp, stripe_test *dead, void *of)
+{
+	uint32_t syncing = atomic_load(&mp->io.state->syncing);
+	if (!syncing || !dead(of, syncing - 1))
+		return;
 	struct fsync_end end = {0, true};
 	clock_each_frame(mp, fsync_ended, &end);
+	sync_end(mp);
 }
 
 int writeback_sync(MPOOL *mp, struct stripe *me)
 {
-	int error = pageio_sync_begin(&mp->io);
-	if (error) {
-		errno = error;
-		return -1;
-	}
-	error = write_modified(mp, me);
+	sync_begin(mp, me);
+	int error = write_modified(mp, me);
 	if (!error)
 		error = flush(mp, me);
-	pageio_sync_end(&mp->io);
+	sync_end(mp);
 	if (!error)
 		return 0;
 	errno = error;

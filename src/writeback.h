@@ -2,9 +2,9 @@
  * writeback.h - the closed window: to know that frames are unpinned, and to
  * empty or write them.
  *
- * Owns no shared state.  A window is one thread's set of claimed frames ("the
- * victims") whose entries it closes, after which one heavy barrier and one scan
- * of the stripes tell for all of them who is pinned:
+ * Owns who syncs, one at a time.  A window is one thread's set of claimed frames
+ * ("the victims") whose entries it closes, after which one heavy barrier and one
+ * scan of the stripes tell for all of them who is pinned:
  *
  *   claim (L, frame) -> close (L, entry) -> barrier_heavy -> scan -> for each:
  *     pinned             reopen, unclaim
@@ -98,10 +98,11 @@ bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v);
 void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page);
 
 /*
- * A process died in a flush: whatever its fsync had to say is lost, so what was
- * written since the last one is modified again.  In an epoch section.
+ * A process, whose stripes `dead` tells, died: if in a sync, whatever its fsync had
+ * to say is lost, so what was written since the last one is modified again.  In an
+ * epoch section.
  */
-void writeback_recover(MPOOL *mp);
+void writeback_recover(MPOOL *mp, stripe_test *dead, void *of);
 
 /* What mpool_sync promises.  0, or -1 and errno. */
 int writeback_sync(MPOOL *mp, struct stripe *me);

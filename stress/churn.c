@@ -9,78 +9,64 @@
 #include "churn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "crew.h"
+#include "files.h"
 #include "modes.h"
 #include "page.h"
 #include "proof.h"
+#include "processes.h"
 #include "report.h"
+#include "shared.h"
 #include "soak.h"
-#include "storm.h"
 #include "watch.h"
 #include "worker.h"
 
 enum {
-	FILE_MODE = 0666, /* less the umask */
 	SYNCERS = 1,
-	MILLI = 1000,
-	NANO_IN_MILLI = 1000000,
 	FIRST_WRITER = 0,
 	BYTE_BITS = 8,
 	MEBI_BITS = 20,
 	OFFSET_MARK = 3,  /* where the descriptor's offset is put, and must stay */
 };
 
-/* One slot for each worker; the thread in it changes. */
-struct crew {
-	struct churn *run;
-	unsigned place;
-	uint64_t life;
-	pthread_t thread;
-	/* Guarded by the crew's mutex: */
-	bool working; /* the thread is there to be signalled, or cancelled */
-	bool ended;
-};
-
-static pthread_mutex_t crew_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t crew_changed = PTHREAD_COND_INITIALIZER;
-static struct crew *the_crew; /* for the storm */
-static bool crew_gone; /* no worker is left; guarded by crew_mutex */
-
-static volatile sig_atomic_t interrupted;
+static struct common *the_common; /* for the handler */
 
 static void on_signal(int number)
 {
-	interrupted = number;
+	(void)number;
+	atomic_store(&the_common->interrupted, true);
 }
 
 bool churn_over(const struct churn *run)
 {
-	return interrupted != 0 || faults_too_many() || report_seconds() >= run->deadline;
+	return atomic_load(&run->common->interrupted) || faults_too_many() || report_seconds() >= run->deadline;
 }
 
 void churn_add_tally(struct churn *run, const struct tally *t)
 {
-	pthread_mutex_lock(&run->mutex);
+	struct tally *sum = &run->common->sum;
+
+	pthread_mutex_lock(&run->common->mutex);
 	for (unsigned i = 0; i < OPERATIONS; i++)
-		run->sum.operation[i] += t->operation[i];
-	run->sum.gets += t->gets;
-	run->sum.busy += t->busy;
-	run->sum.threads += t->threads;
-	run->sum.cancelled += t->cancelled;
-	run->sum.orphans += t->orphans;
-	run->sum.syncs_checked += t->syncs_checked;
-	run->sum.pages_exact += t->pages_exact;
-	run->sum.pages_newer += t->pages_newer;
-	pthread_mutex_unlock(&run->mutex);
+		sum->operation[i] += t->operation[i];
+	sum->gets += t->gets;
+	sum->busy += t->busy;
+	sum->processes += t->processes;
+	sum->threads += t->threads;
+	sum->cancelled += t->cancelled;
+	sum->orphans += t->orphans;
+	sum->syncs_checked += t->syncs_checked;
+	sum->pages_exact += t->pages_exact;
+	sum->pages_newer += t->pages_newer;
+	pthread_mutex_unlock(&run->common->mutex);
 }
 
 /* --- filters ---------------------------------------------------------------- */
@@ -116,75 +102,6 @@ void churn_to_memory(void *cookie, pgno_t pgno, void *page)
 
 /* --- the file ------------------------------------------------------------------ */
 
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Ours, empty or not there: then it may be overwritten without --force. */
-static void check_may_overwrite(const char *path)
-{
-	char head[PAGE_SIZE_MIN];
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT)
-		return;
-	if (fd < 0)
-		trouble("opening %s", path);
-	n = read(fd, head, sizeof head);
-	close(fd);
-	if (n == 0 || (n > 0 && page_begins_file(head, (size_t)n)))
-		return;
-	fprintf(stderr, "mpool-stress: %s exists and was not made by this program; --force overwrites it\n", path);
-	exit(EXIT_TROUBLE);
-}
-
-static int open_one(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC, FILE_MODE);
-
-	if (fd < 0)
-		trouble("opening %s", path);
-	return fd;
-}
-
-/* The temporary file has no name from the start, so it cannot stay behind. */
-static void open_temporary(struct churn *run, const char *directory, int direct)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/mpool-stress.XXXXXX", directory) < 0)
-		trouble("no memory for a file name");
-	run->fd = mkstemp(path);
-	if (run->fd < 0)
-		trouble("making %s", path);
-	if (direct != 0) {
-		close(run->fd);
-		run->fd = open_one(path, O_RDWR | direct);
-	}
-	run->plain_fd = open_one(path, O_RDONLY | direct);
-	unlink(path);
-	free(path);
-}
-
-static void open_files(struct churn *run)
-{
-	const char *file = run->o->file != NULL ? run->o->file : ".";
-	int direct = run->o->direct ? O_DIRECT : 0;
-
-	if (is_directory(file)) {
-		open_temporary(run, file, direct);
-		return;
-	}
-	if (!run->o->force)
-		check_may_overwrite(file);
-	run->fd = open_one(file, O_RDWR | O_CREAT | O_TRUNC | direct);
-	run->plain_fd = open_one(file, O_RDONLY | direct);
-}
-
 /* The pages at the start are written plainly: so the pool must also read what it never wrote. */
 static void write_first_pages(struct churn *run)
 {
@@ -207,129 +124,7 @@ static void write_first_pages(struct churn *run)
 	free(page);
 }
 
-/* --- the threads ------------------------------------------------------------------ */
-
-/* However the thread ended. */
-static void say_ended(void *crew)
-{
-	struct crew *c = crew;
-
-	pthread_mutex_lock(&crew_mutex);
-	c->working = false;
-	c->ended = true;
-	pthread_cond_broadcast(&crew_changed);
-	pthread_mutex_unlock(&crew_mutex);
-}
-
-static void *run_worker(void *arg)
-{
-	struct crew *c = arg;
-
-	pthread_cleanup_push(say_ended, c);
-	worker_live(c->run, c->place, c->life);
-	pthread_cleanup_pop(true);
-	return NULL;
-}
-
-static void start_worker(struct crew *c)
-{
-	c->life++;
-	/* Under the mutex, so that nobody strikes a thread whose name is not there yet. */
-	pthread_mutex_lock(&crew_mutex);
-	errno = pthread_create(&c->thread, NULL, run_worker, c);
-	if (errno != 0)
-		trouble("starting a thread");
-	c->working = true;
-	pthread_mutex_unlock(&crew_mutex);
-}
-
-static void signal_worker(unsigned place, int number)
-{
-	pthread_mutex_lock(&crew_mutex);
-	if (the_crew[place].working)
-		pthread_kill(the_crew[place].thread, number);
-	pthread_mutex_unlock(&crew_mutex);
-}
-
-static void cancel_worker(unsigned place)
-{
-	pthread_mutex_lock(&crew_mutex);
-	if (the_crew[place].working)
-		pthread_cancel(the_crew[place].thread);
-	pthread_mutex_unlock(&crew_mutex);
-}
-
-static struct crew *wait_for_end(struct crew *crew, unsigned n)
-{
-	struct crew *found = NULL;
-
-	pthread_mutex_lock(&crew_mutex);
-	for (;;) {
-		for (unsigned i = 0; i < n && found == NULL; i++)
-			if (crew[i].ended)
-				found = &crew[i];
-		if (found != NULL)
-			break;
-		pthread_cond_wait(&crew_changed, &crew_mutex);
-	}
-	found->ended = false;
-	pthread_mutex_unlock(&crew_mutex);
-	return found;
-}
-
-/* Until the run is over, a thread that ends is replaced by a new one. */
-static void work(struct churn *run)
-{
-	static const struct storm_calls strokes = { .signal = signal_worker, .cancel = cancel_worker };
-	unsigned n = run->o->threads, left = n;
-	struct crew *crew = calloc(n, sizeof *crew);
-
-	if (crew == NULL)
-		trouble("no memory for %u threads", n);
-	for (unsigned i = 0; i < n; i++) {
-		crew[i] = (struct crew){ .run = run, .place = i };
-		start_worker(&crew[i]);
-	}
-	the_crew = crew;
-	storm_start(run->o, &strokes);
-	while (left > 0) {
-		struct crew *c = wait_for_end(crew, n);
-
-		pthread_join(c->thread, NULL);
-		if (churn_over(run))
-			left--;
-		else
-			start_worker(c);
-	}
-	storm_stop();
-	free(crew);
-}
-
-static void add_milliseconds(struct timespec *t, unsigned ms)
-{
-	t->tv_sec += ms / MILLI;
-	t->tv_nsec += ms % MILLI * NANO_IN_MILLI;
-	if (t->tv_nsec >= MILLI * NANO_IN_MILLI) {
-		t->tv_sec++;
-		t->tv_nsec -= MILLI * NANO_IN_MILLI;
-	}
-}
-
-/* False when the workers are gone. */
-static bool wait_for_next_sync(const struct churn *run)
-{
-	struct timespec next;
-	bool go_on;
-
-	clock_gettime(CLOCK_MONOTONIC, &next);
-	add_milliseconds(&next, run->o->sync_every);
-	pthread_mutex_lock(&crew_mutex);
-	while (!crew_gone && pthread_cond_clockwait(&crew_changed, &crew_mutex, CLOCK_MONOTONIC, &next) == 0)
-		;
-	go_on = !crew_gone;
-	pthread_mutex_unlock(&crew_mutex);
-	return go_on;
-}
+/* --- the syncs ------------------------------------------------------------------- */
 
 static unsigned syncer_place(const struct churn *run)
 {
@@ -341,7 +136,7 @@ static void *run_syncer(void *arg)
 	struct churn *run = arg;
 	struct tally t = { .threads = 1 };
 
-	while (wait_for_next_sync(run)) {
+	while (crew_wait(run->o->sync_every)) {
 		proof_sync(run, syncer_place(run), &t);
 		watch_rest(syncer_place(run));
 	}
@@ -353,13 +148,10 @@ static void work_and_sync(struct churn *run)
 {
 	pthread_t syncer;
 
-	if (pthread_create(&syncer, NULL, run_syncer, run) != 0)
+	errno = pthread_create(&syncer, NULL, run_syncer, run);
+	if (errno != 0)
 		trouble("starting a thread");
-	work(run);
-	pthread_mutex_lock(&crew_mutex);
-	crew_gone = true;
-	pthread_cond_broadcast(&crew_changed);
-	pthread_mutex_unlock(&crew_mutex);
+	crew_work(run);
 	pthread_join(syncer, NULL);
 }
 
@@ -412,13 +204,15 @@ static void progress(void *arg)
 
 static void print_start(const struct options *o)
 {
-	char time[32] = "until a signal";
+	char time[32] = "until a signal", processes[32] = "";
 
 	if (o->seconds > 0)
 		snprintf(time, sizeof time, "%u s", o->seconds);
-	printf("churn: %u threads, %s, %" PRIu32 " to %" PRIu32 " pages of %" PRIu32 " bytes, cache %" PRIu32
+	if (o->processes > 0)
+		snprintf(processes, sizeof processes, "%u processes of ", o->processes);
+	printf("churn: %s%u threads, %s, %" PRIu32 " to %" PRIu32 " pages of %" PRIu32 " bytes, cache %" PRIu32
 	       "%s%s%s%s%s, seed %" PRIu64 "\n",
-	       o->threads, time, o->pages, o->pages_max, o->page_size, o->cache,
+	       processes, o->threads, time, o->pages, o->pages_max, o->page_size, o->cache,
 	       o->filter ? ", filters" : "", o->direct ? ", O_DIRECT" : "",
 	       o->signals ? ", signals" : "", o->cancel ? ", cancellation" : "", o->soak ? ", soak" : "", o->seed);
 }
@@ -432,6 +226,8 @@ static void print_summary(const struct tally *t, const struct mpool_stats *st, d
 	printf("\noperations        %12" PRIu64 "  (%.0f a second)\n", sum, (double)sum / seconds);
 	for (unsigned i = 0; i < OPERATIONS; i++)
 		printf("  %-16s%12" PRIu64 "\n", operation_name[i], t->operation[i]);
+	if (t->processes > 0)
+		printf("processes         %12" PRIu64 "\n", t->processes);
 	printf("threads           %12" PRIu64 "\n", t->threads);
 	printf("cancelled         %12" PRIu64 "\n", t->cancelled);
 	printf("pins that outlived%12" PRIu64 "\n", t->orphans);
@@ -448,22 +244,35 @@ static void print_summary(const struct tally *t, const struct mpool_stats *st, d
 	printf("faults            %12lu\n", faults());
 }
 
-/* --- the run -------------------------------------------------------------------------- */
+/* --- the pool ------------------------------------------------------------------------- */
 
-static void open_pool(struct churn *run)
+static void raise_to(_Atomic pgno_t *most, pgno_t cache)
+{
+	pgno_t seen = atomic_load(most);
+
+	while (seen < cache && !atomic_compare_exchange_weak(most, &seen, cache))
+		;
+}
+
+void churn_open_pool(struct churn *run, int fd)
 {
 	const struct options *o = run->o;
+	pgno_t cache = run->cache == 0 ? 1 : run->cache;
 
 	if (!o->direct && lseek(run->fd, OFFSET_MARK, SEEK_SET) < 0)
 		trouble("seeking in the file");
-	run->pool = mpool_open(NULL, run->fd, o->page_size, o->cache);
+	raise_to(&run->common->cache_asked, cache);
+	watch_doing(watch_main_place(), DOING_OPEN, WATCH_NO_PAGE);
+	run->pool = mpool_open(run->key, fd, o->page_size, run->cache);
 	if (run->pool == NULL)
 		trouble("mpool_open");
+	watch_rest(watch_main_place());
+	raise_to(&run->common->cache_given, cache);
 	if (o->filter)
 		mpool_filter(run->pool, churn_to_memory, churn_to_file, run);
 }
 
-static void close_pool(struct churn *run)
+void churn_close_pool(struct churn *run)
 {
 	watch_doing(watch_main_place(), DOING_CLOSE, WATCH_NO_PAGE);
 	if (mpool_close(run->pool) != 0)
@@ -473,37 +282,71 @@ static void close_pool(struct churn *run)
 		fault("the pool moved the descriptor's offset");
 }
 
-static void prove_the_end(struct churn *run, struct mpool_stats *st)
+/* --- the run -------------------------------------------------------------------------- */
+
+void churn_tell(struct churn *run)
 {
-	worker_drain(run);
-	proof_idle(run, &run->sum);
-	watch_quiet();
-	proof_synced(run, &run->sum);
-	mpool_stats(run->pool, st, sizeof *st);
-	close_pool(run);
-	proof_file(run);
+	static struct progress told;
+
+	told = (struct progress){ .run = run, .at = report_seconds(), .next = run->o->progress };
+	watch_tell(progress, &told);
 }
 
-static void catch_signals(void)
+void churn_conclude(struct churn *run)
+{
+	struct tally *sum = &run->common->sum;
+	double seconds = report_seconds();
+	struct mpool_stats st = { 0 };
+
+	worker_drain(run, 0);
+	proof_idle(run, sum);
+	watch_quiet();
+	proof_synced(run, sum);
+	mpool_stats(run->pool, &st, sizeof st);
+	churn_close_pool(run);
+	proof_file(run);
+	print_summary(sum, &st, seconds);
+}
+
+static void catch_signals(struct churn *run)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
+	the_common = run->common;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+static void make_common(struct churn *run)
+{
+	pthread_mutexattr_t attr;
+
+	run->common = shared_make(sizeof *run->common);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&run->common->mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+	atomic_store(&run->common->reserved, run->o->pages);
 }
 
 static void prepare(struct churn *run)
 {
 	const struct options *o = run->o;
+	struct files files;
 
 	filter_page_size = o->page_size;
-	pthread_mutex_init(&run->mutex, NULL);
-	open_files(run);
+	make_common(run);
+	files_open(o, &files);
+	run->fd = files.fd;
+	run->plain_fd = files.plain_fd;
 	run->truth = truth_make(o->pages_max);
 	run->handover = handover_make(o->handover);
-	atomic_store(&run->reserved, o->pages);
 	write_first_pages(run);
-	open_pool(run);
+	print_start(o);
+	catch_signals(run);
+	report_start(o->faults, o->seed, o->again);
+	run->deadline = o->seconds > 0 ? o->seconds : (double)INFINITY;
+	run->growth = o->soak && run->deadline > SOAK_GROWTH ? SOAK_GROWTH : run->deadline;
 }
 
 static void clean_up(struct churn *run)
@@ -512,29 +355,29 @@ static void clean_up(struct churn *run)
 	truth_free(run->truth);
 	close(run->plain_fd);
 	close(run->fd);
-	pthread_mutex_destroy(&run->mutex);
+	pthread_mutex_destroy(&run->common->mutex);
+	shared_free(run->common, sizeof *run->common);
+}
+
+static void run_here(struct churn *run)
+{
+	watch_start(run->o->threads + SYNCERS, run->o->watchdog);
+	churn_open_pool(run, run->fd);
+	churn_tell(run);
+	work_and_sync(run);
+	churn_conclude(run);
+	watch_stop();
 }
 
 int churn(const struct options *o)
 {
-	struct churn run = { .o = o };
-	struct progress told = { .run = &run, .next = o->progress };
-	struct mpool_stats st = { 0 };
-	double seconds;
+	struct churn run = { .o = o, .cache = o->cache };
 
 	prepare(&run);
-	print_start(o);
-	catch_signals();
-	report_start(o->faults, o->seed, o->again);
-	run.deadline = o->seconds > 0 ? o->seconds : (double)INFINITY;
-	run.growth = o->soak && run.deadline > SOAK_GROWTH ? SOAK_GROWTH : run.deadline;
-	watch_start(o->threads + SYNCERS, o->watchdog);
-	watch_tell(progress, &told);
-	work_and_sync(&run);
-	seconds = report_seconds();
-	prove_the_end(&run, &st);
-	watch_stop();
-	print_summary(&run.sum, &st, seconds);
+	if (o->processes > 0)
+		processes_run(&run);
+	else
+		run_here(&run);
 	clean_up(&run);
 	return report_verdict();
 }

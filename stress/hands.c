@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "draw.h"
 #include "page.h"
 #include "report.h"
 #include "watch.h"
@@ -18,18 +19,9 @@ enum {
 	HOT_ONE_IN = 3,    /* one choice in so many is a hot page */
 };
 
-/* Marsaglia's xorshift generator. */
-static uint64_t next_random(struct worker *w)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random;
-}
-
 unsigned below(struct worker *w, unsigned n)
 {
-	return (unsigned)((next_random(w) >> 32) * n >> 32);
+	return draw_below(&w->random, n);
 }
 
 bool flip(struct worker *w)

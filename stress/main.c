@@ -1,5 +1,5 @@
 /*
- * main.c - mpool-stress: does a pool keep its promises when many threads use it?
+ * main.c - mpool-stress: does a pool keep its promises when many threads, and processes, use it?
  *
  * Picks the mode; each mode has a file of its own.
  *
@@ -32,10 +32,12 @@ static void parse_without_mode(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.parser = parse_mode,
-		.args_doc = "verify [OPTION...] FILE\nchurn [OPTION...] [FILE|DIRECTORY]",
-		.doc = "Test libmpool with many threads at once.\v"
+		.args_doc = "verify [OPTION...] FILE\nchurn [OPTION...] [FILE|DIRECTORY]\n"
+			    "kill [OPTION...] [FILE|DIRECTORY]",
+		.doc = "Test libmpool with many threads and processes at once.\v"
 		       "verify   compare a file read through a pool with the same file read plainly\n"
-		       "churn    change a file through a pool and check that no version of a page is lost\n\n"
+		       "churn    change a file through a pool and check that no version of a page is lost\n"
+		       "kill     the same in several processes, which are killed at random\n\n"
 		       "Each mode has its own --help.  Exit status: 0 all is well, 1 the pool broke a promise, "
 		       "2 wrong usage or no way to run the test.",
 	};
@@ -47,6 +49,7 @@ int main(int argc, char **argv)
 {
 	static char verify_name[] = "mpool-stress verify";
 	static char churn_name[] = "mpool-stress churn";
+	static char kill_name[] = "mpool-stress kill";
 	struct options o;
 
 	argp_err_exit_status = EXIT_TROUBLE;
@@ -61,6 +64,11 @@ int main(int argc, char **argv)
 		argv[1] = churn_name;
 		options_churn(argc - 1, argv + 1, &o);
 		return churn(&o);
+	}
+	if (argc > 1 && strcmp(argv[1], "kill") == 0) {
+		argv[1] = kill_name;
+		options_kill(argc - 1, argv + 1, &o);
+		return kill_mode(&o);
 	}
 	parse_without_mode(argc, argv);
 	return EXIT_TROUBLE;

@@ -1,5 +1,5 @@
 /*
- * modes.h - the two things this program does.  Each returns the exit status.
+ * modes.h - the three things this program does.  Each returns the exit status.
  */
 #ifndef STRESS_MODES_H
 #define STRESS_MODES_H
@@ -8,5 +8,6 @@
 
 int verify(const struct options *o);
 int churn(const struct options *o);
+int kill_mode(const struct options *o);
 
 #endif

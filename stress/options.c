@@ -19,9 +19,12 @@
 
 /* Options with no short name; above all characters. */
 enum { KEY_MAX_PAGES = 256, KEY_PASSES, KEY_HOLD, KEY_HANDOVER, KEY_LIFE, KEY_WATCHDOG, KEY_FAULTS,
-       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY, KEY_SOAK, KEY_PROGRESS, KEY_SIGNALS, KEY_CANCEL };
+       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY, KEY_SOAK, KEY_PROGRESS, KEY_SIGNALS, KEY_CANCEL, KEY_PROCESSES,
+       KEY_STAY, KEY_ROUNDS };
 
-enum { THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024,
+enum { KILL_PAGES_MIN = 8, KILL_GROWTH = 3, KILL_SECONDS = 20 };
+
+enum { PROCESSES_MAX = 8, THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024,
        SECONDS = 10, SOAK_PROGRESS = 60 };
 
 #define WEIGHT_MAX 1000000
@@ -121,9 +124,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option common_options[] = {
-	{ .name = "threads", .key = 't', .arg = "N", .doc = "Working threads (verify: 3, churn: 16)" },
-	{ .name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64)" },
-	{ .name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size, for churn 32 or more (4096)" },
+	{ .name = "threads", .key = 't', .arg = "N", .doc = "Working threads (verify: 3, churn: 16, kill: 2 a process)" },
+	{ .name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64; kill: 8)" },
+	{ .name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size, for churn and kill 32 or more (4096)" },
 	{ .name = "seed", .key = 'S', .arg = "N", .doc = "For the random choices (a fresh one, printed)" },
 	{ .name = "direct", .key = KEY_DIRECT, .doc = "Open the file with O_DIRECT" },
 	{ .name = "watchdog", .key = KEY_WATCHDOG, .arg = "SECONDS", .doc = "Abort when a call takes longer (60)" },
@@ -204,6 +207,12 @@ static error_t parse_churn(int key, char *arg, struct argp_state *state)
 	case KEY_LIFE:
 		o->life = (unsigned)number(state, arg, "--life", 1, INT32_MAX);
 		return 0;
+	case KEY_PROCESSES:
+		o->processes = (unsigned)number(state, arg, "--processes", 1, PROCESSES_MAX);
+		return 0;
+	case KEY_STAY:
+		o->stay = (unsigned)number(state, arg, "--stay", 1, INT32_MAX);
+		return 0;
 	case KEY_SYNC_EVERY:
 		o->sync_every = (unsigned)number(state, arg, "--sync-every", 1, UINT32_MAX);
 		return 0;
@@ -233,6 +242,54 @@ static error_t parse_churn(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static void check_kill(struct argp_state *state, struct options *o)
+{
+	if (o->page_size < PAGE_SIZE_MIN)
+		argp_error(state, "--page-size: a page of this test has at least %d bytes", PAGE_SIZE_MIN);
+	if (o->seconds == 0 && o->rounds == 0)
+		o->seconds = KILL_SECONDS;
+	if (o->progress == 0)
+		o->progress = 1;
+	o->pages_max = o->pages * KILL_GROWTH;
+}
+
+static error_t parse_kill(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = o;
+		return 0;
+	case 's':
+		o->seconds = (unsigned)number(state, arg, "--seconds", 1, UINT32_MAX);
+		return 0;
+	case 'p':
+		o->pages = (pgno_t)number(state, arg, "--pages", KILL_PAGES_MIN, PAGES_MAX / KILL_GROWTH);
+		return 0;
+	case 'f':
+		o->force = true;
+		return 0;
+	case KEY_ROUNDS:
+		o->rounds = (unsigned)number(state, arg, "--rounds", 1, UINT32_MAX);
+		return 0;
+	case KEY_PROCESSES:
+		o->processes = (unsigned)number(state, arg, "--processes", 1, PROCESSES_MAX);
+		return 0;
+	case KEY_LIFE:
+		o->life = (unsigned)number(state, arg, "--life", 1, INT32_MAX);
+		return 0;
+	case KEY_PROGRESS:
+		o->progress = (unsigned)number(state, arg, "--progress", 1, UINT32_MAX);
+		return 0;
+	case ARGP_KEY_END:
+		check_kill(state, o);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 static const struct argp_option verify_options[] = {
 	{ .name = "passes", .key = KEY_PASSES, .arg = "N", .doc = "Times each thread reads all pages (1)" },
 	{ 0 },
@@ -247,6 +304,10 @@ static const struct argp_option churn_options[] = {
 	{ .name = "handover", .key = KEY_HANDOVER, .arg = "N", .doc = "Pins on their way between threads (64)" },
 	{ .name = "life", .key = KEY_LIFE, .arg = "N",
 	  .doc = "Operations until a thread ends and a new one takes its place, on average (5000)" },
+	{ .name = "processes", .key = KEY_PROCESSES, .arg = "N",
+	  .doc = "Processes that share the pool by a key, each with its threads (none: the pool is private)" },
+	{ .name = "stay", .key = KEY_STAY, .arg = "MS",
+	  .doc = "Milliseconds until a process leaves the pool and it, or a new one, joins, on average (500)" },
 	{ .name = "sync-every", .key = KEY_SYNC_EVERY, .arg = "MS",
 	  .doc = "Milliseconds between syncs after which the file is checked (500)" },
 	{ .name = "mix", .key = KEY_MIX, .arg = "NAME=WEIGHT,...",
@@ -260,6 +321,18 @@ static const struct argp_option churn_options[] = {
 		 "descriptors must not grow" },
 	{ .name = "progress", .key = KEY_PROGRESS, .arg = "SECONDS",
 	  .doc = "Time between lines of progress (1; with --soak: 60)" },
+	{ .name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is" },
+	{ 0 },
+};
+
+static const struct argp_option kill_options[] = {
+	{ .name = "rounds", .key = KEY_ROUNDS, .arg = "N", .doc = "How often they strike (as the time allows)" },
+	{ .name = "seconds", .key = 's', .arg = "N", .doc = "How long at most (20; with --rounds: no limit)" },
+	{ .name = "processes", .key = KEY_PROCESSES, .arg = "N", .doc = "Processes that may be killed (4)" },
+	{ .name = "pages", .key = 'p', .arg = "N", .doc = "Pages at the start; three times as many at the end (64)" },
+	{ .name = "life", .key = KEY_LIFE, .arg = "N",
+	  .doc = "Operations until a process leaves the pool of itself, on average (300)" },
+	{ .name = "progress", .key = KEY_PROGRESS, .arg = "SECONDS", .doc = "Time between lines of progress (1)" },
 	{ .name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is" },
 	{ 0 },
 };
@@ -354,7 +427,29 @@ void options_churn(int argc, char **argv, struct options *o)
 	o->hold = 4;
 	o->handover = 64;
 	o->life = 5000;
+	o->stay = 500;
 	o->sync_every = 500;
 	memcpy(o->weight, default_weight, sizeof o->weight);
+	parse(&argp, argc, argv, o);
+}
+
+void options_kill(int argc, char **argv, struct options *o)
+{
+	static const struct argp argp = {
+		.options = kill_options,
+		.parser = parse_kill,
+		.children = common,
+		.args_doc = "[FILE|DIRECTORY]",
+		.doc = "Change a file of self-describing pages through one pool, by several processes, of which one or "
+		       "two at a time are killed, wherever they are; check that nothing is lost that was put, nothing "
+		       "stays pinned, and nobody hangs. Without FILE: a temporary one in DIRECTORY, or here.",
+	};
+
+	common_defaults(o);
+	o->processes = 4;
+	o->threads = 2;
+	o->cache = 8;
+	o->pages = 64;
+	o->life = 300;
 	parse(&argp, argc, argv, o);
 }

@@ -1,7 +1,7 @@
 /*
  * options.h - what the command line asks for.
  *
- * Owns the two modes' options, their defaults and limits.
+ * Owns the three modes' options, their defaults and limits.
  */
 #ifndef STRESS_OPTIONS_H
 #define STRESS_OPTIONS_H
@@ -36,6 +36,7 @@ extern const char *const operation_name[OPERATIONS];
 
 struct options {
 	const char *file; /* NULL: none given */
+	unsigned processes; /* 0: the pool is private to this one */
 	unsigned threads;
 	unsigned seconds;
 	pgno_t pages;     /* at the start */
@@ -44,9 +45,11 @@ struct options {
 	pgno_t page_size;
 	uint64_t seed;
 	unsigned passes;
+	unsigned rounds; /* 0: as the time allows */
 	unsigned hold;
 	unsigned handover; /* places */
 	unsigned life;
+	unsigned stay;       /* milliseconds */
 	unsigned sync_every; /* milliseconds */
 	unsigned watchdog; /* seconds */
 	unsigned faults;
@@ -61,8 +64,9 @@ struct options {
 	unsigned weight[OPERATIONS];
 };
 
-/* Both end the program on wrong usage, --help and the like. */
+/* They end the program on wrong usage, --help and the like. */
 void options_verify(int argc, char **argv, struct options *o);
 void options_churn(int argc, char **argv, struct options *o);
+void options_kill(int argc, char **argv, struct options *o);
 
 #endif

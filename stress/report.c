@@ -15,21 +15,28 @@
 #include <string.h>
 #include <time.h>
 
+#include "shared.h"
+
 enum { MESSAGE_SIZE = 512, NANOSECONDS = 1000000000 };
 
-static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic unsigned long count;
+/* No lock: a process that is killed while it reports would keep it. */
+struct found {
+	_Atomic unsigned long count;
+	char first[MESSAGE_SIZE]; /* written by whoever counts to 1 */
+};
+
+static struct found *found; /* shared by the processes; NULL before report_start */
 static unsigned print_limit;
 static uint64_t run_seed;
 static const char *run_again;
 static struct timespec started;
-static char first_fault[MESSAGE_SIZE]; /* guarded by `printing` */
 
 void report_start(unsigned limit, uint64_t seed, const char *again)
 {
 	print_limit = limit;
 	run_seed = seed;
 	run_again = again;
+	found = shared_make(sizeof *found);
 	clock_gettime(CLOCK_MONOTONIC, &started);
 }
 
@@ -61,15 +68,13 @@ void fault(const char *format, ...)
 	vsnprintf(message, sizeof message, format, ap);
 	va_end(ap);
 
-	pthread_mutex_lock(&printing);
-	number = atomic_fetch_add(&count, 1) + 1;
+	number = atomic_fetch_add(&found->count, 1) + 1;
 	if (number == 1)
-		strcpy(first_fault, message);
+		strcpy(found->first, message);
 	if (number <= print_limit)
 		fprintf(stderr, "fault %lu at %.3f s, seed %" PRIu64 ": %s\n", number, at, run_seed, message);
 	if (number == print_limit)
 		fprintf(stderr, "%lu faults: further ones are counted, not printed\n", number);
-	pthread_mutex_unlock(&printing);
 	pthread_setcancelstate(state, NULL);
 }
 
@@ -108,7 +113,7 @@ void fault_page(const char *where, pgno_t pgno, uint64_t expected, const struct 
 
 unsigned long faults(void)
 {
-	return atomic_load(&count);
+	return found == NULL ? 0 : atomic_load(&found->count);
 }
 
 bool faults_too_many(void)
@@ -125,7 +130,7 @@ int report_verdict(void)
 		return EXIT_OK;
 	}
 	report_again();
-	printf("verdict: FAILED (%lu fault%s; the first: %s)\n", n, n == 1 ? "" : "s", first_fault);
+	printf("verdict: FAILED (%lu fault%s; the first: %s)\n", n, n == 1 ? "" : "s", found->first);
 	return EXIT_FAULTS;
 }
 

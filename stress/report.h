@@ -2,7 +2,8 @@
  * report.h - what the program found wrong.
  *
  * Owns the count of faults and their print-out (standard error, one line each,
- * with the time since the start).  Any thread may report.
+ * with the time since the start).  Any thread of any process may report: the count
+ * is one for all that were forked after report_start.
  */
 #ifndef STRESS_REPORT_H
 #define STRESS_REPORT_H
@@ -19,7 +20,7 @@ enum {
 };
 
 /*
- * Starts the clock.  After `limit` faults no more are printed.  `again`: the
+ * Starts the clock and the count.  After `limit` faults no more are printed.  `again`: the
  * command that makes the same choices from the same seed.
  */
 void report_start(unsigned limit, uint64_t seed, const char *again);

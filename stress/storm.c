@@ -59,6 +59,7 @@ void storm_start(const struct options *o, const struct storm_calls *calls)
 	if (!o->signals && !o->cancel)
 		return;
 	options = o;
+	atomic_store(&over, false);
 	on = calls;
 	sigaction(STORM_SIGNAL, &action, NULL);
 	errno = pthread_create(&thread, NULL, run_storm, NULL);

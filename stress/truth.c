@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "report.h"
+#include "shared.h"
 
 #define STRIPES   256u         /* a power of two; enough that few pages share one by chance */
 #define HASH_STEP 0x9e3779b1u /* 2^32 / the golden ratio: spreads neighbouring numbers */
@@ -30,15 +30,22 @@ struct truth {
 	struct record record[];
 };
 
+static size_t size_for(pgno_t pages_max)
+{
+	return sizeof(struct truth) + (size_t)pages_max * sizeof(struct record);
+}
+
 struct truth *truth_make(pgno_t pages_max)
 {
-	struct truth *t = calloc(1, sizeof *t + (size_t)pages_max * sizeof t->record[0]);
+	struct truth *t = shared_make(size_for(pages_max));
+	pthread_rwlockattr_t attr;
 
-	if (t == NULL)
-		trouble("no memory for the versions of %u pages", (unsigned)pages_max);
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	t->pages_max = pages_max;
 	for (unsigned i = 0; i < STRIPES; i++)
-		pthread_rwlock_init(&t->lock[i], NULL);
+		pthread_rwlock_init(&t->lock[i], &attr);
+	pthread_rwlockattr_destroy(&attr);
 	return t;
 }
 
@@ -46,7 +53,7 @@ void truth_free(struct truth *t)
 {
 	for (unsigned i = 0; i < STRIPES; i++)
 		pthread_rwlock_destroy(&t->lock[i]);
-	free(t);
+	shared_free(t, size_for(t->pages_max));
 }
 
 pgno_t truth_pages_max(const struct truth *t)

@@ -3,7 +3,8 @@
  *
  * Owns the last version written to each page, and the locks that order what
  * threads do to one page's bytes (which the pool leaves to its users): a table
- * of reader/writer locks, each shared by the pages that hash to it.
+ * of reader/writer locks, each shared by the pages that hash to it.  All of it is
+ * in memory that the run's processes share.
  *
  * Rules: a page's bytes are read or written under its lock.  A thread that
  * holds a lock takes further ones by truth_try_* only, so no two threads wait

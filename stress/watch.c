@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "report.h"
+#include "shared.h"
 
 enum {
 	LINE_SIZE = 64, /* one cache line a place: watching must not slow the watched */
@@ -36,7 +37,9 @@ struct place {
 
 static struct place *table;
 static unsigned table_size;
+static unsigned main_place;
 static unsigned limit;
+static void (*before_abort)(void);
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* A thread that does something once a second until it is told to stop. */
@@ -62,12 +65,13 @@ static const char *const doing_name[DOING_COUNT] = {
 	[DOING_DELETE] = "mpool_delete",
 	[DOING_SYNC] = "mpool_sync",
 	[DOING_STATS] = "mpool_stats",
+	[DOING_OPEN] = "mpool_open",
 	[DOING_CLOSE] = "mpool_close",
 };
 
 static const char *place_name(unsigned i)
 {
-	if (i == watch_main_place())
+	if (i == table_size - MAIN_FROM_END)
 		return "main thread, place";
 	return i == table_size - TELLER_FROM_END ? "progress lines, place" : "place";
 }
@@ -92,15 +96,16 @@ static _Noreturn void hang(unsigned culprit, double now)
 	for (unsigned i = 0; i < table_size; i++)
 		print_place(i, now);
 	report_again();
+	if (before_abort != NULL)
+		before_abort();
 	abort();
 }
 
-static void look(void *unused)
+void watch_look(void)
 {
 	double now = report_seconds();
 	unsigned culprit = table_size;
 
-	(void)unused;
 	for (unsigned i = 0; i < table_size; i++) {
 		struct place *p = &table[i];
 		uint64_t steps = atomic_load(&p->steps);
@@ -158,22 +163,47 @@ static void stop_clockwork(struct clockwork *c)
 	pthread_join(c->thread, NULL);
 }
 
-void watch_start(unsigned places, unsigned limit_seconds)
+static void look(void *unused)
+{
+	(void)unused;
+	watch_look();
+}
+
+void watch_make(unsigned places, unsigned limit_seconds)
 {
 	table_size = places + OWN_PLACES;
-	table = aligned_alloc(LINE_SIZE, table_size * sizeof *table);
-	if (table == NULL)
-		trouble("no memory to watch %u threads", places);
+	main_place = table_size - MAIN_FROM_END;
+	table = shared_make(table_size * sizeof *table);
 	for (unsigned i = 0; i < table_size; i++)
 		table[i] = (struct place){ .pgno = WATCH_NO_PAGE };
 	limit = limit_seconds;
+}
+
+void watch_before_abort(void (*call)(void))
+{
+	before_abort = call;
+}
+
+void watch_free(void)
+{
+	shared_free(table, table_size * sizeof *table);
+}
+
+void watch_start(unsigned places, unsigned limit_seconds)
+{
+	watch_make(places, limit_seconds);
 	start_clockwork(&guard, look, NULL);
 }
 
 void watch_stop(void)
 {
 	stop_clockwork(&guard);
-	free(table);
+	watch_free();
+}
+
+void watch_move_main(unsigned place)
+{
+	main_place = place;
 }
 
 static void (*tell_progress)(void *);
@@ -200,7 +230,7 @@ void watch_quiet(void)
 
 unsigned watch_main_place(void)
 {
-	return table_size - MAIN_FROM_END;
+	return main_place;
 }
 
 /*

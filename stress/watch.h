@@ -6,6 +6,9 @@
  * whole table printed, when some place has been at one step for longer than
  * the limit.  The teller calls the mode's progress function once a second;
  * that looks at the pool, so it can get stuck itself, and the guard cannot.
+ *
+ * The table is in memory that processes share, so one guard serves them all: that
+ * of the process that made it.
  */
 #ifndef STRESS_WATCH_H
 #define STRESS_WATCH_H
@@ -25,6 +28,7 @@ enum doing {
 	DOING_DELETE,
 	DOING_SYNC,
 	DOING_STATS,
+	DOING_OPEN,
 	DOING_CLOSE,
 	DOING_COUNT,
 };
@@ -34,6 +38,18 @@ enum doing {
 /* `places` places for the mode's threads; two more are the main thread's and the teller's. */
 void watch_start(unsigned places, unsigned limit_seconds);
 void watch_stop(void);
+
+/*
+ * The same for a process that is to fork, and so starts no thread: it calls
+ * watch_look once a second itself.
+ */
+void watch_make(unsigned places, unsigned limit_seconds);
+void watch_free(void);
+void watch_look(void);
+/* Called before a hang ends the program. */
+void watch_before_abort(void (*call)(void));
+/* In a forked process: its main thread's place is this one, of the mode's. */
+void watch_move_main(unsigned place);
 
 /* Progress once a second from now on, and none after watch_quiet has returned. */
 void watch_tell(void (*progress)(void *), void *arg);

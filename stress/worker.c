@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "draw.h"
 #include "hands.h"
 #include "page.h"
 #include "report.h"
@@ -20,7 +21,6 @@ enum {
 	CLEAN_ONE_IN = 8,  /* of the new pages, left as they are */
 	KEEP_ONE_IN = 4,   /* of the new pages, kept pinned */
 	LIFE_BITS = 32,    /* a writer is named by place and life */
-	WARM_UP = 64,      /* draws to be thrown away: neighbouring seeds begin alike */
 	CANARY = 0xa5,     /* a byte that mpool_stats does not write by chance */
 };
 
@@ -29,7 +29,9 @@ enum {
 uint64_t worker_pins_max(const struct options *o)
 {
 	/* SEVERAL_MAX is also more than any other operation pins for itself. */
-	return (uint64_t)o->threads * (o->hold + SEVERAL_MAX) + o->handover;
+	uint64_t process = (uint64_t)o->threads * (o->hold + SEVERAL_MAX) + o->handover;
+
+	return o->processes > 0 ? process * o->processes : process;
 }
 
 /* --- operations: get and put --------------------------------------------- */
@@ -225,14 +227,14 @@ static bool reserve_page(struct churn *run)
 	const struct options *o = run->o;
 	double part = report_seconds() / run->growth;
 	pgno_t most = o->pages + (pgno_t)((o->pages_max - o->pages) * (part < 1 ? part : 1));
-	pgno_t reserved = atomic_load(&run->reserved);
+	pgno_t reserved = atomic_load(&run->common->reserved);
 
 	if (most == 0)
 		most = 1;
 	do
 		if (reserved >= most)
 			return false;
-	while (!atomic_compare_exchange_weak(&run->reserved, &reserved, reserved + 1));
+	while (!atomic_compare_exchange_weak(&run->common->reserved, &reserved, reserved + 1));
 	return true;
 }
 
@@ -363,14 +365,17 @@ static void do_sync(struct worker *w)
 static void do_stats(struct worker *w)
 {
 	const struct options *o = w->run->o;
+	struct common *common = w->run->common;
+	pgno_t least = atomic_load(&common->cache_given), most;
 	struct mpool_stats st;
 
 	watch_doing(w->place, DOING_STATS, WATCH_NO_PAGE);
 	if (mpool_stats(w->run->pool, &st, sizeof st) != 0)
 		fault("mpool_stats: %s", strerror(errno));
-	else if (st.pagesize != o->page_size || st.maxcache != (o->cache == 0 ? 1 : o->cache))
-		fault("mpool_stats: page size %" PRIu64 " and cache %" PRIu64 ", opened with %" PRIu32 " and %" PRIu32,
-		      st.pagesize, st.maxcache, o->page_size, o->cache);
+	most = atomic_load(&common->cache_asked);
+	if (st.pagesize != o->page_size || st.maxcache < least || st.maxcache > most)
+		fault("mpool_stats: page size %" PRIu64 " and cache %" PRIu64 ", opened with %" PRIu32
+		      " and %" PRIu32 " to %" PRIu32, st.pagesize, st.maxcache, o->page_size, least, most);
 
 	memset(&st, CANARY, sizeof st);
 	mpool_stats(w->run->pool, &st, offsetof(struct mpool_stats, misses));
@@ -458,11 +463,9 @@ static struct worker *make_worker(struct churn *run, unsigned place, uint64_t li
 	w->run = run;
 	w->place = place;
 	w->name = (uint64_t)place << LIFE_BITS | life;
-	w->random = (run->o->seed ^ w->name) | 1;
+	w->random = draw_start(run->o->seed ^ w->name);
 	for (unsigned i = 0; i < OPERATIONS; i++)
 		w->weights += run->o->weight[i];
-	for (unsigned i = 0; i < WARM_UP; i++)
-		below(w, WARM_UP);
 	return w;
 }
 
@@ -498,7 +501,7 @@ void worker_live(struct churn *run, unsigned place, uint64_t life)
 	pthread_cleanup_pop(true);
 }
 
-void worker_drain(struct churn *run)
+void worker_drain(struct churn *run, unsigned leave_pins)
 {
 	struct worker *w = make_worker(run, watch_main_place(), 0);
 	struct pin pin;
@@ -507,7 +510,10 @@ void worker_drain(struct churn *run)
 		lock_page(w, pin.pgno, TRUTH_READ);
 		check_page(w, "a page left pinned by an ended thread", pin.pgno, pin.page);
 		unlock_page(w, pin.pgno);
-		put_page(w, &pin);
+		if (pin.version == 0 && leave_pins > 0)
+			leave_pins--;
+		else
+			put_page(w, &pin);
 	}
 	watch_rest(w->place);
 	free(w);

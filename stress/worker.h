@@ -18,7 +18,10 @@ void worker_live(struct churn *run, unsigned place, uint64_t life);
 /* Pages that all workers together can have pinned at once, or a few more. */
 uint64_t worker_pins_max(const struct options *o);
 
-/* At the end, by the main thread: puts what was left to others. */
-void worker_drain(struct churn *run);
+/*
+ * At the end, by the main thread: puts what was left to others.  But up to `leave` of
+ * those pins stay, whose pages were not modified: mpool_close must see to them.
+ */
+void worker_drain(struct churn *run, unsigned leave);
 
 #endif

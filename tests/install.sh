@@ -28,6 +28,7 @@ prefix=$(cached CMAKE_INSTALL_PREFIX)
 warn=(-Wall -Wextra -Wpedantic -Werror)
 
 sort > "$tmp/public" <<'EOF'
+mpool_abandoned
 mpool_close
 mpool_delete
 mpool_filter
