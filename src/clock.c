@@ -151,7 +151,8 @@ static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
 	uint64_t stride = mp->frames.stride;
 	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
 	n = n < left ? n : left;
-	if (!frames_commit(&mp->frames, sh->first + i, n))
+	/* Where there is not enough for as many, there may be for the one. */
+	if (!frames_commit(&mp->frames, sh->first + i, n) && !frames_commit(&mp->frames, sh->first + i, n = 1))
 		return false;
 	/* Two may do it at once, and the lower number win: then it is done again. */
 	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);

@@ -394,7 +394,7 @@ static int lock_objects(uint64_t hash, int *dir, int *lock)
 	*dir = share_directory(false);
 	if (*dir < 0)
 		return errno;
-	*lock = share_lock_key(*dir, hash, false);
+	*lock = share_lock_key(*dir, hash, 0);
 	if (*lock >= 0)
 		return 0;
 	int error = errno;

@@ -28,8 +28,12 @@
 #define MEMORY_PAGE    4096u
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 1u
-/* Who joins waits no longer than that for another process that joins, leaves or recovers. */
-#define JOIN_PATIENCE_S 10u
+/* Who joins or leaves waits no longer than that for another process that joins, leaves or recovers. */
+#define PATIENCE_S 10u
+#define NS_PER_S   UINT64_C(1000000000)
+/* ... and looks so often whether it has the key's lock. */
+#define FIRST_NAP_NS 50000
+#define LAST_NAP_NS  1000000
 
 /*
  * An object is so many times what its maker asks for, and at least so much, so that
@@ -112,22 +116,36 @@ int share_directory(bool make)
 	return -1;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 static struct flock key_lock(uint64_t key_hash)
 {
 	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
 }
 
-int share_lock_key(int dir, uint64_t key_hash, bool wait)
+/* The kernel waits for such a lock with a signal's help only, so this looks again and again. */
+int share_lock_key(int dir, uint64_t key_hash, unsigned seconds)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
 	struct flock lock = key_lock(key_hash);
-	int error = 0;
-	while (fd >= 0 && fcntl(fd, wait ? F_SETLKW : F_SETLK, &lock) != 0)
-		if ((error = errno) != EINTR) {
+	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
+	uint64_t until = now_ns() + seconds * NS_PER_S;
+	while (fd >= 0 && fcntl(fd, F_SETLK, &lock) != 0) {
+		bool taken = errno == EAGAIN || errno == EACCES;
+		int error = taken ? ETIMEDOUT : errno;
+		if (error != EINTR && (!taken || now_ns() > until)) {
 			close(fd);
 			errno = error;
 			return -1;
 		}
+		nanosleep(&nap, NULL);
+		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
+	}
 	return fd;
 }
 
@@ -348,6 +366,16 @@ static uint64_t file_bytes_max(void)
 	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
 }
 
+/* Has the process addresses for what it needs besides the object, beginning with its life lock's? */
+static bool addresses_left(void)
+{
+	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, OBJECT_LEAST);
+	return true;
+}
+
 /* Settle the object's size, and map it.  0, or an errno. */
 static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 {
@@ -367,8 +395,13 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 		if (p->total > most || p->chunks_at >= p->total)
 			continue;
 		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : map_object(sh, p->total);
-		if (!error)
+		if (!error && addresses_left())
 			return 0;
+		if (!error) {
+			munmap(sh->map, sh->bytes);
+			sh->map = NULL;
+			error = ENOMEM;
+		}
 	}
 	return error;
 }
@@ -498,7 +531,7 @@ static int grow_to(MPOOL *mp, uint32_t frames)
 static int become_member(MPOOL *mp, int fd, uint32_t frames)
 {
 	struct member_state *ms = &mp->header->members;
-	int error = member_lock(&ms->lock, JOIN_PATIENCE_S);
+	int error = member_lock(&ms->lock, PATIENCE_S);
 	if (error)
 		return error == ETIMEDOUT ? error : EBADMSG;
 	error = enter(mp, fd);
@@ -607,7 +640,7 @@ int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t m
 	mp->io.pagesize = pagesize;
 	pthread_mutex_lock(&opening);
 	int dir = share_directory(true), error = dir < 0 ? errno : 0, lock = -1;
-	if (!error && (lock = share_lock_key(dir, sh->hash, true)) < 0)
+	if (!error && (lock = share_lock_key(dir, sh->hash, PATIENCE_S)) < 0)
 		error = errno;
 	if (!error)
 		error = find_object(dir, key, sh);
@@ -630,8 +663,9 @@ static void leave(MPOOL *mp)
 {
 	struct sharing *sh = &mp->sharing;
 	pthread_mutex_lock(&opening);
-	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, true);
-	if (member_lock(&mp->header->members.lock, 0) == 0) {
+	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
+	/* Who cannot leave in time is taken for dead, and recovered. */
+	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
 		recover_leave(mp);
 		pthread_mutex_unlock(&mp->header->members.lock);
 	}
