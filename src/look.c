@@ -262,6 +262,16 @@ static enum look_state whose(int dir, uint64_t hash, int object)
 	return life_any(object) ? LOOK_LIVE : LOOK_STALE;
 }
 
+static void pool_forget(struct look_pool *lp)
+{
+	free(lp->key);
+	free(lp->path);
+	free(lp->process);
+	lp->key = lp->path = NULL;
+	lp->process = NULL;
+	lp->processes = 0;
+}
+
 /* 0, or an errno; ENOENT: it is gone. */
 static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *lp)
 {
@@ -278,10 +288,15 @@ static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *l
 	lp->state = whose(dir, hash, object);
 	error = look_inside(object, lp);
 	if (error == EBADMSG && lp->state == LOOK_LIVE) {
-		/* Its last process may have left meanwhile, or all of them have died. */
-		lp->state = whose(dir, hash, object);
-		if (lp->state == LOOK_LIVE)
-			lp->state = LOOK_DAMAGED;
+		/* Who makes it lives before all of it is there, with the key's lock. */
+		bool making = share_key_locked(dir, hash);
+		if (!making) {
+			pool_forget(lp);
+			error = look_inside(object, lp);
+			lp->state = whose(dir, hash, object);
+		}
+		if (error == EBADMSG && lp->state == LOOK_LIVE)
+			lp->state = making ? LOOK_CHANGING : LOOK_DAMAGED;
 	}
 	if (error == EBADMSG)
 		error = 0;
@@ -293,13 +308,6 @@ static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *l
 	lp->memory = (uint64_t)st.st_blocks * S_BLKSIZE;
 	close(object);
 	return error;
-}
-
-static void pool_free(struct look_pool *lp)
-{
-	free(lp->key);
-	free(lp->path);
-	free(lp->process);
 }
 
 /* ---- all of them -------------------------------------------------------- */
@@ -323,7 +331,7 @@ static int add(struct look *l, int dir, const char *name, uint64_t hash)
 	l->pool = more;
 	int error = look_at(dir, name, hash, &lp);
 	if (error) {
-		pool_free(&lp);
+		pool_forget(&lp);
 		return error == ENOENT ? 0 : error;
 	}
 	l->pool[l->n++] = lp;
@@ -353,7 +361,7 @@ int look_all(struct look *l)
 void look_free(struct look *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		pool_free(&l->pool[i]);
+		pool_forget(&l->pool[i]);
 	free(l->pool);
 	*l = (struct look){0};
 }
