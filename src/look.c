@@ -251,6 +251,16 @@ static enum look_state whose(int dir, uint64_t hash, int object)
 	return life_any(object) ? LOOK_LIVE : LOOK_STALE;
 }
 
+static void pool_forget(struct look_pool *lp)
+{
+	free(lp->key);
+	free(lp->path);
+	free(lp->process);
+	lp->key = lp->path = NULL;
+	lp->process = NULL;
+	lp->processes = 0;
+}
+
 /* 0, or an errno; ENOENT: it is gone. */
 static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *lp)
 {
@@ -267,10 +277,15 @@ static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *l
 	lp->state = whose(dir, hash, object);
 	error = look_inside(object, lp);
 	if (error == EBADMSG && lp->state == LOOK_LIVE) {
-		/* Its last process may have left meanwhile, or all of them have died. */
-		lp->state = whose(dir, hash, object);
-		if (lp->state == LOOK_LIVE)
-			lp->state = LOOK_DAMAGED;
+		/* Who makes it lives before all of it is there, with the key's lock. */
+		bool making = share_key_locked(dir, hash);
+		if (!making) {
+			pool_forget(lp);
+			error = look_inside(object, lp);
+			lp->state = whose(dir, hash, object);
+		}
+		if (error == EBADMSG && lp->state == LOOK_LIVE)
+			lp->state = making ? LOOK_CHANGING : LOOK_DAMAGED;
 	}
 	if (error == EBADMSG)
 		error = 0;
@@ -284,13 +299,6 @@ static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *l
 	return error;
 }
 
-static void pool_free(struct look_pool *lp)
-{
-	free(lp->key);
-	free(lp->path);
-	free(lp->process);
-}
-
 /* ---- all of them -------------------------------------------------------- */
 
 static int add(struct look *l, int dir, const char *name, uint64_t hash)
@@ -302,7 +310,7 @@ static int add(struct look *l, int dir, const char *name, uint64_t hash)
 	l->pool = more;
 	int error = look_at(dir, name, hash, &lp);
 	if (error) {
-		pool_free(&lp);
+		pool_forget(&lp);
 		return error == ENOENT ? 0 : error;
 	}
 	l->pool[l->n++] = lp;
@@ -332,7 +340,7 @@ int look_all(struct look *l)
 void look_free(struct look *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		pool_free(&l->pool[i]);
+		pool_forget(&l->pool[i]);
 	free(l->pool);
 	*l = (struct look){0};
 }
@@ -373,7 +381,7 @@ static int lock_objects(uint64_t hash, int *dir, int *lock)
 	*dir = share_directory(false);
 	if (*dir < 0)
 		return errno;
-	*lock = share_lock_key(*dir, hash, false);
+	*lock = share_lock_key(*dir, hash, 0);
 	if (*lock >= 0)
 		return 0;
 	int error = errno;

@@ -17,7 +17,8 @@
  *   live       a process has its life lock (member.h)
  *   damaged    ... but what is in it no process could join: it is damaged, or was made by
  *              another version of the library
- *   changing   none has it, but somebody has the key's lock: it is being made or removed
+ *   changing   somebody has the key's lock, and none has it, or it is not all there yet: it is
+ *              being made or removed
  *   stale      none: it was left by a crash of all its processes; whatever it holds
  *   untrusted  not a plain file that only the user may use
  */
@@ -66,7 +67,7 @@ void look_free(struct look *l);
 
 /*
  * Remove a stale object, by its name or by its key.  0, or an errno: EBUSY: a process
- * lives that has it; EAGAIN: somebody is opening or closing it; ENOENT: there is none;
+ * lives that has it; ETIMEDOUT: somebody is opening or closing it; ENOENT: there is none;
  * EACCES: it is not to be trusted.
  */
 int look_remove(const char *name);

@@ -116,11 +116,6 @@ int share_directory(bool make)
 	return -1;
 }
 
-static struct flock key_lock(uint64_t key_hash)
-{
-	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
-}
-
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -128,16 +123,21 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+static struct flock key_lock(uint64_t key_hash)
+{
+	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
+}
+
 /* The kernel waits for such a lock with a signal's help only, so this looks again and again. */
-int share_lock_key(int dir, uint64_t key_hash, bool wait)
+int share_lock_key(int dir, uint64_t key_hash, unsigned seconds)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
 	struct flock lock = key_lock(key_hash);
 	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
-	uint64_t until = wait ? now_ns() + PATIENCE_S * NS_PER_S : 0;
+	uint64_t until = now_ns() + seconds * NS_PER_S;
 	while (fd >= 0 && fcntl(fd, F_SETLK, &lock) != 0) {
 		bool taken = errno == EAGAIN || errno == EACCES;
-		int error = !taken ? errno : wait ? ETIMEDOUT : EAGAIN;
+		int error = taken ? ETIMEDOUT : errno;
 		if (error != EINTR && (!taken || now_ns() > until)) {
 			close(fd);
 			errno = error;
@@ -280,7 +280,7 @@ static void remove_stale(int dir)
 	uint64_t its;
 	DIR *d = share_entries(dir);
 	for (struct dirent *e; d && (e = readdir(d));) {
-		int lock = share_name_hash(e->d_name, &its) ? share_lock_key(dir, its, false) : -1;
+		int lock = share_name_hash(e->d_name, &its) ? share_lock_key(dir, its, 0) : -1;
 		if (lock < 0)
 			continue;
 		int object = share_open_object(dir, e->d_name, O_RDONLY);
@@ -677,7 +677,7 @@ int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t m
 	mp->io.pagesize = pagesize;
 	pthread_mutex_lock(&opening);
 	int dir = share_directory(true), error = dir < 0 ? errno : 0, lock = -1;
-	if (!error && (lock = share_lock_key(dir, sh->hash, true)) < 0)
+	if (!error && (lock = share_lock_key(dir, sh->hash, PATIENCE_S)) < 0)
 		error = errno;
 	if (!error)
 		error = find_object(dir, key, sh);
@@ -703,7 +703,7 @@ static void leave(MPOOL *mp)
 {
 	struct sharing *sh = &mp->sharing;
 	pthread_mutex_lock(&opening);
-	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, true);
+	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
 	/* Who cannot leave in time is taken for dead, and recovered. */
 	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
 		recover_leave(mp);

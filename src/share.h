@@ -104,10 +104,10 @@ DIR *share_entries(int dir);
 bool share_name_hash(const char *name, uint64_t *hash);
 /*
  * The lock of a key; it goes when the descriptor, or any other of that file in this
- * process, is closed.  -1 and errno; EAGAIN: `wait` is false, and somebody has it;
- * ETIMEDOUT: another process keeps it, which does not go on.
+ * process, is closed.  -1 and errno; ETIMEDOUT: another process has kept it for so
+ * many seconds (0: has it).
  */
-int share_lock_key(int dir, uint64_t key_hash, bool wait);
+int share_lock_key(int dir, uint64_t key_hash, unsigned seconds);
 /* Has another process that lock? */
 bool share_key_locked(int dir, uint64_t key_hash);
 /* Open an object, if it is one that may be trusted so far.  -1 and errno, EACCES: it is not. */

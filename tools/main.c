@@ -85,7 +85,7 @@ static const char *reason(int error)
 	switch (error) {
 	case EBUSY:
 		return "a live process has it";
-	case EAGAIN:
+	case ETIMEDOUT:
 		return "a process is just opening or closing it";
 	case ENOENT:
 		return "there is no such pool";
