@@ -279,8 +279,8 @@ static const char *hints_left(MPOOL *mp)
 
 static const char *roles_left(MPOOL *mp)
 {
-	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer) || NOW(mp->header->pageio.flusher))
-		return WRONG("a thread is counted as draining, reclaiming or flushing");
+	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer) || NOW(mp->header->pageio.syncing))
+		return WRONG("a thread is counted as draining, reclaiming or syncing");
 	for (unsigned i = 0; i < MEMBERS_MAX; i++)
 		if (NOW(mp->header->members.member[i].evictors))
 			return WRONG("member %u is counted as evicting", i);
@@ -430,7 +430,7 @@ static const struct {
 	WORD("extent", pageio.extent),        WORD("tail", pageio.tail),
 	WORD("turn", pageio.turn),            WORD("left", pageio.left),
 	WORD("lost", pageio.lost),            WORD("clock", clock),
-	WORD("wait queue", wait),             WORD("flusher", pageio.flusher),
+	WORD("wait queue", wait),             WORD("syncing", pageio.syncing),
 	WORD("pool's lock", members.lock),
 	WORD("member", members.member),       WORD("chunk word", region.chunk),
 	WORD("vacant place", region.vacant),

@@ -67,7 +67,7 @@ static int make_object(MPOOL *mp, int fd, uint32_t pagesize, uint32_t frames)
 static int join_made(MPOOL *mp, int fd)
 {
 	rooms(mp, &preamble, MEMBERS_MAX);
-	if (!header_sound(mp, &preamble))
+	if (!share_sound(mp, &preamble))
 		return EBADMSG;
 	table_join(&mp->tables);
 	mp->io.fd = fd;

@@ -183,11 +183,11 @@ std::vector<Scenario> make()
 
 		// Processes that share the pool, and one that dies.
 		// Pins.
-		{"death-hit", 2, 2, {"G0 | H0 P0 A0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0 G0"}},
+		bounded(1, {"death-hit", 2, 2, {"G0 | H0 P0 A0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0 G0"}}),
 		{"death-hit-eviction", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}},
-		{"death-pinned", 1, 2, {"G0 | A0 H0 P0 P0 G1 P1", "L", "1!: G0 G0 | D0"}},
+		bounded(1, {"death-pinned", 1, 2, {"G0 | A0 H0 P0 P0 G1 P1", "L", "1!: G0 G0 | D0"}}),
 		{"death-put-write-back", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 | D0 G0 D0"}},
-		{"death-put-sync", 1, 2, {"G1 P1 | S", "L", "1!: G0 | D0 G0 D0"}},
+		bounded(1, {"death-put-sync", 1, 2, {"G1 P1 | S", "L", "1!: G0 | D0 G0 D0"}}),
 		{"death-put-by-another", 2, 2, {"G0 | A0 P0 G1 P1", "L", "1!: G0 | O0 G0 D0", "1!: G1 P1 | f0"}},
 		{"death-thread-end", 2, 3, {"| G2 P2", "L G0 P0", "1!: G0 | G1 P1"}},
 		{"death-many-pins", 9, 10,
@@ -195,9 +195,9 @@ std::vector<Scenario> make()
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
 
 		// One loader for a page, and he is dead.
-		{"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}},
+		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
 		{"death-load-waited-for", 2, 2, {"G1 | G0 H1 P1 P0", "L", "2: G1 P1 | G0 P0", "1!: | G0 P0"}},
-		unwatched({"death-load-unwatched", 2, 2, {"G1 P1 | G0 D0", "1!: G1 P1 | G0 P0"}}),
+		bounded(1, unwatched({"death-load-unwatched", 2, 2, {"G1 P1 | G0 D0", "1!: G1 P1 | G0 P0"}})),
 		{"death-load-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 D0 | G1 P1"}},
 		{"death-load-its-frame", 1, 3, {"G0 D0 | G2 P2", "L", "1!: G0 P0 | G1 P1"}},
 		one_bucket({"death-load-far", 9, 0,
@@ -207,7 +207,7 @@ std::vector<Scenario> make()
 		{"death-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 P0 | G1 P1"}},
 		{"death-eviction-dirty", 1, 2, {"G0 D0 | G0 D0", "L", "1!: G0 P0 | G1 D1"}},
 		{"death-eviction-sync", 1, 2, {"G0 D0 | S", "L", "1!: G0 P0 | G1 P1"}},
-		unwatched({"death-eviction-sync-unwatched", 1, 2, {"G0 D0 | S", "1!: G0 P0 | G1 P1"}}),
+		bounded(1, unwatched({"death-eviction-sync-unwatched", 1, 2, {"G0 D0 | S", "1!: G0 P0 | G1 P1"}})),
 		fenced({"death-eviction-fenced", 1, 2, {"G0 D0 | G0 D0", "L", "1!: G0 P0 | G1 D1"}}),
 		{"death-eviction-pinned", 1, 2, {"G0 | D0 G0 D0", "L", "1!: G0 P0 | G1 P1"}},
 		{"death-rescue", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 D0 | G0 P0"}},
@@ -237,7 +237,8 @@ std::vector<Scenario> make()
 		{"death-table-shrinks", 2, 12,
 	                 {"G5 P5 | G5 P5 G0 P0", "L", "1!: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
 		{"death-overflow-grows", 1, 12,
-	                 {"G0 P0 | G0 P0", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
+	                 {"G0 P0 | G10 P10", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
+		bounded(1, {"death-overflow-told-over", 1, 3, {"G0 | G1", "L", "1!: G2 P2 | S"}}),
 		{"death-overflow-emptied", 1, 4, {"G0 P0 | G0 P0", "L", "1!: G1 G2 P1 P2 | S G3 G0"}},
 		{"death-overflow", 1, 4, {"G2 | P2 G2 P2", "L", "1!: G0 | G1 P0 P1"}},
 		{"death-segment-given-back", 1, 14,

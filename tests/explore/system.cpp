@@ -351,12 +351,11 @@ int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
 	return 0;
 }
 
-int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+static int lock_mutex(pthread_mutex_t *mutex)
 {
 	if (!running())
 		return 0;
 	Mutex &m = mutex_of(mutex);
-	point();
 	while (m.locked)
 		block(&m);
 	m.locked = true;
@@ -367,9 +366,29 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 	return m.owner_died ? EOWNERDEAD : 0;
 }
 
-int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *)
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
-	return __wrap_pthread_mutex_lock(mutex);
+	if (running()) {
+		point();
+		if (mutex_of(mutex).locked)
+			return EBUSY;
+	}
+	return lock_mutex(mutex);
+}
+
+// Others have all the time they want.
+int __wrap_nanosleep(const struct timespec *, struct timespec *)
+{
+	if (running())
+		yield();
+	return 0;
+}
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	if (running())
+		point();
+	return lock_mutex(mutex);
 }
 
 int __wrap_pthread_mutex_consistent(pthread_mutex_t *mutex)
