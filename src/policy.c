@@ -239,6 +239,7 @@ static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, b
 			skip = 1;
 		} else {
 			skip = rest ? (uint32_t)__builtin_ctzll(rest) : BITS_PER_WORD - bit;
+			skip = min(skip, o->used - at);
 		}
 		at += skip;
 		passed += skip;

@@ -300,6 +300,15 @@ public:
 		fill(page, size_, pgno, version);
 		put(page, MPOOL_DIRTY);
 	}
+	// Have pages [from, to), as many as the pool may hold, pinned at once: all others leave memory.
+	void crowd_out(pgno_t from, pgno_t to) const
+	{
+		std::vector<void *> pinned;
+		for (pgno_t i = from; i < to; i++)
+			pinned.push_back(get(i));
+		for (void *page : pinned)
+			put(page);
+	}
 	// Get and put each of pages [from, to).
 	void touch(pgno_t from, pgno_t to) const
 	{

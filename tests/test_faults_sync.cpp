@@ -52,8 +52,7 @@ TEST_CASE("mpool_sync flushes the file after it wrote")
 
 	// Also for pages that eviction wrote, when nothing is modified any more.
 	pool.modify(1, 1);
-	pool.touch(10, 20);
-	pool.touch(10, 20);
+	pool.crowd_out(10, 20);
 	REQUIRE(pool.stats().dirty == 0);
 	uint64_t syncs = script.syncs();
 	pool.sync();
@@ -117,7 +116,7 @@ TEST_CASE("a page modified, written by a sync whose fsync failed, is not evicted
 	pool.modify(3, 1);
 	REQUIRE_FAILS(mpool_sync(pool), EIO);
 	REQUIRE(written[3] == 1);
-	pool.touch(50, 200);
+	pool.crowd_out(50, 58);
 	CHECK(written[3] == 2);
 	CHECK(pool.shows(3, 1));
 }
@@ -252,7 +251,7 @@ TEST_CASE("a sync that could not write one page says so, whatever it could write
 
 TEST_CASE("pages that eviction wrote while an fsync was under way, and kept, are at risk until the next one")
 {
-	const pgno_t maxcache = 64; // large enough to choose several pages at once
+	const pgno_t maxcache = 1024; // large enough to choose several pages at once
 	File file(512, maxcache + 1);
 	Pool pool(file.fd(), 512, maxcache);
 	Report report;

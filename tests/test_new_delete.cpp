@@ -50,7 +50,7 @@ TEST_CASE("a page that was never written reads as zeros, also after it left memo
 		memset(page, 0xff, 512); // and not put dirty: never written
 		pool.put(page);
 	}
-	pool.touch(0, 30);
+	pool.crowd_out(0, 2);
 	for (pgno_t i = 30; i < 40; i++)
 		REQUIRE(pool.shows_bytes(i, 0));
 	CHECK(file.length() == 30 * 512);
@@ -61,7 +61,7 @@ TEST_CASE("a page that was never written reads as zeros, also after it left memo
 	fill(page, 512, 40, 1);
 	pool.put(page, MPOOL_DIRTY);
 	pool.sync();
-	pool.touch(0, 30);
+	pool.crowd_out(0, 2);
 	for (pgno_t i = 30; i < 40; i++)
 		REQUIRE(pool.shows_bytes(i, 0));
 	CHECK(pool.shows(40, 1));
