@@ -6,6 +6,7 @@
 #define SHARE_LEAST  100u
 #define SHARE_EARLY  (2 * SHARE_UNIT) /* a page that was hot and came back early: so many more */
 #define SHARE_HOT    (-SHARE_UNIT)    /* one that was hot before: so many fewer */
+#define SHARE_SHORT  (4 * SHARE_UNIT)     /* all cold ones are in the hands of other threads: so many more */
 #define SHARE_VICTIM (-1)             /* ... and with each cold victim, so that it shrinks when nothing happens */
 
 /* Trust, in percent; it is stored less TRUST_START, so that zeroed memory will do. */
@@ -292,7 +293,11 @@ uint32_t policy_victim(const struct policy_of *o, struct policy_search *search)
 	search->steps = 0;
 	bool hot_first = hot_frames(o) > hot_room(o);
 	uint32_t f = hot_first ? FRAME_NONE : cold_hand(o, search);
-	if (f == FRAME_NONE && (f = hot_hand(o, search, 0, true)) != FRAME_NONE)
+	if (f != FRAME_NONE)
+		return f;
+	if (!hot_first)
+		share_add(o, SHARE_SHORT);
+	if ((f = hot_hand(o, search, 0, true)) != FRAME_NONE)
 		set_cold(o, f);
 	return f == FRAME_NONE && hot_first ? cold_hand(o, search) : f;
 }

@@ -25,8 +25,8 @@
  * Of a shard:
  *
  *   share   the frames that are to be cold.  More when pages that came in hot came
- *           back early; fewer when one comes back that was hot before, and with
- *           each cold victim
+ *           back early, and when all cold ones are claimed; fewer when one comes
+ *           back that was hot before, and with each cold victim
  *   trust   how much is to be believed of one early return: going up and down a
  *           range looks like reuse, and is none
  *

@@ -301,6 +301,26 @@ TEST_CASE("eviction: a pool of 16 pages is no worse than LRU")
 	CHECK(r.ratio() < r.lru_ratio() + 0.02);
 }
 
+TEST_CASE("eviction: pages that are held in cold frames, as by threads that miss, do not drive the hot ones out")
+{
+	const pgno_t cache = 100, held = 10, rounds = 40;
+	File file(16);
+	file.truncate(off_t{16} * 4 * cache);
+	Pool pool(file.fd(), 16, cache);
+	pool.touch(0, cache);
+	std::vector<void *> pinned;
+	for (pgno_t page = cache; page < cache + held; page++)
+		pinned.push_back(pool.get(page));
+	uint64_t before = pool.stats().misses;
+	for (pgno_t round = 0; round < rounds; round++)
+		pool.touch(2 * cache, 4 * cache);
+	double ratio = static_cast<double>(pool.stats().misses - before) / (rounds * 2 * cache);
+	for (void *page : pinned)
+		pool.put(page);
+	INFO("missed " << ratio);
+	CHECK(ratio < 0.75);
+}
+
 // ---- what it takes ----
 
 TEST_CASE("eviction: a victim is found in few steps, and never in more than a bound")
