@@ -5,9 +5,9 @@
 #define SHARE_UNIT   20
 #define SHARE_LEAST  100u
 #define SHARE_EARLY  (2 * SHARE_UNIT) /* a page that was hot and came back early: so many more */
-#define SHARE_HOT    (-SHARE_UNIT)    /* one that was hot before: so many fewer */
-#define SHARE_SHORT  (4 * SHARE_UNIT)     /* all cold ones are in the hands of other threads: so many more */
-#define SHARE_VICTIM (-1)             /* ... and with each cold victim, so that it shrinks when nothing happens */
+#define SHARE_HOT    (-SHARE_UNIT)     /* one that was hot before: so many fewer */
+#define SHARE_SHORT  (4 * SHARE_UNIT) /* all cold ones are in the hands of other threads: so many more */
+#define SHARE_VICTIM (-1)              /* ... and with each cold victim, so that it shrinks when nothing happens */
 
 /* Trust, in percent; it is stored less TRUST_START, so that zeroed memory will do. */
 #define TRUST_MOST   100
