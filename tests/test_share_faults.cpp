@@ -361,7 +361,7 @@ private:
 TEST_CASE("who joins a pool whose object is scribbled over gets an error or the pool, and does not crash or hang")
 {
 	const char *wanted = getenv("MPOOL_TEST_SCRIBBLES");
-	const unsigned trials = wanted ? static_cast<unsigned>(atoi(wanted)) : static_cast<unsigned>(shrink(1500));
+	const unsigned trials = wanted ? static_cast<unsigned>(atoi(wanted)) : static_cast<unsigned>(shrink(1000));
 	const char *seeded = getenv("MPOOL_TEST_SEED");
 	const uint64_t seed = seeded ? strtoull(seeded, nullptr, 0) : 1;
 	Key key;
