@@ -479,10 +479,11 @@ TEST_CASE("statistics are those of the pool, whoever asks")
 
 TEST_CASE("no page number is given out twice, in whichever process")
 {
+	constexpr unsigned processes = 4, each = 3000;
 	struct Numbers {
-		std::atomic<unsigned> taken[2000];
+		Meeting meeting;
+		std::atomic<unsigned> taken[5 + processes * each];
 	};
-	const unsigned processes = 4, each = 300;
 	Key key;
 	File file(page_size, 5);
 	Common<Numbers> numbers;
@@ -491,7 +492,7 @@ TEST_CASE("no page number is given out twice, in whichever process")
 	for (unsigned i = 0; i < processes; i++)
 		all.emplace_back(new Process([&] {
 			MPOOL *mp = mpool_open(key.get(), -1, page_size, 16);
-			CHILD_CHECK(mp);
+			CHILD_CHECK(mp && numbers->meeting.all(processes, 0));
 			for (unsigned n = 0; n < each; n++) {
 				pgno_t pgno;
 				void *page = (mpool_new)(mp, &pgno);
@@ -512,8 +513,8 @@ TEST_CASE("no page number is given out twice, in whichever process")
 		REQUIRE(file.holds(i, 1));
 	// A number that was asked for is in the others' pool too.
 	Member b(key, -1, page_size, 16);
-	uint64_t page = static_cast<uint64_t>(holder.call(try_request, 3000).value);
-	REQUIRE_ANSWER_FAILS(b.call(try_request, 3000), EEXIST);
+	uint64_t page = static_cast<uint64_t>(holder.call(try_request, 20000).value);
+	REQUIRE_ANSWER_FAILS(b.call(try_request, 20000), EEXIST);
 	holder.put(page);
 }
 
