@@ -183,6 +183,19 @@ static void processes(Cases &cases, const Options &)
 	}
 }
 
+static void deaths(Cases &cases, const Options &)
+{
+	for (uint32_t pages : {1000u, 100000u}) {
+		Case c = all_cached("deaths", "processes that share a pool are killed: what the others notice", pages);
+		c.parameter = std::to_string(pages);
+		c.shape = Shape::deaths;
+		c.threads = {2};
+		c.only = {"mpool-shared"};
+		c.why_only = "no process survives another's death, or none shares it";
+		cases.push_back(c);
+	}
+}
+
 /* ---- all of them ---- */
 
 /* What the options ask for, where a workload does not say itself. */
@@ -200,7 +213,7 @@ std::vector<Case> all_cases(const Options &options)
 {
 	Cases cases;
 	for (auto add : {memory, cached, zipf, btree, half, half_direct, modify, scan, append, sync, latency,
-			 growth_pages, growth_threads, processes})
+			 growth_pages, growth_threads, processes, deaths})
 		add(cases, options);
 	for (Case &c : cases)
 		choose_threads(c, options);

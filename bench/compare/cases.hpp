@@ -27,6 +27,7 @@ enum class Shape {
 	sync,    /* one thread; the sync is what is timed */
 	memory,  /* nothing is timed */
 	processes, /* plain; where processes share the pool, they do it as well as threads */
+	deaths,    /* processes that share a pool die */
 };
 
 struct Case {

@@ -269,7 +269,8 @@ Figures measure(const Conditions &c, Entrant &entrant, By by, unsigned threads, 
 	case Shape::append: return measure_append(c, entrant, threads, round);
 	case Shape::sync: return measure_sync(c, entrant, threads, round);
 	case Shape::processes: return measure_processes(c, entrant, by, threads, round);
-	case Shape::memory: break;
+	case Shape::memory:
+	case Shape::deaths: break;
 	}
 	return {};
 }

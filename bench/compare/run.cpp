@@ -14,6 +14,7 @@
 #include <functional>
 #include <stdexcept>
 
+#include "deaths.hpp"
 #include "failure.hpp"
 #include "machine.hpp"
 #include "measure.hpp"
@@ -195,11 +196,39 @@ static void run_memory(const Case &c, const Participants &who, Bench &b)
 	}
 }
 
+/* ---- deaths ---- */
+
+/* One of each kind, with the processes that are made for it. */
+constexpr double DEATH_SECONDS = 0.12;
+
+/* Some at each round, each a round of its own in the results. */
+static unsigned deaths_of(const Options &o)
+{
+	constexpr unsigned IN_A_ROUND = 10;
+	return o.rounds * IN_A_ROUND;
+}
+
+static void run_deaths(const Case &c, const Participants &who, Bench &b)
+{
+	std::shared_ptr<PageFile> file = make_file(c, "pages", b);
+	Descriptor descriptor(file->path(), c.direct);
+	std::string key = b.scratch.memory_path("deaths");
+	for (const Subject *s : who)
+		for_subject(c, *s, [&] {
+			Survivor survivor({file->path().c_str(), descriptor.number(), c.direct, c.page_bytes,
+					   c.file_pages, key.c_str(), c.cache_pages});
+			for (unsigned i = 0; i < deaths_of(b.options); i++) {
+				b.output.figures(c, *s, c.threads.front(), i, survivor.see_deaths());
+				b.progress.done(DEATH_SECONDS);
+			}
+		});
+}
+
 /* ---- a case ---- */
 
 static bool is_shared(const Case &c)
 {
-	return c.shape == Shape::processes;
+	return c.shape == Shape::processes || c.shape == Shape::deaths;
 }
 
 /* What a pool of the case takes, and some more for what its page headers are. */
@@ -240,6 +269,8 @@ static double expected_beside_rounds(const Case &c, size_t subjects)
 double expected_seconds(const Case &c, const Options &o, const std::vector<Subject> &subjects)
 {
 	size_t taking_part = participants(c, subjects).size();
+	if (c.shape == Shape::deaths)
+		return deaths_of(o) * DEATH_SECONDS + expected_beside_rounds(c, taking_part);
 	double cells = c.shape == Shape::memory ? 0 : static_cast<double>(taking_part * c.threads.size());
 	return cells * o.rounds * cell_seconds(o) + expected_beside_rounds(c, taking_part);
 }
@@ -260,6 +291,8 @@ void run_case(const Case &c, Bench &b)
 		return skip(c, who, "its pages do not fit into the memory that processes can share", b);
 	if (c.shape == Shape::memory)
 		run_memory(c, who, b);
+	else if (c.shape == Shape::deaths)
+		run_deaths(c, who, b);
 	else
 		run_groups(c, who, b);
 }
