@@ -188,6 +188,24 @@ int mpool_sync(MPOOL *mp);
  */
 int mpool_close(MPOOL *mp);
 
+/* mpool_abandoned: the caller has checked the page, or mended it. */
+#define MPOOL_FORGIVE 0x01
+
+/*
+ * mpool_abandoned - was the page left half-modified by a process that died?
+ *
+ * For a page that the caller has pinned, of a shared pool.  1: a process died while
+ * it had the page pinned, since the page was last read from the file, made, or
+ * forgiven: its bytes are as that process left them, be it in the middle of a
+ * modification.  0: no process did.  With MPOOL_FORGIVE the page is forgiven: it
+ * counts as whole from now on.
+ *
+ * EINVAL   pgaddr is not the address of a page of this pool that this process has
+ *          pinned
+ * ENOMEM   no memory, in the calling thread's first call on this pool
+ */
+int mpool_abandoned(MPOOL *mp, void *pgaddr, unsigned int flags);
+
 /* mpool_stat - print the statistics below to standard error, for a person. */
 void mpool_stat(MPOOL *mp);
 
@@ -210,6 +228,8 @@ struct mpool_stats {
 	uint64_t maxcache;  /* pages to keep in memory */
 	uint64_t pagesize;  /* bytes */
 	uint64_t metadata;  /* bytes of bookkeeping, page bytes and threads' own aside */
+	uint64_t processes; /* that share the pool now; 1: it is private */
+	uint64_t deaths;    /* of processes that shared it */
 };
 
 /*

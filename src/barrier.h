@@ -5,12 +5,12 @@
  * stores to the shared word and then loads the readers' lines.  One of the two
  * must see the other (Dekker), which takes a store-load barrier on both sides.
  * barrier_light is the reader's side, a compiler barrier; barrier_heavy is the
- * evictor's, and makes every running thread of the process execute a full
- * barrier (membarrier(2)).
+ * evictor's, and makes every running thread of the process, or of all processes
+ * that share pools, execute a full barrier (membarrier(2)).
  *
- * Where the kernel refuses membarrier both sides are full fences ("fenced").
- * That is a property of a pool, decided when it is made: a reader that believes
- * in the other side's heavy barrier must never meet an evictor without it.
+ * Where the kernel refuses membarrier both sides are full fences.  Which it is,
+ * is a property of a pool, decided when it is made: a reader that believes in
+ * the other side's heavy barrier must never meet an evictor without it.
  *
  * Pairs: every barrier_light call names the barrier_heavy it pairs with.
  */
@@ -22,15 +22,21 @@
 
 #include <ck_pr.h>
 
-/* Can this process use membarrier?  Registers it; cheap to call again. */
-bool barrier_available(void);
+enum barrier {
+	BARRIER_PROCESS,   /* reaches the threads of this process */
+	BARRIER_PROCESSES, /* ... of every process that may use it too */
+	BARRIER_FENCE      /* both sides pay */
+};
 
-void barrier_heavy(bool fenced);
+/* Can this process use membarrier of that kind?  Registers it; cheap to call again. */
+bool barrier_available(enum barrier kind);
 
-static inline void barrier_light(bool fenced)
+void barrier_heavy(enum barrier kind);
+
+static inline void barrier_light(enum barrier kind)
 {
 	/* CK's fence rather than C11's: ThreadSanitizer refuses to compile that. */
-	if (__builtin_expect(fenced, 0))
+	if (__builtin_expect(kind == BARRIER_FENCE, 0))
 		ck_pr_fence_memory();
 	atomic_signal_fence(memory_order_seq_cst);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pool.h"
+#include "recover.h"
 #include "writeback.h"
 
 /* A batch is this share of a shard: pages that a get finds only by calling off their eviction. */
@@ -29,28 +30,110 @@
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
+/* Memory of a shared pool's pages is asked for by so much: what the system's call costs is little then. */
+#define COMMIT_BYTES ((size_t)1 << 20)
 /* Hints that a thread takes at once: two lines of frame words. */
 #define HINTS_OWN  16u
 #define HINTS_MASK ((UINT64_C(1) << HINTS_OWN) - 1)
 
+static uint32_t shards_of(const struct clock_state *c)
+{
+	/* Acquire: pairs with shard_add. */
+	return atomic_load_explicit(&c->shards, memory_order_acquire);
+}
+
+static uint32_t count_of(const struct shard *sh)
+{
+	/* Acquire: pairs with clock_cover; the frames are there. */
+	return atomic_load_explicit(&sh->count, memory_order_acquire);
+}
+
+/* Frames that the shards have. */
+static uint32_t covered(const struct clock_state *c)
+{
+	uint32_t n = shards_of(c);
+	return n == 0 ? 0 : c->shard[n - 1].first + count_of(&c->shard[n - 1]);
+}
+
+/* Whole words of free_bits, so that no two shards write one. */
+static uint32_t whole_words(uint32_t frames)
+{
+	return (frames + BITS_PER_WORD - 1) / BITS_PER_WORD * BITS_PER_WORD;
+}
+
+static void set_batch(struct clock_state *c, uint32_t frames)
+{
+	uint32_t batch = count_of(&c->shard[0]) / BATCH_SHARE;
+	if (batch < 1)
+		batch = 1;
+	if (batch > WINDOW_MAX - HAND_STRIDE)
+		batch = WINDOW_MAX - HAND_STRIDE;
+	atomic_store_explicit(&c->batch, batch, memory_order_relaxed);
+	atomic_store_explicit(&c->budget, frames / BUDGET_SHARE, memory_order_relaxed);
+}
+
+static void shard_add(struct clock_state *c, uint32_t first, uint32_t count)
+{
+	uint32_t n = shards_of(c);
+	c->shard[n].first = first;
+	atomic_store(&c->shard[n].count, count);
+	/* Release: who sees the number finds the shard filled in. */
+	atomic_store_explicit(&c->shards, n + 1, memory_order_release);
+}
+
 void clock_init(struct clock_state *c, uint32_t frames)
 {
-	c->shards = 1;
-	while (c->shards < SHARDS_MAX && frames / (2 * c->shards) >= SHARD_FRAMES)
-		c->shards *= 2;
-	/* Whole words of free_bits, so that no two shards write one. */
-	uint32_t count = (frames / c->shards + BITS_PER_WORD - 1) / BITS_PER_WORD * BITS_PER_WORD;
-	for (uint32_t i = 0; i < c->shards; i++) {
-		struct shard *sh = &c->shard[i];
-		sh->first = i * count < frames ? i * count : frames;
-		sh->count = frames - sh->first < count ? frames - sh->first : count;
+	uint32_t shards = 1;
+	while (shards < SHARDS_MAX && frames / (2 * shards) >= SHARD_FRAMES)
+		shards *= 2;
+	uint32_t count = whole_words(frames / shards);
+	for (uint32_t i = 0, first; i < shards && (first = i * count) < frames; i++)
+		shard_add(c, first, frames - first < count ? frames - first : count);
+	set_batch(c, frames);
+}
+
+/* Of so many frames that shards are to be added for, `shards` at the most: the first one's. */
+static uint32_t shard_share(uint32_t frames, uint32_t shards)
+{
+	uint32_t even = whole_words(frames / shards);
+	uint32_t share = even < SHARD_FRAMES ? SHARD_FRAMES : even;
+	return share < frames ? share : frames;
+}
+
+void clock_cover(struct clock_state *c, uint32_t frames)
+{
+	uint32_t have;
+	while ((have = covered(c)) < frames) {
+		uint32_t n = shards_of(c), more = frames - have;
+		struct shard *last = &c->shard[n - 1];
+		/* To full words first; then up to the size of a shard, or, where no more can be
+		 * added, all there is. */
+		uint32_t count = count_of(last), size = n == SHARDS_MAX ? count + more : SHARD_FRAMES;
+		if (count % BITS_PER_WORD != 0 && whole_words(count) > size)
+			size = whole_words(count);
+		if (count < size)
+			atomic_store(&last->count, more < size - count ? count + more : size);
+		else
+			shard_add(c, have, shard_share(more, SHARDS_MAX - n));
 	}
-	c->budget = frames / BUDGET_SHARE;
-	c->batch = c->shard[0].count / BATCH_SHARE;
-	if (c->batch < 1)
-		c->batch = 1;
-	if (c->batch > WINDOW_MAX - HAND_STRIDE)
-		c->batch = WINDOW_MAX - HAND_STRIDE;
+	set_batch(c, frames);
+}
+
+bool clock_sound(const struct clock_state *c, uint32_t limit)
+{
+	uint32_t n = shards_of(c), end = 0;
+	if (n == 0 || n > SHARDS_MAX)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct shard *sh = &c->shard[i];
+		uint32_t count = count_of(sh);
+		if (sh->first != end || count == 0 || count > limit - end ||
+		    atomic_load(&sh->fresh) > count || atomic_load(&sh->hinted_at) > count / BITS_PER_WORD)
+			return false;
+		end += count;
+	}
+	uint32_t batch = atomic_load(&c->batch);
+	return batch >= 1 && batch <= WINDOW_MAX - HAND_STRIDE;
 }
 
 static struct clock_state *clock_of(MPOOL *mp)
@@ -60,10 +143,25 @@ static struct clock_state *clock_of(MPOOL *mp)
 
 /* ---- frames nobody uses ------------------------------------------------- */
 
+/* Have memory behind the pages from frame `i` of the shard on; false: there is none. */
+static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
+{
+	if (!region_shared(&mp->region) || i < atomic_load_explicit(&sh->committed, memory_order_relaxed))
+		return true;
+	uint64_t stride = mp->frames.stride;
+	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
+	n = n < left ? n : left;
+	if (!region_commit(&mp->region, frame_page_base(&mp->frames, sh->first + i), n * stride))
+		return false;
+	/* Two may do it at once, and the lower number win: then it is done again. */
+	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);
+	return true;
+}
+
 static uint32_t take_fresh(MPOOL *mp, struct shard *sh, uint32_t me)
 {
 	uint32_t i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
-	while (i < sh->count) {
+	while (i < count_of(sh) && commit(mp, sh, i)) {
 		if (!atomic_compare_exchange_weak(&sh->fresh, &i, i + 1))
 			continue;
 		if (frame_take(&mp->frames.base.frame[sh->first + i], me))
@@ -109,7 +207,7 @@ static uint32_t take_own(MPOOL *mp, struct attachment *a)
 static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 {
 	uint32_t first = sh->first / BITS_PER_WORD;
-	uint32_t words = (sh->count + BITS_PER_WORD - 1) / BITS_PER_WORD;
+	uint32_t words = whole_words(count_of(sh)) / BITS_PER_WORD;
 	uint32_t from = atomic_load_explicit(&sh->hinted_at, memory_order_relaxed);
 	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->hinted, memory_order_relaxed) > 0; i++) {
 		uint32_t at = (from + i) % words;
@@ -137,13 +235,13 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
 {
 	struct clock_state *c = clock_of(mp);
-	uint32_t f = FRAME_NONE;
-	if (atomic_load_explicit(&c->full, memory_order_relaxed))
+	uint32_t f = FRAME_NONE, frames = covered(c);
+	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
 		return f;
-	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
+	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
 		f = take_fresh(mp, &c->shard[i], me);
 	if (f == FRAME_NONE)
-		atomic_store_explicit(&c->full, true, memory_order_relaxed);
+		atomic_store_explicit(&c->full, frames, memory_order_relaxed);
 	return f;
 }
 
@@ -151,14 +249,17 @@ static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment
 {
 	struct clock_state *c = clock_of(mp);
 	uint32_t f = FRAME_NONE;
-	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
-		f = take_hinted(mp, &c->shard[(home + i) % c->shards], a);
+	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
+		f = take_hinted(mp, &c->shard[(home + i) % n], a);
 	return f;
 }
 
 static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 {
-	return &c->shard[f / c->shard[0].count];
+	uint32_t i = 0;
+	while (f - c->shard[i].first >= count_of(&c->shard[i]))
+		i++;
+	return &c->shard[i];
 }
 
 /* The frame, of segment 0, is free, or its page is ready.  How many hints that adds: 0 or 1. */
@@ -176,12 +277,9 @@ static void hints_add(struct shard *sh, uint32_t f, int32_t n)
 
 void clock_give(MPOOL *mp, uint32_t f)
 {
-	struct clock_state *c = clock_of(mp);
 	pool_free_frame(mp, f, frame_of(&mp->frames, f));
 	if (f < mp->frames.base.count)
-		hints_add(shard_of_frame(c, f), f, hint(mp, f));
-	else
-		atomic_fetch_sub(&c->overflow, 1);
+		hints_add(shard_of_frame(clock_of(mp), f), f, hint(mp, f));
 }
 
 /* ---- the hand ----------------------------------------------------------- */
@@ -195,15 +293,18 @@ void clock_give(MPOOL *mp, uint32_t f)
 struct spared {
 	bool dirty;
 	uint32_t pins;
-	uint32_t frames; /* bits there are; 0: nobody is known to be pinned */
-	uint64_t *bits;  /* by frame number */
+	uint32_t frames;   /* bits there are; 0: nobody is known to be pinned */
+	uint32_t capacity; /* when it was made */
+	const struct frames *of;
+	uint64_t *bits; /* by frame_rank */
 	uint64_t here[SPARED_HERE / BITS_PER_WORD];
 };
 
-static void spare(void *spared, uint64_t slot)
+static void spare(void *spared, const struct stripe *s, uint64_t slot)
 {
 	struct spared *sp = spared;
-	uint32_t f = slot_frame(slot);
+	uint32_t f = frame_rank(sp->of, sp->capacity, slot_frame(slot));
+	(void)s;
 	sp->pins++;
 	if (f < sp->frames)
 		sp->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
@@ -213,13 +314,18 @@ static bool is_spared(const struct spared *sp, uint32_t f, uint32_t word)
 {
 	if (sp->dirty && word & FRAME_DIRTY)
 		return true;
+	if (sp->frames == 0)
+		return false;
+	f = frame_rank(sp->of, sp->capacity, f);
 	return f < sp->frames && sp->bits[f / BITS_PER_WORD] >> f % BITS_PER_WORD & 1;
 }
 
 static void spare_pinned(MPOOL *mp, struct spared *sp)
 {
-	uint32_t frames = frames_end(&mp->frames);
+	uint32_t capacity = frames_capacity(&mp->frames), frames = frames_end(&mp->frames, capacity);
 	memset(sp, 0, sizeof *sp);
+	sp->of = &mp->frames;
+	sp->capacity = capacity;
 	sp->bits = frames <= SPARED_HERE ? sp->here : calloc(frames / BITS_PER_WORD + 1, sizeof *sp->bits);
 	sp->frames = sp->bits ? frames : 0;
 	pin_scan(&mp->pins, spare, sp);
@@ -287,16 +393,23 @@ static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_
 }
 
 /* How many victims the calling thread may take at once. */
-static uint32_t batch_begin(struct clock_state *c)
+static uint32_t batch_begin(MPOOL *mp)
 {
-	uint32_t evictors = atomic_fetch_add_explicit(&c->evictors, 1, memory_order_relaxed) + 1;
-	uint32_t share = c->budget / evictors;
-	return share == 0 ? 1 : share < c->batch ? share : c->batch;
+	const struct clock_state *c = clock_of(mp);
+	struct member_state *ms = &mp->header->members;
+	atomic_fetch_add_explicit(&ms->member[mp->pins.member].evictors, 1, memory_order_relaxed);
+	/* Each process counts its own, so that one that dies leaves nothing behind. */
+	uint32_t evictors = 0, top = atomic_load_explicit(&ms->top, memory_order_relaxed);
+	for (uint32_t i = 0; i < top; i++)
+		evictors += atomic_load_explicit(&ms->member[i].evictors, memory_order_relaxed);
+	uint32_t batch = atomic_load_explicit(&c->batch, memory_order_relaxed);
+	uint32_t share = atomic_load_explicit(&c->budget, memory_order_relaxed) / evictors;
+	return share == 0 ? 1 : share < batch ? share : batch;
 }
 
-static void batch_end(struct clock_state *c)
+static void batch_end(MPOOL *mp)
 {
-	atomic_fetch_sub_explicit(&c->evictors, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&mp->header->members.member[mp->pins.member].evictors, 1, memory_order_relaxed);
 }
 
 /* A frame from this shard's hand, claimed. */
@@ -304,7 +417,7 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 {
 	struct window w = {.n = 1};
 	struct ready r;
-	uint32_t f = FRAME_NONE, batch = batch_begin(clock_of(mp));
+	uint32_t f = FRAME_NONE, batch = batch_begin(mp);
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&mp->epoch, me);
@@ -315,7 +428,7 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 		window_evict(mp, me, &w, &r, error);
 		f = keep_one(mp, me, sh, f, &r);
 	}
-	batch_end(clock_of(mp));
+	batch_end(mp);
 	return f;
 }
 
@@ -323,8 +436,8 @@ static uint32_t evict_any(MPOOL *mp, struct stripe *me, uint32_t home, const str
 {
 	struct clock_state *c = clock_of(mp);
 	uint32_t f = FRAME_NONE;
-	for (uint32_t i = 0; i < c->shards && f == FRAME_NONE; i++)
-		f = evict_from(mp, me, &c->shard[(home + i) % c->shards], sp, error);
+	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
+		f = evict_from(mp, me, &c->shard[(home + i) % n], sp, error);
 	return f;
 }
 
@@ -360,8 +473,7 @@ static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
 	epoch_leave(me);
 	if (!all)
 		return;
-	atomic_fetch_sub(&clock_of(mp)->segments, 1);
-	epoch_retire(&mp->epoch, CHUNK_SEGMENTS + k);
+	epoch_retire(&mp->epoch, me, CHUNK_SEGMENTS + k);
 	/* Whoever waits for a claim of ours on one of them waits no longer. */
 	wait_tell_all(&mp->header->wait);
 }
@@ -373,19 +485,39 @@ static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
 static void give_back(MPOOL *mp, struct stripe *me)
 {
 	struct clock_state *c = clock_of(mp);
-	if (atomic_load(&c->segments) == 0 || atomic_load(&c->overflow) > 0 || epoch_waiting(&mp->epoch))
+	if (!atomic_load(&c->spread) || atomic_load(&c->grown) || epoch_waiting(&mp->epoch))
 		return;
 	struct segment seg;
+	atomic_store(&c->spread, false);
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > SEGMENT_KEPT; k--)
 		if (frame_segment(&mp->frames, k, &seg)) {
+			atomic_store(&c->spread, true); /* there may be another */
 			retire_segment(mp, me, k);
 			return;
 		}
 }
 
+/* Is any frame of the overflow in use?  See the head of clock.h. */
+static void look_at_overflow(MPOOL *mp, struct stripe *me)
+{
+	atomic_store(&clock_of(mp)->grown, false);
+	bool used = false;
+	epoch_enter(&mp->epoch, me);
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		bool there = frame_segment(&mp->frames, k, &seg);
+		for (uint32_t i = 0; there && i < seg.count && !used; i++)
+			used = atomic_load(&seg.frame[i].word) != FRAME_FREE;
+	}
+	epoch_leave(me);
+	if (used)
+		atomic_store(&clock_of(mp)->grown, true);
+}
+
 /* Empty what can be emptied of the overflow, and give empty segments back. */
 static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *error)
 {
+	bool left = false;
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
 		struct window w = {.n = 0};
 		struct ready r = {.n = 0};
@@ -411,7 +543,10 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 		 * no more is: growing again would need new numbers each time. */
 		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&mp->epoch))
 			retire_segment(mp, me, k);
+		left |= used != emptied;
 	}
+	if (!left)
+		look_at_overflow(mp, me);
 }
 
 /* A free frame of the overflow from number `from` on, claimed. */
@@ -439,7 +574,7 @@ static uint32_t take_overflow(MPOOL *mp, struct stripe *me)
 	epoch_leave(me);
 	if (f != FRAME_NONE) {
 		atomic_store_explicit(&c->overflow_next, f + 1, memory_order_relaxed);
-		atomic_fetch_add(&c->overflow, 1);
+		atomic_store(&c->grown, true); /* after the taking: see the head of clock.h */
 	}
 	return f;
 }
@@ -459,7 +594,7 @@ static uint32_t grow(MPOOL *mp, struct stripe *me)
 		if (made < 0)
 			return FRAME_NONE;
 		if (made && k > SEGMENT_KEPT)
-			atomic_fetch_add(&clock_of(mp)->segments, 1);
+			atomic_store(&clock_of(mp)->spread, true);
 	}
 }
 
@@ -479,7 +614,7 @@ static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int
 {
 	struct spared sp;
 	spare_pinned(mp, &sp);
-	if (atomic_load(&clock_of(mp)->overflow) > 0)
+	if (atomic_load(&clock_of(mp)->grown))
 		trim(mp, me, &sp, error);
 	uint32_t f = evict_any(mp, me, home, &sp, error);
 	if (f == FRAME_NONE && *error) {
@@ -497,7 +632,7 @@ void clock_trim(MPOOL *mp, struct stripe *me)
 {
 	struct spared sp;
 	int error = 0; /* a page that cannot be written now stays */
-	if (atomic_load(&clock_of(mp)->overflow) > 0) {
+	if (atomic_load(&clock_of(mp)->grown)) {
 		spare_pinned(mp, &sp);
 		trim(mp, me, &sp, &error);
 		spared_free(&sp);
@@ -510,9 +645,9 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 	struct stripe *me = a->stripe;
 	static const struct spared nothing_spared;
 	struct clock_state *c = clock_of(mp);
-	uint32_t home = hash_place(number_hash(page), c->shards);
+	uint32_t home = hash_place(number_hash(page), shards_of(c));
 	int error = 0;
-	bool grown = atomic_load(&c->overflow) > 0;
+	bool grown = atomic_load(&c->grown);
 
 	give_back(mp, me);
 	uint32_t f = take_own(mp, a);
@@ -525,6 +660,9 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 	if (f == FRAME_NONE)
 		f = take_hinted_anywhere(mp, home, a);
 	if (f == FRAME_NONE && !(grown && spend_credit(c)))
+		f = look_everywhere(mp, me, home, &error);
+	/* Before growing: what pins so much may be dead, and nobody else look for that. */
+	if (f == FRAME_NONE && pool_patience(mp) != WAIT_FOR_EVER && recover_dead(mp))
 		f = look_everywhere(mp, me, home, &error);
 	if (f != FRAME_NONE)
 		return f;
@@ -545,7 +683,7 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 void clock_each_frame(MPOOL *mp, frame_seen *see, void *to)
 {
 	struct clock_state *c = clock_of(mp);
-	for (uint32_t s = 0; s < c->shards; s++) {
+	for (uint32_t s = 0, n = shards_of(c); s < n; s++) {
 		uint32_t end = c->shard[s].first + atomic_load(&c->shard[s].fresh);
 		for (uint32_t f = c->shard[s].first; f < end; f++)
 			see(to, f, &mp->frames.base.frame[f]);
@@ -556,4 +694,25 @@ void clock_each_frame(MPOOL *mp, frame_seen *see, void *to)
 			for (uint32_t i = 0; i < seg.count; i++)
 				see(to, seg.first + i, &seg.frame[i]);
 	}
+}
+
+/* ---- after a death ------------------------------------------------------ */
+
+/* Hints taken but not counted, or counted but not set. */
+static void recount(MPOOL *mp, struct shard *sh)
+{
+	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;
+	int32_t n = 0;
+	for (uint32_t i = 0; i < words; i++)
+		n += __builtin_popcountll(atomic_load_explicit(&mp->frames.base.free_bits[first + i], memory_order_relaxed));
+	atomic_store_explicit(&sh->hinted, n, memory_order_relaxed);
+}
+
+void clock_recover(MPOOL *mp)
+{
+	struct clock_state *c = clock_of(mp);
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++)
+		recount(mp, &c->shard[i]);
+	atomic_store(&c->grown, true);
+	atomic_store(&c->spread, true);
 }

@@ -30,6 +30,15 @@
  * frames as there are pins are taken without looking again ("credit").
  *
  * Nobody waits here for another thread.  A claimed frame is passed by.
+ *
+ * Two flags say that there may be something to do in the overflow: `grown`, frames
+ * of it may be in use; `spread`, there may be segments to be given back.  Who does
+ * something about it clears the flag, then looks, and sets it again if anything is
+ * left; who takes a frame, or makes a segment, sets it afterwards.  So it is set
+ * whenever there is something, but for an instant.
+ *
+ * A shared pool's capacity grows: the last shard grows up to its full size, then
+ * shards are added, by one thread at a time (the pool's lock, member.h).
  */
 #ifndef MPOOL_CLOCK_H
 #define MPOOL_CLOCK_H
@@ -48,25 +57,32 @@
 struct shard {
 	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
 	_Atomic uint32_t fresh;                     /* frames from here on were never used */
+	_Atomic uint32_t committed;                 /* pages of frames from here on have no memory yet (shared) */
 	_Atomic int32_t hinted;                     /* bits set among its free_bits, about */
 	_Atomic uint32_t hinted_at;                 /* the word of them to look at first */
-	uint32_t first, count;
+	_Atomic uint32_t count;
+	uint32_t first;
 };
 
 struct clock_state {
-	_Atomic bool full;              /* no frame of segment 0 is fresh */
-	_Atomic uint32_t overflow;      /* frames of the overflow in use */
-	_Atomic uint32_t segments;      /* of the overflow that are to be given back when empty */
+	_Atomic uint32_t full;          /* when the shards had so many frames, none was fresh */
+	_Atomic bool grown;             /* see above */
+	_Atomic bool spread;            /* the same */
 	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
 	_Atomic uint32_t credit;        /* overflow frames to be taken without another look */
-	_Atomic uint32_t evictors;      /* threads with a batch in hand: they share what one may claim */
-	uint32_t shards;
-	uint32_t batch;  /* victims to a barrier, at the most */
-	uint32_t budget; /* victims of all threads together */
+	_Atomic uint32_t shards;
+	_Atomic uint32_t batch;  /* victims to a barrier, at the most */
+	_Atomic uint32_t budget; /* victims of all threads together */
 	struct shard shard[SHARDS_MAX];
 };
 
 void clock_init(struct clock_state *c, uint32_t frames);
+/* The shards are to cover so many frames, more than they do. */
+void clock_cover(struct clock_state *c, uint32_t frames);
+/* What the threads of a dead process may have left: flags not set, hints not counted. */
+void clock_recover(MPOOL *mp);
+/* Are the shards as this code makes them, for at most `limit` frames? */
+bool clock_sound(const struct clock_state *c, uint32_t limit);
 
 /*
  * A frame for `page`, claimed by `me` and named by no entry.  FRAME_NONE: none,

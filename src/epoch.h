@@ -18,6 +18,13 @@
  * Either the reclaimer sees the section, or the reader no longer finds the
  * chunk.  A section entered at an epoch above the stamp began after the
  * withdrawal.  Sections do not nest, and nobody sleeps in one.
+ *
+ * A chunk's stamp, and who may change it:
+ *
+ *   any --who withdraws the chunk, before that--> RETIRING | its stripe's number
+ *   RETIRING --the same--> the epoch; or, if its process died, who recovers it
+ *
+ * Only who has proved a chunk unused withdraws it, so there is one at a time.
  */
 #ifndef MPOOL_EPOCH_H
 #define MPOOL_EPOCH_H
@@ -25,14 +32,14 @@
 #include "pin.h"
 #include "region.h"
 
-#define EPOCH_OUTSIDE 0
-#define EPOCH_FIRST   1
-#define STAMP_NONE    UINT64_MAX
+#define EPOCH_OUTSIDE  0
+#define EPOCH_FIRST    1
+#define STAMP_RETIRING ((uint64_t)1 << 63)
 
 struct epoch_state {
 	_Atomic uint64_t now;
-	_Atomic uint32_t limbo;     /* chunks waiting */
-	_Atomic uint32_t reclaimer; /* 1: a thread is at it; the others need not be */
+	_Atomic bool waiting;       /* chunks may be in limbo */
+	_Atomic uint32_t reclaimer; /* number of the stripe that is at it + 1; 0: none */
 	_Atomic uint64_t stamp[CHUNK_COUNT];
 };
 
@@ -40,7 +47,7 @@ struct epoch {
 	struct region *region;
 	struct pins *pins;
 	struct epoch_state *state;
-	bool fenced;
+	enum barrier barrier;
 };
 
 void epoch_init(struct epoch_state *e);
@@ -51,7 +58,7 @@ static inline void epoch_enter(const struct epoch *e, struct stripe *s)
 	uint64_t now = atomic_load_explicit(&e->state->now, memory_order_acquire);
 	/* Release: a reclaimer that sees this section sees the end of the last. */
 	atomic_store_explicit(&s->section, now, memory_order_release);
-	barrier_light(e->fenced); /* pairs with the barrier_heavy before epoch_reclaim */
+	barrier_light(e->barrier); /* pairs with the barrier_heavy before epoch_reclaim and epoch_passed */
 }
 
 static inline void epoch_leave(struct stripe *s)
@@ -60,19 +67,31 @@ static inline void epoch_leave(struct stripe *s)
 	atomic_store_explicit(&s->section, EPOCH_OUTSIDE, memory_order_release);
 }
 
-/* Withdraw chunk `id`, which nobody can reach any more, and free it in time. */
-void epoch_retire(const struct epoch *e, unsigned id);
+/* Withdraw chunk `id`, which nobody can reach any more, and free it in time.  In no section. */
+void epoch_retire(const struct epoch *e, const struct stripe *me, unsigned id);
 
 /*
  * Free what may be freed.  `before`: the epoch as loaded (epoch_now) before a
  * barrier_heavy that the caller has made since: evictors lend theirs.
  */
 uint64_t epoch_now(const struct epoch *e);
-void epoch_reclaim(const struct epoch *e, uint64_t before);
+void epoch_reclaim(const struct epoch *e, const struct stripe *me, uint64_t before);
+
+/* A stamp for what has just been changed; once it has passed, every section in which the
+ * thing may have been seen as it was before is over. */
+uint64_t epoch_stamp(const struct epoch *e);
+bool epoch_passed(const struct epoch *e, uint64_t stamp);
 
 static inline bool epoch_waiting(const struct epoch *e)
 {
-	return atomic_load_explicit(&e->state->limbo, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&e->state->waiting, memory_order_relaxed);
 }
+
+/*
+ * What the stripes of a dead process, those for which `dead` says so, have left:
+ * the reclaimer's role, and chunks that were about to be stamped.
+ */
+typedef bool stripe_test(void *of, uint32_t stripe);
+void epoch_recover(const struct epoch *e, stripe_test *dead, void *of);
 
 #endif

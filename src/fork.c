@@ -5,6 +5,8 @@
 #include <stdbool.h>
 
 #include "mem.h"
+#include "member.h"
+#include "share.h"
 #include "thread.h"
 
 static int error;
@@ -12,13 +14,17 @@ static int error;
 static void before_fork(void)
 {
 	thread_before_fork();
+	member_before_fork();
 	mem_before_fork();
 }
 
 static void after_fork(bool child)
 {
 	mem_after_fork();
+	member_after_fork();
 	thread_after_fork(child);
+	if (child)
+		share_after_fork_child();
 }
 
 static void after_fork_parent(void)

@@ -22,12 +22,22 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
+static uint64_t stride_of(uint32_t pagesize)
+{
+	return round_up(pagesize, PAGE_ALIGN);
+}
+
+static size_t bits_bytes(uint32_t frames)
+{
+	return round_up(frames, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
+}
+
 /* Where the parts of a segment of n frames stand in its chunk; its bytes. */
 static size_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
 {
 	size_t pages = round_up(n * fs->stride, CACHE_LINE);
 	size_t frame = round_up(n * sizeof(struct frame), CACHE_LINE);
-	size_t bits = round_up(n, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
+	size_t bits = bits_bytes(n);
 	uintptr_t at = (uintptr_t)chunk; /* a number: there is no chunk when only the size is asked for */
 	seg->pages = chunk;
 	seg->frame = (struct frame *)(at + pages);
@@ -52,12 +62,27 @@ static uint64_t inverse_of(uint64_t odd)
 	return x;
 }
 
-int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t frames, size_t page_align)
+static void frames_measure(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize)
 {
 	fs->region = r;
-	fs->stride = round_up(pagesize, PAGE_ALIGN);
+	fs->state = st;
+	fs->stride = stride_of(pagesize);
 	fs->twos = (unsigned)__builtin_ctzll(fs->stride);
 	fs->inverse = inverse_of(fs->stride >> fs->twos);
+}
+
+uint32_t frames_unit(uint32_t frames)
+{
+	uint32_t unit = UNIT_MIN;
+	while (unit < UNIT_MAX && unit < frames / UNIT_SHARE)
+		unit *= 2;
+	return unit;
+}
+
+int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, uint32_t frames,
+                size_t page_align)
+{
+	frames_measure(fs, r, st, pagesize);
 	fs->page_align = page_align;
 	/* Overflow segments double from `unit`, so that half of the numbers are theirs. */
 	if (frames > FRAMES_MAX / 2)
@@ -66,7 +91,7 @@ int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t
 	for (; frames > 0; frames /= 2) {
 		size_t bytes = segment_bytes(fs, frames);
 		bool huge = bytes >= HUGE_SEGMENT;
-		chunk = region_alloc(r, bytes, huge ? HUGE_PAGE : page_align);
+		chunk = region_alloc(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align);
 		if (chunk && huge)
 			(void)madvise(chunk, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* or without */
 		if (chunk)
@@ -76,12 +101,43 @@ int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t
 		return -1;
 	segment_layout(fs, chunk, frames, &fs->base);
 	fs->base.first = 0;
-	region_add(r, CHUNK_SEGMENTS, chunk);
-	fs->unit = UNIT_MIN;
-	while (fs->unit < UNIT_MAX && fs->unit < frames / UNIT_SHARE)
-		fs->unit *= 2;
+	region_add(r, CHUNK_SEGMENTS, chunk, segment_bytes(fs, frames));
+	fs->unit = frames_unit(frames);
+	atomic_store(&st->capacity, frames);
 	return 0;
 }
+
+/* ---- segment 0 of a shared pool ----------------------------------------- */
+
+uint64_t frames_bytes(uint32_t pagesize, uint32_t limit)
+{
+	struct frames fs = {.stride = stride_of(pagesize)};
+	return segment_bytes(&fs, limit);
+}
+
+void frames_share(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, void *chunk,
+                  uint32_t limit, uint32_t unit)
+{
+	frames_measure(fs, r, st, pagesize);
+	fs->page_align = CACHE_LINE; /* a shared region's chunks begin with a page of memory anyway */
+	fs->unit = unit;
+	segment_layout(fs, chunk, limit, &fs->base);
+	fs->base.first = 0;
+}
+
+bool frames_grow(const struct frames *fs, uint32_t frames)
+{
+	const struct segment *b = &fs->base;
+	if (frames > b->count || !region_commit(fs->region, b->frame, frames * sizeof *b->frame) ||
+	    !region_commit(fs->region, b->free_bits, bits_bytes(frames)) ||
+	    !region_commit(fs->region, b->mark, frames * sizeof *b->mark))
+		return false;
+	/* Release: who sees the capacity finds memory there. */
+	atomic_store(&fs->state->capacity, frames);
+	return true;
+}
+
+/* ---- the overflow ------------------------------------------------------- */
 
 static uint64_t segment_frames(const struct frames *fs, unsigned k)
 {
@@ -103,27 +159,39 @@ bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
 	return true;
 }
 
+bool frames_sound(const struct frames *fs)
+{
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++)
+		if (region_at(fs->region, CHUNK_SEGMENTS + k) &&
+		    (segment_first(fs, k) + segment_frames(fs, k) > FRAMES_MAX ||
+		     atomic_load(&fs->region->state->bytes[CHUNK_SEGMENTS + k]) !=
+		             segment_bytes(fs, (uint32_t)segment_frames(fs, k))))
+			return false;
+	return !region_at(fs->region, CHUNK_SEGMENTS);
+}
+
 int segment_make(const struct frames *fs, unsigned k)
 {
 	uint64_t n = segment_frames(fs, k);
 	if (segment_first(fs, k) + n > FRAMES_MAX)
 		return -1;
-	void *chunk = region_alloc(fs->region, segment_bytes(fs, (uint32_t)n), fs->page_align);
+	size_t bytes = segment_bytes(fs, (uint32_t)n);
+	void *chunk = region_alloc(fs->region, CHUNK_SEGMENTS + k, bytes, fs->page_align);
 	if (!chunk)
 		return -1;
-	if (region_add(fs->region, CHUNK_SEGMENTS + k, chunk))
+	if (region_add(fs->region, CHUNK_SEGMENTS + k, chunk, bytes))
 		return 1;
-	region_free(fs->region, chunk);
+	region_free(fs->region, CHUNK_SEGMENTS + k, chunk, bytes);
 	return 0;
 }
 
-uint32_t frames_end(const struct frames *fs)
+uint32_t frames_end(const struct frames *fs, uint32_t capacity)
 {
 	struct segment seg;
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--)
 		if (frame_segment(fs, k, &seg))
-			return seg.first + seg.count;
-	return fs->base.count;
+			return frame_rank(fs, capacity, seg.first + seg.count);
+	return capacity;
 }
 
 /* The segment that frame f >= base.count belongs to. */

@@ -4,9 +4,11 @@
  * Owns the segments.  Segment 0 has the pool's capacity in frames and stays;
  * segments 1, 2, ... are the overflow, made while more pages are pinned than the
  * pool holds and given back afterwards.  Frame numbers run through all of them.
+ * A shared pool's capacity grows: segment 0 has room, addresses and numbers for
+ * `limit` frames, and memory for those below the capacity.
  *
- * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), owner of the
- * claim (24 bits); 0: free.  Who may change it:
+ * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, owner
+ * of the claim (24 bits); 0: free.  Who may change it:
  *
  *   free            --L, any-->                claimed          a thread in need of a frame
  *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, proof of a put, drain
@@ -17,6 +19,9 @@
  *   writing: on and off by the claim's owner (L)
  *   unsynced: on by the claim's owner when a write is done, in the bit of the
  *     current turn; off by sync when an fsync that began later has succeeded
+ *   abandoned: on by who recovers a process that died with the page pinned (L);
+ *     off when the frame is emptied, or by mpool_abandoned (L)
+ *   the claim of a process that died is ended by who recovers it (recover.h)
  *
  * The claim is what makes an entry's closing safe: only its holder may close,
  * so an entry that it finds still closing was never rescued in between.
@@ -45,6 +50,7 @@
 #define FRAME_WRITING      (1u << 2)
 #define FRAME_UNSYNCED(t)  (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
 #define FRAME_UNSYNCED_ANY (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
+#define FRAME_ABANDONED    (1u << 5)
 #define FRAME_OWNER_SHIFT  8
 #define FRAME_OWNER        (~0u << FRAME_OWNER_SHIFT)
 _Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");
@@ -66,9 +72,14 @@ struct segment {
 	uint32_t count;
 };
 
+struct frame_state {
+	_Atomic uint32_t capacity; /* frames of segment 0 that there is memory for */
+};
+
 struct frames {
 	struct region *region;
-	struct segment base; /* segment 0 */
+	struct frame_state *state;
+	struct segment base; /* segment 0; its count is the limit */
 	uint64_t stride;     /* bytes from page to page */
 	uint64_t inverse;    /* of the stride's odd part, modulo 2^64 */
 	unsigned twos;       /* factors of two in the stride */
@@ -76,15 +87,42 @@ struct frames {
 	size_t page_align;   /* alignment of a segment's pages */
 };
 
-/* `frames` is lowered to what there is memory for.  0, or -1: not even for one. */
-int frames_init(struct frames *fs, struct region *r, uint32_t pagesize, uint32_t frames, size_t page_align);
+/* The frame room of a private pool.  `frames` is lowered to what there is memory for.  0, or -1: not even for one. */
+int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, uint32_t frames,
+                size_t page_align);
+
+/* ... of a shared one: segment 0 has been given `chunk`, of frames_bytes, with room for `limit` frames. */
+void frames_share(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, void *chunk,
+                  uint32_t limit, uint32_t unit);
+uint64_t frames_bytes(uint32_t pagesize, uint32_t limit);
+/* What the first overflow segment of a pool for `frames` is to hold. */
+uint32_t frames_unit(uint32_t frames);
+/* Bookkeeping for `frames` frames of a shared pool, for one thread at a time.  False: no memory. */
+bool frames_grow(const struct frames *fs, uint32_t frames);
+
+/* Are the overflow's segments of the sizes that they have to be? */
+bool frames_sound(const struct frames *fs);
+
+/* Frames of segment 0 in use, or to be used. */
+static inline uint32_t frames_capacity(const struct frames *fs)
+{
+	/* Acquire: pairs with frames_grow. */
+	return atomic_load_explicit(&fs->state->capacity, memory_order_acquire);
+}
 
 /* Segment k >= 1 in *seg; false: it is absent (or in limbo). */
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
 /* Make overflow segment k.  1: made; 0: another thread was first; -1: no memory. */
 int segment_make(const struct frames *fs, unsigned k);
-/* A number above that of any frame there is. */
-uint32_t frames_end(const struct frames *fs);
+/*
+ * Numbers without a gap, for arrays: those of the overflow follow the capacity.
+ * frames_end: above any of them.
+ */
+uint32_t frames_end(const struct frames *fs, uint32_t capacity);
+static inline uint32_t frame_rank(const struct frames *fs, uint32_t capacity, uint32_t f)
+{
+	return f < fs->base.count ? f : capacity + (f - fs->base.count);
+}
 
 static inline uint32_t claim_owner(uint32_t me)
 {
@@ -156,7 +194,9 @@ static inline uint32_t frame_at_base(const struct frames *fs, const void *page)
 static inline uint32_t frame_at(const struct frames *fs, const void *page)
 {
 	uint32_t f = frame_at_base(fs, page);
-	return f != FRAME_NONE ? f : frame_at_overflow(fs, page);
+	if (f == FRAME_NONE)
+		return frame_at_overflow(fs, page);
+	return f < frames_capacity(fs) ? f : FRAME_NONE;
 }
 
 /* A page of this frame was used.  The caller has it pinned. */

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cancel.h"
 #include "fork.h"
 #include "pool.h"
+#include "recover.h"
 #include "resize.h"
 #include "writeback.h"
 
@@ -22,39 +22,43 @@
 
 /* ---- open and close ----------------------------------------------------- */
 
-/* The rooms of a pool whose file is sized up.  0, or -1: no memory. */
-static int pool_build(MPOOL *mp, uint32_t maxcache, uint32_t pages, bool tail)
+void pool_rooms(MPOOL *mp, struct header *h, enum barrier barrier, unsigned member)
 {
-	struct header *h = region_alloc(&mp->region, sizeof *h, CACHE_LINE);
-	if (!h)
-		return -1;
-	region_add(&mp->region, CHUNK_HEADER, h);
 	mp->header = h;
-	mp->fenced = !barrier_available();
-	if (frames_init(&mp->frames, &mp->region, mp->io.pagesize, maxcache ? maxcache : 1, mp->io.align) != 0)
-		return -1;
-	mp->pins = (struct pins){&mp->region, &h->pin, mp->fenced ? PUTS_LOCKED : PUTS_PLAIN};
-	mp->epoch = (struct epoch){&mp->region, &mp->pins, &h->epoch, mp->fenced};
+	mp->barrier = barrier;
+	mp->pins = (struct pins){&mp->region, &h->pin, barrier == BARRIER_FENCE ? PUTS_LOCKED : PUTS_PLAIN, member};
+	mp->epoch = (struct epoch){&mp->region, &mp->pins, &h->epoch, barrier};
 	mp->tables = (struct tables){NULL, &mp->region, &h->table};
+}
+
+/* A pool of this process's own.  0, or an errno. */
+static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
+{
+	uint32_t pages, frames = maxcache ? maxcache : 1;
+	bool tail;
+	if (pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0)
+		return errno;
+	struct header *h = region_alloc(&mp->region, CHUNK_HEADER, sizeof *h, CACHE_LINE);
+	if (!h)
+		return ENOMEM;
+	region_add(&mp->region, CHUNK_HEADER, h, sizeof *h);
+	if (frames_init(&mp->frames, &mp->region, &h->frame, pagesize, frames, mp->io.align) != 0)
+		return ENOMEM;
+	pool_rooms(mp, h, barrier_available(BARRIER_PROCESS) ? BARRIER_PROCESS : BARRIER_FENCE, 0);
 	epoch_init(&h->epoch);
-	clock_init(&h->clock, mp->frames.base.count);
-	if (table_init(&mp->tables, resize_first(mp->frames.base.count, pages)) != 0)
-		return -1;
-	return pageio_init(&mp->io, &h->pageio, pages, tail);
+	frames = frames_capacity(&mp->frames);
+	clock_init(&h->clock, frames);
+	atomic_store(&h->members.top, 1);
+	atomic_store(&h->members.member[0].state, MEMBER_IN);
+	if (table_init(&mp->tables, 0, resize_first(frames, pages)) != 0 ||
+	    pageio_init(&mp->io, &h->pageio, pages, tail, false) != 0)
+		return ENOMEM;
+	return 0;
 }
 
 PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 {
 	NO_CANCELLATION;
-	struct pageio io = {0};
-	uint32_t pages;
-	bool tail;
-	if (key) {
-		errno = ENOTSUP;
-		return NULL;
-	}
-	if (pageio_open(&io, fd, pagesize, &pages, &tail) != 0)
-		return NULL;
 	if (fork_error()) {
 		errno = ENOMEM;
 		return NULL;
@@ -62,12 +66,13 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 	MPOOL *mp = aligned_alloc(_Alignof(MPOOL), sizeof *mp);
 	if (!mp)
 		return NULL;
-	*mp = (MPOOL){.io = io};
+	memset(mp, 0, sizeof *mp);
 	region_init(&mp->region);
-	if (pool_build(mp, maxcache, pages, tail) != 0) {
+	int error = key ? share_open(mp, key, fd, pagesize, maxcache) : open_private(mp, fd, pagesize, maxcache);
+	if (error) {
 		region_fini(&mp->region);
 		free(mp);
-		errno = ENOMEM;
+		errno = error;
 		return NULL;
 	}
 	thread_pool_opened(mp);
@@ -77,13 +82,15 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
+	bool parents = mp->serial == SERIAL_OF_PARENT;
 	thread_pool_closed(mp);
-	/* A thread of the parent's may have held the mutex that this destroys. */
-	if (mp->serial != SERIAL_OF_PARENT)
+	if (region_shared(&mp->region))
+		share_close(mp, parents);
+	else if (!parents) /* a thread of the parent's may have held the mutex that this destroys */
 		pageio_fini(&mp->io);
 	for (unsigned i = 0; i < SPARES; i++)
 		if (mp->spare[i])
-			region_free(&mp->region, mp->spare[i]);
+			mem_free(&mp->region.mem, mp->spare[i]);
 	region_fini(&mp->region);
 	free(mp);
 	return 0;
@@ -155,7 +162,7 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 		return not_pinned;
 	}
 	pin_try(slot, f);
-	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
+	barrier_light(mp->barrier); /* pairs with barrier_heavy in window_scan */
 	if (!entry_holds(a, at, e)) {
 		pin_back_out(slot);
 		return not_pinned;
@@ -176,7 +183,9 @@ static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page,
                                  uint32_t frame)
 {
 	int error = errno;
+	epoch_enter(&mp->epoch, a->stripe);
 	table_free(at, entry_word(page, ENTRY_LOADING, a->stripe->id));
+	epoch_leave(a->stripe);
 	if (frame != FRAME_NONE)
 		clock_give(mp, frame);
 	wait_tell(&mp->header->wait, wait_for_page(page));
@@ -239,10 +248,8 @@ static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 	epoch_enter(&mp->epoch, a->stripe);
 	bool loading = entry_state(table_find(&mp->tables, page, &at)) == ENTRY_LOADING;
 	epoch_leave(a->stripe);
-	if (loading)
-		wait_sleep(q, count);
-	else
-		wait_cancel(q);
+	if (loading && !wait_sleep(&mp->header->wait, q, count, pool_patience(mp)))
+		recover_dead(mp);
 }
 
 /* One look at the table, and what follows.  Not pinned and *error 0: look again. */
@@ -265,7 +272,7 @@ static struct pinned obtain_once(MPOOL *mp, struct attachment *a, struct want *w
 		return p;
 	}
 	enum insertion in = entry_valid(e) ? INSERT_LOST : table_insert(&mp->tables, page, a->stripe->id, e, &at);
-	if (in == INSERT_FULL && resize_grow(mp, at.table) != 0)
+	if (in == INSERT_FULL && resize_grow(mp, a->stripe->id, at.table) != 0)
 		*error = ENOMEM;
 	epoch_leave(a->stripe);
 	if (in == INSERT_WON) {
@@ -299,8 +306,7 @@ static struct pinned obtain(MPOOL *mp, struct attachment *a, struct want want)
 /* Any get that the fast path below did not finish. */
 __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned flags)
 {
-	NO_CANCELLATION;
-	struct attachment *a = thread_attach(mp);
+	CALL(mp, a);
 	if (!a)
 		return NULL;
 	if (page >= pageio_pages(&mp->io)) {
@@ -336,7 +342,7 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 	if (unlikely(f >= mp->frames.base.count || !stripe_find(s, 0, &slot)))
 		return get_slow(mp, page, flags);
 	pin_try(slot, f);
-	barrier_light(mp->fenced); /* pairs with barrier_heavy in window_scan */
+	barrier_light(mp->barrier); /* pairs with barrier_heavy in window_scan */
 	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
 		pin_back_out(slot);
 		return get_slow(mp, page, flags);
@@ -351,9 +357,8 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 
 PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
-	NO_CANCELLATION;
 	bool request = flags == MPOOL_PAGE_REQUEST; /* anything else: the next, as in FreeBSD */
-	struct attachment *a = thread_attach(mp);
+	CALL(mp, a);
 	if (!a)
 		return NULL;
 	if (request ? *pgnoaddr == PAGE_NONE : pageio_pages(&mp->io) == PAGE_NONE) {
@@ -401,10 +406,11 @@ static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct 
 	if (!closed)
 		return claimed ? PROOF_AGAIN : PROOF_CLAIMED;
 	const struct victim *v = &w.victim[0];
-	window_scan(mp, &w);
+	window_scan(mp, a->stripe, &w);
 	bool rescued = !victim_reopen(v);
 	victim_release(mp, v);
-	return v->pins + v->tries > 0 || rescued ? PROOF_AGAIN : PROOF_UNPINNED;
+	/* What other processes have pinned is not for this one to put. */
+	return v->own > 0 || rescued ? PROOF_AGAIN : PROOF_UNPINNED;
 }
 
 /*
@@ -417,8 +423,7 @@ static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct 
 /* Any put that the fast path below did not finish. */
 __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, unsigned flags)
 {
-	NO_CANCELLATION;
-	struct attachment *a = thread_attach(mp);
+	CALL(mp, a);
 	if (!a)
 		return -1;
 	for (unsigned look = 1;; look++) {
@@ -472,10 +477,10 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 }
 
 /* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
-static int delete_victim(MPOOL *mp, const struct victim *v)
+static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 {
-	if (v->pins != 1 || v->tries + v->peeks > 0) {
-		int error = v->pins > 0 ? EBUSY : v->tries > 0 ? EAGAIN : EINVAL;
+	if (v->pins != 1 || v->tries + v->peeks > 0 || v->own == 0) {
+		int error = v->own == 0 ? EINVAL : v->pins > 0 ? EBUSY : EAGAIN;
 		if (!victim_reopen(v))
 			error = EAGAIN; /* rescued: there is one pin more */
 		victim_release(mp, v);
@@ -484,7 +489,10 @@ static int delete_victim(MPOOL *mp, const struct victim *v)
 	/* What was written of the page before is as much at risk as any. */
 	uint32_t word = atomic_load(&v->fr->word);
 	pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
-	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame))) {
+	epoch_enter(&mp->epoch, me);
+	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
+	epoch_leave(me);
+	if (!freed) {
 		victim_release(mp, v);
 		return EAGAIN;
 	}
@@ -498,8 +506,7 @@ static int delete_victim(MPOOL *mp, const struct victim *v)
 
 PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 {
-	NO_CANCELLATION;
-	struct attachment *a = thread_attach(mp);
+	CALL(mp, a);
 	if (!a)
 		return -1;
 	int error;
@@ -515,13 +522,13 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 		bool closed = claimed && window_add(mp, &w, f);
 		epoch_leave(a->stripe);
 		if (closed) {
-			window_scan(mp, &w);
+			window_scan(mp, a->stripe, &w);
 			/* One look may miss a get that counts up (pin_entry): its count in the one
 			 * slot before, its try in the other after.  Who sees no try the first time
 			 * sees the count the second time, and no get can begin in between. */
 			if (w.victim[0].pins == 1 && w.victim[0].tries == 0)
-				window_scan(mp, &w);
-			error = delete_victim(mp, &w.victim[0]);
+				window_scan(mp, a->stripe, &w);
+			error = delete_victim(mp, a->stripe, &w.victim[0]);
 		} else if (word == FRAME_FREE) {
 			error = EINVAL;
 		} else if (!claimed) {
@@ -534,12 +541,31 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 	return -1;
 }
 
+/* ---- pages of the dead -------------------------------------------------- */
+
+PUBLIC int mpool_abandoned(MPOOL *mp, void *pgaddr, unsigned int flags)
+{
+	CALL(mp, a);
+	if (!a)
+		return -1;
+	epoch_enter(&mp->epoch, a->stripe);
+	uint32_t f = frame_at(&mp->frames, pgaddr);
+	struct frame *fr = f == FRAME_NONE ? NULL : frame_live(&mp->frames, f);
+	bool pinned = fr && (thread_slot_of(a, f) || pin_find(&mp->pins, f));
+	uint32_t word = !pinned ? 0 : flags & MPOOL_FORGIVE ? atomic_fetch_and(&fr->word, ~FRAME_ABANDONED)
+	                                                    : atomic_load(&fr->word);
+	epoch_leave(a->stripe);
+	if (pinned)
+		return (word & FRAME_ABANDONED) != 0;
+	errno = EINVAL;
+	return -1;
+}
+
 /* ---- sync --------------------------------------------------------------- */
 
 PUBLIC int mpool_sync(MPOOL *mp)
 {
-	NO_CANCELLATION;
-	struct attachment *a = thread_attach(mp);
+	CALL(mp, a);
 	if (!a || writeback_sync(mp, a->stripe) != 0)
 		return -1;
 	clock_trim(mp, a->stripe); /* all is clean: a good time */

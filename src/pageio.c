@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "member.h"
 
 #define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
 #define MEMORY_PAGE 4096u
@@ -64,14 +65,33 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 	return 0;
 }
 
-int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail)
+int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail, bool shared)
 {
 	io->state = st;
 	atomic_init(&st->pages, pages);
 	atomic_init(&st->extent, pages);
 	atomic_init(&st->tail, tail ? pages : PAGE_NONE);
-	errno = pthread_mutex_init(&st->sync, NULL);
+	errno = shared ? member_lock_init(&st->sync) : pthread_mutex_init(&st->sync, NULL);
 	return errno ? -1 : 0;
+}
+
+bool pageio_agrees(const struct pageio *io)
+{
+	if (!io->shared)
+		return true;
+	uint32_t own = io->pgin || io->pgout ? FORM_FILTERED : FORM_PLAIN, form = atomic_load(&io->state->form);
+	return form == own || (form == FORM_OPEN && atomic_compare_exchange_strong(&io->state->form, &form, own)) ||
+	       form == own;
+}
+
+int pageio_sync_begin(struct pageio *io)
+{
+	return member_lock(&io->state->sync, 0);
+}
+
+void pageio_sync_end(struct pageio *io)
+{
+	pthread_mutex_unlock(&io->state->sync);
 }
 
 void pageio_fini(struct pageio *io)

@@ -22,6 +22,10 @@
  *
  * A writer that still loads the old turn finished its pwrite before the flip,
  * so that fsync covers it.
+ *
+ * Filters are each process's own.  A process that has none must not read or write
+ * pages of a pool that has, nor the other way round: the first that uses a shared
+ * pool decides of which form it is, and who differs is refused (pageio_agrees).
  */
 #ifndef MPOOL_PAGEIO_H
 #define MPOOL_PAGEIO_H
@@ -42,12 +46,18 @@ struct pageio_state {
 	_Atomic uint32_t turn;   /* of sync: 0 or 1 */
 	_Atomic bool left[2];    /* a page left memory unsynced, in that turn */
 	_Atomic bool lost;       /* ... and its fsync failed */
-	pthread_mutex_t sync;    /* one mpool_sync at a time */
+	_Atomic uint32_t flusher; /* number of the stripe that is between the turn and the end of its fsync + 1 */
+	_Atomic uint32_t form;    /* enum form: what the processes that share the pool have agreed upon */
+	pthread_mutex_t sync;     /* one mpool_sync at a time; of a shared pool robust, as the pool's lock is */
 };
+
+/* Of a shared pool's pages in memory and in the file: the first call on it decides. */
+enum form { FORM_OPEN, FORM_PLAIN, FORM_FILTERED };
 
 struct pageio {
 	struct pageio_state *state;
 	int fd;
+	bool shared;
 	uint32_t pagesize;
 	size_t align; /* of memory that is read into or written from */
 	void (*pgin)(void *, pgno_t, void *);
@@ -57,8 +67,15 @@ struct pageio {
 
 /* Check the file and size it up: what mpool_open promises.  0, or -1 and errno. */
 int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail);
-int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
+int pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail, bool shared);
 void pageio_fini(struct pageio *io);
+
+/* Do this process's filters suit a shared pool? */
+bool pageio_agrees(const struct pageio *io);
+
+/* One mpool_sync at a time.  0, or an errno. */
+int pageio_sync_begin(struct pageio *io);
+void pageio_sync_end(struct pageio *io);
 
 /* Pages in the file, and made by mpool_new. */
 uint32_t pageio_pages(const struct pageio *io);

@@ -20,12 +20,14 @@ void pin_lock_puts(struct pins *p)
 	/* Every thread that comes by makes the barrier and waits for itself: there
 	 * is nobody it depends on but the putters. */
 	atomic_compare_exchange_strong(&p->puts, &plain, PUTS_SWITCHING);
-	barrier_heavy(false);
+	barrier_heavy(BARRIER_PROCESS);
 	uint32_t n = atomic_load(&p->state->stripes);
-	for (uint32_t id = 0; id < n; id++)
+	for (uint32_t id = 0; id < n; id++) {
+		const struct stripe *s = pin_stripe(p, id);
 		/* Acquire: pairs with the release at the end of pin_drop_own. */
-		while (atomic_load_explicit(&pin_stripe(p, id)->putting, memory_order_acquire))
+		while (stripe_of(s, p->member) && atomic_load_explicit(&s->putting, memory_order_acquire))
 			sched_yield();
+	}
 	atomic_store(&p->puts, PUTS_LOCKED);
 }
 
@@ -54,13 +56,14 @@ struct stripe *pin_stripe(const struct pins *p, uint32_t id)
 
 static bool chunk_make(const struct pins *p, unsigned k)
 {
-	struct stripe *s = region_alloc(p->region, chunk_stripes(k) * sizeof *s, sizeof *s);
+	size_t bytes = chunk_stripes(k) * sizeof(struct stripe);
+	struct stripe *s = region_alloc(p->region, CHUNK_STRIPES + k, bytes, sizeof *s);
 	if (!s)
 		return false;
 	for (uint32_t i = 0; i < chunk_stripes(k); i++)
 		s[i].id = chunk_first(k) + i;
-	if (!region_add(p->region, CHUNK_STRIPES + k, s))
-		region_free(p->region, s); /* another thread was first: its will do */
+	if (!region_add(p->region, CHUNK_STRIPES + k, s, bytes))
+		region_free(p->region, CHUNK_STRIPES + k, s, bytes); /* another thread was first: its will do */
 	return true;
 }
 
@@ -74,16 +77,22 @@ static bool stripe_has_room(const struct stripe *s, bool empty)
 	return empty ? pins == 0 : pins < LINE_WORDS;
 }
 
-static struct stripe *adopt_orphan(const struct pins *p, bool empty, uint32_t *from)
+/* Make an orphan of this process's, or one that nobody uses, the caller's. */
+static bool adopt(const struct pins *p, struct stripe *s, bool empty)
+{
+	uint16_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+	return (owner == STRIPE_UNUSED || owner == stripe_owner(STRIPE_ORPHAN, p->member)) &&
+	       stripe_has_room(s, empty) &&
+	       /* Acquire: pairs with the release in pin_orphan and pin_give_up. */
+	       atomic_compare_exchange_strong(&s->owner, &owner, stripe_owner(STRIPE_OWNED, p->member));
+}
+
+static struct stripe *adopt_any(const struct pins *p, bool empty, uint32_t *from)
 {
 	uint32_t n = atomic_load(&p->state->stripes);
 	while (*from < n) {
 		struct stripe *s = pin_stripe(p, (*from)++);
-		uint16_t orphan = STRIPE_ORPHAN;
-		if (atomic_load_explicit(&s->owner, memory_order_relaxed) == STRIPE_ORPHAN &&
-		    stripe_has_room(s, empty) &&
-		    /* Acquire: pairs with the release in pin_orphan. */
-		    atomic_compare_exchange_strong(&s->owner, &orphan, STRIPE_OWNED))
+		if (adopt(p, s, empty))
 			return s;
 	}
 	*from = UINT32_MAX; /* what is numbered from here on is owned already */
@@ -92,27 +101,35 @@ static struct stripe *adopt_orphan(const struct pins *p, bool empty, uint32_t *f
 
 struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from)
 {
-	struct stripe *s = adopt_orphan(p, empty, from);
-	if (s)
-		return s;
-	uint32_t n = atomic_load(&p->state->stripes);
-	do {
+	struct stripe *s = adopt_any(p, empty, from);
+	while (!s) {
+		uint32_t n = atomic_load(&p->state->stripes);
 		if (n >= STRIPES_MAX)
 			return NULL;
 		if (!pin_stripe(p, n) && !chunk_make(p, stripe_chunk(n)))
 			return NULL;
 		/* Sequentially consistent: a scan that does not see the new number
-		 * comes before it, so its closed entries are seen by our re-checks. */
-	} while (!atomic_compare_exchange_weak(&p->state->stripes, &n, n + 1));
-	s = pin_stripe(p, n);
-	atomic_store(&s->owner, STRIPE_OWNED);
+		 * comes before it, so its closed entries are seen by our re-checks.
+		 * Another thread may be faster to adopt it than who raised the number. */
+		if (atomic_compare_exchange_strong(&p->state->stripes, &n, n + 1) && adopt(p, pin_stripe(p, n), empty))
+			s = pin_stripe(p, n);
+	}
 	return s;
 }
 
-void pin_orphan(struct stripe *s)
+void pin_orphan(const struct pins *p, struct stripe *s)
 {
 	/* Release: the next owner's counters and slots go on from ours. */
-	atomic_store_explicit(&s->owner, STRIPE_ORPHAN, memory_order_release);
+	atomic_store_explicit(&s->owner, stripe_owner(STRIPE_ORPHAN, p->member), memory_order_release);
+}
+
+void pin_give_up(struct stripe *s)
+{
+	atomic_store_explicit(&s->section, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->putting, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->busy, 0, memory_order_relaxed);
+	/* Release: as above. */
+	atomic_store_explicit(&s->owner, STRIPE_UNUSED, memory_order_release);
 }
 
 void pin_scan(const struct pins *p, pin_seen *see, void *to)
@@ -125,7 +142,7 @@ void pin_scan(const struct pins *p, pin_seen *see, void *to)
 			 * that its thread is done with the page. */
 			uint64_t w = atomic_load_explicit(&s->slots.word[i], memory_order_acquire);
 			if (!slot_empty(w))
-				see(to, w);
+				see(to, s, w);
 		}
 	}
 }
@@ -134,11 +151,22 @@ _Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame)
 {
 	uint32_t n = atomic_load(&p->state->stripes);
 	for (uint32_t id = 0; id < n; id++) {
-		_Atomic uint64_t *slot = stripe_slot_of(pin_stripe(p, id), frame);
+		struct stripe *s = pin_stripe(p, id);
+		_Atomic uint64_t *slot = stripe_of(s, p->member) ? stripe_slot_of(s, frame) : NULL;
 		if (slot)
 			return slot;
 	}
 	return NULL;
+}
+
+bool pins_sound(const struct pins *p)
+{
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (unsigned k = 0; k < STRIPE_CHUNKS && chunk_first(k) < n; k++)
+		if (!region_at(p->region, CHUNK_STRIPES + k) ||
+		    atomic_load(&p->region->state->bytes[CHUNK_STRIPES + k]) != chunk_stripes(k) * sizeof(struct stripe))
+			return false;
+	return true;
 }
 
 uint64_t pin_counter(const struct pins *p, enum counter c)

@@ -36,14 +36,16 @@
  * threads between two of these stores, once in a pool's life.  Where barriers
  * are fences, a plain put would not be cheaper than a locked one.
  *
- * Owner word of a stripe:
+ * Owner word of a stripe, which also says of which process (member.h) it is:
  *
- *   unused --L, any--> owned --P, owner's end--> orphan --L, any--> owned
+ *   unused --L, any--> owned --P, owner's end--> orphan --L, any of the process--> owned
+ *   owned, orphan --P, the process leaves, or who recovers a dead one--> unused
  *
  * An orphan keeps its pins, to be put by others, and goes to a new thread with
- * them.
+ * them.  An unused stripe has none.
  *
- * Counters beside the slots are written by the owner alone.
+ * Counters beside the slots are written by the owner alone, and go on from one
+ * owner to the next.
  */
 #ifndef MPOOL_PIN_H
 #define MPOOL_PIN_H
@@ -61,7 +63,13 @@
 
 #define FRAME_NONE UINT32_MAX
 
-enum { STRIPE_UNUSED, STRIPE_ORPHAN, STRIPE_OWNED };
+enum stripe_state { STRIPE_UNUSED, STRIPE_ORPHAN, STRIPE_OWNED };
+#define OWNER_STATE_BITS 2u
+
+static inline uint16_t stripe_owner(enum stripe_state state, unsigned member)
+{
+	return (uint16_t)(member << OWNER_STATE_BITS | state);
+}
 
 enum counter { COUNT_HITS, COUNT_MISSES, COUNT_READS, COUNT_WRITES, COUNT_EVICTIONS, COUNT_RESCUES, COUNTERS };
 
@@ -70,7 +78,8 @@ struct stripe {
 	/* The line beside the slots. */
 	_Atomic uint64_t section; /* epoch room: the epoch this thread reads in; 0: outside */
 	_Atomic uint16_t owner;
-	_Atomic uint16_t putting; /* 1: the owner is in a plain put */
+	_Atomic uint8_t putting; /* 1: the owner is in a plain put */
+	_Atomic uint8_t busy;    /* 1: the owner is in a call that is more than a hit */
 	uint32_t id;
 	_Atomic uint64_t counter[COUNTERS];
 };
@@ -88,8 +97,16 @@ struct pin_state {
 struct pins {
 	struct region *region;
 	struct pin_state *state;
-	_Atomic uint32_t puts; /* this process's mode; in fenced pools LOCKED from the start */
+	_Atomic uint32_t puts; /* this process's mode; where barriers are fences LOCKED from the start */
+	unsigned member;       /* this process's number among those that share the pool */
 };
+
+/* Is the stripe that process's?  No other process makes it so, or ends it. */
+static inline bool stripe_of(const struct stripe *s, unsigned member)
+{
+	uint16_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+	return owner == stripe_owner(STRIPE_OWNED, member) || owner == stripe_owner(STRIPE_ORPHAN, member);
+}
 
 static inline uint64_t slot_try(uint64_t frame)
 {
@@ -212,7 +229,7 @@ static inline bool pin_drop(_Atomic uint64_t *slot, uint32_t frame)
 static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic uint64_t *slot, uint32_t frame)
 {
 	atomic_store_explicit(&s->putting, 1, memory_order_relaxed);
-	barrier_light(false); /* pairs with barrier_heavy in pin_lock_puts */
+	barrier_light(BARRIER_PROCESS); /* pairs with barrier_heavy in pin_lock_puts */
 	/* Acquire: a stripe that is new to pin_lock_puts is no use to a plain put. */
 	bool plain = likely(atomic_load_explicit(&p->puts, memory_order_acquire) == PUTS_PLAIN);
 	if (plain)
@@ -237,17 +254,22 @@ struct stripe *pin_stripe(const struct pins *p, uint32_t id);
  * on with what it is then when adopting several.  NULL: no memory.
  */
 struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from);
-void pin_orphan(struct stripe *s);
+void pin_orphan(const struct pins *p, struct stripe *s);
+/* The stripe of a process that is gone is anybody's from now on; its slots are empty. */
+void pin_give_up(struct stripe *s);
 
 /*
  * Call `see` for each slot that is not empty, tries too.  After barrier_heavy
  * it meets every pin of a frame whose entry was closed before the barrier.
  */
-typedef void pin_seen(void *to, uint64_t slot_word);
+typedef void pin_seen(void *to, const struct stripe *s, uint64_t slot_word);
 void pin_scan(const struct pins *p, pin_seen *see, void *to);
 
-/* Some slot of any stripe that pins `frame` (no try), or NULL. */
+/* Some slot of any stripe of this process that pins `frame` (no try), or NULL. */
 _Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame);
+
+/* Are there as many stripes as the number says? */
+bool pins_sound(const struct pins *p);
 
 uint64_t pin_counter(const struct pins *p, enum counter c);
 

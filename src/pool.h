@@ -2,8 +2,8 @@
  * pool.h - what a pool is made of: the handle that mpool_open returns.
  *
  * The handle is this process's own: addresses, descriptor, filters.  What
- * processes that share a pool would share is `header`, in the region, and
- * whatever else is in the region's chunks.
+ * processes that share a pool share is `header`, in the region, and whatever else
+ * is in the region's chunks.
  */
 #ifndef MPOOL_POOL_H
 #define MPOOL_POOL_H
@@ -11,10 +11,12 @@
 #include "clock.h"
 #include "epoch.h"
 #include "frame.h"
+#include "member.h"
 #include "mpool.h"
 #include "pageio.h"
 #include "pin.h"
 #include "region.h"
+#include "share.h"
 #include "table.h"
 #include "thread.h"
 #include "wait.h"
@@ -28,14 +30,17 @@ struct header {
 	struct pin_state pin;
 	struct epoch_state epoch;
 	_Alignas(CACHE_LINE) struct pageio_state pageio;
-	_Alignas(CACHE_LINE) struct clock_state clock;
+	_Alignas(CACHE_LINE) struct frame_state frame;
+	struct clock_state clock;
 	struct wait_state wait;
+	struct region_state region; /* of a shared pool */
+	struct member_state members;
 };
 
 struct MPOOL {
 	/* Loaded by every hit, never written after open: lines of their own. */
 	_Alignas(CACHE_LINE) uint64_t serial;
-	bool fenced; /* see barrier.h */
+	enum barrier barrier; /* see barrier.h */
 	struct header *header;
 	struct tables tables;
 	struct epoch epoch;
@@ -45,8 +50,18 @@ struct MPOOL {
 	/* Written now and then. */
 	_Alignas(CACHE_LINE) _Atomic(void *) spare[SPARES]; /* write buffers that nobody uses just now, or NULL */
 	struct region region;
-	struct MPOOL *next; /* in the list of open pools */
+	struct sharing sharing; /* of a shared pool */
+	struct MPOOL *next;     /* in the list of open pools */
 };
+
+/* The rooms of a pool whose header is there, for this process. */
+void pool_rooms(MPOOL *mp, struct header *h, enum barrier barrier, unsigned member);
+
+/* How long to sleep for something that another process may be dead to give. */
+static inline unsigned pool_patience(MPOOL *mp)
+{
+	return !region_shared(&mp->region) || atomic_load(&mp->sharing.watch.awake) ? WAIT_FOR_EVER : UNWATCHED_MS;
+}
 
 /* The claim's owner: claimed -> unclaimed, and -> free. */
 static inline void pool_unclaim(MPOOL *mp, uint32_t frame, struct frame *fr)

@@ -1,57 +1,149 @@
 /* region.c - see region.h. */
 #include "region.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* linux/mman.h, since Linux 5.14 */
+#endif
+
 void region_init(struct region *r)
 {
 	mem_init(&r->mem);
+	r->base = 0;
+	r->state = NULL;
+	r->word = r->own;
 	for (unsigned i = 0; i < CHUNK_COUNT; i++)
-		atomic_init(&r->chunk[i], 0);
+		atomic_init(&r->own[i], 0);
+}
+
+void region_share(struct region *r, void *base, struct region_state *state)
+{
+	r->base = (uintptr_t)base;
+	r->state = state;
+	r->word = state->chunk;
 }
 
 void region_fini(struct region *r)
 {
-	for (unsigned i = 0; i < CHUNK_COUNT; i++)
+	for (unsigned i = 0; i < CHUNK_COUNT && !region_shared(r); i++)
 		if (region_at(r, i))
 			mem_free(&r->mem, region_at(r, i));
 	mem_fini(&r->mem);
 }
 
-void *region_alloc(struct region *r, size_t bytes, size_t align)
+/* ---- memory of a shared region ------------------------------------------ */
+
+bool region_commit(const struct region *r, const void *p, size_t bytes)
 {
-	return mem_alloc(&r->mem, bytes, align);
+	if (!region_shared(r) || bytes == 0)
+		return true;
+	uintptr_t grain = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = (uintptr_t)p & ~(grain - 1), to = ((uintptr_t)p + bytes + grain - 1) & ~(grain - 1);
+	return madvise((void *)from, to - from, MADV_POPULATE_WRITE) == 0;
 }
 
-void region_free(struct region *r, void *p)
+/* Whole pages become zeros again, and the system's.  Chunks begin and end with one. */
+static void discard(void *p, size_t bytes)
 {
-	mem_free(&r->mem, p);
+	/* It cannot fail on an object of ours; should it, the memory is kept, and not zero. */
+	(void)madvise(p, bytes, MADV_REMOVE);
 }
 
-bool region_add(struct region *r, unsigned id, void *p)
+static size_t whole_pages(size_t bytes)
 {
-	uintptr_t absent = 0;
+	size_t grain = (size_t)sysconf(_SC_PAGESIZE);
+	return (bytes + grain - 1) & ~(grain - 1);
+}
+
+/* The place of the last chunk of that number, or one that was never used; 0: there is none. */
+static uint64_t take_place(struct region_state *st, unsigned id, size_t bytes)
+{
+	uint64_t place = id == CHUNK_ANY ? 0 : atomic_exchange(&st->vacant[id], 0);
+	if (place)
+		return place;
+	uint64_t top = atomic_load(&st->top);
+	do
+		if (bytes > st->end - top)
+			return 0;
+	while (!atomic_compare_exchange_weak(&st->top, &top, top + bytes));
+	return top;
+}
+
+/* A place nobody uses: for the next chunk of that number, unless there is one. */
+static void leave_place(struct region_state *st, unsigned id, uint64_t place)
+{
+	uint64_t none = 0;
+	if (id != CHUNK_ANY)
+		atomic_compare_exchange_strong(&st->vacant[id], &none, place);
+}
+
+/* ---- chunks ------------------------------------------------------------- */
+
+void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
+{
+	if (!region_shared(r))
+		return mem_alloc(&r->mem, bytes, align);
+	uint64_t place = take_place(r->state, id, whole_pages(bytes));
+	if (!place)
+		return NULL;
+	void *p = (void *)(r->base + place);
+	discard(p, whole_pages(bytes)); /* who had it before may have died before it did this */
+	if (region_commit(r, p, bytes))
+		return p;
+	region_free(r, id, p, bytes);
+	return NULL;
+}
+
+void region_free(struct region *r, unsigned id, void *p, size_t bytes)
+{
+	if (!region_shared(r)) {
+		mem_free(&r->mem, p);
+		return;
+	}
+	discard(p, whole_pages(bytes));
+	leave_place(r->state, id, (uintptr_t)p - r->base);
+}
+
+bool region_add(struct region *r, unsigned id, void *p, size_t bytes)
+{
+	uint64_t absent = 0;
 	/* Release: what the maker filled in is seen by who finds the chunk. */
-	return atomic_compare_exchange_strong(&r->chunk[id], &absent, (uintptr_t)p);
+	if (!atomic_compare_exchange_strong(&r->word[id], &absent, (uintptr_t)p - r->base))
+		return false;
+	if (r->state)
+		atomic_store(&r->state->bytes[id], bytes);
+	return true;
 }
 
 bool region_withdraw(struct region *r, unsigned id)
 {
-	uintptr_t w = atomic_load(&r->chunk[id]);
+	uint64_t w = atomic_load(&r->word[id]);
 	/* Sequentially consistent: comes before the stamp that epoch_retire takes. */
-	return w && !(w & CHUNK_FLAGS) && atomic_compare_exchange_strong(&r->chunk[id], &w, w | CHUNK_LIMBO);
+	return w && !(w & CHUNK_FLAGS) && atomic_compare_exchange_strong(&r->word[id], &w, w | CHUNK_LIMBO);
 }
 
 void region_release(struct region *r, unsigned id)
 {
 	void *p = region_at(r, id);
-	bool table = id >= CHUNK_TABLES;
-	atomic_store(&r->chunk[id], table ? (uintptr_t)p | CHUNK_REST : 0);
-	if (!table)
+	uint64_t place = (uintptr_t)p - r->base;
+	if (id >= CHUNK_TABLES) {
+		atomic_store(&r->word[id], place | CHUNK_REST);
+	} else if (!region_shared(r)) {
+		atomic_store(&r->word[id], 0);
 		mem_free(&r->mem, p);
+	} else {
+		/* A process that dies in between has it done again (epoch_recover). */
+		discard(p, whole_pages(atomic_load(&r->state->bytes[id])));
+		leave_place(r->state, id, place);
+		atomic_store(&r->word[id], 0);
+	}
 }
 
 bool region_revive(struct region *r, unsigned id)
 {
-	uintptr_t w = atomic_load(&r->chunk[id]);
+	uint64_t w = atomic_load(&r->word[id]);
 	/* Sequentially consistent: of two that want it, one gets it. */
-	return (w & CHUNK_REST) && atomic_compare_exchange_strong(&r->chunk[id], &w, w & ~CHUNK_REST);
+	return (w & CHUNK_REST) && atomic_compare_exchange_strong(&r->word[id], &w, w & ~CHUNK_REST);
 }

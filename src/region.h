@@ -16,6 +16,13 @@
  * A hit looks at the newest table without the epoch room's leave: so a table at
  * rest keeps its address until the pool is closed, all its words zero, and is
  * taken again where one of its size is wanted.
+ *
+ * A private region takes its chunks from the mem room; a word is an address.  A
+ * shared one is an object that each process maps as a whole (share.h); a word is
+ * an offset.  Its chunks are cut off a free end, and the place of one that was
+ * released is kept for the next chunk of its number, which has its size.  Its
+ * memory is asked for before it is touched (region_commit): a process that
+ * touches memory which the system cannot give dies.
  */
 #ifndef MPOOL_REGION_H
 #define MPOOL_REGION_H
@@ -39,27 +46,48 @@ enum {
 	CHUNK_COUNT = CHUNK_TABLES + TABLE_CHUNKS
 };
 
-/* Or-ed to a chunk's address. */
-#define CHUNK_LIMBO ((uintptr_t)1)
-#define CHUNK_REST  ((uintptr_t)2)
+/* Or-ed to a chunk's address or offset. */
+#define CHUNK_LIMBO ((uint64_t)1)
+#define CHUNK_REST  ((uint64_t)2)
 #define CHUNK_FLAGS (CHUNK_LIMBO | CHUNK_REST)
 
+/* In the object of a shared region. */
+struct region_state {
+	_Atomic uint64_t chunk[CHUNK_COUNT];
+	_Atomic uint64_t bytes[CHUNK_COUNT];  /* of the chunk that has, or had, the number */
+	_Atomic uint64_t vacant[CHUNK_COUNT]; /* offset of the place it had; 0: none */
+	_Atomic uint64_t top;                 /* from here on nothing was ever used */
+	uint64_t end;
+};
+
 struct region {
-	struct mem mem;
-	_Atomic uintptr_t chunk[CHUNK_COUNT]; /* address | flag; 0: absent */
+	struct mem mem;             /* this process's own */
+	_Atomic uint64_t *word;     /* offset or address | flag, by number; 0: absent */
+	uintptr_t base;             /* what offsets count from; 0: the region is private */
+	struct region_state *state; /* NULL: private */
+	_Atomic uint64_t own[CHUNK_COUNT];
 };
 
 void region_init(struct region *r);
-void region_fini(struct region *r); /* frees every chunk */
+/* The region is one that others share, mapped at `base`. */
+void region_share(struct region *r, void *base, struct region_state *state);
+/* Frees every chunk of a private region. */
+void region_fini(struct region *r);
+
+/* For memory that is not meant for a certain number, and stays to the end. */
+#define CHUNK_ANY CHUNK_COUNT
 
 /*
  * region_alloc / region_add: make zeroed memory, fill it in, then give it its
  * number.  region_add fails when somebody else's chunk has the number (live or
  * in limbo); the caller then frees its own with region_free.
  */
-void *region_alloc(struct region *r, size_t bytes, size_t align);
-void region_free(struct region *r, void *p);
-bool region_add(struct region *r, unsigned id, void *p);
+void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align);
+void region_free(struct region *r, unsigned id, void *p, size_t bytes);
+bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
+
+/* Have memory behind these bytes of a shared region.  False: there is none. */
+bool region_commit(const struct region *r, const void *p, size_t bytes);
 
 /* live -> limbo; false: it was not live. */
 bool region_withdraw(struct region *r, unsigned id);
@@ -68,27 +96,33 @@ void region_release(struct region *r, unsigned id);
 /* at rest -> live; false: it was not at rest. */
 bool region_revive(struct region *r, unsigned id);
 
+static inline bool region_shared(const struct region *r)
+{
+	return r->base != 0;
+}
+
 /* The chunk, in limbo or at rest too; NULL: absent.  Acquire: pairs with region_add. */
 static inline void *region_at(const struct region *r, unsigned id)
 {
-	return (void *)(atomic_load_explicit(&r->chunk[id], memory_order_acquire) & ~CHUNK_FLAGS);
+	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire) & ~CHUNK_FLAGS;
+	return w ? (void *)(r->base + w) : NULL;
 }
 
 /* The chunk unless it is absent, in limbo or at rest. */
 static inline void *region_live(const struct region *r, unsigned id)
 {
-	uintptr_t w = atomic_load_explicit(&r->chunk[id], memory_order_acquire);
-	return w & CHUNK_FLAGS ? NULL : (void *)w;
+	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire);
+	return w == 0 || w & CHUNK_FLAGS ? NULL : (void *)(r->base + w);
 }
 
 static inline bool region_at_rest(const struct region *r, unsigned id)
 {
-	return atomic_load_explicit(&r->chunk[id], memory_order_acquire) & CHUNK_REST;
+	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_REST;
 }
 
 static inline bool region_in_limbo(const struct region *r, unsigned id)
 {
-	return atomic_load_explicit(&r->chunk[id], memory_order_acquire) & CHUNK_LIMBO;
+	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_LIMBO;
 }
 
 #endif

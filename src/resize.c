@@ -7,6 +7,8 @@
 #define FIRST_ENTRIES 1024u
 /* Buckets to drain in one step: a few microseconds. */
 #define DRAIN_BUCKETS 16u
+/* ... where nothing is expected to be left: as long. */
+#define QUIET_BUCKETS 256u
 
 uint64_t resize_first(uint32_t frames, uint32_t pages)
 {
@@ -23,24 +25,24 @@ static bool too_full(const struct table *t)
 /* More than twice what all of segment 0 needs, and no more is in use. */
 static bool too_large(const MPOOL *mp, const struct table *t)
 {
-	uint64_t frames = mp->frames.base.count;
+	uint64_t frames = frames_capacity(&mp->frames);
 	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
 }
 
 /* By one of the same size, with the next factor. */
-static int rehash(MPOOL *mp, const struct table *t)
+static int rehash(MPOOL *mp, uint32_t me, const struct table *t)
 {
-	return table_replace(&mp->tables, t, TABLE_ENTRIES_OF(t->buckets), t->factor_number + 1);
+	return table_replace(&mp->tables, me, t, TABLE_ENTRIES_OF(t->buckets), t->factor_number + 1);
 }
 
-int resize_grow(MPOOL *mp, const struct table *full)
+int resize_grow(MPOOL *mp, uint32_t me, const struct table *full)
 {
-	uint64_t frames = mp->frames.base.count, entries = TABLE_ENTRIES_OF(full->buckets);
+	uint64_t frames = frames_capacity(&mp->frames), entries = TABLE_ENTRIES_OF(full->buckets);
 	if (table_clumped(full, true))
-		return rehash(mp, full);
+		return rehash(mp, me, full);
 	/* The last step of a filling pool ends at just what it needs. */
 	entries = entries < frames && 2 * entries > frames ? frames : 2 * entries;
-	return table_replace(&mp->tables, full, entries, full->factor_number);
+	return table_replace(&mp->tables, me, full, entries, full->factor_number);
 }
 
 /* Move entry `e`, as it was just seen at `from`, if nobody has its frame claimed.  False: the head has no room. */
@@ -70,29 +72,59 @@ static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, ui
 		uint64_t e = atomic_load(ref.word);
 		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(mp, me, &ref, e))
 			return false;
+		/* What is claimed or loading is left for the next pass; what is ready goes first anyway. */
+		if (e != ENTRY_FREE && atomic_load(ref.word) != ENTRY_FREE)
+			atomic_store(&t->left, true);
 	}
 	return true;
 }
 
+/*
+ * A pass over an older table has come to its end.  True: it is empty for good.
+ * Only the second pass that finds nothing can tell: entries are placed in it as
+ * long as sections last in which it was the head.
+ */
+static bool pass_ends(MPOOL *mp, struct table *t)
+{
+	bool none = !atomic_load(&t->left), quiet = atomic_load(&t->quiet);
+	if (none && quiet)
+		return true;
+	if (none)
+		atomic_store(&t->quiet, epoch_passed(&mp->epoch, atomic_load(&t->since)));
+	atomic_store(&t->left, false);
+	atomic_store(&t->drained, 0);
+	return false;
+}
+
+/* Some buckets of the oldest table.  It, if they were its last, or NULL. */
+static struct table *drain_some(MPOOL *mp, const struct stripe *me)
+{
+	struct table *t = table_oldest(&mp->tables);
+	if (!t)
+		return NULL;
+	if (atomic_load(&t->since) == 0)
+		atomic_store(&t->since, epoch_stamp(&mp->epoch));
+	uint32_t b = atomic_load(&t->drained);
+	uint32_t step = atomic_load(&t->quiet) ? QUIET_BUCKETS : DRAIN_BUCKETS;
+	for (uint32_t i = 0; i < step && b < t->buckets && drain_bucket(mp, me, t, b); i++)
+		b++;
+	atomic_store(&t->drained, b);
+	return b == t->buckets ? t : NULL;
+}
+
+/* With the drain's role. */
 static void drain(MPOOL *mp, struct stripe *me)
 {
-	unsigned gone = TABLE_NONE;
 	epoch_enter(&mp->epoch, me);
-	struct table *t = table_oldest(&mp->tables);
-	if (t) {
-		uint32_t b = atomic_load(&t->drained);
-		bool room = true;
-		for (unsigned i = 0; i < DRAIN_BUCKETS && b < t->buckets && room; i++)
-			if ((room = drain_bucket(mp, me, t, b)))
-				b++;
-		/* What was claimed or loading is left for the next round; what is ready goes first anyway. */
-		atomic_store(&t->drained, b < t->buckets ? b : 0);
-		if (table_entries(t) == 0 && table_unlink(&mp->tables, t))
-			gone = t->id;
-	}
+	struct table *t = drain_some(mp, me);
 	epoch_leave(me);
-	if (gone != TABLE_NONE)
-		epoch_retire(&mp->epoch, gone);
+	/* Nobody else unlinks it. */
+	if (!t || !pass_ends(mp, t))
+		return;
+	epoch_enter(&mp->epoch, me);
+	table_unlink(&mp->tables, t);
+	epoch_leave(me);
+	epoch_retire(&mp->epoch, me, t->id);
 }
 
 void resize_step(MPOOL *mp, struct stripe *me)
@@ -102,15 +134,15 @@ void resize_step(MPOOL *mp, struct stripe *me)
 	bool older = atomic_load_explicit(&t->next, memory_order_relaxed) != TABLE_NONE;
 	/* No memory for it: the table works on, only slower. */
 	if (too_full(t))
-		(void)resize_grow(mp, t);
+		(void)resize_grow(mp, me->id, t);
 	else if (!older && table_clumped(t, false))
-		(void)rehash(mp, t);
+		(void)rehash(mp, me->id, t);
 	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
-		(void)table_replace(&mp->tables, t, mp->frames.base.count, t->factor_number);
+		(void)table_replace(&mp->tables, me->id, t, frames_capacity(&mp->frames), t->factor_number);
 	epoch_leave(me);
-	bool draining = false;
-	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &draining, true)) {
+	uint32_t nobody = 0;
+	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &nobody, me->id + 1)) {
 		drain(mp, me);
-		atomic_store(&mp->header->table.draining, false);
+		atomic_store(&mp->header->table.draining, 0);
 	}
 }

@@ -27,6 +27,6 @@ void resize_step(MPOOL *mp, struct stripe *me);
 void resize_hit(MPOOL *mp, const struct stripe *me, const struct table_ref *at, uint64_t e);
 
 /* `full`, the newest table just now, has no room for some page.  0, or -1: no memory. */
-int resize_grow(MPOOL *mp, const struct table *full);
+int resize_grow(MPOOL *mp, uint32_t me, const struct table *full);
 
 #endif

@@ -10,17 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cancel.h"
 #include "pool.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
-static void count_frame(void *stats, uint32_t frame, struct frame *fr)
+struct frame_count {
+	struct mpool_stats *stats;
+	uint32_t limit; /* frames from this number on are the overflow's */
+};
+
+static void count_frame(void *count, uint32_t frame, struct frame *fr)
 {
-	struct mpool_stats *st = stats;
+	const struct frame_count *c = count;
+	struct mpool_stats *st = c->stats;
 	uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
-	(void)frame;
 	st->cached += word != FRAME_FREE;
+	st->overflow += word != FRAME_FREE && frame >= c->limit;
 	st->dirty += (word & (FRAME_DIRTY | FRAME_WRITING)) != 0;
 }
 
@@ -30,15 +35,17 @@ struct pinned_frames {
 	size_t n, room;
 };
 
-static void count_slot(void *pinned, uint64_t slot)
+static void count_slot(void *pinned, const struct stripe *s, uint64_t slot)
 {
+	(void)s;
 	(void)slot;
 	((struct pinned_frames *)pinned)->room++;
 }
 
-static void note_slot(void *pinned, uint64_t slot)
+static void note_slot(void *pinned, const struct stripe *s, uint64_t slot)
 {
 	struct pinned_frames *p = pinned;
+	(void)s;
 	if (slot_pins(slot, slot_frame(slot)) && p->n < p->room)
 		p->frame[p->n++] = slot_frame(slot);
 }
@@ -76,7 +83,7 @@ static uint64_t frame_bytes(uint64_t frames)
 
 static uint64_t metadata_bytes(MPOOL *mp)
 {
-	uint64_t frames = mp->frames.base.count;
+	uint64_t frames = frames_capacity(&mp->frames);
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
 		if (frame_segment(&mp->frames, k, &seg))
@@ -87,9 +94,8 @@ static uint64_t metadata_bytes(MPOOL *mp)
 
 PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
 {
-	NO_CANCELLATION;
 	struct mpool_stats s = {0};
-	struct attachment *a = thread_attach(mp);
+	CALL(mp, a);
 	if (!a || count_pinned(mp, &s.pinned) != 0)
 		return -1;
 	s.hits = pin_counter(&mp->pins, COUNT_HITS);
@@ -99,13 +105,14 @@ PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
 	s.evictions = pin_counter(&mp->pins, COUNT_EVICTIONS);
 	s.rescues = pin_counter(&mp->pins, COUNT_RESCUES);
 	epoch_enter(&mp->epoch, a->stripe);
-	clock_each_frame(mp, count_frame, &s);
+	clock_each_frame(mp, count_frame, &(struct frame_count){&s, mp->frames.base.count});
 	s.metadata = metadata_bytes(mp);
 	epoch_leave(a->stripe);
-	s.overflow = atomic_load(&mp->header->clock.overflow);
 	s.pages = pageio_pages(&mp->io);
-	s.maxcache = mp->frames.base.count;
+	s.maxcache = frames_capacity(&mp->frames);
 	s.pagesize = mp->io.pagesize;
+	s.processes = member_count(&mp->header->members);
+	s.deaths = atomic_load(&mp->header->members.deaths);
 	memset(st, 0, size);
 	memcpy(st, &s, size < sizeof s ? size : sizeof s);
 	return 0;

@@ -49,44 +49,54 @@ static size_t table_size(uint32_t buckets)
 	return sizeof(struct table) + (buckets + (size_t)1) * sizeof(struct line) + buckets * sizeof(uint16_t);
 }
 
-static struct table *table_make(struct tables *ts, uint32_t buckets)
+static struct table *table_make(struct tables *ts, uint32_t me, uint32_t buckets)
 {
-	struct table *t = region_alloc(ts->region, table_size(buckets), CACHE_LINE);
+	struct table *t = region_alloc(ts->region, CHUNK_ANY, table_size(buckets), CACHE_LINE);
 	if (!t)
 		return NULL;
 	t->buckets = buckets;
 	t->bytes = table_size(buckets);
+	atomic_store(&t->maker, me + 1);
 	for (unsigned i = 0; i < TABLE_CHUNKS; i++) {
 		t->id = CHUNK_TABLES + i;
-		if (region_add(ts->region, t->id, t))
+		if (region_add(ts->region, t->id, t, t->bytes))
 			return t;
 	}
-	region_free(ts->region, t);
+	region_free(ts->region, CHUNK_ANY, t, t->bytes);
 	return NULL;
 }
 
 /* A table of that size which nobody needs any more, or NULL. */
-static struct table *table_revive(struct tables *ts, uint32_t buckets)
+static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t buckets)
 {
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
 		struct table *t = region_at_rest(ts->region, id) ? region_at(ts->region, id) : NULL;
-		if (t && t->buckets == buckets && region_revive(ts->region, id))
+		if (t && t->buckets == buckets && region_revive(ts->region, id)) {
+			atomic_store(&t->maker, me + 1);
+			/* Who died may have left some too high. */
+			for (uint32_t b = 0; b < buckets; b++)
+				atomic_store_explicit(spill_of(t, b), 0, memory_order_relaxed);
 			return t;
+		}
 	}
 	return NULL;
 }
 
 /* An empty table that nobody can find yet; NULL: no memory. */
-static struct table *table_get(struct tables *ts, uint64_t entries, uint32_t factor_number)
+static struct table *table_get(struct tables *ts, uint32_t me, uint64_t entries, uint32_t factor_number)
 {
 	uint32_t buckets = buckets_for(entries);
-	struct table *t = table_revive(ts, buckets);
-	if (!t && !(t = table_make(ts, buckets)))
+	struct table *t = table_revive(ts, me, buckets);
+	if (!t && !(t = table_make(ts, me, buckets)))
 		return NULL;
 	t->factor_number = factor_number;
 	atomic_store_explicit(&t->factor, factors[factor_number], memory_order_relaxed);
 	atomic_store_explicit(&t->next, TABLE_NONE, memory_order_relaxed);
+	atomic_store_explicit(&t->since, 0, memory_order_relaxed);
 	atomic_store_explicit(&t->drained, 0, memory_order_relaxed);
+	atomic_store_explicit(&t->left, false, memory_order_relaxed);
+	atomic_store_explicit(&t->quiet, false, memory_order_relaxed);
+	atomic_store_explicit(&t->far, 0, memory_order_relaxed);
 	atomic_store(&t->entries, 0);
 	return t;
 }
@@ -99,22 +109,34 @@ static void newest_is(struct tables *ts, struct table *t)
 		atomic_store_explicit(&ts->newest, t, memory_order_release);
 }
 
-int table_init(struct tables *ts, uint64_t entries)
+/* Everybody can find it. */
+static void table_made(struct table *t)
 {
-	struct table *t = table_get(ts, entries, 0);
+	atomic_store(&t->maker, 0);
+}
+
+int table_init(struct tables *ts, uint32_t me, uint64_t entries)
+{
+	struct table *t = table_get(ts, me, entries, 0);
 	if (!t)
 		return -1;
 	atomic_store(&ts->state->head, t->id);
+	table_made(t);
 	newest_is(ts, t);
 	return 0;
 }
 
-int table_replace(struct tables *ts, const struct table *old, uint64_t entries, uint32_t factor_number)
+void table_join(struct tables *ts)
+{
+	newest_is(ts, table_head(ts));
+}
+
+int table_replace(struct tables *ts, uint32_t me, const struct table *old, uint64_t entries, uint32_t factor_number)
 {
 	uint32_t head = old->id;
 	if (atomic_load(&ts->state->head) != head)
 		return 0;
-	struct table *t = table_get(ts, entries, factor_number);
+	struct table *t = table_get(ts, me, entries, factor_number);
 	if (!t)
 		return -1;
 	atomic_store(&t->next, head);
@@ -122,10 +144,10 @@ int table_replace(struct tables *ts, const struct table *old, uint64_t entries, 
 	 * the old one afterwards, and one that placed in the old one before loads
 	 * the head afterwards (insert_alone): one of them sees the other. */
 	if (atomic_compare_exchange_strong(&ts->state->head, &head, t->id)) {
+		table_made(t);
 		newest_is(ts, t);
-	} else {
+	} else if (region_withdraw(ts->region, t->id)) {
 		/* Another thread was first, and nobody ever found ours. */
-		region_withdraw(ts->region, t->id);
 		region_release(ts->region, t->id);
 	}
 	return 0;
@@ -146,7 +168,7 @@ bool table_clumped(const struct table *t, bool full)
 
 uint64_t table_entries(const struct table *t)
 {
-	return atomic_load_explicit(&t->entries, memory_order_relaxed) & ~TABLE_SEALED;
+	return atomic_load_explicit(&t->entries, memory_order_relaxed);
 }
 
 static struct table *table_next(struct tables *ts, const struct table *t)
@@ -163,20 +185,18 @@ struct table *table_oldest(struct tables *ts)
 	return t == head ? NULL : t;
 }
 
-bool table_unlink(struct tables *ts, struct table *oldest)
+void table_unlink(struct tables *ts, struct table *oldest)
 {
-	uint64_t none = 0;
-	/* Sealed only while empty, and for good: no entry is ever placed in it again. */
-	if (!atomic_compare_exchange_strong(&oldest->entries, &none, TABLE_SEALED) && none != TABLE_SEALED)
-		return false;
+	table_made(oldest); /* should its maker have died before it did that; see retire_lost */
 	for (struct table *t = table_head(ts), *next; (next = table_next(ts, t)); t = next)
 		if (next == oldest) {
 			atomic_store(&t->next, TABLE_NONE);
-			/* Every word of it is zero already, and so it stays. */
-			mem_discard(oldest->bucket, table_size(oldest->buckets) - sizeof *oldest);
-			return true;
+			break;
 		}
-	return false;
+	/* Every word of its buckets is zero already, and so it stays.  What is shared is
+	 * kept: memory behind it must be there should a late hit look at it. */
+	if (!region_shared(ts->region))
+		mem_discard(oldest->bucket, oldest->buckets * sizeof(struct line));
 }
 
 uint64_t table_bytes(struct tables *ts)
@@ -252,16 +272,6 @@ uint64_t table_find(struct tables *ts, uint32_t page, struct table_ref *ref)
 
 /* ---- placing and freeing ------------------------------------------------ */
 
-static bool entries_raise(struct table *t)
-{
-	uint64_t n = atomic_load(&t->entries);
-	do {
-		if (n & TABLE_SEALED)
-			return false;
-	} while (!atomic_compare_exchange_weak(&t->entries, &n, n + 1));
-	return true;
-}
-
 static _Atomic uint64_t *free_word(struct line *b)
 {
 	for (unsigned s = 0; s < LINE_WORDS; s++)
@@ -291,8 +301,7 @@ static void far_add(struct table *t, uint32_t distance, int by)
 /* Put `entry` into a free word on the path of its page in `t`. */
 static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 {
-	if (!entries_raise(t))
-		return false;
+	atomic_fetch_add(&t->entries, 1);
 	uint32_t home = table_home(t, entry_page(entry)), probes = place_probes(t);
 	for (uint32_t i = 0; i < probes; i++) {
 		uint32_t b = probe_bucket(t, home, i);
@@ -406,4 +415,79 @@ bool table_move(struct tables *ts, const struct table_ref *from)
 	 * stays the same, so its pins are as good as before. */
 	table_free(from, e);
 	return true;
+}
+
+/* ---- after a death ------------------------------------------------------ */
+
+bool table_sound(const struct table *t, unsigned id, uint64_t bytes)
+{
+	return bytes >= sizeof *t && t->id == id && t->buckets > 0 && table_size(t->buckets) == bytes &&
+	       t->bytes == bytes && t->factor_number < TABLE_FACTORS;
+}
+
+static bool linked(struct tables *ts, const struct table *wanted)
+{
+	struct table *t = table_head(ts);
+	while (t && t != wanted)
+		t = table_next(ts, t);
+	return t;
+}
+
+/* Tables that nobody can find, and nobody is to link or to give back any more.  In no section. */
+static void retire_lost(struct tables *ts, const struct epoch *e, const struct stripe *me, stripe_test *dead, void *of)
+{
+	uint32_t drainer = atomic_load(&ts->state->draining);
+	bool drained = drainer && dead(of, drainer - 1);
+	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
+		struct table *t = region_live(ts->region, id);
+		uint32_t maker = t ? atomic_load(&t->maker) : 0;
+		bool made = maker && dead(of, maker - 1);
+		/* Only who has the drain's role takes out a table that was linked, and says
+		 * first that it is not the maker's. */
+		if (t && (made || (maker == 0 && drained)) && !linked(ts, t) && atomic_load(&t->maker) == maker)
+			epoch_retire(e, me, id);
+		else if (made)
+			table_made(t);
+	}
+	if (drained)
+		atomic_store(&ts->state->draining, 0);
+}
+
+void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, page_freed *freed,
+                   void *of)
+{
+	epoch_enter(e, me);
+	for (struct table *t = table_head(ts); t; t = table_next(ts, t))
+		for (uint32_t b = 0; b < t->buckets; b++)
+			for (unsigned s = 0; s < LINE_WORDS; s++) {
+				struct table_ref ref = {t, b, &t->bucket[b].word[s]};
+				uint64_t x = atomic_load(ref.word);
+				if (x == ENTRY_FREE || entry_in_memory(x) || !dead(of, entry_who(x)))
+					continue;
+				if (table_free(&ref, x) && entry_state(x) == ENTRY_LOADING)
+					freed(of, entry_page(x));
+			}
+	epoch_leave(me);
+	retire_lost(ts, e, me, dead, of);
+}
+
+uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref)
+{
+	uint64_t found = ENTRY_FREE;
+	/* Newest first, as the newest is to stay. */
+	for (struct table *t = table_head(ts); t; t = table_next(ts, t)) {
+		struct table_ref at;
+		uint64_t x = scan_table(t, page, NULL, &at);
+		if (!entry_in_memory(x) || entry_who(x) != frame)
+			continue;
+		if (found == ENTRY_FREE) {
+			*ref = at;
+			found = x;
+		} else {
+			/* A get may have looked at it just now: the frame stays the same. */
+			while (!table_free(&at, x))
+				x = atomic_load(at.word);
+		}
+	}
+	return found;
 }

@@ -31,12 +31,18 @@
  * finds an entry gone from the older table finds it in a newer one.  The count
  * is raised before the placing and lowered by whoever frees the word.
  *
- * A table's `entries` is raised before a placing and lowered after the freeing;
- * an older table at zero is sealed, unlinked, and left to the epoch room, after
- * which it rests (region.h) until one of its size is wanted.
+ * The counts, those of spills and a table's `entries`, are raised before a
+ * placing and lowered after the freeing, so who dies in between leaves them too
+ * high, which costs a look in vain, and no more.
  *
- * Callers, but for table_peek's, are in an epoch section, or hold the entry they refer to: their own
- * tentative or loading one, or any of a frame they have claimed.
+ * An older table is unlinked when it is empty for good: all sections in which it
+ * was the head are over, and a pass over its words since then found no entry
+ * (resize.h).  It is left to the epoch room, after which it rests (region.h)
+ * until one of its size is wanted.
+ *
+ * Callers, but for table_peek's, are in an epoch section; those that hold the
+ * entry they refer to (their own tentative or loading one, or any of a frame they
+ * have claimed) need one only to free it.
  */
 #ifndef MPOOL_TABLE_H
 #define MPOOL_TABLE_H
@@ -93,8 +99,7 @@ static inline bool entry_valid(uint64_t e)
 	return e != ENTRY_FREE && entry_state(e) <= ENTRY_LOADING;
 }
 
-#define TABLE_NONE   0u
-#define TABLE_SEALED ((uint64_t)1 << 63)
+#define TABLE_NONE 0u
 /* Buckets an entry may be away from home; beyond that the table is replaced. */
 #define TABLE_PROBES 16u
 /* ... in one that was hashed anew as often as may be: few enough for a spill count to hold those who pass by. */
@@ -118,10 +123,15 @@ struct table {
 	_Atomic uint64_t factor; /* fixed while the table is in use; changed at rest */
 	uint32_t factor_number;
 	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
-	_Atomic uint32_t drained; /* buckets that the drain has looked at */
+	_Atomic uint32_t maker;   /* number of the stripe that is about to link it + 1; 0: it did */
 	size_t bytes;
-	_Alignas(CACHE_LINE) _Atomic uint64_t entries; /* | TABLE_SEALED */
-	_Atomic uint64_t far;                          /* of them, those a hit does not find */
+	/* Resize room: the drain of a table that is not the head any more. */
+	_Atomic uint64_t since;   /* an epoch stamp; 0: none yet */
+	_Atomic uint32_t drained; /* buckets that this pass has looked at */
+	_Atomic bool left;        /* ... and found entries in that could not be moved */
+	_Atomic bool quiet;       /* since this pass began nothing is placed in it any more */
+	_Alignas(CACHE_LINE) _Atomic uint64_t entries;
+	_Atomic uint64_t far; /* of them, those a hit does not find */
 	_Alignas(CACHE_LINE) struct line bucket[];
 	/* then: one bucket that stays empty, so that each has one next door;
 	 * _Atomic uint16_t spill[buckets] */
@@ -129,7 +139,7 @@ struct table {
 
 struct table_state {
 	_Atomic uint32_t head;
-	_Atomic bool draining; /* resize room: a thread moves entries; others need not */
+	_Atomic uint32_t draining; /* resize room: number of the stripe that moves entries + 1; 0: none */
 };
 
 struct tables {
@@ -189,7 +199,10 @@ static inline _Atomic uint64_t *table_peek(struct tables *ts, uint32_t page)
 }
 
 /* Make the first table.  0, or -1: no memory. */
-int table_init(struct tables *ts, uint64_t entries);
+int table_init(struct tables *ts, uint32_t me, uint64_t entries);
+
+/* In a process that joins a pool: hits are to look at the head. */
+void table_join(struct tables *ts);
 
 /*
  * The entry of `page` on its whole path: a valid one if there is one, else a
@@ -220,7 +233,7 @@ bool table_move(struct tables *ts, const struct table_ref *from);
  * Replace `old`, if it is the head still, by one for that many entries, with
  * the factor of that number.  0, or -1: no memory.
  */
-int table_replace(struct tables *ts, const struct table *old, uint64_t entries, uint32_t factor_number);
+int table_replace(struct tables *ts, uint32_t me, const struct table *old, uint64_t entries, uint32_t factor_number);
 /*
  * Its entries are further from home than chance would have them, and another
  * factor is left to try.  `full`: an insertion has found no place.
@@ -233,11 +246,28 @@ uint64_t table_entries(const struct table *t);
 /* The oldest table, if it is not the head as well; else NULL. */
 struct table *table_oldest(struct tables *ts);
 /*
- * Unlink the oldest table if it is empty, and give its memory back but not its
- * addresses; for one thread at a time.
+ * Unlink the oldest table, which is empty for good, and give its memory back but
+ * not its addresses; for one thread at a time.
  */
-bool table_unlink(struct tables *ts, struct table *oldest);
+void table_unlink(struct tables *ts, struct table *oldest);
 
 uint64_t table_bytes(struct tables *ts);
+
+/*
+ * For who recovers a dead process (recover.h), whose stripes `dead` tells.
+ *
+ * table_recover: its tentative and loading entries are freed; `freed` is called
+ * for the latter.  Tables that it was about to link or to give back are retired.
+ *
+ * table_settle: page's entry that names `frame`, whose claim the dead one held.
+ * If the entry was being moved there are two: the older goes.  ENTRY_FREE: none.
+ */
+typedef void page_freed(void *of, uint32_t page);
+void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, page_freed *freed,
+                   void *of);
+uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref);
+
+/* Is it a table as this code makes them, of that many bytes? */
+bool table_sound(const struct table *t, unsigned id, uint64_t bytes);
 
 #endif

@@ -29,7 +29,8 @@ static uint32_t spills(unsigned groups)
 	return ((uint32_t)1 << groups) - 1;
 }
 
-static bool pool_is_open(uint64_t serial)
+/* The open pool of that serial, or NULL. */
+static const struct MPOOL *open_pool(uint64_t serial)
 {
 	const struct MPOOL *mp = pools;
 	while (mp && mp->serial != serial)
@@ -45,12 +46,12 @@ static void drop_peek(struct attachment *a)
 }
 
 /* The thread leaves the pool, which is open, its stripes. */
-static void leave_stripes(struct attachment *a)
+static void leave_stripes(const struct MPOOL *mp, struct attachment *a)
 {
 	drop_peek(a);
-	pin_orphan(a->stripe);
+	pin_orphan(&mp->pins, a->stripe);
 	for (uint32_t i = 0; i < spills(a->groups); i++)
-		pin_orphan(a->spill[i]);
+		pin_orphan(&mp->pins, a->spill[i]);
 }
 
 /*
@@ -61,13 +62,13 @@ static struct attachment *detach_some(bool all)
 {
 	struct attachment *detached = NULL;
 	for (struct attachment **at = &attachments, *a; (a = *at);) {
-		bool open = pool_is_open(a->serial);
+		const struct MPOOL *open = open_pool(a->serial);
 		if (open && !all) {
 			at = &a->next;
 			continue;
 		}
 		if (open)
-			leave_stripes(a);
+			leave_stripes(open, a);
 		*at = a->next;
 		a->next = detached;
 		detached = a;
@@ -173,6 +174,10 @@ struct attachment *thread_attach(struct MPOOL *mp)
 		errno = EBADF;
 		return NULL;
 	}
+	if (!pageio_agrees(&mp->io)) {
+		errno = ENOTSUP;
+		return NULL;
+	}
 	while ((a = *at) && a->serial != mp->serial)
 		at = &a->next;
 	if (a)
@@ -183,6 +188,9 @@ struct attachment *thread_attach(struct MPOOL *mp)
 	attachments = a;
 	drop_peek(a);
 	thread_last = (struct last_used){mp->serial, a->stripe};
+	/* Before whatever the call takes: the kernel stops a process between two
+	 * instructions, with what came before them done. */
+	atomic_store_explicit(&a->stripe->busy, 1, memory_order_release);
 	return a;
 }
 
@@ -203,7 +211,7 @@ static bool spill_grow(struct MPOOL *mp, struct attachment *a)
 	for (uint32_t i = have; i < want; i++)
 		if (!(spill[i] = pin_adopt(&mp->pins, true, &from))) {
 			while (i > have)
-				pin_orphan(spill[--i]);
+				pin_orphan(&mp->pins, spill[--i]);
 			return false;
 		}
 	a->groups++;

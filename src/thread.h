@@ -15,6 +15,7 @@
 #ifndef MPOOL_THREAD_H
 #define MPOOL_THREAD_H
 
+#include "cancel.h"
 #include "pin.h"
 
 struct MPOOL;
@@ -47,9 +48,27 @@ void thread_after_fork(bool child);
 
 /*
  * The calling thread's attachment to the pool, made if need be, and its peek
- * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool.
+ * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool; ENOTSUP: it
+ * is shared, and other processes' pages have another form in the file.  See CALL.
  */
 struct attachment *thread_attach(struct MPOOL *mp);
+
+/*
+ * A public call that is more than a hit: `a` is the calling thread's attachment for
+ * the rest of the block, NULL and errno as thread_attach has it.  Meanwhile the
+ * stripe says that it is busy: should the process die, there may be more to be given
+ * back than pins (recover.h).
+ */
+#define CALL(mp, a)  \
+	NO_CANCELLATION; \
+	__attribute__((cleanup(thread_call_ends))) struct attachment *const a = thread_attach(mp)
+
+static inline void thread_call_ends(struct attachment *const *a)
+{
+	/* Release: all that the call held is given back before. */
+	if (*a)
+		atomic_store_explicit(&(*a)->stripe->busy, 0, memory_order_release);
+}
 
 /* An empty slot of the calling thread, for a pin of `frame`; NULL: no memory. */
 _Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame);

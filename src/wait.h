@@ -7,20 +7,25 @@
  * was told since it began to look.  Whoever changes what others may wait for
  * changes it first, then looks whether anybody waits: one load when nobody does.
  *
- *   wait_begin   waiting <-L-, count loaded     }  pairs with  { the change (L),
- *   look again                                }              { waiting loaded
+ *   wait_begin   count loaded, waiting <-L-   }  pairs with  { the change (L), waiting loaded,
+ *   look again                                }              { waiting <- 0, count + 1 (L)
  *
  * The word `waiting` also says for what: events of anything else wake nobody.
  * With more threads than cores a reader may be preempted for milliseconds, and
  * those who wait for it must not wake up at every other page's event.
  *
- *   waiters (30 bits), mixed (1 bit: for different things), kind and number
+ *   somebody waits (1 bit), mixed (1 bit: for different things), kind and number
  *   (33 bits: of the first); 0: nobody waits.
+ *
+ * It counts nobody: who wakes the sleepers clears the word, and all of them look
+ * again, and announce themselves again if they must.  So a waiter that finds that
+ * it need not sleep, or dies, leaves at most one wake-up in vain behind.
  */
 #ifndef MPOOL_WAIT_H
 #define MPOOL_WAIT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "line.h"
@@ -44,6 +49,7 @@ struct wait_queue {
 
 struct wait_state {
 	struct wait_queue queue[WAIT_QUEUES];
+	bool shared; /* by processes; set before the pool is used */
 };
 
 static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint64_t what)
@@ -51,10 +57,13 @@ static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint64_t wh
 	return &w->queue[what % WAIT_QUEUES];
 }
 
-/* Announce; then look again, and call exactly one of the two that follow. */
+/* How long to sleep at a time, in milliseconds. */
+#define WAIT_FOR_EVER 0u
+
+/* Announce; then look again, and sleep only if that is in vain. */
 uint32_t wait_begin(struct wait_queue *q, uint64_t what);
-void wait_cancel(struct wait_queue *q);
-void wait_sleep(struct wait_queue *q, uint32_t count);
+/* False: nothing was told in `patience` milliseconds. */
+bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned patience);
 
 /* After the change: wake those who wait for it.  They all look again. */
 void wait_tell(struct wait_state *w, uint64_t what);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "pool.h"
+#include "recover.h"
 
 /* A write buffer holds that much, or one page if that is more. */
 #define BUFFER_BYTES ((size_t)1 << 20)
@@ -51,13 +52,20 @@ static void map_fill(struct window *w)
 		while (w->map[at])
 			at = (at + 1) % WINDOW_MAP;
 		w->map[at] = (uint8_t)(i + 1);
-		v->pins = v->tries = v->peeks = 0;
+		v->pins = v->tries = v->peeks = v->own = 0;
 	}
 }
 
-static void victim_seen(void *window, uint64_t slot)
+/* Where a scan leaves what it has seen. */
+struct scan {
+	struct window *window;
+	unsigned member; /* this process */
+};
+
+static void victim_seen(void *scan, const struct stripe *s, uint64_t slot)
 {
-	struct window *w = window;
+	const struct scan *sc = scan;
+	struct window *w = sc->window;
 	uint32_t frame = slot_frame(slot);
 	for (unsigned at = map_start(frame); w->map[at]; at = (at + 1) % WINDOW_MAP) {
 		struct victim *v = &w->victim[w->map[at] - 1];
@@ -65,17 +73,18 @@ static void victim_seen(void *window, uint64_t slot)
 			continue;
 		v->tries += slot_trying(slot);
 		*(slot_peek(slot) ? &v->peeks : &v->pins) += (uint32_t)slot_count(slot);
+		v->own += !slot_peek(slot) && stripe_of(s, sc->member);
 	}
 }
 
-void window_scan(MPOOL *mp, struct window *w)
+void window_scan(MPOOL *mp, const struct stripe *me, struct window *w)
 {
 	uint64_t before = epoch_now(&mp->epoch);
 	map_fill(w);
 	/* Pairs with barrier_light in a get, between its slot and its re-check. */
-	barrier_heavy(mp->fenced);
-	pin_scan(&mp->pins, victim_seen, w);
-	epoch_reclaim(&mp->epoch, before); /* our barrier serves it as well */
+	barrier_heavy(mp->barrier);
+	pin_scan(&mp->pins, victim_seen, &(struct scan){w, mp->pins.member});
+	epoch_reclaim(&mp->epoch, me, before); /* our barrier serves it as well */
 }
 
 bool victim_reopen(const struct victim *v)
@@ -128,7 +137,7 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 		if (atomic_load_explicit(&mp->spare[i], memory_order_relaxed))
 			b->bytes = atomic_exchange(&mp->spare[i], NULL);
 	if (!b->bytes)
-		b->bytes = region_alloc(&mp->region, b->pages * page, mp->io.align);
+		b->bytes = mem_alloc(&mp->region.mem, b->pages * page, mp->io.align);
 	if (!b->bytes) {
 		b->pages = 0; /* there is room for none */
 		errno = ENOMEM;
@@ -142,7 +151,7 @@ static void buffer_put(MPOOL *mp, struct buffer *b)
 		if (!atomic_load_explicit(&mp->spare[i], memory_order_relaxed))
 			b->bytes = atomic_exchange(&mp->spare[i], b->bytes);
 	if (b->bytes)
-		region_free(&mp->region, b->bytes);
+		mem_free(&mp->region.mem, b->bytes);
 }
 
 /* The next page's room in the buffer. */
@@ -268,7 +277,10 @@ bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v)
 		victim_reopen(v);
 		return false;
 	}
-	if (!table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame)))
+	epoch_enter(&mp->epoch, me);
+	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
+	epoch_leave(me);
+	if (!freed)
 		return false;
 	/* Ours now, and nothing else. */
 	frame_change(v, ~FRAME_OWNER, FRAME_USED);
@@ -334,7 +346,7 @@ void window_evict(MPOOL *mp, struct stripe *me, struct window *w, struct ready *
 		if (!buffer_get(mp, &b))
 			*error = ENOMEM; /* the clean ones can go all the same */
 	}
-	window_scan(mp, w);
+	window_scan(mp, me, w);
 	settle(mp, w, r, &b, &c);
 	if (c.n > 0) {
 		int failed = write_copies(mp, me, &c, &b);
@@ -484,7 +496,7 @@ static int sync_pass(MPOOL *mp, struct stripe *me, const struct modified_list *l
 		i = sync_claim(mp, me, &w, &b, l, i, later);
 		if (w.n == 0)
 			continue;
-		window_scan(mp, &w);
+		window_scan(mp, me, &w);
 		sync_copy(mp, &w, &b, &c, force, later);
 		int failed = write_copies(mp, me, &c, &b);
 		error = error ? error : failed;
@@ -504,11 +516,10 @@ void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page)
 		bool claimed = fr && frame_claimed(atomic_load(&fr->word)) &&
 		               atomic_load_explicit(&fr->page, memory_order_relaxed) == page;
 		epoch_leave(me);
-		if (!claimed) {
-			wait_cancel(q);
+		if (!claimed)
 			return;
-		}
-		wait_sleep(q, count);
+		if (!wait_sleep(&mp->header->wait, q, count, pool_patience(mp)))
+			recover_dead(mp);
 	}
 }
 
@@ -564,6 +575,7 @@ static int flush(MPOOL *mp, struct stripe *me)
 	unsigned turn = atomic_load(&st->turn);
 	/* Sequentially consistent, before fsync: see the head of pageio.h. */
 	atomic_store(&st->turn, 1 - turn);
+	atomic_store(&st->flusher, me->id + 1);
 	int error = 0;
 	while (fsync(mp->io.fd) != 0 && (error = errno) == EINTR)
 		error = 0;
@@ -576,16 +588,27 @@ static int flush(MPOOL *mp, struct stripe *me)
 	bool left = atomic_exchange(&st->left[turn], false);
 	if (error && (left | atomic_exchange(&st->left[1 - turn], false)))
 		atomic_store(&st->lost, true);
+	atomic_store(&st->flusher, 0);
 	return atomic_load(&st->lost) ? EIO : error;
+}
+
+void writeback_recover(MPOOL *mp)
+{
+	struct fsync_end end = {0, true};
+	clock_each_frame(mp, fsync_ended, &end);
 }
 
 int writeback_sync(MPOOL *mp, struct stripe *me)
 {
-	pthread_mutex_lock(&mp->io.state->sync);
-	int error = write_modified(mp, me);
+	int error = pageio_sync_begin(&mp->io);
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	error = write_modified(mp, me);
 	if (!error)
 		error = flush(mp, me);
-	pthread_mutex_unlock(&mp->io.state->sync);
+	pageio_sync_end(&mp->io);
 	if (!error)
 		return 0;
 	errno = error;

@@ -48,6 +48,7 @@ struct victim {
 	uint32_t pins;  /* found by the scan */
 	uint32_t tries; /* gets that are about to find out */
 	uint32_t peeks; /* of MPOOL_IGNOREPIN */
+	uint32_t own;   /* of these, pins and tries of this process */
 };
 
 struct window {
@@ -69,7 +70,7 @@ struct ready {
  */
 bool window_add(MPOOL *mp, struct window *w, uint32_t frame);
 /* The barrier, and the scan: sets each victim's pins. */
-void window_scan(MPOOL *mp, struct window *w);
+void window_scan(MPOOL *mp, const struct stripe *me, struct window *w);
 static inline bool victim_busy(const struct victim *v)
 {
 	return v->pins + v->tries + v->peeks > 0;
@@ -95,6 +96,12 @@ bool victim_empty(MPOOL *mp, struct stripe *me, const struct victim *v);
 
 /* Wait until nobody claims `frame`, or it no longer has page `page`. */
 void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page);
+
+/*
+ * A process died in a flush: whatever its fsync had to say is lost, so what was
+ * written since the last one is modified again.  In an epoch section.
+ */
+void writeback_recover(MPOOL *mp);
 
 /* What mpool_sync promises.  0, or -1 and errno. */
 int writeback_sync(MPOOL *mp, struct stripe *me);

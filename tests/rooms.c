@@ -33,10 +33,11 @@ int room_line_find(const uint64_t words[8], uint32_t key)
 size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)
 {
 	struct region region;
+	struct frame_state state = {0};
 	struct frames fs;
 	size_t wrong = 0;
 	region_init(&region);
-	if (frames_init(&fs, &region, pagesize, frames, CACHE_LINE) != 0)
+	if (frames_init(&fs, &region, &state, pagesize, frames, CACHE_LINE) != 0)
 		abort();
 	for (uint32_t f = 0; f < frames; f++) {
 		char *page = frame_page(&fs, f);
@@ -64,16 +65,17 @@ static void rooms_init(struct rooms *r)
 {
 	memset(r, 0, sizeof *r);
 	region_init(&r->region);
-	r->pins = (struct pins){&r->region, &r->pin_state, PUTS_LOCKED};
-	r->epoch = (struct epoch){&r->region, &r->pins, &r->epoch_state, !barrier_available()};
+	r->pins = (struct pins){&r->region, &r->pin_state, PUTS_LOCKED, 0};
+	r->epoch = (struct epoch){&r->region, &r->pins, &r->epoch_state,
+	                          barrier_available(BARRIER_PROCESS) ? BARRIER_PROCESS : BARRIER_FENCE};
 	epoch_init(&r->epoch_state);
 }
 
-static void reclaim(struct rooms *r)
+static void reclaim(struct rooms *r, const struct stripe *me)
 {
 	uint64_t before = epoch_now(&r->epoch);
-	barrier_heavy(r->epoch.fenced);
-	epoch_reclaim(&r->epoch, before);
+	barrier_heavy(r->epoch.barrier);
+	epoch_reclaim(&r->epoch, me, before);
 }
 
 int room_epoch(struct room_epoch_steps *steps)
@@ -82,21 +84,22 @@ int room_epoch(struct room_epoch_steps *steps)
 	uint32_t from = 0;
 	rooms_init(&r);
 	struct stripe *early = pin_adopt(&r.pins, false, &from), *late = pin_adopt(&r.pins, false, &from);
-	void *chunk = region_alloc(&r.region, CACHE_LINE, CACHE_LINE);
-	if (!early || !late || !chunk || !region_add(&r.region, CHUNK_SEGMENTS, chunk))
+	void *chunk = region_alloc(&r.region, CHUNK_SEGMENTS, CACHE_LINE, CACHE_LINE);
+	if (!early || !late || !chunk || !region_add(&r.region, CHUNK_SEGMENTS, chunk, CACHE_LINE))
 		return -1;
 
 	epoch_enter(&r.epoch, early);
 	steps->found_before = region_live(&r.region, CHUNK_SEGMENTS) == chunk;
-	epoch_retire(&r.epoch, CHUNK_SEGMENTS);
+	epoch_retire(&r.epoch, late, CHUNK_SEGMENTS);
 	steps->found_retired = region_live(&r.region, CHUNK_SEGMENTS) != NULL;
-	reclaim(&r);
+	reclaim(&r, late);
 	steps->kept_in_section = region_at(&r.region, CHUNK_SEGMENTS) == chunk;
 	epoch_enter(&r.epoch, late); /* after the withdrawal: of no account */
 	epoch_leave(early);
-	reclaim(&r);
+	reclaim(&r, late);
 	steps->kept_for_later = region_at(&r.region, CHUNK_SEGMENTS) != NULL;
 	epoch_leave(late);
+	reclaim(&r, late);
 	steps->gone = region_at(&r.region, CHUNK_SEGMENTS) == NULL && !epoch_waiting(&r.epoch);
 	region_fini(&r.region);
 	return 0;
@@ -122,11 +125,9 @@ void room_wait(struct room_wait_result *result)
 	result->other_page = wakes(&w, q, wait_for_page(other));
 	result->frame = wakes(&w, q, wait_for_frame(page));
 	result->page = wakes(&w, q, wait_for_page(page));
-	wait_cancel(q);
+	wait_begin(q, wait_for_page(page));
 	wait_begin(q, wait_for_page(other));
 	result->other_when_mixed = wakes(&w, q, wait_for_page(other));
-	wait_cancel(q);
-	wait_cancel(q);
 	result->after = wakes(&w, q, wait_for_page(page));
 }
 
@@ -156,7 +157,7 @@ static void insert(struct table_run *run, uint32_t page, uint32_t me)
 		}
 		in = table_insert(&run->tables, page, me, e, &at);
 		if (in == INSERT_FULL)
-			table_replace(&run->tables, at.table, 2 * TABLE_ENTRIES_OF(at.table->buckets), 0);
+			table_replace(&run->tables, me, at.table, 2 * TABLE_ENTRIES_OF(at.table->buckets), 0);
 	} while (in != INSERT_WON);
 	run->loaders++;
 	table_publish(&at, page, me, page);
@@ -203,7 +204,7 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 	rooms_init(&run.r);
 	run.tables = (struct tables){NULL, &run.r.region, &run.state};
 	run.published = calloc(pages, sizeof *run.published);
-	if (!thread || !run.published || table_init(&run.tables, pages / 4) != 0)
+	if (!thread || !run.published || table_init(&run.tables, 0, pages / 4) != 0)
 		return -1;
 	for (unsigned t = 0; t < threads; t++)
 		if (pthread_create(&thread[t], NULL, insert_all, &run) != 0)
@@ -213,7 +214,7 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 		while (run.loaders < (uint64_t)pages * n / REPLACEMENTS)
 			sched_yield(); /* so that there is something to move, and to insert */
 		struct table *old = table_head(&run.tables);
-		table_replace(&run.tables, old, pages + pages * (n % 3), 0);
+		table_replace(&run.tables, threads, old, pages + pages * (n % 3), 0);
 		move_all(&run, old);
 		sched_yield();
 	}
@@ -236,6 +237,7 @@ struct rest_run {
 	struct rooms r;
 	struct table_state state;
 	struct tables tables;
+	struct stripe *me;
 	uint32_t pages;
 	_Atomic bool over;
 	_Atomic uint64_t seen, wrong;
@@ -268,34 +270,35 @@ static int insert_stride(struct tables *ts, uint32_t pages, uint32_t stride)
 
 static int rest_init(struct rest_run *run, uint32_t pages)
 {
+	uint32_t from = 0;
 	rooms_init(&run->r);
+	run->me = pin_adopt(&run->r.pins, true, &from);
 	run->pages = pages;
 	run->tables = (struct tables){NULL, &run->r.region, &run->state};
-	return table_init(&run->tables, pages) == 0 ? insert_stride(&run->tables, pages, 1) : -1;
+	return table_init(&run->tables, 0, pages) == 0 ? insert_stride(&run->tables, pages, 1) : -1;
 }
 
 /* Replace the table by one of the size whose turn it is; the number of the old one, out of use by then. */
 static uint32_t replace_and_retire(struct rest_run *run, unsigned turn)
 {
 	struct table *old = table_head(&run->tables);
-	table_replace(&run->tables, old, run->pages * (1 + turn % 3), turn % TABLE_FACTORS);
+	table_replace(&run->tables, 0, old, run->pages * (1 + turn % 3), turn % TABLE_FACTORS);
 	for (uint32_t b = 0; b < old->buckets; b++)
 		for (unsigned s = 0; s < LINE_WORDS; s++) {
 			struct table_ref from = {old, b, &old->bucket[b].word[s]};
 			if (atomic_load(from.word) != ENTRY_FREE)
 				table_move(&run->tables, &from);
 		}
-	if (!table_unlink(&run->tables, old))
-		abort();
-	epoch_retire(&run->r.epoch, old->id);
-	reclaim(&run->r);
+	table_unlink(&run->tables, old);
+	epoch_retire(&run->r.epoch, run->me, old->id);
+	reclaim(&run->r, run->me);
 	return old->id;
 }
 
 static uint64_t backed(const struct table *t)
 {
 	uintptr_t grain = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t from = ((uintptr_t)t->bucket + grain - 1) & ~(grain - 1), to = ((uintptr_t)t + t->bytes) & ~(grain - 1);
+	uintptr_t from = ((uintptr_t)t->bucket + grain - 1) & ~(grain - 1), to = (uintptr_t)&t->bucket[t->buckets] & ~(grain - 1);
 	uint64_t n = 0;
 	for (; from < to; from += grain) {
 		unsigned char in = 0;
@@ -342,7 +345,7 @@ int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32
 	struct table_state state = {0};
 	rooms_init(&r);
 	struct tables ts = {NULL, &r.region, &state};
-	if (table_init(&ts, entries) != 0 || table_replace(&ts, table_head(&ts), entries, factor_number) != 0)
+	if (table_init(&ts, 0, entries) != 0 || table_replace(&ts, 0, table_head(&ts), entries, factor_number) != 0)
 		return -1;
 	bool all = insert_stride(&ts, pages, stride) == 0;
 	bool clumped = table_clumped(table_head(&ts), !all);

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pool.h"
@@ -25,7 +26,10 @@ struct seen {
 
 static struct table *newest(MPOOL *mp)
 {
-	return region_at(&mp->region, NOW(mp->header->table.head));
+	struct table *t = region_at(&mp->region, NOW(mp->header->table.head));
+	if (!t)
+		abort();
+	return t;
 }
 
 static struct table *older(MPOOL *mp, const struct table *t)
@@ -188,7 +192,7 @@ struct frames_left {
 	MPOOL *mp;
 	struct seen seen[ENTRIES_MAX];
 	unsigned entries;
-	uint32_t overflow;
+	bool overflow;
 	const char *found;
 };
 
@@ -196,7 +200,7 @@ static void frame_left(void *to, uint32_t f, struct frame *fr)
 {
 	struct frames_left *left = to;
 	uint32_t w = NOW(fr->word);
-	left->overflow += f >= left->mp->frames.base.count && w != FRAME_FREE;
+	left->overflow |= f >= left->mp->frames.base.count && w != FRAME_FREE;
 	if (left->found || w == FRAME_FREE)
 		return;
 	if (frame_claimed(w))
@@ -212,21 +216,21 @@ static const char *frames_left(MPOOL *mp)
 	struct frames_left left = {.mp = mp};
 	left.entries = entries_of(mp, left.seen);
 	clock_each_frame(mp, frame_left, &left);
-	if (!left.found && left.overflow != NOW(mp->header->clock.overflow))
-		return WRONG("%" PRIu32 " frames of the overflow are in use, and %" PRIu32 " are counted", left.overflow,
-		             NOW(mp->header->clock.overflow));
+	if (!left.found && left.overflow && !NOW(mp->header->clock.grown))
+		return WRONG("frames of the overflow are in use, and nobody is told");
 	return left.found;
 }
 
 static const char *clock_left(MPOOL *mp)
 {
 	struct clock_state *c = &mp->header->clock;
-	if (NOW(c->evictors))
-		return WRONG("%" PRIu32 " threads are counted as evicting", NOW(c->evictors));
-	for (uint32_t i = 0; i < c->shards; i++) {
+	for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+		if (NOW(mp->header->members.member[i].evictors))
+			return WRONG("threads are counted as evicting");
+	for (uint32_t i = 0; i < NOW(c->shards); i++) {
 		const struct shard *sh = &c->shard[i];
 		int32_t bits = 0;
-		for (uint32_t w = sh->first / 64; w * 64 < sh->first + sh->count; w++)
+		for (uint32_t w = sh->first / 64; w * 64 < sh->first + NOW(sh->count); w++)
 			bits += __builtin_popcountll(NOW(mp->frames.base.free_bits[w]));
 		if (NOW(sh->hinted) != bits)
 			return WRONG("shard %" PRIu32 " counts %" PRId32 " hints, and has %" PRId32, i, (int32_t)NOW(sh->hinted),
@@ -235,11 +239,8 @@ static const char *clock_left(MPOOL *mp)
 	return NULL;
 }
 
-static const char *waits_left(MPOOL *mp)
+static const char *roles_left(MPOOL *mp)
 {
-	for (unsigned i = 0; i < WAIT_QUEUES; i++)
-		if (NOW(mp->header->wait.queue[i].waiting))
-			return WRONG("somebody is counted as waiting in queue %u", i);
 	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer))
 		return WRONG("a thread is counted as draining or reclaiming");
 	return NULL;
@@ -247,16 +248,12 @@ static const char *waits_left(MPOOL *mp)
 
 static const char *chunks_left(MPOOL *mp)
 {
-	uint32_t limbo = 0, segments = 0;
 	for (unsigned id = 0; id < CHUNK_COUNT; id++)
-		limbo += region_in_limbo(&mp->region, id);
+		if (region_in_limbo(&mp->region, id) && !NOW(mp->header->epoch.waiting))
+			return WRONG("chunk %u is in limbo, and nobody is told", id);
 	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
-		segments += region_live(&mp->region, CHUNK_SEGMENTS + k) != NULL;
-	if (limbo != NOW(mp->header->epoch.limbo))
-		return WRONG("%" PRIu32 " chunks are in limbo, and %" PRIu32 " are counted", limbo, NOW(mp->header->epoch.limbo));
-	if (segments != NOW(mp->header->clock.segments))
-		return WRONG("%" PRIu32 " further segments are there, and %" PRIu32 " are counted", segments,
-		             (uint32_t)NOW(mp->header->clock.segments));
+		if (region_live(&mp->region, CHUNK_SEGMENTS + k) && !NOW(mp->header->clock.spread))
+			return WRONG("segment %u is there, and nobody is told", k);
 	return NULL;
 }
 
@@ -270,7 +267,7 @@ const char *inside_left_over(MPOOL *mp, unsigned pins)
 	if (!found)
 		found = clock_left(mp);
 	if (!found)
-		found = waits_left(mp);
+		found = roles_left(mp);
 	return found ? found : chunks_left(mp);
 }
 
@@ -358,7 +355,7 @@ static const struct {
 #define WORD(what, member) {what, offsetof(struct header, member), sizeof(((struct header *)0)->member)}
 	WORD("table head", table.head),       WORD("draining", table.draining),
 	WORD("stripes", pin.stripes),         WORD("epoch", epoch.now),
-	WORD("limbo", epoch.limbo),           WORD("reclaimer", epoch.reclaimer),
+	WORD("waiting", epoch.waiting),       WORD("reclaimer", epoch.reclaimer),
 	WORD("stamp", epoch.stamp),           WORD("pages", pageio.pages),
 	WORD("extent", pageio.extent),        WORD("tail", pageio.tail),
 	WORD("turn", pageio.turn),            WORD("left", pageio.left),

@@ -1,0 +1,192 @@
+/* recover.c - see recover.h. */
+#include "recover.h"
+
+#include "pool.h"
+#include "writeback.h"
+
+/* A process that is gone. */
+struct gone {
+	MPOOL *mp;
+	unsigned member;
+	bool died; /* or left */
+};
+
+static bool is_gone(void *gone, uint32_t stripe)
+{
+	const struct gone *g = gone;
+	const struct pins *p = &g->mp->pins;
+	return stripe < atomic_load(&p->state->stripes) && stripe_of(pin_stripe(p, stripe), g->member);
+}
+
+/* ---- pins --------------------------------------------------------------- */
+
+/* The bytes of a page that was pinned may be half of a modification. */
+static void abandon(MPOOL *mp, uint32_t frame)
+{
+	struct frame *fr = frame_live(&mp->frames, frame);
+	uint32_t w = fr ? atomic_load(&fr->word) : FRAME_FREE;
+	while (w != FRAME_FREE && !(w & FRAME_ABANDONED))
+		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_ABANDONED))
+			break;
+}
+
+/* The mark before the pin goes: who evicts the page, or pins it, is to find it. */
+static void drop_pins(const struct gone *g, struct stripe *s)
+{
+	for (unsigned i = 0; i < LINE_WORDS; i++) {
+		uint64_t w = atomic_load(&s->slots.word[i]);
+		if (g->died && slot_pins(w, slot_frame(w)))
+			abandon(g->mp, slot_frame(w));
+		if (!slot_empty(w))
+			atomic_store(&s->slots.word[i], 0);
+	}
+}
+
+typedef void stripe_seen(const struct gone *g, struct stripe *s);
+
+static void each_stripe(struct gone *g, stripe_seen *see)
+{
+	uint32_t n = atomic_load(&g->mp->pins.state->stripes);
+	for (uint32_t id = 0; id < n; id++)
+		if (is_gone(g, id))
+			see(g, pin_stripe(&g->mp->pins, id));
+}
+
+static void give_up(const struct gone *g, struct stripe *s)
+{
+	(void)g;
+	pin_give_up(s);
+}
+
+static bool was_busy(struct gone *g)
+{
+	uint32_t n = atomic_load(&g->mp->pins.state->stripes);
+	for (uint32_t id = 0; id < n; id++)
+		if (is_gone(g, id) && atomic_load(&pin_stripe(&g->mp->pins, id)->busy))
+			return true;
+	return false;
+}
+
+/* ---- what a call holds -------------------------------------------------- */
+
+static void load_given_up(void *gone, uint32_t page)
+{
+	const struct gone *g = gone;
+	wait_tell(&g->mp->header->wait, wait_for_page(page));
+}
+
+/* The entry first: a frame that is unclaimed and clean, its entry closing, is ready to go. */
+static void end_claim(void *gone, uint32_t frame, struct frame *fr)
+{
+	const struct gone *g = gone;
+	struct table_ref ref;
+	uint32_t w = atomic_load(&fr->word), to;
+	if (!frame_claimed(w) || !is_gone(gone, (w >> FRAME_OWNER_SHIFT) - 1))
+		return;
+	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
+	uint64_t e = table_settle(&g->mp->tables, page, frame, &ref);
+	if (e == ENTRY_FREE) {
+		clock_give(g->mp, frame);
+		return;
+	}
+	if (entry_state(e) == ENTRY_CLOSING)
+		table_reopen(&ref, page, frame);
+	do
+		to = (w & ~(FRAME_OWNER | FRAME_WRITING)) | (w & FRAME_WRITING ? FRAME_DIRTY : 0);
+	while (!atomic_compare_exchange_weak(&fr->word, &w, to));
+	wait_tell(&g->mp->header->wait, wait_for_frame(frame));
+}
+
+static void every_frame(struct gone *g, frame_seen *see)
+{
+	const struct frames *fs = &g->mp->frames;
+	uint32_t capacity = frames_capacity(fs);
+	for (uint32_t f = 0; f < capacity; f++)
+		see(g, f, &fs->base.frame[f]);
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (frame_segment(fs, k, &seg))
+			for (uint32_t i = 0; i < seg.count; i++)
+				see(g, seg.first + i, &seg.frame[i]);
+	}
+}
+
+static void end_calls(struct gone *g)
+{
+	MPOOL *mp = g->mp;
+	struct stripe *me = mp->sharing.keeper;
+	struct pageio_state *io = mp->io.state;
+	table_recover(&mp->tables, &mp->epoch, me, is_gone, load_given_up, g);
+	epoch_enter(&mp->epoch, me);
+	every_frame(g, end_claim);
+	uint32_t flusher = atomic_load(&io->flusher);
+	if (flusher && is_gone(g, flusher - 1)) {
+		writeback_recover(mp);
+		atomic_store(&io->flusher, 0);
+	}
+	epoch_leave(me);
+	epoch_recover(&mp->epoch, is_gone, g);
+	clock_recover(mp);
+}
+
+/* ---- a process ---------------------------------------------------------- */
+
+static void clear_member(struct gone *g)
+{
+	MPOOL *mp = g->mp;
+	struct member *m = &mp->header->members.member[g->member];
+	epoch_enter(&mp->epoch, mp->sharing.keeper);
+	each_stripe(g, drop_pins);
+	epoch_leave(mp->sharing.keeper);
+	if (g->died && was_busy(g))
+		end_calls(g);
+	atomic_store(&m->evictors, 0);
+	if (g->died)
+		atomic_fetch_add(&mp->header->members.deaths, 1);
+	/* From here on it cannot be told any more what was its. */
+	each_stripe(g, give_up);
+	atomic_store(&m->state, MEMBER_FREE);
+	/* Whoever waits for something of its looks again. */
+	wait_tell_all(&mp->header->wait);
+}
+
+static bool is_dead(const MPOOL *mp, uint32_t member)
+{
+	const struct member *m = &mp->header->members.member[member];
+	return member != mp->pins.member && atomic_load(&m->state) == MEMBER_IN &&
+	       !life_goes_on(mp->sharing.object, member);
+}
+
+bool recover_dead_locked(MPOOL *mp)
+{
+	bool any = false;
+	uint32_t top = atomic_load(&mp->header->members.top);
+	for (uint32_t i = 0; i < top; i++)
+		if (is_dead(mp, i)) {
+			clear_member(&(struct gone){mp, i, true});
+			any = true;
+		}
+	/* It may have died growing. */
+	clock_cover(&mp->header->clock, frames_capacity(&mp->frames));
+	return any;
+}
+
+bool recover_dead(MPOOL *mp)
+{
+	if (!region_shared(&mp->region) || !share_object_is_ours(mp))
+		return false;
+	bool any = false;
+	uint32_t top = atomic_load(&mp->header->members.top);
+	for (uint32_t i = 0; i < top && !any; i++)
+		any = is_dead(mp, i);
+	if (!any || member_lock(&mp->header->members.lock, 0) != 0)
+		return false;
+	any = recover_dead_locked(mp);
+	pthread_mutex_unlock(&mp->header->members.lock);
+	return any;
+}
+
+void recover_leave(MPOOL *mp)
+{
+	clear_member(&(struct gone){mp, mp->pins.member, false});
+}

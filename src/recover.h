@@ -1,0 +1,39 @@
+/*
+ * recover.h - a process that shares the pool has died: what it held is given back.
+ *
+ * Owns nothing.  Whoever notices a death (the watch room, a join, a wait that took
+ * long where there is no watch) recovers the dead process under the pool's lock.
+ * It may die in that itself: each step can be done again, and the records that
+ * lead to it, the stripes' owners and the member's, are cleared last.
+ *
+ *   held by the dead one        becomes
+ *   pin, try, peek              empty slot; the page of a pin is marked abandoned
+ *   tentative, loading entry    free, and those who wait for the page look again
+ *   claimed frame, in the table its entry resident, unclaimed; what was being
+ *                               written is dirty
+ *   claimed frame, in no table  free
+ *   entry in two tables         the one in the newer
+ *   drain's, reclaimer's role   nobody's
+ *   table not yet linked, chunk given back, growth begun: finished or taken back
+ *   mpool_sync between its turn and the end of its fsync: all that was written
+ *                               since the last one is dirty again
+ *
+ * A process that was in no call but hits (`busy` of its stripes) held only pins,
+ * and no more is looked at.
+ */
+#ifndef MPOOL_RECOVER_H
+#define MPOOL_RECOVER_H
+
+#include <stdbool.h>
+
+#include "mpool.h"
+
+/* Recover whoever of the processes that share the pool has died.  False: nobody has. */
+bool recover_dead(MPOOL *mp);
+/* The same, with the pool's lock held. */
+bool recover_dead_locked(MPOOL *mp);
+
+/* This process leaves the pool, with the pool's lock held, and no thread of it is in a call. */
+void recover_leave(MPOOL *mp);
+
+#endif

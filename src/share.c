@@ -1,0 +1,640 @@
+/* share.c - see share.h. */
+#include "share.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pool.h"
+#include "recover.h"
+#include "resize.h"
+
+#define OBJECTS        "/dev/shm/mpool-%u"
+#define LOCK_FILE      "lock"
+#define ONLY_THE_USER  0700
+#define ONLY_TO_USE    0600
+#define FOR_OTHERS     077
+#define MEMORY_PAGE    4096u
+#define MAGIC          "mpool\r\n\032"
+#define LAYOUT_VERSION 1u
+/* Who joins waits no longer than that for another process that joins, leaves or recovers. */
+#define JOIN_PATIENCE_S 10u
+
+/*
+ * An object is so many times what its maker asks for, and at least so much, so that
+ * others can ask for more; half of it is for the capacity, the rest for tables and
+ * the overflow.  Only addresses are used up by that.
+ */
+#define OBJECT_TIMES 32u
+#define OBJECT_MIN   ((uint64_t)64 << 30)
+/* ... and less only where limits of the process leave no other way. */
+#define OBJECT_LEAST ((uint64_t)32 << 20)
+/* Bytes a frame takes beside its page, rounded up. */
+#define FRAME_OVERHEAD 16u
+
+/* All of it is fixed before anybody else can see the object. */
+struct preamble {
+	char magic[8];
+	uint32_t version, bytes;         /* of this layout; of the preamble itself */
+	uint32_t header_bytes, pagesize;
+	uint32_t limit, unit;            /* frames */
+	uint32_t barrier, key_bytes;
+	uint32_t file_flags, align;      /* how the file is opened; for transfers from and to it */
+	uint64_t file_dev, file_ino;
+	uint64_t total, key_at, header_at, frames_at, chunks_at;
+	uint64_t check;                  /* of all the rest, and the key */
+	char path[PATH_MAX];
+};
+
+/* Of the calling process: one opens or closes a shared pool at a time. */
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+
+void share_after_fork_child(void)
+{
+	/* A thread of the parent's may have had it, and is not here to give it back. */
+	opening = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* FNV-1a: for names, and to notice damage, not malice. */
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+#define HASH_PRIME UINT64_C(0x100000001b3)
+
+static uint64_t hash(uint64_t h, const void *bytes, size_t n)
+{
+	for (const unsigned char *b = bytes; n > 0; n--, b++)
+		h = (h ^ *b) * HASH_PRIME;
+	return h;
+}
+
+static uint64_t preamble_check(const struct preamble *pre, const char *key)
+{
+	struct preamble p = *pre;
+	p.check = 0;
+	return hash(hash(HASH_START, &p, sizeof p), key, p.key_bytes);
+}
+
+/* ---- the directory and its locks ---------------------------------------- */
+
+static bool only_ours(const struct stat *st)
+{
+	return st->st_uid == geteuid() && !(st->st_mode & FOR_OTHERS);
+}
+
+/* The user's directory of objects; -1 and errno. */
+static int open_directory(void)
+{
+	char path[sizeof OBJECTS + 3 * sizeof(uid_t)];
+	struct stat st;
+	snprintf(path, sizeof path, OBJECTS, (unsigned)geteuid());
+	bool made = mkdir(path, ONLY_THE_USER) == 0;
+	if (!made && errno != EEXIST)
+		return -1;
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0) {
+		if (errno == ELOOP || errno == ENOTDIR)
+			errno = EACCES; /* somebody has put something else there */
+		return -1;
+	}
+	if (made)
+		fchmod(dir, ONLY_THE_USER); /* whatever the umask */
+	if (fstat(dir, &st) == 0 && only_ours(&st))
+		return dir;
+	close(dir);
+	errno = EACCES;
+	return -1;
+}
+
+/* The lock of a key; it goes when the descriptor is closed.  -1 and errno. */
+static int lock_key(int dir, uint64_t key_hash)
+{
+	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
+	int error = 0;
+	while (fd >= 0 && fcntl(fd, F_SETLKW, &lock) != 0)
+		if ((error = errno) != EINTR) {
+			close(fd);
+			errno = error;
+			return -1;
+		}
+	return fd;
+}
+
+/* ---- objects ------------------------------------------------------------ */
+
+static bool read_all(int fd, void *to, size_t bytes, uint64_t at)
+{
+	ssize_t n = pread(fd, to, bytes, (off_t)at);
+	return n >= 0 && (size_t)n == bytes;
+}
+
+static bool layout_right(const struct preamble *p, uint64_t size)
+{
+	return memcmp(p->magic, MAGIC, sizeof p->magic) == 0 && p->version == LAYOUT_VERSION && p->bytes == sizeof *p &&
+	       p->header_bytes == sizeof(struct header) && p->pagesize > 0 && p->limit > 0 &&
+	       p->limit <= FRAMES_MAX / 2 && p->key_at == round_up(sizeof *p, MEMORY_PAGE) &&
+	       p->header_at == round_up(p->key_at + p->key_bytes + 1, MEMORY_PAGE) &&
+	       p->frames_at == round_up(p->header_at + p->header_bytes, MEMORY_PAGE) &&
+	       p->chunks_at == round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), MEMORY_PAGE) &&
+	       p->chunks_at < p->total && p->total == size && p->path[PATH_MAX - 1] == 0;
+}
+
+/* The preamble, and the key, which the caller frees.  0, or an errno: EBADMSG: it is damaged. */
+static int read_preamble(int object, struct preamble *p, char **key)
+{
+	struct stat st;
+	*key = NULL;
+	if (fstat(object, &st) != 0)
+		return errno;
+	if (!read_all(object, p, sizeof *p, 0) || !layout_right(p, (uint64_t)st.st_size))
+		return EBADMSG;
+	*key = calloc(1, (size_t)p->key_bytes + 1);
+	if (!*key)
+		return ENOMEM;
+	if (read_all(object, *key, p->key_bytes, p->key_at) && p->check == preamble_check(p, *key))
+		return 0;
+	free(*key);
+	*key = NULL;
+	return EBADMSG;
+}
+
+/* Open an object, if it is one that may be trusted so far.  -1 and errno. */
+static int open_object(int dir, const char *name)
+{
+	struct stat st;
+	int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && only_ours(&st))
+		return fd;
+	if (fd >= 0) {
+		close(fd);
+		errno = EACCES;
+	} else if (errno == ELOOP || errno == ENXIO) {
+		errno = EACCES;
+	}
+	return -1;
+}
+
+/* Is it the object of that key?  0, and *yes; or an errno.  Removes it if it is stale. */
+static int look_at(int dir, const char *name, const char *key, int *object)
+{
+	struct preamble p;
+	char *its_key;
+	int fd = open_object(dir, name);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	int error = 0;
+	if (!life_any(fd))
+		unlinkat(dir, name, 0);
+	else if ((error = read_preamble(fd, &p, &its_key)) == 0) {
+		if (p.key_bytes == strlen(key) && strcmp(its_key, key) == 0)
+			*object = fd;
+		free(its_key);
+	}
+	if (*object != fd)
+		close(fd);
+	return error;
+}
+
+/* The object of the key among those of its hash, -1: there is none; or an errno. */
+static int find_object(int dir, const char *key, struct sharing *sh)
+{
+	char prefix[OBJECT_NAME_MAX];
+	int error = 0, n = snprintf(prefix, sizeof prefix, "%016" PRIx64 "-", sh->hash);
+	sh->object = -1;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		error = errno;
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	for (struct dirent *e; sh->object < 0 && !error && (e = readdir(d));)
+		if (strncmp(e->d_name, prefix, (size_t)n) == 0 && strlen(e->d_name) < sizeof sh->name) {
+			error = look_at(dir, e->d_name, key, &sh->object);
+			snprintf(sh->name, sizeof sh->name, "%s", e->d_name);
+		}
+	closedir(d);
+	return error;
+}
+
+/* A new, empty one.  0, or an errno. */
+static int create_object(int dir, struct sharing *sh)
+{
+	for (unsigned n = 0; n < UINT_MAX; n++) {
+		snprintf(sh->name, sizeof sh->name, "%016" PRIx64 "-%u", sh->hash, n);
+		sh->object = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+		if (sh->object >= 0)
+			return fchmod(sh->object, ONLY_TO_USE) == 0 ? 0 : errno;
+		if (errno != EEXIST)
+			return errno;
+	}
+	return ENOSPC;
+}
+
+/* Map all of it.  0, or an errno. */
+static int map_object(struct sharing *sh, uint64_t bytes)
+{
+	struct stat st;
+	if (fstat(sh->object, &st) != 0)
+		return errno;
+	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
+	if (map == MAP_FAILED)
+		return errno;
+	sh->map = map;
+	sh->bytes = bytes;
+	sh->dev = st.st_dev;
+	sh->ino = st.st_ino;
+	return 0;
+}
+
+bool share_object_is_ours(const MPOOL *mp)
+{
+	struct stat st;
+	return fstat(mp->sharing.object, &st) == 0 && st.st_dev == mp->sharing.dev && st.st_ino == mp->sharing.ino;
+}
+
+/* ---- the file ----------------------------------------------------------- */
+
+/* What of the way the file is opened is the pool's business. */
+#define FILE_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
+
+static bool is_the_file(int fd, const struct preamble *p)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && st.st_dev == p->file_dev && st.st_ino == p->file_ino;
+}
+
+/* Open it by some path; -1 and errno, ENOENT: it is another one. */
+static int open_file(const char *path, const struct preamble *p)
+{
+	/* Whatever is there now, opening it must not wait. */
+	int fd = open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || is_the_file(fd, p))
+		return fd;
+	close(fd);
+	errno = ENOENT;
+	return -1;
+}
+
+/* The pool's file for a process that joins; -1 and errno. */
+static int find_file(const struct preamble *p, const struct member_state *ms)
+{
+	int fd = open_file(p->path, p), error = errno;
+	uint32_t top = atomic_load(&ms->top);
+	for (uint32_t i = 0; fd < 0 && i < top && i < MEMBERS_MAX; i++) {
+		char path[sizeof "/proc//fd/" + 3 * 2 * sizeof(int)];
+		const struct member *m = &ms->member[i];
+		if (atomic_load(&m->state) != MEMBER_IN)
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)m->pid, (int)m->fd);
+		fd = open_file(path, p);
+	}
+	if (fd < 0)
+		errno = error;
+	return fd;
+}
+
+static int describe_file(struct preamble *p, int fd)
+{
+	struct stat st;
+	char link[sizeof "/proc/self/fd/" + 3 * sizeof fd];
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) != 0)
+		return errno;
+	p->file_flags = (uint32_t)(flags & FILE_FLAGS);
+	p->file_dev = st.st_dev;
+	p->file_ino = st.st_ino;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	/* Too long for us, or none: it is found by a descriptor then. */
+	ssize_t n = readlink(link, p->path, sizeof p->path - 1);
+	p->path[n > 0 ? n : 0] = 0;
+	return 0;
+}
+
+/* ---- making ------------------------------------------------------------- */
+
+static uint32_t limit_for(uint64_t total, uint32_t pagesize)
+{
+	uint64_t frames = total / 2 / ((uint64_t)pagesize + FRAME_OVERHEAD + PAGE_ALIGN);
+	return frames < FRAMES_MAX / 2 ? (uint32_t)frames : FRAMES_MAX / 2;
+}
+
+/* Bytes a file may have in this process: beyond them a signal ends it. */
+static uint64_t file_bytes_max(void)
+{
+	struct rlimit l;
+	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
+}
+
+/* Settle the object's size, and map it.  0, or an errno. */
+static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
+{
+	uint64_t asked = OBJECT_TIMES * (uint64_t)frames * ((uint64_t)p->pagesize + FRAME_OVERHEAD);
+	uint64_t most = file_bytes_max();
+	int error = EFBIG;
+	for (uint64_t total = asked > OBJECT_MIN ? asked : OBJECT_MIN; total >= OBJECT_LEAST; total /= 2) {
+		p->total = round_up(total, MEMORY_PAGE);
+		p->limit = limit_for(total, p->pagesize);
+		if (p->limit < frames)
+			break;
+		p->key_at = round_up(sizeof *p, MEMORY_PAGE);
+		p->header_at = round_up(p->key_at + p->key_bytes + 1, MEMORY_PAGE);
+		p->frames_at = round_up(p->header_at + sizeof(struct header), MEMORY_PAGE);
+		p->chunks_at = round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), MEMORY_PAGE);
+		if (p->total > most || p->chunks_at >= p->total)
+			continue;
+		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : map_object(sh, p->total);
+		if (!error)
+			return 0;
+	}
+	return error;
+}
+
+static struct header *header_of(const struct sharing *sh, const struct preamble *p)
+{
+	return (struct header *)((char *)sh->map + p->header_at);
+}
+
+/* The region and the rooms of this process; `member` is its number. */
+static void rooms(MPOOL *mp, const struct preamble *p, unsigned member)
+{
+	struct header *h = header_of(&mp->sharing, p);
+	char *map = mp->sharing.map;
+	region_share(&mp->region, map, &h->region);
+	frames_share(&mp->frames, &mp->region, &h->frame, p->pagesize, map + p->frames_at, p->limit, p->unit);
+	pool_rooms(mp, h, (enum barrier)p->barrier, member);
+	mp->io.state = &h->pageio;
+	mp->io.shared = true;
+	(void)madvise(map + p->frames_at, p->chunks_at - p->frames_at, MADV_HUGEPAGE); /* or without */
+}
+
+/* All that the object begins with.  0, or an errno. */
+static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t frames, uint32_t pages, bool tail)
+{
+	struct sharing *sh = &mp->sharing;
+	char *map = sh->map;
+	struct region whole = {.base = (uintptr_t)map};
+	if (!region_commit(&whole, map, p->header_at + sizeof(struct header)))
+		return ENOSPC;
+	memcpy(map + p->key_at, key, p->key_bytes);
+	struct header *h = header_of(sh, p);
+	h->region.end = p->total;
+	atomic_store(&h->region.top, p->chunks_at);
+	rooms(mp, p, 0);
+	h->wait.shared = true;
+	epoch_init(&h->epoch);
+	if (!frames_grow(&mp->frames, frames) ||
+	    table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
+		return ENOSPC;
+	clock_init(&h->clock, frames);
+	if (pageio_init(&mp->io, &h->pageio, pages, tail, true) != 0)
+		return errno;
+	int error = member_lock_init(&h->members.lock);
+	if (!error) {
+		p->check = preamble_check(p, key);
+		memcpy(map, p, sizeof *p);
+	}
+	return error;
+}
+
+/* ---- joining ------------------------------------------------------------ */
+
+/* Of what changes, does that look as this code leaves it which would be followed blindly? */
+static bool header_sound(MPOOL *mp, const struct preamble *p)
+{
+	struct header *h = mp->header;
+	struct region_state *r = &h->region;
+	uint64_t top = atomic_load(&r->top);
+	if (r->end != p->total || top < p->chunks_at || top > p->total || top % MEMORY_PAGE != 0)
+		return false;
+	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
+		uint64_t w = atomic_load(&r->chunk[id]), place = w & ~CHUNK_FLAGS, bytes = atomic_load(&r->bytes[id]);
+		if (place == 0)
+			continue;
+		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top || bytes > top - place)
+			return false;
+		if (id >= CHUNK_TABLES && !(bytes >= sizeof(struct table) && table_sound(region_at(&mp->region, id), id, bytes)))
+			return false;
+	}
+	uint32_t head = atomic_load(&h->table.head), stripes = atomic_load(&h->pin.stripes);
+	if (head < CHUNK_TABLES || head >= CHUNK_COUNT || !region_at(&mp->region, head) || stripes == 0 ||
+	    stripes > STRIPES_MAX || !pins_sound(&mp->pins))
+		return false;
+	uint32_t capacity = frames_capacity(&mp->frames);
+	return capacity > 0 && capacity <= p->limit && clock_sound(&h->clock, capacity) &&
+	       atomic_load(&h->members.top) <= MEMBERS_MAX && frames_sound(&mp->frames);
+}
+
+/* Become a member, with the pool's lock held.  0, or an errno. */
+static int enter(MPOOL *mp, int fd)
+{
+	struct member_state *ms = &mp->header->members;
+	struct sharing *sh = &mp->sharing;
+	int error = EAGAIN; /* as many processes as there may be */
+	uint32_t member = 0;
+	for (; member < MEMBERS_MAX; member++)
+		if (atomic_load(&ms->member[member].state) == MEMBER_FREE &&
+		    (error = life_begin(&sh->life, sh->object, member)) != EAGAIN && error != EACCES)
+			break;
+	if (error)
+		return error;
+	struct member *m = &ms->member[member];
+	m->pid = getpid();
+	m->fd = fd;
+	m->since = time(NULL);
+	atomic_store(&m->evictors, 0);
+	if (atomic_load(&ms->top) <= member)
+		atomic_store(&ms->top, member + 1);
+	/* From here on, should we die, we are recovered. */
+	atomic_store(&m->state, MEMBER_IN);
+	mp->pins.member = member;
+	uint32_t from = 0;
+	sh->keeper = pin_adopt(&mp->pins, true, &from);
+	return sh->keeper ? 0 : ENOMEM;
+}
+
+/* Grow to `frames`, with the pool's lock held.  0, or an errno. */
+static int grow_to(MPOOL *mp, uint32_t frames)
+{
+	uint32_t capacity = frames_capacity(&mp->frames);
+	if (frames > capacity && !frames_grow(&mp->frames, frames))
+		return frames > mp->frames.base.count ? ENOMEM : ENOSPC;
+	if (frames > capacity)
+		clock_cover(&mp->header->clock, frames);
+	return 0;
+}
+
+/* The handle's own part is there.  Enter, recover who died, grow.  0, or an errno. */
+static int become_member(MPOOL *mp, int fd, uint32_t frames)
+{
+	struct member_state *ms = &mp->header->members;
+	int error = member_lock(&ms->lock, JOIN_PATIENCE_S);
+	if (error)
+		return error == ETIMEDOUT ? error : EBADMSG;
+	error = enter(mp, fd);
+	if (!error) {
+		recover_dead_locked(mp);
+		error = grow_to(mp, frames);
+	}
+	if (error && mp->sharing.keeper)
+		recover_leave(mp);
+	else if (error && mp->sharing.life.map)
+		atomic_store(&ms->member[mp->pins.member].state, MEMBER_FREE);
+	pthread_mutex_unlock(&ms->lock);
+	return error;
+}
+
+/* ---- open and close ----------------------------------------------------- */
+
+static int make(MPOOL *mp, int dir, const char *key, int fd, uint32_t frames)
+{
+	struct preamble *p = calloc(1, sizeof *p);
+	uint32_t pages;
+	bool tail;
+	if (!p)
+		return ENOMEM;
+	uint32_t pagesize = mp->io.pagesize;
+	int error = pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0 ? errno : describe_file(p, fd);
+	memcpy(p->magic, MAGIC, sizeof p->magic);
+	p->version = LAYOUT_VERSION;
+	p->bytes = sizeof *p;
+	p->header_bytes = sizeof(struct header);
+	p->pagesize = pagesize;
+	p->align = (uint32_t)mp->io.align;
+	p->key_bytes = (uint32_t)strlen(key);
+	p->unit = frames_unit(frames);
+	p->barrier = barrier_available(BARRIER_PROCESSES) ? BARRIER_PROCESSES : BARRIER_FENCE;
+	if (!error)
+		error = create_object(dir, &mp->sharing);
+	if (!error)
+		error = size_object(&mp->sharing, p, frames);
+	if (!error)
+		error = fill_object(mp, p, key, frames, pages, tail);
+	if (!error)
+		error = become_member(mp, fd, frames);
+	if (error && mp->sharing.object >= 0)
+		unlinkat(dir, mp->sharing.name, 0);
+	free(p);
+	return error;
+}
+
+static int join_object(MPOOL *mp, const struct preamble *p, uint32_t frames)
+{
+	if (p->pagesize != mp->io.pagesize)
+		return EINVAL;
+	if (p->barrier != BARRIER_FENCE && !barrier_available(BARRIER_PROCESSES))
+		return ENOTSUP;
+	int error = map_object(&mp->sharing, p->total);
+	if (error)
+		return error;
+	rooms(mp, p, MEMBERS_MAX);
+	if (!header_sound(mp, p))
+		return EBADMSG;
+	table_join(&mp->tables);
+	mp->io.fd = mp->sharing.file = find_file(p, &mp->header->members);
+	mp->io.align = p->align;
+	if (mp->io.fd < 0)
+		return errno;
+	return become_member(mp, mp->io.fd, frames);
+}
+
+static int join(MPOOL *mp, uint32_t frames)
+{
+	struct preamble *p = malloc(sizeof *p);
+	char *key = NULL;
+	int error = p ? read_preamble(mp->sharing.object, p, &key) : ENOMEM;
+	free(key);
+	if (!error)
+		error = join_object(mp, p, frames);
+	free(p);
+	return error;
+}
+
+/* What this process has of the pool, but its membership. */
+static void let_go(struct sharing *sh, bool parents)
+{
+	/* A child has no copy of the life lock's mapping. */
+	if (!parents)
+		life_end(&sh->life);
+	if (sh->map)
+		munmap(sh->map, sh->bytes);
+	if (sh->object >= 0)
+		close(sh->object);
+	if (sh->file >= 0)
+		close(sh->file);
+}
+
+int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache)
+{
+	struct sharing *sh = &mp->sharing;
+	uint32_t frames = maxcache == 0 ? 1 : maxcache < FRAMES_MAX / 2 ? maxcache : FRAMES_MAX / 2;
+	sh->object = sh->file = -1;
+	sh->hash = hash(HASH_START, key, strlen(key));
+	if (pagesize == 0)
+		return EINVAL;
+	mp->io.pagesize = pagesize;
+	pthread_mutex_lock(&opening);
+	int dir = open_directory(), error = dir < 0 ? errno : 0, lock = -1;
+	if (!error && (lock = lock_key(dir, sh->hash)) < 0)
+		error = errno;
+	if (!error)
+		error = find_object(dir, key, sh);
+	if (!error)
+		error = sh->object < 0 ? make(mp, dir, key, fd, frames) : join(mp, frames);
+	if (error)
+		let_go(sh, false);
+	if (lock >= 0)
+		close(lock);
+	if (dir >= 0)
+		close(dir);
+	pthread_mutex_unlock(&opening);
+	if (!error)
+		watch_begin(mp);
+	return error;
+}
+
+/* Give up the membership, and remove the object if that was the last. */
+static void leave(MPOOL *mp)
+{
+	struct sharing *sh = &mp->sharing;
+	pthread_mutex_lock(&opening);
+	int dir = open_directory(), lock = dir < 0 ? -1 : lock_key(dir, sh->hash);
+	if (member_lock(&mp->header->members.lock, 0) == 0) {
+		recover_leave(mp);
+		pthread_mutex_unlock(&mp->header->members.lock);
+	}
+	life_end(&sh->life);
+	/* Without the lock somebody may be joining just now: who comes next removes it. */
+	if (lock >= 0 && share_object_is_ours(mp) && !life_any(sh->object))
+		unlinkat(dir, sh->name, 0);
+	if (lock >= 0)
+		close(lock);
+	if (dir >= 0)
+		close(dir);
+	pthread_mutex_unlock(&opening);
+}
+
+void share_close(MPOOL *mp, bool parents)
+{
+	if (!parents) {
+		watch_end(mp);
+		leave(mp);
+	}
+	let_go(&mp->sharing, parents);
+}
