@@ -234,7 +234,7 @@ class Reports(Directory):
             lines += rows("processes", 2, "mpool-shared", [10, 10, 20], "ns_by_threads", parameter)
             lines += rows("processes", 2, "mpool-shared", [10, 21, 15], "ns_by_processes", parameter)
             lines += rows("processes", 2, "bdb-shared", [50, 60, 70], "ns_by_processes", parameter)
-        for metric, value in zip(report.COSTS, (1, 2, 3, 0.4, 0.05)):
+        for metric, value in zip(report.COSTS, (7, 1, 2, 3, 0.4, 0.05)):
             lines += rows("deaths", 2, "mpool-shared", [value] * 20, metric, 1000)
         return lines
 
@@ -258,8 +258,8 @@ class Reports(Directory):
         self.assertIn("| 10,000 | 10.0 (10.0, 20.0) | 10.0 (10.0, 20.0) | 15.0 (10.0, 21.0) | 60.0 (50.0, 70.0) |",
                       text)
         self.assertIn("of 20 deaths each", text)
-        self.assertIn("| 1,000 | 1.00 (1.00, 1.00) | 2.00 (2.00, 2.00) | 3.00 (3.00, 3.00) | 0.400 (0.400, 0.400)"
-                      " | 0.0500 (0.0500, 0.0500) |", text)
+        self.assertIn("| 1,000 | 7.00 (7.00, 7.00) | 1.00 (1.00, 1.00) | 2.00 (2.00, 2.00) | 3.00 (3.00, 3.00)"
+                      " | 0.400 (0.400, 0.400) | 0.0500 (0.0500, 0.0500) |", text)
         for chart in re.findall(r"\((charts/[^)]*)\)", text):
             self.assertTrue((self.directory / chart).exists(), chart)
 

@@ -94,9 +94,14 @@ std::string Child::end() const
 	return "a process ended too early";
 }
 
+bool Child::has_ended()
+{
+	return wait(WNOHANG);
+}
+
 void Child::look()
 {
-	if (wait(WNOHANG))
+	if (has_ended())
 		throw std::runtime_error(end());
 }
 

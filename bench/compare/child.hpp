@@ -75,6 +75,7 @@ public:
 	Child(const Child &) = delete;
 	Child &operator=(const Child &) = delete;
 
+	bool has_ended();
 	/* Throws std::runtime_error if it has ended, though it should not have yet. */
 	void look();
 	/* Waits for its end; throws std::runtime_error if it failed. */

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 
@@ -29,7 +31,6 @@
 namespace compare {
 
 constexpr uint32_t PINS = 100;                     /* pages that a process has pinned when it dies: the first */
-constexpr uint32_t SLOW = PINS;                    /* the page that a process is reading when it dies */
 constexpr uint64_t WINDOW = 20000000;              /* nanoseconds in which pauses are looked for */
 constexpr uint64_t TOO_LONG = UINT64_C(5000000000); /* a death that nobody notices */
 
@@ -44,6 +45,13 @@ static void give_up_after_long(uint64_t start, const char *what)
 		throw Wrong(std::string(what) + ", 5 s after the death of a process");
 }
 
+/* Soon, but leaving the processor to those who are looked at. */
+static void look_again()
+{
+	constexpr auto SHORT = std::chrono::microseconds(20);
+	std::this_thread::sleep_for(SHORT);
+}
+
 [[noreturn]] static void sleep_till_death()
 {
 	for (;;)
@@ -52,15 +60,21 @@ static void give_up_after_long(uint64_t start, const char *what)
 
 /* ---- the pool, as a process has it open ---- */
 
-/* With a filter that changes nothing: where `reader` is given, page SLOW is never read to the end. */
+/* A page that is never read to the end, and who is told that its read has begun. */
+struct Slow {
+	uint32_t page;
+	Semaphore *begun;
+};
+
+/* With a filter that changes nothing, but for reading that page. */
 class SharedPool {
 public:
-	explicit SharedPool(const Setup &s, Semaphore *reader = nullptr)
+	explicit SharedPool(const Setup &s, Slow *slow = nullptr)
 	    : pool(mpool_open(const_cast<char *>(s.shared), s.fd, s.page_bytes, s.cache_pages))
 	{
 		if (pool == nullptr)
 			throw_errno("mpool_open");
-		mpool_filter(pool, page_in, nullptr, reader);
+		mpool_filter(pool, page_in, nullptr, slow);
 	}
 	~SharedPool() { mpool_close(pool); }
 	SharedPool(const SharedPool &) = delete;
@@ -92,9 +106,10 @@ public:
 private:
 	static void page_in(void *cookie, pgno_t page, void *)
 	{
-		if (cookie == nullptr || page != SLOW)
+		auto *slow = static_cast<Slow *>(cookie);
+		if (slow == nullptr || slow->page != page)
 			return;
-		static_cast<Semaphore *>(cookie)->post();
+		slow->begun->post();
 		sleep_till_death();
 	}
 
@@ -113,15 +128,15 @@ static AddressPin get_checked(SharedPool &pool, uint32_t page, uint32_t page_byt
 /* ---- those that die ---- */
 
 /* So that its death has a whole mapping to take down. */
-static void touch_all(SharedPool &pool, const Setup &s)
+static void touch_all(SharedPool &pool, uint32_t pages)
 {
-	touch_pages(pool, 0, 1, s.file_pages);
+	touch_pages(pool, 0, 1, pages);
 }
 
 static void hold_pins(const Setup &s, Semaphore &ready)
 {
 	SharedPool pool(s);
-	touch_all(pool, s);
+	touch_all(pool, s.file_pages);
 	for (uint32_t page = 0; page < PINS; page++)
 		must(pool.get(page), page);
 	ready.post();
@@ -131,7 +146,7 @@ static void hold_pins(const Setup &s, Semaphore &ready)
 [[noreturn]] static void work(const Setup &s, Semaphore &ready)
 {
 	SharedPool pool(s);
-	touch_all(pool, s);
+	touch_all(pool, s.file_pages);
 	ready.post();
 	for (uint64_t state = mixed(0);;) {
 		state = next_state(state);
@@ -139,14 +154,23 @@ static void hold_pins(const Setup &s, Semaphore &ready)
 	}
 }
 
-static void read_slowly(const Setup &s, Semaphore &reading)
+static void read_slowly(const Setup &s, uint32_t page, Semaphore &reading)
 {
-	SharedPool pool(s, &reading);
-	pool.get(SLOW);
+	Slow slow = {page, &reading};
+	SharedPool pool(s, &slow);
+	touch_all(pool, page);
+	pool.get(page);
 	throw Wrong("the page that was to be read was in memory");
 }
 
 /* ---- the one that survives ---- */
+
+/* Something that is to come after a death. */
+struct Event {
+	const char *metric, *missing;
+	std::function<bool()> is_there;
+	bool seen = false;
+};
 
 Survivor::Survivor(const Setup &s) : setup(s), pool(std::make_unique<SharedPool>(s))
 {
@@ -158,7 +182,10 @@ Survivor::Survivor(const Setup &s) : setup(s), pool(std::make_unique<SharedPool>
 
 Survivor::~Survivor() = default;
 
-/* The dead had pins and did nothing: when is its death known, when are its pages free? */
+/*
+ * The dead had pins and did nothing: when is its death known, when are its pages
+ * free?  And when has the kernel ended it, as its parent sees it?
+ */
 void Survivor::see_holder_die(Figures &figures)
 {
 	struct mpool_stats before = pool->stats();
@@ -170,12 +197,24 @@ void Survivor::see_holder_die(Figures &figures)
 
 	uint64_t killed = nanoseconds();
 	holder.kill();
-	while (pool->stats().deaths == before.deaths)
-		give_up_after_long(killed, "no death is counted");
-	figures.push_back({"noticed_ms", milliseconds_since(killed)});
-	while (pool->stats().pinned != before.pinned)
-		give_up_after_long(killed, "pages are still pinned");
-	figures.push_back({"released_ms", milliseconds_since(killed)});
+	Event events[] = {
+		{"ended_ms", "a process goes on", [&] { return holder.has_ended(); }},
+		{"noticed_ms", "no death is counted", [&] { return pool->stats().deaths != before.deaths; }},
+		{"released_ms", "pages are still pinned", [&] { return pool->stats().pinned == before.pinned; }},
+	};
+	for (auto left = std::size(events); left > 0;) {
+		for (Event &e : events) {
+			if (e.seen || !e.is_there())
+				continue;
+			figures.push_back({e.metric, milliseconds_since(killed)});
+			e.seen = true;
+			left--;
+		}
+		for (const Event &e : events)
+			if (!e.seen)
+				give_up_after_long(killed, e.missing);
+		look_again();
+	}
 }
 
 /* The longest time from the end of one hit to that of the next, in milliseconds. */
@@ -217,18 +256,19 @@ void Survivor::see_worker_die(Figures &figures)
 /* The dead was reading a page: when does the get of another, which waits for it, return? */
 void Survivor::see_reader_die(Figures &figures)
 {
-	AddressPin slow = get_checked(*pool, SLOW, setup.page_bytes);
-	pool->drop(slow);
+	const uint32_t page = setup.file_pages - 1;
+	AddressPin pin = get_checked(*pool, page, setup.page_bytes);
+	pool->drop(pin);
 	Common<Semaphore> reading, waiting;
 	Common<std::atomic<uint64_t>> returned(UINT64_C(0));
-	Child reader([&] { read_slowly(setup, *reading); });
+	Child reader([&] { read_slowly(setup, page, *reading); });
 	reading->wait([&] { reader.look(); });
 	Child waiter([&] {
 		SharedPool mine(setup);
 		waiting->post();
-		AddressPin pin = get_checked(mine, SLOW, setup.page_bytes);
+		AddressPin mended = get_checked(mine, page, setup.page_bytes);
 		*returned = nanoseconds();
-		mine.put(pin);
+		mine.put(mended);
 	});
 	waiting->wait([&] { waiter.look(); });
 	/* Time to fall asleep; if it is too short, the figure still counts from the kill. */
@@ -240,7 +280,7 @@ void Survivor::see_reader_die(Figures &figures)
 	reader.kill();
 	while (*returned == 0) {
 		give_up_after_long(killed, "a get still waits for the page that it was reading");
-		std::this_thread::yield();
+		look_again();
 	}
 	waiter.join();
 	figures.push_back({"waited_ms", static_cast<double>(*returned - killed) * 1e-6});

@@ -64,7 +64,7 @@ GROWTH = {"growth-pages": "pages", "growth-threads": "sleeping threads"}
 PROCESSES, DEATHS = "processes", "deaths"
 PARAMETRIC = (*GROWTH, "memory", PROCESSES, DEATHS)  # whose parameter is a count
 BY = {"ns_by_threads": "threads", "ns_by_processes": "processes"}
-COSTS = {"noticed_ms": "the death is counted", "released_ms": "its pins are released",
+COSTS = {"ended_ms": "the kernel has ended the process", "noticed_ms": "the death is counted", "released_ms": "its pins are released",
          "waited_ms": "a get that waited for its read returns", "pause_ms": "longest pause of another's hits",
          "pause_before_ms": "the same before the death"}
 UNITS = {"ops_per_second": ("Mop/s", 1e-6), "pages_per_second": ("1,000 pages/s", 1e-3)}  # and what to multiply by
