@@ -1,5 +1,6 @@
 /*
- * mpool.h - the 4.4BSD mpool(3) page buffer pool, for many threads at once.
+ * mpool.h - the 4.4BSD mpool(3) page buffer pool, for many threads and many
+ * processes at once.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  *
@@ -21,6 +22,10 @@
  * is ever written there, and mpool_close gives their memory back.  Pages pinned
  * at the fork can be read in the child until then.  It opens pools of its own as
  * any process does.  The parent notices nothing.
+ *
+ * Processes: those of one user that open the same key share one pool.  A process may
+ * die at any instruction; the others go on, and lose nothing that was put.  What
+ * two processes do to the bytes of one page is theirs to order, too.
  *
  * Errors: calls that return a pointer return NULL, calls that return an int
  * return -1, and set errno as listed with the call.  A failed call changes
@@ -62,17 +67,30 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
 /*
  * mpool_open - make a pool for the pages of an open file.
  *
- * key       NULL: the pool's buffers are private to this process.  Sharing by
- *           key is not built yet: any other key fails with ENOTSUP.
+ * key       NULL: the pool's buffers are private to this process.  Else a string of
+ *           any bytes and any length: all processes of the user (of one effective
+ *           user number, that see one /dev/shm) that open this key share one pool,
+ *           until the last of them has closed it or ended.
  * fd        a regular file or a block device, read and (for modified pages)
  *           written with pread(2) and pwrite(2): its offset never moves.  It
  *           stays the caller's, who keeps it open until after mpool_close.
- *           With O_DIRECT the page size must suit the device.
+ *           With O_DIRECT the page size must suit the device.  Who joins a pool
+ *           that is there need not have the file: fd is ignored, and may be -1; the
+ *           pool finds the file, verifies it, and opens it as the first opener did.
  * pagesize  bytes, 1 or more, not necessarily a power of two.  A partial page
  *           at the end of the file is not a page.
  * maxcache  pages to keep in memory; 0 counts as 1.  It is exceeded while more
  *           pages than that are pinned or being read or written at once, and
- *           the misses and syncs that follow bring the pool back to it.
+ *           the misses and syncs that follow bring the pool back to it.  Of a shared
+ *           pool it is the largest that any opener asked for; the pool grows in
+ *           place, and addresses handed out stay valid.
+ *
+ * A shared pool's pages have an address of their own in each process, and a pin is
+ * its process's: it cannot be put by another.  A process that opens a key twice has
+ * two handles, which are to each other as two processes are.  A process that ends,
+ * closed or not, gives its pins back; if it died with a page pinned, what it left
+ * there is handed on as it stands (mpool_abandoned).  The pool has one thread in
+ * each process, asleep, that notices deaths.
  *
  * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer;
  *          or fd is open for writing with O_APPEND, with which Linux writes
@@ -80,7 +98,20 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * EBADF    fd is no open descriptor
  * ESPIPE   fd is neither a regular file nor a block device
  * ENOMEM   no memory
- * ENOTSUP  key is not NULL
+ * and with a key:
+ * EINVAL   the pool's pages are of another size
+ * EACCES   the place where the user's pools are, or the pool, is not the user's
+ *          alone: somebody else made it, or may use it; or the file may not be opened
+ * ENOENT   the file is not to be found: it is not at its old path any more, nor
+ *          open in any process that shares the pool and may be looked at
+ * EBADMSG  what is there under the key, in use, is damaged, or of another version
+ * ENOTSUP  the pool was made where membarrier(2) can be used, and it cannot be here
+ * ENOSPC   no memory for a shared pool: /dev/shm is full
+ * EFBIG    the limits of this process do not let it have so large an object
+ * EAGAIN   256 processes share the pool
+ * ETIMEDOUT  a process that was stopped while it joined, left or recovered another
+ *          keeps the pool's lock
+ * EMFILE, ENFILE, ... as open(2), mmap(2) and fcntl(2) gave it
  */
 MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache);
 
@@ -97,6 +128,11 @@ MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache);
  * file in the file's form.  A page before the file's end that was never made by
  * mpool_new, nor written, is what pgin makes of the zeros that the file has
  * there.
+ *
+ * Processes that share a pool set filters each for itself, functions that do the
+ * same.  The first call that any makes on the pool but mpool_filter decides whether
+ * it is one with filters: in one that is, a process that has set none, and in one
+ * that is not, a process that has, gets ENOTSUP from every call.
  */
 void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *pgcookie);
 

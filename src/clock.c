@@ -235,14 +235,18 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
 {
 	struct clock_state *c = clock_of(mp);
-	uint32_t f = FRAME_NONE, frames = covered(c);
+	uint32_t frames = covered(c);
 	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
-		return f;
-	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = take_fresh(mp, &c->shard[i], me);
-	if (f == FRAME_NONE)
-		atomic_store_explicit(&c->full, frames, memory_order_relaxed);
-	return f;
+		return FRAME_NONE;
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
+		struct shard *sh = &c->shard[i];
+		uint32_t f = take_fresh(mp, sh, me);
+		/* One left, and not to be had: no memory for it, now. */
+		if (f != FRAME_NONE || atomic_load_explicit(&sh->fresh, memory_order_relaxed) < count_of(sh))
+			return f;
+	}
+	atomic_store_explicit(&c->full, frames, memory_order_relaxed);
+	return FRAME_NONE;
 }
 
 static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment *a)

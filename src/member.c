@@ -43,7 +43,16 @@ uint32_t member_count(const struct member_state *ms)
 {
 	uint32_t n = 0, top = atomic_load(&ms->top);
 	for (uint32_t i = 0; i < top; i++)
-		n += atomic_load(&ms->member[i].state) == MEMBER_IN;
+		n += member_in(&ms->member[i]);
+	return n;
+}
+
+uint64_t member_deaths(const struct member_state *ms)
+{
+	uint64_t n = 0;
+	uint32_t top = atomic_load(&ms->top);
+	for (uint32_t i = 0; i < top; i++)
+		n += atomic_load(&ms->member[i].state) / MEMBER_DEATH;
 	return n;
 }
 

@@ -14,7 +14,7 @@
  * A record, and who may change it, all under the pool's lock:
  *
  *   free --who joins, with the life lock--> in --who leaves--> free
- *                                           in --who recovers it, dead--> free
+ *                                           in --who recovers it, dead--> free, one death more
  *
  * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is
  * robust: should its holder die, the next one takes it over, and does again what
@@ -30,12 +30,14 @@
 #include <sys/types.h>
 
 #include "line.h"
+#include "region.h"
 
 #define MEMBERS_MAX 256u
 /* Life locks are past what any object holds; the kernel does not mind. */
 #define LIFE_BYTES ((off_t)1 << 62)
 
-enum member_record { MEMBER_FREE, MEMBER_IN };
+#define MEMBER_IN    1u
+#define MEMBER_DEATH 2u /* ... and above: how many with this number have died */
 
 struct member {
 	_Atomic uint32_t state;
@@ -43,12 +45,12 @@ struct member {
 	int32_t pid;               /* to look for its files, and for people to read */
 	int32_t fd;                /* of the file, in that process */
 	int64_t since;             /* when it joined, in seconds of the day's clock */
+	struct making making[MAKINGS]; /* region room */
 };
 
 struct member_state {
 	pthread_mutex_t lock;
-	_Atomic uint32_t top;    /* members are below this number */
-	_Atomic uint64_t deaths; /* recovered so far */
+	_Atomic uint32_t top; /* members are below this number */
 	struct member member[MEMBERS_MAX];
 };
 
@@ -61,8 +63,14 @@ struct member_state {
 int member_lock_init(pthread_mutex_t *lock);
 int member_lock(pthread_mutex_t *lock, unsigned seconds);
 
-/* How many there are. */
+static inline bool member_in(const struct member *m)
+{
+	return atomic_load(&m->state) & MEMBER_IN;
+}
+
+/* How many there are, and how many have died. */
 uint32_t member_count(const struct member_state *ms);
+uint64_t member_deaths(const struct member_state *ms);
 
 /* A process's life lock. */
 struct life {

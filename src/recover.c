@@ -126,6 +126,7 @@ static void end_calls(struct gone *g)
 	}
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
+	region_recover(&mp->region, mp->header->members.member[g->member].making);
 	clock_recover(mp);
 }
 
@@ -141,11 +142,11 @@ static void clear_member(struct gone *g)
 	if (g->died && was_busy(g))
 		end_calls(g);
 	atomic_store(&m->evictors, 0);
-	if (g->died)
-		atomic_fetch_add(&mp->header->members.deaths, 1);
 	/* From here on it cannot be told any more what was its. */
 	each_stripe(g, give_up);
-	atomic_store(&m->state, MEMBER_FREE);
+	/* In one step: whoever does this again after us counts no death twice. */
+	uint32_t deaths = atomic_load(&m->state) & ~MEMBER_IN;
+	atomic_store(&m->state, deaths + (g->died ? MEMBER_DEATH : 0));
 	/* Whoever waits for something of its looks again. */
 	wait_tell_all(&mp->header->wait);
 }
@@ -153,8 +154,7 @@ static void clear_member(struct gone *g)
 static bool is_dead(const MPOOL *mp, uint32_t member)
 {
 	const struct member *m = &mp->header->members.member[member];
-	return member != mp->pins.member && atomic_load(&m->state) == MEMBER_IN &&
-	       !life_goes_on(mp->sharing.object, member);
+	return member != mp->pins.member && member_in(m) && !life_goes_on(mp->sharing.object, member);
 }
 
 bool recover_dead_locked(MPOOL *mp)

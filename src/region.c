@@ -79,6 +79,40 @@ static void leave_place(struct region_state *st, unsigned id, uint64_t place)
 		atomic_compare_exchange_strong(&st->vacant[id], &none, place);
 }
 
+/* Put on record that memory is taken at `place`; not if too many threads are at it. */
+static void making_begin(const struct region *r, uint64_t place, uint64_t bytes)
+{
+	for (unsigned i = 0; r->making && i < MAKINGS; i++) {
+		uint64_t none = 0;
+		if (atomic_compare_exchange_strong(&r->making[i].place, &none, place)) {
+			atomic_store(&r->making[i].bytes, bytes);
+			return;
+		}
+	}
+}
+
+static void making_end(const struct region *r, const void *p)
+{
+	uint64_t place = (uintptr_t)p - r->base;
+	for (unsigned i = 0; r->making && i < MAKINGS; i++)
+		if (atomic_load(&r->making[i].place) == place) {
+			atomic_store(&r->making[i].bytes, 0);
+			atomic_store(&r->making[i].place, 0);
+		}
+}
+
+void region_recover(const struct region *r, struct making *its)
+{
+	for (unsigned i = 0; i < MAKINGS; i++) {
+		uint64_t place = atomic_load(&its[i].place), bytes = atomic_load(&its[i].bytes);
+		/* The addresses are not used again. */
+		if (place && bytes)
+			discard((void *)(r->base + place), bytes);
+		atomic_store(&its[i].bytes, 0);
+		atomic_store(&its[i].place, 0);
+	}
+}
+
 /* ---- chunks ------------------------------------------------------------- */
 
 void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
@@ -89,6 +123,7 @@ void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
 	if (!place)
 		return NULL;
 	void *p = (void *)(r->base + place);
+	making_begin(r, place, whole_pages(bytes));
 	discard(p, whole_pages(bytes)); /* who had it before may have died before it did this */
 	if (region_commit(r, p, bytes))
 		return p;
@@ -103,18 +138,20 @@ void region_free(struct region *r, unsigned id, void *p, size_t bytes)
 		return;
 	}
 	discard(p, whole_pages(bytes));
+	making_end(r, p);
 	leave_place(r->state, id, (uintptr_t)p - r->base);
 }
 
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes)
 {
 	uint64_t absent = 0;
-	/* Release: what the maker filled in is seen by who finds the chunk. */
-	if (!atomic_compare_exchange_strong(&r->word[id], &absent, (uintptr_t)p - r->base))
-		return false;
-	if (r->state)
+	/* The same whoever makes a chunk of that number. */
+	if (r->state && id < CHUNK_TABLES)
 		atomic_store(&r->state->bytes[id], bytes);
-	return true;
+	/* Before it is found: once it is, it may be given back, and its place be somebody else's. */
+	making_end(r, p);
+	/* Release: what the maker filled in is seen by who finds the chunk. */
+	return atomic_compare_exchange_strong(&r->word[id], &absent, (uintptr_t)p - r->base);
 }
 
 bool region_withdraw(struct region *r, unsigned id)

@@ -23,6 +23,9 @@
  * released is kept for the next chunk of its number, which has its size.  Its
  * memory is asked for before it is touched (region_commit): a process that
  * touches memory which the system cannot give dies.
+ *
+ * While a chunk is being made, which takes its time, its process's record says
+ * where (`making`), so that its memory is not lost with the process.
  */
 #ifndef MPOOL_REGION_H
 #define MPOOL_REGION_H
@@ -54,22 +57,31 @@ enum {
 /* In the object of a shared region. */
 struct region_state {
 	_Atomic uint64_t chunk[CHUNK_COUNT];
-	_Atomic uint64_t bytes[CHUNK_COUNT];  /* of the chunk that has, or had, the number */
+	_Atomic uint64_t bytes[CHUNK_TABLES]; /* of the chunk that has, or had, the number; a table says it itself */
 	_Atomic uint64_t vacant[CHUNK_COUNT]; /* offset of the place it had; 0: none */
 	_Atomic uint64_t top;                 /* from here on nothing was ever used */
 	uint64_t end;
 };
+
+/* A place that a process has taken memory for, and given no number yet. */
+struct making {
+	_Atomic uint64_t place; /* 0: none */
+	_Atomic uint64_t bytes;
+};
+/* For so many threads of a process at once; what more make is not on record. */
+#define MAKINGS 4u
 
 struct region {
 	struct mem mem;             /* this process's own */
 	_Atomic uint64_t *word;     /* offset or address | flag, by number; 0: absent */
 	uintptr_t base;             /* what offsets count from; 0: the region is private */
 	struct region_state *state; /* NULL: private */
+	struct making *making;      /* this process's; NULL: private, or it is no member yet */
 	_Atomic uint64_t own[CHUNK_COUNT];
 };
 
 void region_init(struct region *r);
-/* The region is one that others share, mapped at `base`. */
+/* The region is one that others share, mapped at `base`, with the chunks of `state`. */
 void region_share(struct region *r, void *base, struct region_state *state);
 /* Frees every chunk of a private region. */
 void region_fini(struct region *r);
@@ -85,6 +97,9 @@ void region_fini(struct region *r);
 void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align);
 void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
+
+/* What a process that died was making is the system's again. */
+void region_recover(const struct region *r, struct making *its);
 
 /* Have memory behind these bytes of a shared region.  False: there is none. */
 bool region_commit(const struct region *r, const void *p, size_t bytes);

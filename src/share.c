@@ -226,8 +226,8 @@ static int find_object(int dir, const char *key, struct sharing *sh)
 	}
 	for (struct dirent *e; sh->object < 0 && !error && (e = readdir(d));)
 		if (strncmp(e->d_name, prefix, (size_t)n) == 0 && strlen(e->d_name) < sizeof sh->name) {
-			error = look_at(dir, e->d_name, key, &sh->object);
-			snprintf(sh->name, sizeof sh->name, "%s", e->d_name);
+			strcpy(sh->name, e->d_name);
+			error = look_at(dir, sh->name, key, &sh->object);
 		}
 	closedir(d);
 	return error;
@@ -300,7 +300,7 @@ static int find_file(const struct preamble *p, const struct member_state *ms)
 	for (uint32_t i = 0; fd < 0 && i < top && i < MEMBERS_MAX; i++) {
 		char path[sizeof "/proc//fd/" + 3 * 2 * sizeof(int)];
 		const struct member *m = &ms->member[i];
-		if (atomic_load(&m->state) != MEMBER_IN)
+		if (!member_in(m))
 			continue;
 		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)m->pid, (int)m->fd);
 		fd = open_file(path, p);
@@ -424,12 +424,13 @@ static bool header_sound(MPOOL *mp, const struct preamble *p)
 	if (r->end != p->total || top < p->chunks_at || top > p->total || top % MEMORY_PAGE != 0)
 		return false;
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
-		uint64_t w = atomic_load(&r->chunk[id]), place = w & ~CHUNK_FLAGS, bytes = atomic_load(&r->bytes[id]);
+		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
 		if (place == 0)
 			continue;
-		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top || bytes > top - place)
+		if (place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
 			return false;
-		if (id >= CHUNK_TABLES && !(bytes >= sizeof(struct table) && table_sound(region_at(&mp->region, id), id, bytes)))
+		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
+		                      : !table_sound(region_at(&mp->region, id), id, top - place))
 			return false;
 	}
 	uint32_t head = atomic_load(&h->table.head), stripes = atomic_load(&h->pin.stripes);
@@ -449,7 +450,7 @@ static int enter(MPOOL *mp, int fd)
 	int error = EAGAIN; /* as many processes as there may be */
 	uint32_t member = 0;
 	for (; member < MEMBERS_MAX; member++)
-		if (atomic_load(&ms->member[member].state) == MEMBER_FREE &&
+		if (!member_in(&ms->member[member]) &&
 		    (error = life_begin(&sh->life, sh->object, member)) != EAGAIN && error != EACCES)
 			break;
 	if (error)
@@ -462,8 +463,9 @@ static int enter(MPOOL *mp, int fd)
 	if (atomic_load(&ms->top) <= member)
 		atomic_store(&ms->top, member + 1);
 	/* From here on, should we die, we are recovered. */
-	atomic_store(&m->state, MEMBER_IN);
+	atomic_fetch_or(&m->state, MEMBER_IN);
 	mp->pins.member = member;
+	mp->region.making = m->making;
 	uint32_t from = 0;
 	sh->keeper = pin_adopt(&mp->pins, true, &from);
 	return sh->keeper ? 0 : ENOMEM;
@@ -495,7 +497,7 @@ static int become_member(MPOOL *mp, int fd, uint32_t frames)
 	if (error && mp->sharing.keeper)
 		recover_leave(mp);
 	else if (error && mp->sharing.life.map)
-		atomic_store(&ms->member[mp->pins.member].state, MEMBER_FREE);
+		atomic_fetch_and(&ms->member[mp->pins.member].state, ~MEMBER_IN);
 	pthread_mutex_unlock(&ms->lock);
 	return error;
 }
@@ -572,6 +574,8 @@ static void let_go(struct sharing *sh, bool parents)
 	/* A child has no copy of the life lock's mapping. */
 	if (!parents)
 		life_end(&sh->life);
+	else
+		watch_forget(&sh->watch);
 	if (sh->map)
 		munmap(sh->map, sh->bytes);
 	if (sh->object >= 0)

@@ -112,7 +112,7 @@ PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
 	s.maxcache = frames_capacity(&mp->frames);
 	s.pagesize = mp->io.pagesize;
 	s.processes = member_count(&mp->header->members);
-	s.deaths = atomic_load(&mp->header->members.deaths);
+	s.deaths = member_deaths(&mp->header->members);
 	memset(st, 0, size);
 	memcpy(st, &s, size < sizeof s ? size : sizeof s);
 	return 0;

@@ -71,13 +71,18 @@ static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t bucke
 {
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
 		struct table *t = region_at_rest(ts->region, id) ? region_at(ts->region, id) : NULL;
-		if (t && t->buckets == buckets && region_revive(ts->region, id)) {
-			atomic_store(&t->maker, me + 1);
+		uint32_t nobody = 0;
+		/* Its maker first: once it is live, a table that is linked nowhere and has
+		 * none is lost (retire_lost). */
+		if (!t || t->buckets != buckets || !atomic_compare_exchange_strong(&t->maker, &nobody, me + 1))
+			continue;
+		if (region_revive(ts->region, id)) {
 			/* Who died may have left some too high. */
 			for (uint32_t b = 0; b < buckets; b++)
 				atomic_store_explicit(spill_of(t, b), 0, memory_order_relaxed);
 			return t;
 		}
+		atomic_store(&t->maker, 0);
 	}
 	return NULL;
 }
@@ -109,7 +114,7 @@ static void newest_is(struct tables *ts, struct table *t)
 		atomic_store_explicit(&ts->newest, t, memory_order_release);
 }
 
-/* Everybody can find it. */
+/* Everybody can find it, or it is at rest again. */
 static void table_made(struct table *t)
 {
 	atomic_store(&t->maker, 0);
@@ -149,6 +154,7 @@ int table_replace(struct tables *ts, uint32_t me, const struct table *old, uint6
 	} else if (region_withdraw(ts->region, t->id)) {
 		/* Another thread was first, and nobody ever found ours. */
 		region_release(ts->region, t->id);
+		table_made(t);
 	}
 	return 0;
 }
@@ -419,10 +425,10 @@ bool table_move(struct tables *ts, const struct table_ref *from)
 
 /* ---- after a death ------------------------------------------------------ */
 
-bool table_sound(const struct table *t, unsigned id, uint64_t bytes)
+bool table_sound(const struct table *t, unsigned id, uint64_t room)
 {
-	return bytes >= sizeof *t && t->id == id && t->buckets > 0 && table_size(t->buckets) == bytes &&
-	       t->bytes == bytes && t->factor_number < TABLE_FACTORS;
+	return room >= sizeof *t && t->id == id && t->buckets > 0 && t->bytes <= room &&
+	       t->bytes == table_size(t->buckets) && t->factor_number < TABLE_FACTORS;
 }
 
 static bool linked(struct tables *ts, const struct table *wanted)
@@ -439,14 +445,15 @@ static void retire_lost(struct tables *ts, const struct epoch *e, const struct s
 	uint32_t drainer = atomic_load(&ts->state->draining);
 	bool drained = drainer && dead(of, drainer - 1);
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
-		struct table *t = region_live(ts->region, id);
+		struct table *t = region_at(ts->region, id);
 		uint32_t maker = t ? atomic_load(&t->maker) : 0;
 		bool made = maker && dead(of, maker - 1);
 		/* Only who has the drain's role takes out a table that was linked, and says
 		 * first that it is not the maker's. */
-		if (t && (made || (maker == 0 && drained)) && !linked(ts, t) && atomic_load(&t->maker) == maker)
+		bool live = region_live(ts->region, id);
+		if (live && (made || (maker == 0 && drained)) && !linked(ts, t) && atomic_load(&t->maker) == maker)
 			epoch_retire(e, me, id);
-		else if (made)
+		if (made)
 			table_made(t);
 	}
 	if (drained)

@@ -123,7 +123,7 @@ struct table {
 	_Atomic uint64_t factor; /* fixed while the table is in use; changed at rest */
 	uint32_t factor_number;
 	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
-	_Atomic uint32_t maker;   /* number of the stripe that is about to link it + 1; 0: it did */
+	_Atomic uint32_t maker;   /* number of the stripe that is to link it, or give it back, + 1; 0: none */
 	size_t bytes;
 	/* Resize room: the drain of a table that is not the head any more. */
 	_Atomic uint64_t since;   /* an epoch stamp; 0: none yet */
@@ -267,7 +267,7 @@ void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, 
                    void *of);
 uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref);
 
-/* Is it a table as this code makes them, of that many bytes? */
-bool table_sound(const struct table *t, unsigned id, uint64_t bytes);
+/* Is it a table as this code makes them, in at most `room` bytes? */
+bool table_sound(const struct table *t, unsigned id, uint64_t room);
 
 #endif

@@ -77,6 +77,13 @@ void watch_begin(MPOOL *mp)
 	}
 }
 
+void watch_forget(struct watch *w)
+{
+	if (w->begun)
+		close(w->events);
+	w->begun = false;
+}
+
 void watch_end(MPOOL *mp)
 {
 	struct watch *w = &mp->sharing.watch;

@@ -30,5 +30,7 @@ struct watch {
 
 void watch_begin(MPOOL *mp);
 void watch_end(MPOOL *mp);
+/* In the child of a fork, where there is no such thread. */
+void watch_forget(struct watch *w);
 
 #endif
