@@ -443,7 +443,8 @@ def machine_text(results):
 
 def machine_section(results):
     about = results.about
-    words = {"cpu": "processor", "thp": "transparent huge pages"}
+    words = {"cpu": "processor", "thp": "transparent huge pages",
+             "thp_shared": "the same of memory that processes share"}
     rows = [(words.get(name, name), value) for name, value in results.machine.items()]
     took = about.get("took_seconds") and f"in {max(1, round(about['took_seconds'] / 60))} min"
     rows += [("measured", ", ".join(filter(None, (about.get("mode"), rounds_text(results), took))))]
