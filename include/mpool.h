@@ -83,7 +83,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *           pages than that are pinned or being read or written at once, and
  *           the misses and syncs that follow bring the pool back to it.  Of a shared
  *           pool it is the largest that any opener asked for; the pool grows in
- *           place, and addresses handed out stay valid.
+ *           place, and addresses handed out stay valid.  It has addresses for 16
+ *           times what its first opener asked for, or 32 GiB of pages if that is
+ *           more.
  *
  * A shared pool's pages have an address of their own in each process, and a pin is
  * its process's: it cannot be put by another.  A process that opens a key twice has
@@ -99,6 +101,7 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * ESPIPE   fd is neither a regular file nor a block device
  * ENOMEM   no memory
  * and with a key:
+ * ENOMEM   maxcache is more than the pool has addresses for
  * EINVAL   the pool's pages are of another size
  * EACCES   the place where the user's pools are, or the pool, is not the user's
  *          alone: somebody else made it, or may use it; or the file may not be opened

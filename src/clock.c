@@ -143,7 +143,7 @@ static struct clock_state *clock_of(MPOOL *mp)
 
 /* ---- frames nobody uses ------------------------------------------------- */
 
-/* Have memory behind the pages from frame `i` of the shard on; false: there is none. */
+/* Have memory for the frames from `i` of the shard on; false: there is none. */
 static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
 {
 	if (!region_shared(&mp->region) || i < atomic_load_explicit(&sh->committed, memory_order_relaxed))
@@ -151,7 +151,7 @@ static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
 	uint64_t stride = mp->frames.stride;
 	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
 	n = n < left ? n : left;
-	if (!region_commit(&mp->region, frame_page_base(&mp->frames, sh->first + i), n * stride))
+	if (!frames_commit(&mp->frames, sh->first + i, n))
 		return false;
 	/* Two may do it at once, and the lower number win: then it is done again. */
 	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);

@@ -57,7 +57,7 @@
 struct shard {
 	_Alignas(CACHE_LINE) _Atomic uint32_t hand; /* frames passed so far, modulo 2^32 */
 	_Atomic uint32_t fresh;                     /* frames from here on were never used */
-	_Atomic uint32_t committed;                 /* pages of frames from here on have no memory yet (shared) */
+	_Atomic uint32_t committed;                 /* frames from here on have no memory yet (of a shared pool) */
 	_Atomic int32_t hinted;                     /* bits set among its free_bits, about */
 	_Atomic uint32_t hinted_at;                 /* the word of them to look at first */
 	_Atomic uint32_t count;

@@ -127,14 +127,19 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 
 bool frames_grow(const struct frames *fs, uint32_t frames)
 {
-	const struct segment *b = &fs->base;
-	if (frames > b->count || !region_commit(fs->region, b->frame, frames * sizeof *b->frame) ||
-	    !region_commit(fs->region, b->free_bits, bits_bytes(frames)) ||
-	    !region_commit(fs->region, b->mark, frames * sizeof *b->mark))
+	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)))
 		return false;
 	/* Release: who sees the capacity finds memory there. */
 	atomic_store(&fs->state->capacity, frames);
 	return true;
+}
+
+bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n)
+{
+	const struct segment *b = &fs->base;
+	return region_commit(fs->region, &b->frame[first], n * sizeof *b->frame) &&
+	       region_commit(fs->region, (const void *)(uintptr_t)&b->mark[first], n * sizeof *b->mark) &&
+	       region_commit(fs->region, frame_page_base(fs, first), n * fs->stride);
 }
 
 /* ---- the overflow ------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * segments 1, 2, ... are the overflow, made while more pages are pinned than the
  * pool holds and given back afterwards.  Frame numbers run through all of them.
  * A shared pool's capacity grows: segment 0 has room, addresses and numbers for
- * `limit` frames, and memory for those below the capacity.
+ * `limit` frames; memory is asked for when a frame is first used.
  *
  * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, owner
  * of the claim (24 bits); 0: free.  Who may change it:
@@ -73,7 +73,7 @@ struct segment {
 };
 
 struct frame_state {
-	_Atomic uint32_t capacity; /* frames of segment 0 that there is memory for */
+	_Atomic uint32_t capacity; /* frames of segment 0 that are in use, or may be */
 };
 
 struct frames {
@@ -97,13 +97,14 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 uint64_t frames_bytes(uint32_t pagesize, uint32_t limit);
 /* What the first overflow segment of a pool for `frames` is to hold. */
 uint32_t frames_unit(uint32_t frames);
-/* Bookkeeping for `frames` frames of a shared pool, for one thread at a time.  False: no memory. */
+/* The capacity of a shared pool is to be `frames`; for one thread at a time.  False: no memory, or no room. */
 bool frames_grow(const struct frames *fs, uint32_t frames);
+/* Have memory for frames that were never used.  False: there is none. */
+bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n);
 
 /* Are the overflow's segments of the sizes that they have to be? */
 bool frames_sound(const struct frames *fs);
 
-/* Frames of segment 0 in use, or to be used. */
 static inline uint32_t frames_capacity(const struct frames *fs)
 {
 	/* Acquire: pairs with frames_grow. */

@@ -97,20 +97,6 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	wait_tell(&g->mp->header->wait, wait_for_frame(frame));
 }
 
-static void every_frame(struct gone *g, frame_seen *see)
-{
-	const struct frames *fs = &g->mp->frames;
-	uint32_t capacity = frames_capacity(fs);
-	for (uint32_t f = 0; f < capacity; f++)
-		see(g, f, &fs->base.frame[f]);
-	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
-		struct segment seg;
-		if (frame_segment(fs, k, &seg))
-			for (uint32_t i = 0; i < seg.count; i++)
-				see(g, seg.first + i, &seg.frame[i]);
-	}
-}
-
 static void end_calls(struct gone *g)
 {
 	MPOOL *mp = g->mp;
@@ -118,7 +104,7 @@ static void end_calls(struct gone *g)
 	struct pageio_state *io = mp->io.state;
 	table_recover(&mp->tables, &mp->epoch, me, is_gone, load_given_up, g);
 	epoch_enter(&mp->epoch, me);
-	every_frame(g, end_claim);
+	clock_each_frame(mp, end_claim, g);
 	uint32_t flusher = atomic_load(&io->flusher);
 	if (flusher && is_gone(g, flusher - 1)) {
 		writeback_recover(mp);

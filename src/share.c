@@ -38,6 +38,8 @@
  */
 #define OBJECT_TIMES 32u
 #define OBJECT_MIN   ((uint64_t)64 << 30)
+/* ... and no more than a process can map beside others, */
+#define OBJECT_MOST  ((uint64_t)1 << 46)
 /* ... and less only where limits of the process leave no other way. */
 #define OBJECT_LEAST ((uint64_t)32 << 20)
 /* Bytes a frame takes beside its page, rounded up. */
@@ -345,7 +347,8 @@ static uint64_t file_bytes_max(void)
 /* Settle the object's size, and map it.  0, or an errno. */
 static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 {
-	uint64_t asked = OBJECT_TIMES * (uint64_t)frames * ((uint64_t)p->pagesize + FRAME_OVERHEAD);
+	uint64_t asked = (uint64_t)frames * ((uint64_t)p->pagesize + FRAME_OVERHEAD);
+	asked = asked > OBJECT_MOST / OBJECT_TIMES ? OBJECT_MOST : asked * OBJECT_TIMES;
 	uint64_t most = file_bytes_max();
 	int error = EFBIG;
 	for (uint64_t total = asked > OBJECT_MIN ? asked : OBJECT_MIN; total >= OBJECT_LEAST; total /= 2) {
