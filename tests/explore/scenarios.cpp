@@ -181,7 +181,11 @@ std::vector<Scenario> make()
 		{"delete-put", 2, 2, {"G0 O0 |", "G1 P1 | x0", "G1 P1 | B0"}},
 		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
 
-		// Processes that share the pool, and one that dies.
+		// Processes that share the pool.
+		{"processes-hit-eviction", 1, 2, {"G0 P0 | G0 P0", "1: G1 P1"}},
+		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
+
+		// ... and one of which dies.
 		// Pins.
 		bounded(1, {"death-hit", 2, 2, {"G0 | H0 P0 A0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0 G0"}}),
 		{"death-hit-eviction", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}},
