@@ -69,12 +69,6 @@ static bool was_busy(struct gone *g)
 
 /* ---- what a call holds -------------------------------------------------- */
 
-static void load_given_up(void *gone, uint32_t page)
-{
-	const struct gone *g = gone;
-	wait_tell(&g->mp->header->wait, wait_for_page(page));
-}
-
 /* The entry first: a frame that is unclaimed and clean, its entry closing, is ready to go. */
 static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 {
@@ -94,14 +88,13 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	do
 		to = (w & ~(FRAME_OWNER | FRAME_WRITING)) | (w & FRAME_WRITING ? FRAME_DIRTY : 0);
 	while (!atomic_compare_exchange_weak(&fr->word, &w, to));
-	wait_tell(&g->mp->header->wait, wait_for_frame(frame));
 }
 
 static void end_calls(struct gone *g)
 {
 	MPOOL *mp = g->mp;
 	struct stripe *me = mp->sharing.keeper;
-	table_recover(&mp->tables, &mp->epoch, me, is_gone, load_given_up, g);
+	table_recover(&mp->tables, &mp->epoch, me, is_gone, g);
 	epoch_enter(&mp->epoch, me);
 	clock_each_frame(mp, end_claim, g);
 	writeback_recover(mp, is_gone, g);

@@ -460,8 +460,7 @@ static void retire_lost(struct tables *ts, const struct epoch *e, const struct s
 		atomic_store(&ts->state->draining, 0);
 }
 
-void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, page_freed *freed,
-                   void *of)
+void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, void *of)
 {
 	epoch_enter(e, me);
 	for (struct table *t = table_head(ts); t; t = table_next(ts, t))
@@ -469,10 +468,8 @@ void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, 
 			for (unsigned s = 0; s < LINE_WORDS; s++) {
 				struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 				uint64_t x = atomic_load(ref.word);
-				if (x == ENTRY_FREE || entry_in_memory(x) || !dead(of, entry_who(x)))
-					continue;
-				if (table_free(&ref, x) && entry_state(x) == ENTRY_LOADING)
-					freed(of, entry_page(x));
+				if (x != ENTRY_FREE && !entry_in_memory(x) && dead(of, entry_who(x)))
+					table_free(&ref, x);
 			}
 	epoch_leave(me);
 	retire_lost(ts, e, me, dead, of);

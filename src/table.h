@@ -256,15 +256,14 @@ uint64_t table_bytes(struct tables *ts);
 /*
  * For who recovers a dead process (recover.h), whose stripes `dead` tells.
  *
- * table_recover: its tentative and loading entries are freed; `freed` is called
- * for the latter.  Tables that it was about to link or to give back are retired.
+ * table_recover: its tentative and loading entries are freed; whoever waits for a
+ * load is to be woken by the caller.  Tables that it was about to link or to give
+ * back are retired.
  *
  * table_settle: page's entry that names `frame`, whose claim the dead one held.
  * If the entry was being moved there are two: the older goes.  ENTRY_FREE: none.
  */
-typedef void page_freed(void *of, uint32_t page);
-void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, page_freed *freed,
-                   void *of);
+void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, void *of);
 uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref);
 
 /* Is it a table as this code makes them, in at most `room` bytes? */

@@ -180,6 +180,13 @@ class Goals(unittest.TestCase):
         self.assertEqual(goal("latency", "1/5").beside(report.Results(lines, {})),
                          "the array, which is the machine's floor: 100 ns")
 
+    def test_processes_are_compared_with_threads_of_a_private_pool(self):
+        lines = (rows("processes", 2, "libmpool", [10, 20, 10], "ns_by_threads", 1)
+                 + rows("processes", 2, "mpool-shared", [5, 5, 5], "ns_by_threads", 1)
+                 + rows("processes", 2, "mpool-shared", [10, 21, 15], "ns_by_processes", 1))
+        found, verdict = self.judge("processes", "hot page", [(*line[:1], str(line[1]), *line[2:]) for line in lines])
+        self.assertEqual((found, verdict), ((1.05, 1, 1.5), "reached, not in every round"))
+
     def test_a_goal_below_the_floor(self):
         lines = rows("latency", 2, report.HCC, [450, 460], "p999_ns") + rows("latency", 2, "array", [100], "p999_ns")
         self.assertEqual(goal("latency", "1/5").beside(report.Results(lines, {})),
@@ -222,6 +229,13 @@ class Reports(Directory):
             lines += rows("growth-threads", 1, "libmpool", [MILLION * 100] * 3, parameter=parameter)
         for parameter in (512, 4096):
             lines += rows("memory", 1, "libmpool", [100] * 3, "bytes_per_page", parameter)
+        for parameter in (1, 10000):
+            lines += rows("processes", 2, "libmpool", [10, 20, 10], "ns_by_threads", parameter)
+            lines += rows("processes", 2, "mpool-shared", [10, 10, 20], "ns_by_threads", parameter)
+            lines += rows("processes", 2, "mpool-shared", [10, 21, 15], "ns_by_processes", parameter)
+            lines += rows("processes", 2, "bdb-shared", [50, 60, 70], "ns_by_processes", parameter)
+        for metric, value in zip(report.COSTS, (7, 1, 2, 3, 0.4, 0.05)):
+            lines += rows("deaths", 2, "mpool-shared", [value] * 20, metric, 1000)
         return lines
 
     def test_everything(self):
@@ -239,6 +253,13 @@ class Reports(Directory):
         self.assertIn("| 4,096 | 100 |", text)
         self.assertIn("| array | scan, half | it has no file |", text)
         self.assertIn("| Berkeley DB | Its own cache. |", text)
+        self.assertIn("| pages in memory; ns | **libmpool**: threads | libmpool, shared: threads"
+                      " | libmpool, shared: processes | Berkeley DB, shared: processes |", text)
+        self.assertIn("| 10,000 | 10.0 (10.0, 20.0) | 10.0 (10.0, 20.0) | 15.0 (10.0, 21.0) | 60.0 (50.0, 70.0) |",
+                      text)
+        self.assertIn("of 20 deaths each", text)
+        self.assertIn("| 1,000 | 7.00 (7.00, 7.00) | 1.00 (1.00, 1.00) | 2.00 (2.00, 2.00) | 3.00 (3.00, 3.00)"
+                      " | 0.400 (0.400, 0.400) | 0.0500 (0.0500, 0.0500) |", text)
         for chart in re.findall(r"\((charts/[^)]*)\)", text):
             self.assertTrue((self.directory / chart).exists(), chart)
 
@@ -250,7 +271,7 @@ class Reports(Directory):
         self.assertIn("| hot | 0.300 (0.267, 0.333) | 40.0 (25.0, 90.0) | – |", text)
         self.assertIn("| half | 0.300 (0.267, 0.333) | 40.0 (25.0, 90.0) | 3.00 (2.00, 4.00) |", text)
         self.assertIn("| sync (1 thread) | – | – | 2.00 (2.00, 2.00) |", text)
-        self.assertIn("7 of 15 goals reached, 2 missed, 6 not measured.", text)
+        self.assertIn("9 of 17 goals reached, 2 missed, 6 not measured.", text)
 
     def test_subjects_may_be_named_by_id(self):
         lines = (rows("hot", 2, "mpool", [40.0]) + rows("hot", 2, "bdb", [1.0])
@@ -293,7 +314,7 @@ class Reports(Directory):
                    + rows("growth-pages", 2, "libmpool", [0.0], parameter=1)
                    + rows("memory", 1, "libmpool", [-3.0], "bytes_per_page", 512))
         self.run_main()
-        self.assertIn("0 of 15 goals reached", self.made("summary.md"))
+        self.assertIn("0 of 17 goals reached", self.made("summary.md"))
 
     def test_without_libmpool(self):
         self.write([line for line in self.everything() if line[3] != "libmpool"], self.ABOUT)
@@ -318,7 +339,7 @@ class Reports(Directory):
     def test_charts(self):
         self.write(self.everything(), self.ABOUT)
         self.run_main()
-        names = ["growth", "latency", "memory", "ratios", "throughput"]
+        names = ["deaths", "growth", "latency", "memory", "processes", "ratios", "throughput"]
         self.assertEqual(sorted(p.stem for p in (self.directory / "charts").iterdir()), names)
         for name in names:
             tree = xml.etree.ElementTree.fromstring(self.made(f"charts/{name}.svg"))
@@ -331,7 +352,7 @@ class Reports(Directory):
         self.run_main("--output", str(self.directory / "a"))
         self.run_main("--output", str(self.directory / "b"))
         files = sorted(p.relative_to(self.directory / "a") for p in (self.directory / "a").rglob("*.*"))
-        self.assertEqual(len(files), 7)
+        self.assertEqual(len(files), 9)
         for file in files:
             self.assertEqual(self.made(f"a/{file}"), self.made(f"b/{file}"), file)
 

@@ -1,7 +1,8 @@
 /*
  * berkeley.cpp - Berkeley DB's mpool, which grew out of 4.4BSD's.
  *
- * A private environment of one cache and nothing else, and one file in it.  What
+ * An environment of one cache and nothing else, and one file in it; private, or one
+ * that processes share.  What
  * there is to choose is how large the cache is: Berkeley DB counts bytes, its own
  * headers included, and adds to what it is asked for.  The sizes below are those
  * of 5.3.28 for 64 bits, and give the number of pages that is wanted.
@@ -105,8 +106,8 @@ struct Closer {
 using Environment = std::unique_ptr<DB_ENV, Closer>;
 using File = std::unique_ptr<DB_MPOOLFILE, Closer>;
 
-/* No home: what is private keeps nothing in files. */
-Environment open_environment(const Setup &s)
+/* Private when there is no home: then it keeps nothing in files. */
+Environment open_environment(const Setup &s, const char *home)
 {
 	DB_ENV *raw;
 	check(db_env_create(&raw, 0), "environment");
@@ -118,8 +119,8 @@ Environment open_environment(const Setup &s)
 	check(env->set_mp_mtxcount(raw, std::min(buckets, BUCKET_MUTEXES)), "mutexes");
 	/* From this libdb knows how many mutexes the pages need. */
 	check(env->set_mp_pagesize(raw, s.page_bytes), "page size");
-	constexpr u_int32_t flags = DB_CREATE | DB_INIT_MPOOL | DB_PRIVATE | DB_THREAD;
-	check(env->open(raw, nullptr, flags, 0), "opening the environment");
+	u_int32_t flags = DB_CREATE | DB_INIT_MPOOL | DB_THREAD | (home == nullptr ? DB_PRIVATE : 0u);
+	check(env->open(raw, home, flags, 0), "opening the environment");
 	return env;
 }
 
@@ -164,10 +165,7 @@ public:
 		return nullptr;
 	}
 
-	explicit Berkeley(const Setup &s)
-	    : env(open_environment(s)), file(open_file(env.get(), s)), next_page(s.file_pages)
-	{
-	}
+	explicit Berkeley(const Setup &s) : Berkeley(s, nullptr) {}
 
 	Pin get(uint32_t page)
 	{
@@ -208,6 +206,12 @@ public:
 		return n;
 	}
 
+protected:
+	Berkeley(const Setup &s, const char *home)
+	    : env(open_environment(s, home)), file(open_file(env.get(), s)), next_page(s.file_pages)
+	{
+	}
+
 private:
 	Pin get_dirty(uint32_t page, u_int32_t flags)
 	{
@@ -232,6 +236,21 @@ private:
 	std::atomic<uint32_t> next_page;
 };
 
+/* The first process that opens the environment makes its regions, the others map them. */
+class SharedBerkeley : public Berkeley {
+public:
+	static Description describe()
+	{
+		Description d = Berkeley::describe();
+		return {d.name + ", shared", d.version,
+			"as Berkeley DB, but without DB_PRIVATE: its regions are files in /dev/shm, mapped by every "
+			"process; memory as with DB_SYSTEM_MEM, but of a kind that goes with its directory"};
+	}
+
+	explicit SharedBerkeley(const Setup &s) : Berkeley(s, s.shared) {}
+};
+
 } // namespace
 
 static const compare::Registered<Berkeley> registered("bdb");
+static const compare::Registered<SharedBerkeley> registered_shared("bdb-shared", compare::Sharing::processes);

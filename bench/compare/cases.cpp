@@ -135,6 +135,8 @@ static void latency(Cases &cases, const Options &)
 	cases.push_back(c);
 }
 
+constexpr const char *GROWTH_OF_FEW = "growth is looked at for a few subjects only";
+
 static void growth_pages(Cases &cases, const Options &options)
 {
 	for (uint32_t pages : {1000u, 10000u, 100000u, 1000000u, 4000000u}) {
@@ -146,6 +148,7 @@ static void growth_pages(Cases &cases, const Options &options)
 		c.page_bytes = 1024;
 		c.threads = {2};
 		c.only = {"mpool", "array", "hcc", "bdb"};
+		c.why_only = GROWTH_OF_FEW;
 		cases.push_back(c);
 	}
 }
@@ -159,6 +162,36 @@ static void growth_threads(Cases &cases, const Options &)
 		c.threads = {2};
 		c.idle = idle;
 		c.only = {"mpool", "hcc", "bdb", "mutex"};
+		c.why_only = GROWTH_OF_FEW;
+		cases.push_back(c);
+	}
+}
+
+static void processes(Cases &cases, const Options &)
+{
+	for (uint32_t pages : {1u, 1000u, 10000u, 100000u}) {
+		Case c = all_cached("processes",
+				    "two threads, and two processes that share the pool, get pages in memory, drawn "
+				    "uniformly",
+				    pages);
+		c.parameter = std::to_string(pages);
+		c.shape = Shape::processes;
+		c.threads = {2};
+		c.only = {"mpool", "mpool-shared", "bdb", "bdb-shared"};
+		c.why_only = "processes do not share it";
+		cases.push_back(c);
+	}
+}
+
+static void deaths(Cases &cases, const Options &)
+{
+	for (uint32_t pages : {1000u, 100000u}) {
+		Case c = all_cached("deaths", "processes that share a pool are killed: what the others notice", pages);
+		c.parameter = std::to_string(pages);
+		c.shape = Shape::deaths;
+		c.threads = {2};
+		c.only = {"mpool-shared"};
+		c.why_only = "no process survives another's death, or none shares it";
 		cases.push_back(c);
 	}
 }
@@ -180,7 +213,7 @@ std::vector<Case> all_cases(const Options &options)
 {
 	Cases cases;
 	for (auto add : {memory, cached, zipf, btree, half, half_direct, modify, scan, append, sync, latency,
-			 growth_pages, growth_threads})
+			 growth_pages, growth_threads, processes, deaths})
 		add(cases, options);
 	for (Case &c : cases)
 		choose_threads(c, options);

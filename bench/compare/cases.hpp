@@ -26,6 +26,8 @@ enum class Shape {
 	append,  /* plain, on a file that is empty at first */
 	sync,    /* one thread; the sync is what is timed */
 	memory,  /* nothing is timed */
+	processes, /* plain; where processes share the pool, they do it as well as threads */
+	deaths,    /* processes that share a pool die */
 };
 
 struct Case {
@@ -49,7 +51,8 @@ struct Case {
 
 	std::vector<unsigned> threads; /* the cells */
 	unsigned idle = 0;             /* further threads, which know the pool and sleep */
-	std::vector<std::string> only; /* the subjects; all when empty */
+	std::vector<std::string> only; /* the subjects; all that are not shared when empty */
+	const char *why_only = "";     /* the others are not among them */
 
 	bool evicts() const { return file_pages > cache_pages || appends; }
 	bool own_file() const { return modifies || appends; }

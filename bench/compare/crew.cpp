@@ -6,10 +6,9 @@
 #include "crew.hpp"
 
 #include <chrono>
-#include <functional>
+#include <deque>
 
-#include <pthread.h>
-
+#include "child.hpp"
 #include "ticks.hpp"
 #include "verify.hpp"
 
@@ -17,48 +16,58 @@ namespace compare {
 
 namespace {
 
-class Barrier {
+/* Members arrive, and go on when all have and the one that runs them lets them. */
+class Meeting {
 public:
-	explicit Barrier(size_t threads) { pthread_barrier_init(&barrier, nullptr, static_cast<unsigned>(threads)); }
-	~Barrier() { pthread_barrier_destroy(&barrier); }
-	Barrier(const Barrier &) = delete;
-	Barrier &operator=(const Barrier &) = delete;
-
-	void wait() { pthread_barrier_wait(&barrier); }
+	void attend()
+	{
+		arrived.post();
+		go_on.wait();
+	}
+	/* `look` throws when a member will not come. */
+	void gather(unsigned members, const std::function<void()> &look)
+	{
+		for (unsigned i = 0; i < members; i++)
+			arrived.wait(look);
+	}
+	void release(unsigned members)
+	{
+		for (unsigned i = 0; i < members; i++)
+			go_on.post();
+	}
 
 private:
-	pthread_barrier_t barrier;
+	Semaphore arrived, go_on;
 };
 
-/* What the threads of a cell have in common; the flags are all they look at while they run. */
+/* What the members of a cell have in common; the flags are all they look at while they run. */
 struct Cell {
-	Cell(Opened &p, const CellTime &t, const Processors &where, size_t n)
-	    : pool(p), time(t), processors(where), threads(static_cast<unsigned>(n)), barrier(n + 1)
+	Cell(const CellTime &t, const Processors &where, size_t n)
+	    : time(t), processors(where), members(static_cast<unsigned>(n))
 	{
 	}
 
 	alignas(LINE_BYTES) std::atomic<bool> warm{false};
 	alignas(LINE_BYTES) std::atomic<bool> over{false};
-	alignas(LINE_BYTES) Opened &pool;
-	const CellTime &time;
+	alignas(LINE_BYTES) const CellTime &time;
 	const Processors &processors;
-	const unsigned threads;
-	Barrier barrier; /* the threads and the one that runs them */
+	const unsigned members;
+	Meeting start, finish;
 };
 
 } // namespace
 
-static void run_member(Cell &cell, Member &m)
+static void run_member(Cell &cell, Opened &pool, Member &m)
 {
 	m.warm_start = nanoseconds();
 	m.part.stop = &cell.warm;
-	cell.pool.run(m.part);
+	pool.run(m.part);
 
 	uint64_t before = m.part.operations;
 	m.part.ticks.clear();
 	m.part.stop = &cell.over;
 	m.start = nanoseconds();
-	cell.pool.run(m.part);
+	pool.run(m.part);
 	m.end = nanoseconds();
 	m.measured = m.part.operations - before;
 }
@@ -74,13 +83,14 @@ static void attempt(Member &m, const std::function<void()> &what)
 	}
 }
 
-static void be_member(Cell &cell, Member &m)
+/* `sharers` members use the pool as it is open here. */
+static void be_member(Cell &cell, Opened &pool, Member &m, unsigned sharers)
 {
-	cell.processors.bind(m.part.thread, cell.threads);
-	attempt(m, [&] { cell.pool.touch(m.part.thread, cell.threads, cell.time.touched_pages); });
-	cell.barrier.wait();
-	attempt(m, [&] { run_member(cell, m); });
-	cell.barrier.wait();
+	cell.processors.bind(m.part.thread, cell.members);
+	attempt(m, [&] { pool.touch(m.part.thread % sharers, sharers, cell.time.touched_pages); });
+	cell.start.attend();
+	attempt(m, [&] { run_member(cell, pool, m); });
+	cell.finish.attend();
 	attempt(m, [&] { m.wrong = what_is_wrong(m.before, m.part); });
 }
 
@@ -89,33 +99,93 @@ static void sleep_for(unsigned milliseconds)
 	std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
 }
 
-static void conduct(Cell &cell)
+static void conduct(Cell &cell, const std::function<void()> &look)
 {
-	cell.barrier.wait();
+	cell.start.gather(cell.members, look);
+	cell.start.release(cell.members);
 	sleep_for(cell.time.warm_milliseconds);
 	cell.warm.store(true, std::memory_order_relaxed);
 	sleep_for(cell.time.milliseconds);
 	cell.over.store(true, std::memory_order_relaxed);
-	cell.barrier.wait();
+	cell.finish.gather(cell.members, look);
+	cell.finish.release(cell.members);
 }
+
+static void check(const Member &m)
+{
+	if (m.failure)
+		std::rethrow_exception(m.failure);
+	if (!m.wrong.empty())
+		throw Wrong("thread " + std::to_string(m.part.thread + 1) + ": " + m.wrong);
+}
+
+/* ---- threads ---- */
 
 std::vector<Member> run_crew(Opened &pool, std::vector<Part> parts, const CellTime &time,
 			     const Processors &processors)
 {
-	Cell cell(pool, time, processors, parts.size());
+	Cell cell(time, processors, parts.size());
 	std::vector<Member> members(parts.begin(), parts.end());
 	std::vector<std::thread> threads;
 
 	for (Member &m : members)
-		threads.emplace_back([&cell, &m] { be_member(cell, m); });
-	conduct(cell);
+		threads.emplace_back([&] { be_member(cell, pool, m, cell.members); });
+	conduct(cell, [] {}); /* a thread comes, or takes the program with it */
 	for (std::thread &t : threads)
 		t.join();
-	for (const Member &m : members) {
-		if (m.failure)
-			std::rethrow_exception(m.failure);
-		if (!m.wrong.empty())
-			throw Wrong("thread " + std::to_string(m.part.thread + 1) + ": " + m.wrong);
+	for (const Member &m : members)
+		check(m);
+	return members;
+}
+
+/* ---- processes ---- */
+
+namespace {
+
+/* A member's results, as they come back from its process. */
+struct Report {
+	Course course;
+	Done done;
+};
+
+struct Process {
+	Process(Cell &cell, Member &m, const std::function<std::unique_ptr<Opened>()> &open)
+	    : child([&, this] { be(cell, m, open); })
+	{
+	}
+
+	Common<Report> report; /* before the child, which writes it */
+	Child child;
+
+private:
+	void be(Cell &cell, Member &m, const std::function<std::unique_ptr<Opened>()> &open) const
+	{
+		std::unique_ptr<Opened> pool = open();
+		be_member(cell, *pool, m, 1);
+		check(m);
+		*report = {m, m.part};
+	}
+};
+
+} // namespace
+
+std::vector<Member> run_processes(const std::function<std::unique_ptr<Opened>()> &open, std::vector<Part> parts,
+				  const CellTime &time, const Processors &processors)
+{
+	Common<Cell> cell(time, processors, parts.size());
+	std::vector<Member> members(parts.begin(), parts.end());
+	std::deque<Process> processes;
+
+	for (Member &m : members)
+		processes.emplace_back(*cell, m, open);
+	conduct(*cell, [&] {
+		for (Process &p : processes)
+			p.child.look();
+	});
+	for (size_t i = 0; i < members.size(); i++) {
+		processes[i].child.join();
+		static_cast<Course &>(members[i]) = processes[i].report->course;
+		static_cast<Done &>(members[i].part) = processes[i].report->done;
 	}
 	return members;
 }

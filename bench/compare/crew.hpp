@@ -1,5 +1,5 @@
 /*
- * crew.hpp - the threads of one cell, and the threads that only look on.
+ * crew.hpp - the threads or processes of one cell, and the threads that only look on.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
@@ -8,6 +8,8 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -29,15 +31,19 @@ struct CellTime {
 	uint32_t touched_pages;
 };
 
+/* When it was done, in nanoseconds, and how many operations from start to end. */
+struct Course {
+	uint64_t warm_start = 0, start = 0, end = 0;
+	uint64_t measured = 0;
+};
+
 /* A thread and what became of its part.  A line of its own: threads write here. */
-struct alignas(LINE_BYTES) Member {
+struct alignas(LINE_BYTES) Member : Course {
 	explicit Member(Part p) : part(std::move(p)), before(part) {}
 
 	Part part;
 	Part before;
-	uint64_t warm_start = 0, start = 0, end = 0; /* nanoseconds */
-	uint64_t measured = 0;                       /* operations from start to end */
-	std::string wrong;                           /* what it read was; empty when right */
+	std::string wrong; /* what it read was; empty when right */
 	std::exception_ptr failure;
 };
 
@@ -48,6 +54,13 @@ struct alignas(LINE_BYTES) Member {
  */
 std::vector<Member> run_crew(Opened &pool, std::vector<Part> parts, const CellTime &time,
 			     const Processors &processors);
+
+/*
+ * The same, each part in a process of one thread, which opens the pool by itself.  A
+ * process that fails, or dies, ends the cell: throws std::runtime_error.
+ */
+std::vector<Member> run_processes(const std::function<std::unique_ptr<Opened>()> &open, std::vector<Part> parts,
+				  const CellTime &time, const Processors &processors);
 
 /* Threads that get and put a page of every pool once and then sleep, as long as this exists. */
 class Idlers {

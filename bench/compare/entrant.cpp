@@ -5,6 +5,8 @@
  */
 #include "entrant.hpp"
 
+#include <filesystem>
+
 #include <unistd.h>
 
 #include "failure.hpp"
@@ -24,9 +26,14 @@ Work work_of(const Case &c)
 	return w;
 }
 
-Entrant::Entrant(const Subject &subject, const Case &c, std::shared_ptr<PageFile> f)
-    : which(subject), in(c), file(std::move(f))
+Entrant::Entrant(const Subject &subject, const Case &c, std::shared_ptr<PageFile> f, std::string d)
+    : which(subject), in(c), file(std::move(f)), directory(std::move(d))
 {
+}
+
+Entrant::~Entrant()
+{
+	close();
 }
 
 Setup Entrant::setup() const
@@ -37,6 +44,7 @@ Setup Entrant::setup() const
 	s.direct = in.direct;
 	s.page_bytes = in.page_bytes;
 	s.file_pages = in.file_pages;
+	s.shared = which.sharing == Sharing::processes ? directory.c_str() : nullptr;
 	s.cache_pages = in.cache_pages;
 	return s;
 }
@@ -44,12 +52,21 @@ Setup Entrant::setup() const
 void Entrant::open()
 {
 	descriptor.emplace(file->path(), in.direct);
+	if (which.sharing == Sharing::processes)
+		std::filesystem::create_directory(directory);
 	opened = which.open(setup());
+}
+
+std::unique_ptr<Opened> Entrant::join() const
+{
+	return which.open(setup());
 }
 
 void Entrant::close()
 {
 	opened.reset();
+	std::error_code ignored; /* what is left goes with the scratch directories */
+	std::filesystem::remove_all(directory, ignored);
 	descriptor.reset();
 }
 

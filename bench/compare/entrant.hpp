@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "cases.hpp"
 #include "files.hpp"
@@ -20,12 +21,16 @@ Work work_of(const Case &);
 
 class Entrant {
 public:
-	/* The file is shared with others unless the case changes it. */
-	Entrant(const Subject &, const Case &, std::shared_ptr<PageFile>);
+	/* The file is shared with others unless the case changes it.  `directory`: to be
+	 * made, for a pool that processes share. */
+	Entrant(const Subject &, const Case &, std::shared_ptr<PageFile>, std::string directory);
+	~Entrant();
 	Entrant(const Entrant &) = delete;
 	Entrant &operator=(const Entrant &) = delete;
 
 	void open();
+	/* The pool as another process opens it; only there. */
+	std::unique_ptr<Opened> join() const;
 	/* Gets every page once and checks all of its bytes.  Throws Wrong. */
 	void load();
 	/* A new pool on the file, which is made empty. */
@@ -47,6 +52,7 @@ private:
 	const Subject &which;
 	const Case &in;
 	const std::shared_ptr<PageFile> file;
+	const std::string directory; /* there while the pool is open, if the pool is shared */
 	std::optional<Descriptor> descriptor;
 	std::unique_ptr<Opened> opened; /* closed before the descriptor */
 };

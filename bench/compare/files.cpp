@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "failure.hpp"
@@ -41,7 +42,7 @@ static void remove_tree(const std::string &directory)
 }
 
 /* A thread of its own may do what a signal handler must not. */
-static void remove_at_signal(const std::string &directory)
+static void remove_at_signal(const std::string &directory, const std::string &in_memory)
 {
 	sigset_t set = ending_signals();
 	int got = 0;
@@ -49,6 +50,7 @@ static void remove_at_signal(const std::string &directory)
 	if (sigwait(&set, &got) != 0)
 		return;
 	remove_tree(directory);
+	remove_tree(in_memory);
 	_exit(128 + got);
 }
 
@@ -61,17 +63,30 @@ static std::string make_directory(const std::string &parent)
 	return name;
 }
 
-Scratch::Scratch(const std::string &parent) : directory(make_directory(parent))
+constexpr const char *SHARED_MEMORY = "/dev/shm";
+
+Scratch::Scratch(const std::string &parent)
+    : directory(make_directory(parent)), in_memory(make_directory(SHARED_MEMORY))
 {
 	sigset_t set = ending_signals();
 
 	pthread_sigmask(SIG_BLOCK, &set, nullptr);
-	std::thread(remove_at_signal, directory).detach();
+	std::thread(remove_at_signal, directory, in_memory).detach();
 }
 
 Scratch::~Scratch()
 {
 	remove_tree(directory);
+	remove_tree(in_memory);
+}
+
+uint64_t Scratch::memory_room() const
+{
+	struct statvfs st;
+
+	if (statvfs(in_memory.c_str(), &st) != 0)
+		throw_errno("looking at", in_memory);
+	return static_cast<uint64_t>(st.f_bavail) * st.f_frsize;
 }
 
 bool Scratch::allows_direct(uint32_t page_bytes) const

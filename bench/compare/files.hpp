@@ -1,7 +1,7 @@
 /*
- * files.hpp - the files that the pools work on, and the directory they are in.
+ * files.hpp - the files that the pools work on, and the directories they are in.
  *
- * The directory is made for this run and goes with it, also when a signal ends
+ * The directories are made for this run and go with it, also when a signal ends
  * the program.
  *
  * SPDX-License-Identifier: BSD-2-Clause
@@ -22,11 +22,16 @@ public:
 	Scratch &operator=(const Scratch &) = delete;
 
 	std::string path(const std::string &name) const { return directory + "/" + name; }
+	/* In memory, where no disk slows down what processes share. */
+	std::string memory_path(const std::string &name) const { return in_memory + "/" + name; }
+	/* Bytes that fit there. */
+	uint64_t memory_room() const;
 	/* Whether files here can be opened with O_DIRECT and read by pages of this size. */
 	bool allows_direct(uint32_t page_bytes) const;
 
 private:
 	std::string directory;
+	std::string in_memory;
 };
 
 struct FileForm {

@@ -73,11 +73,11 @@ static std::string compiler_text()
 }
 
 /* "always [madvise] never": the word in brackets is the setting. */
-static std::string huge_pages_text()
+static std::string huge_pages_text(const std::string &whose)
 {
 	if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1)
 		return "off for this process";
-	std::string all = line_of("/sys/kernel/mm/transparent_hugepage/enabled", "");
+	std::string all = line_of(("/sys/kernel/mm/transparent_hugepage/" + whose).c_str(), "");
 	size_t open = all.find('['), close = all.find(']');
 	return open == std::string::npos || close == std::string::npos ? all : all.substr(open + 1, close - open - 1);
 }
@@ -100,7 +100,8 @@ std::vector<std::pair<std::string, std::string>> machine_facts()
 		{"memory", memory_text()},
 		{"kernel", kernel_text()},
 		{"compiler", compiler_text()},
-		{"thp", huge_pages_text()},
+		{"thp", huge_pages_text("enabled")},
+		{"thp_shared", huge_pages_text("shmem_enabled")},
 		{"threads", "each bound to a core of its own where there are not more of them than cores"},
 		{"clock of single gets", clock_text()},
 	};

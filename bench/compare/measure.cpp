@@ -83,11 +83,18 @@ static double share(uint64_t part, uint64_t whole)
 	return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-static Outcome run(const Conditions &c, Entrant &entrant, std::vector<Part> parts)
+static Members run_members(const Conditions &c, Entrant &entrant, std::vector<Part> parts, By by)
+{
+	if (by == By::threads)
+		return run_crew(entrant.pool(), std::move(parts), c.time, c.processors);
+	return run_processes([&] { return entrant.join(); }, std::move(parts), c.time, c.processors);
+}
+
+static Outcome run(const Conditions &c, Entrant &entrant, std::vector<Part> parts, By by = By::threads)
 {
 	entrant.pool().threads(static_cast<unsigned>(parts.size()));
 	uint64_t before = entrant.pool().reads();
-	Outcome o = {run_crew(entrant.pool(), std::move(parts), c.time, c.processors), 0};
+	Outcome o = {run_members(c, entrant, std::move(parts), by), 0};
 	uint64_t after = entrant.pool().reads();
 	o.reads = after == NOT_COUNTED ? NOT_COUNTED : after - before;
 	entrant.modified += sum(all_of(o), [](const Member &m) { return m.part.modified; });
@@ -245,7 +252,15 @@ static Figures measure_sync(const Conditions &c, Entrant &entrant, unsigned, uns
 	return {{"pages_per_second", SYNC_PAGES * 1e9 / static_cast<double>(end - start)}};
 }
 
-Figures measure(const Conditions &c, Entrant &entrant, unsigned threads, unsigned round)
+/* What an operation takes each of them. */
+static Figures measure_processes(const Conditions &c, Entrant &entrant, By by, unsigned threads, unsigned round)
+{
+	Outcome o = run(c, entrant, parts_of(c, threads, round), by);
+	return {{by == By::threads ? "ns_by_threads" : "ns_by_processes",
+		 threads * 1e9 / operations_per_second(all_of(o))}};
+}
+
+Figures measure(const Conditions &c, Entrant &entrant, By by, unsigned threads, unsigned round)
 {
 	switch (c.in.shape) {
 	case Shape::plain: return measure_plain(c, entrant, threads, round);
@@ -253,7 +268,9 @@ Figures measure(const Conditions &c, Entrant &entrant, unsigned threads, unsigne
 	case Shape::latency: return measure_latency(c, entrant, threads, round);
 	case Shape::append: return measure_append(c, entrant, threads, round);
 	case Shape::sync: return measure_sync(c, entrant, threads, round);
-	case Shape::memory: break;
+	case Shape::processes: return measure_processes(c, entrant, by, threads, round);
+	case Shape::memory:
+	case Shape::deaths: break;
 	}
 	return {};
 }

@@ -22,6 +22,12 @@ struct Figure {
 
 using Figures = std::vector<Figure>;
 
+/* Who the members of a cell are. */
+enum class By {
+	threads,
+	processes, /* of one thread each; the pool must be one that processes share */
+};
+
 /* What the cells of a case have in common. */
 struct Conditions {
 	const Case &in;
@@ -32,6 +38,6 @@ struct Conditions {
 
 /* Throws what run_crew throws, and Wrong when a pool of which nothing is to be
  * evicted read pages. */
-Figures measure(const Conditions &, Entrant &, unsigned threads, unsigned round);
+Figures measure(const Conditions &, Entrant &, By, unsigned threads, unsigned round);
 
 } // namespace compare

@@ -25,12 +25,7 @@ public:
 
 	static const char *cannot(const Work &) { return nullptr; }
 
-	explicit Mpool(const Setup &s) : pool(mpool_open(nullptr, s.fd, s.page_bytes, s.cache_pages))
-	{
-		if (pool == nullptr)
-			throw_errno("mpool_open");
-	}
-
+	explicit Mpool(const Setup &s) : Mpool(s, nullptr) {}
 	~Mpool() { mpool_close(pool); }
 	Mpool(const Mpool &) = delete;
 	Mpool &operator=(const Mpool &) = delete;
@@ -55,6 +50,14 @@ public:
 		return st.reads;
 	}
 
+protected:
+	Mpool(const Setup &s, const char *key)
+	    : pool(mpool_open(const_cast<char *>(key), s.fd, s.page_bytes, s.cache_pages))
+	{
+		if (pool == nullptr)
+			throw_errno("mpool_open");
+	}
+
 private:
 	void put(Pin &pin, unsigned flags)
 	{
@@ -65,6 +68,19 @@ private:
 	MPOOL *const pool;
 };
 
+/* By its key. */
+class SharedMpool : public Mpool {
+public:
+	static Description describe()
+	{
+		return {"libmpool, shared", MPOOL_BENCH_VERSION,
+			"as libmpool, but with a key, by which every process opens the pool for itself"};
+	}
+
+	explicit SharedMpool(const Setup &s) : Mpool(s, s.shared) {}
+};
+
 } // namespace
 
 static const compare::Registered<Mpool> registered("mpool");
+static const compare::Registered<SharedMpool> registered_shared("mpool-shared", compare::Sharing::processes);

@@ -37,7 +37,15 @@ struct Draws {
 	uint32_t position = 0; /* in a sequence, or of a scan */
 };
 
-struct Part {
+/* What was done, in all runs so far. */
+struct Done {
+	uint64_t operations = 0;
+	uint64_t gets = 0;     /* new pages count */
+	uint64_t sum = 0;      /* of the words read */
+	uint64_t modified = 0; /* words modified */
+};
+
+struct Part : Done {
 	/* What to do. */
 	Loop loop = Loop::read;
 	unsigned thread = 0;
@@ -48,12 +56,7 @@ struct Part {
 	const std::atomic<bool> *stop = nullptr;
 	Draws draws;
 
-	/* What was done, in all runs so far. */
-	uint64_t operations = 0;
-	uint64_t gets = 0;     /* new pages count */
-	uint64_t sum = 0;      /* of the words read */
-	uint64_t modified = 0; /* words modified */
-	Histogram ticks;       /* of Loop::timed */
+	Histogram ticks; /* of Loop::timed */
 };
 
 } // namespace compare

@@ -6,6 +6,10 @@
  *
  *   static const compare::Registered<Berkeley> registered("bdb");
  *
+ * A pool that processes share says so, by a second argument, Sharing::processes:
+ * every object of the class that is made with one Setup, in whatever process, is then
+ * to be of one pool.
+ *
  * The name is what --subject takes and what the CSV file says; order.cpp has the
  * order in which subjects stand in tables, and must list it.  No header is needed.
  *
@@ -101,8 +105,11 @@ private:
 	std::vector<typename Adaptor::Pin> held;
 };
 
+enum class Sharing { none, processes };
+
 struct Subject {
 	std::string id;
+	Sharing sharing;
 	Description (*describe)();
 	const char *(*cannot)(const Work &);
 	std::unique_ptr<Opened> (*open)(const Setup &);
@@ -116,9 +123,9 @@ std::vector<Subject> subjects_in_order();
 
 template <class Adaptor> class Registered {
 public:
-	explicit Registered(const char *id)
+	explicit Registered(const char *id, Sharing sharing = Sharing::none)
 	{
-		registered_subjects().push_back({id, Adaptor::describe, Adaptor::cannot, open});
+		registered_subjects().push_back({id, sharing, Adaptor::describe, Adaptor::cannot, open});
 	}
 
 private:

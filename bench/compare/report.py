@@ -32,6 +32,7 @@ except ImportError:
     matplotlib = None
 
 OURS = "libmpool"
+SHARED = "libmpool, shared"
 ARRAY = "array"
 HCC = "RocksDB HyperClockCache"
 BDB = "Berkeley DB"
@@ -42,7 +43,9 @@ PWRITEV = "pwritev in order"
 # Ito's colours, which the colour-blind can tell apart.  There may be others.
 SUBJECTS = {
     "mpool": (OURS, "#D55E00", "o"),
+    "mpool-shared": (SHARED, "#8F3E00", "h"),
     "bdb": (BDB, "#0072B2", "s"),
+    "bdb-shared": ("Berkeley DB, shared", "#004A75", "p"),
     "hcc": (HCC, "#009E73", "^"),
     "lru": ("RocksDB LRUCache", "#56B4E9", "v"),
     "sqlite": ("SQLite", "#CC79A7", "D"),
@@ -58,6 +61,12 @@ YARDSTICKS = (PREAD, PWRITEV)
 YARDSTICK_HEAD = "system calls alone"
 
 GROWTH = {"growth-pages": "pages", "growth-threads": "sleeping threads"}
+PROCESSES, DEATHS = "processes", "deaths"
+PARAMETRIC = (*GROWTH, "memory", PROCESSES, DEATHS)  # whose parameter is a count
+BY = {"ns_by_threads": "threads", "ns_by_processes": "processes"}
+COSTS = {"ended_ms": "the kernel has ended the process", "noticed_ms": "the death is counted", "released_ms": "its pins are released",
+         "waited_ms": "a get that waited for its read returns", "pause_ms": "longest pause of another's hits",
+         "pause_before_ms": "the same before the death"}
 UNITS = {"ops_per_second": ("Mop/s", 1e-6), "pages_per_second": ("1,000 pages/s", 1e-3)}  # and what to multiply by
 PERCENTILES = {"p50_ns": "median", "p99_ns": "99 %", "p999_ns": "99.9 %", "max_ns": "greatest"}
 HEADER = ["workload", "parameter", "threads", "subject", "round", "metric", "value"]
@@ -109,7 +118,7 @@ class Results:
             self.absent.setdefault((subject, a["why"]), []).append(a["workload"])
         self.values = {}
         for workload, parameter, threads, subject, number, metric, value in rows:
-            if workload not in GROWTH and workload != "memory":
+            if workload not in PARAMETRIC:
                 workload, parameter = f"{workload} {parameter}".strip(), ""
             key = (workload, parameter, threads, self.names.get(subject, subject), metric)
             rounds = self.values.setdefault(key, {})
@@ -191,6 +200,15 @@ class Results:
         """The spread of the time that libmpool takes for the same / the peer's."""
         ours, theirs = self.pair(workload, peer, threads)
         return ratio(theirs, ours)
+
+    def ways(self):
+        """[(subject, metric)]: who does the work of PROCESSES, and whether threads or processes do."""
+        return [(s, m) for s in self.subjects for m in BY if s in self.subjects_of(PROCESSES, m)]
+
+    def times_threads(self, pages, subject, metric):
+        """The spread of the time that an operation takes / what it takes libmpool's threads."""
+        return ratio(self.rounds(PROCESSES, 2, subject, metric, pages),
+                     self.rounds(PROCESSES, 2, OURS, "ns_by_threads", pages))
 
     def comparison(self):
         """{peer: {workload: spread of libmpool's throughput / its}}, of what there is."""
@@ -355,6 +373,15 @@ def array_tail(results):
     return f"the array, which is the machine's floor: {nanoseconds(floor.median)}"
 
 
+def processes_goal(pages, text):
+    def beside(results):
+        found = results.times_threads(pages, SHARED, "ns_by_threads")
+        return f"two threads that share it: {compact(found)}" if found else ""
+
+    return Goal(PROCESSES, f"{text}: two processes take at most 1.1 times what two threads take",
+                lambda results: results.times_threads(pages, SHARED, "ns_by_processes"), at_most=1.1, beside=beside)
+
+
 GOALS = [
     times("hot", HCC, 10),
     times("hot", BDB, 40),
@@ -375,6 +402,8 @@ GOALS = [
               threads=1),
     Goal("latency", f"99.9 % of the gets take at most 1/5 of the time of those of {HCC}",
          lambda results: ratio(tail(results, OURS), tail(results, HCC)), at_most=0.2, beside=array_tail),
+    processes_goal("1", "one hot page"),
+    processes_goal("10000", "uniform, 10,000 pages"),
 ]
 
 
@@ -398,7 +427,9 @@ def picture(charts, name, text):
 
 
 def rounds_text(results):
-    count = len({r for rounds in results.values.values() for r in rounds})
+    count = len({r for (workload, *_), rounds in results.values.items() if workload != DEATHS for r in rounds})
+    if not count:
+        return "no rounds"
     text = f"{count} interleaved rounds" if count > 1 else "one round"
     return text + (f" of {results.about['milliseconds']} ms a cell" if results.about.get("milliseconds") else "")
 
@@ -412,7 +443,8 @@ def machine_text(results):
 
 def machine_section(results):
     about = results.about
-    words = {"cpu": "processor", "thp": "transparent huge pages"}
+    words = {"cpu": "processor", "thp": "transparent huge pages",
+             "thp_shared": "the same of memory that processes share"}
     rows = [(words.get(name, name), value) for name, value in results.machine.items()]
     took = about.get("took_seconds") and f"in {max(1, round(about['took_seconds'] / 60))} min"
     rows += [("measured", ", ".join(filter(None, (about.get("mode"), rounds_text(results), took))))]
@@ -459,6 +491,7 @@ def summary(results):
     lines = ["libmpool's throughput / the other's, two threads: median (least, greatest) over "
              f"{rounds_text(results)}. More than 1: libmpool does more. {machine_text(results)}.", "",
              *(ratios_table(results) or ["Nothing to compare was measured.", ""]),
+             *processes_tables(results), *deaths_table(results),
              goals_count(results), "", *goals_table(results)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -529,6 +562,44 @@ def memory_section(results, charts):
                      *table(["page bytes", *map(emphasised, subjects)], rows)]
 
 
+def way_text(subject, metric):
+    return f"{emphasised(subject)}: {BY[metric]}"
+
+
+def processes_tables(results):
+    ways = results.ways()
+    times = [[thousands(p), *(compact(results.of(PROCESSES, 2, *way, p)) for way in ways)]
+             for p in results.parameters(PROCESSES)]
+    ratios = [[thousands(p), *(compact(results.times_threads(p, *way)) for way in ways)]
+              for p in results.parameters(PROCESSES) if results.of(PROCESSES, 2, OURS, "ns_by_threads", p)]
+    heads = [way_text(*way) for way in ways]
+    return [*table(["pages in memory; ns", *heads], times),
+            *table([f"the time / that of {OURS}'s threads", *heads], ratios)]
+
+
+def processes_section(results, charts):
+    return results.ways() and [
+        "## Pools that processes share", "", results.what(PROCESSES), "",
+        *picture(charts, "processes", "Time of a get and a put, by threads and by processes"),
+        "Nanoseconds that a get and a put take, each of two threads, or each of two processes of one thread:", "",
+        *processes_tables(results)]
+
+
+def deaths_table(results):
+    costs = [m for m in COSTS if results.subjects_of(DEATHS, m)]
+    rows = [[thousands(p), *(compact(results.of(DEATHS, 2, SHARED, m, p)) for m in costs)]
+            for p in results.parameters(DEATHS)]
+    return table(["pages in memory; ms", *(COSTS[m] for m in costs)], rows) if costs else []
+
+
+def deaths_section(results, charts):
+    counts = {len(rounds) for (workload, *_), rounds in results.values.items() if workload == DEATHS}
+    return counts and ["## The death of a process", "", results.what(DEATHS), "",
+                       *picture(charts, "deaths", "What the death of a process costs the others"),
+                       f"Milliseconds from the kill (pauses aside), of {max(counts)} deaths each:", "",
+                       *deaths_table(results)]
+
+
 def setup_section(results):
     rows = [(emphasised(name), s.get("setup", "")) for name, s in results.described.items() if s.get("setup")]
     return ["## How each is set up", "", *table(["", ""], rows, left=2)] if rows else []
@@ -567,6 +638,7 @@ def report(results, charts):
                                 "Pages read from the file, 1,000 a second, counted from the start of the warm-up.",
                                 lambda found: compact(scaled(found, 1e-3)))
     lines += [*latency_section(results, charts), *growth_section(results, charts), *memory_section(results, charts),
+              *processes_section(results, charts), *deaths_section(results, charts),
               *setup_section(results), *absent_section(results)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -794,6 +866,47 @@ def memory_chart(results):
     return finish(figure, 0.4, "Resident memory beside the pages' own bytes, bytes a page.")
 
 
+def dots(axes, y, found, hue):
+    """The median as a dot, least to greatest as a stroke, the figure beside it."""
+    axes.plot([found.least, found.greatest], [y, y], color=hue, linewidth=2, alpha=0.5, zorder=2)
+    axes.plot(found.median, y, color=hue, marker="o", markersize=6.5, zorder=4)
+    axes.text(found.greatest, y, f"  {number(found.median)}", va="center", fontsize=8, zorder=5)
+
+
+def dots_chart(results, workload, rows, unit, text):
+    """A panel a number of pages; rows: [(name, subject, metric)]."""
+    parameters = [p for p in results.parameters(workload) if any(results.of(workload, 2, s, m, p) for _, s, m in rows)]
+    if not parameters:
+        return None
+    figure, all_axes = panels(len(parameters), len(parameters), 0.3 * len(rows) + 0.6, 0.4)
+    for i, (axes, p) in enumerate(zip(all_axes, parameters)):
+        spreads = [results.of(workload, 2, s, m, p) for _, s, m in rows]
+        for y, (found, (_, subject, _)) in enumerate(zip(spreads, rows)):
+            if found and found.least > 0:
+                dots(axes, y, found, colour(subject))
+        values = [value for found in spreads if found for value in found if value > 0] or [1]
+        axes.set_xscale("log")
+        axes.set_xlim(min(values) / 1.6, max(values) * (max(values) / min(values)) ** 0.25 * 1.6)
+        axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(numticks=6))
+        no_minor_ticks(axes.xaxis)
+        axes.xaxis.set_major_formatter("{x:,.10g}")
+        rows_of(axes, [name for name, *_ in rows], labelled=i == 0)
+        axes.set_title("1 page" if p == "1" else f"{thousands(p)} pages", fontsize=9)
+        axes.set_title(unit, loc="right", fontsize=9, fontweight="normal", color="#333333")
+    return finish(figure, 0.4, text)
+
+
+def processes_chart(results):
+    return dots_chart(results, PROCESSES, [(f"{s}: {BY[m]}", s, m) for s, m in results.ways()], "ns",
+                      "A get and a put of a page in memory, by two threads or by two processes: median, least and"
+                      " greatest.")
+
+
+def deaths_chart(results):
+    return dots_chart(results, DEATHS, [(text, SHARED, m) for m, text in COSTS.items()], "ms",
+                      "A process that shares the pool is killed: median, least and greatest.")
+
+
 def draw(results, directory):
     """The names of the charts written."""
     if not matplotlib:
@@ -802,7 +915,8 @@ def draw(results, directory):
     directory.mkdir(parents=True, exist_ok=True)
     names = []
     with matplotlib.rc_context(LOOK):
-        for chart in (throughput_chart, ratios_chart, latency_chart, growth_chart, memory_chart):
+        for chart in (throughput_chart, ratios_chart, latency_chart, growth_chart, memory_chart, processes_chart,
+                      deaths_chart):
             name = chart.__name__.partition("_")[0]
             figure = chart(results)
             if figure:

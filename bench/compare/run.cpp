@@ -14,6 +14,7 @@
 #include <functional>
 #include <stdexcept>
 
+#include "deaths.hpp"
 #include "failure.hpp"
 #include "machine.hpp"
 #include "measure.hpp"
@@ -28,9 +29,16 @@ using Participants = std::vector<const Subject *>;
 /* nullptr when the subject takes part. */
 static const char *why_not(const Case &c, const Subject &s)
 {
+	if (c.only.empty() && s.sharing == Sharing::processes)
+		return "what processes share is looked at where they do";
 	if (!c.only.empty() && std::find(c.only.begin(), c.only.end(), s.id) == c.only.end())
-		return "growth is looked at for a few subjects only";
+		return c.why_only;
 	return s.cannot(work_of(c));
+}
+
+static bool takes_part(const Case &c, const Subject &s, By by)
+{
+	return by == By::threads || (c.shape == Shape::processes && s.sharing == Sharing::processes);
 }
 
 static Participants participants(const Case &c, const std::vector<Subject> &subjects)
@@ -70,6 +78,7 @@ private:
 	struct Cell {
 		Entrant *entrant;
 		unsigned threads;
+		By by;
 	};
 
 	void open();
@@ -87,12 +96,12 @@ private:
 } // namespace
 
 /* The error, with the names of those it is about. */
-static void for_entrant(const Case &c, const Entrant &e, const std::function<void()> &what)
+static void for_subject(const Case &c, const Subject &s, const std::function<void()> &what)
 {
 	try {
 		what();
 	} catch (const std::exception &error) {
-		throw std::runtime_error(e.subject().id + ", workload " + c.name() + ": " + error.what());
+		throw std::runtime_error(s.id + ", workload " + c.name() + ": " + error.what());
 	}
 }
 
@@ -120,17 +129,19 @@ Group::Group(const Case &c, const Participants &who, Bench &b)
 		shared = make_file(c, "pages", b);
 	for (const Subject *s : who) {
 		std::shared_ptr<PageFile> file = shared ? shared : make_file(c, s->id, b);
-		entrants.push_back(std::make_unique<Entrant>(*s, c, file));
+		entrants.push_back(std::make_unique<Entrant>(*s, c, file, b.scratch.memory_path(s->id)));
 	}
 	for (unsigned n : c.threads)
 		for (auto &e : entrants)
-			cells.push_back({e.get(), n});
+			for (By by : {By::threads, By::processes})
+				if (takes_part(c, e->subject(), by))
+					cells.push_back({e.get(), n, by});
 }
 
 void Group::open()
 {
 	for (auto &e : entrants)
-		for_entrant(in, *e, [&] {
+		for_subject(in, e->subject(), [&] {
 			e->open();
 			e->load();
 		});
@@ -141,9 +152,9 @@ void Group::run_round(unsigned round)
 	Conditions conditions = {in, time, bench.processors, sequence};
 	for (size_t i = 0; i < cells.size(); i++) {
 		const Cell &cell = cells[(round + i) % cells.size()];
-		for_entrant(in, *cell.entrant, [&] {
+		for_subject(in, cell.entrant->subject(), [&] {
 			bench.output.figures(in, cell.entrant->subject(), cell.threads, round,
-					     measure(conditions, *cell.entrant, cell.threads, round));
+					     measure(conditions, *cell.entrant, cell.by, cell.threads, round));
 		});
 		bench.progress.done(cell_seconds(bench.options));
 	}
@@ -155,7 +166,7 @@ void Group::check_files()
 	if (!in.modifies)
 		return;
 	for (auto &e : entrants)
-		for_entrant(in, *e, [&] { e->close_and_check_modified(); });
+		for_subject(in, e->subject(), [&] { e->close_and_check_modified(); });
 }
 
 void Group::run()
@@ -179,13 +190,46 @@ static void run_memory(const Case &c, const Participants &who, Bench &b)
 {
 	std::shared_ptr<PageFile> file = make_file(c, "pages", b);
 	for (const Subject *s : who) {
-		Entrant e(*s, c, file);
-		for_entrant(c, e,
+		Entrant e(*s, c, file, b.scratch.memory_path(s->id));
+		for_subject(c, *s,
 			    [&] { b.output.figures(c, *s, 1, 0, {{"bytes_per_page", bytes_beside_a_page(e, c)}}); });
 	}
 }
 
+/* ---- deaths ---- */
+
+/* One of each kind, with the processes that are made for it. */
+constexpr double DEATH_SECONDS = 0.12;
+
+/* Some at each round, each a round of its own in the results. */
+static unsigned deaths_of(const Options &o)
+{
+	constexpr unsigned IN_A_ROUND = 10;
+	return o.rounds * IN_A_ROUND;
+}
+
+static void run_deaths(const Case &c, const Participants &who, Bench &b)
+{
+	std::shared_ptr<PageFile> file = make_file(c, "pages", b);
+	Descriptor descriptor(file->path(), c.direct);
+	std::string key = b.scratch.memory_path("deaths");
+	for (const Subject *s : who)
+		for_subject(c, *s, [&] {
+			Survivor survivor({file->path().c_str(), descriptor.number(), c.direct, c.page_bytes,
+					   c.file_pages, key.c_str(), c.cache_pages});
+			for (unsigned i = 0; i < deaths_of(b.options); i++) {
+				b.output.figures(c, *s, c.threads.front(), i, survivor.see_deaths());
+				b.progress.done(DEATH_SECONDS);
+			}
+		});
+}
+
 /* ---- a case ---- */
+
+static bool is_shared(const Case &c)
+{
+	return c.shape == Shape::processes || c.shape == Shape::deaths;
+}
 
 /* What a pool of the case takes, and some more for what its page headers are. */
 static uint64_t memory_of_one(const Case &c)
@@ -225,6 +269,8 @@ static double expected_beside_rounds(const Case &c, size_t subjects)
 double expected_seconds(const Case &c, const Options &o, const std::vector<Subject> &subjects)
 {
 	size_t taking_part = participants(c, subjects).size();
+	if (c.shape == Shape::deaths)
+		return deaths_of(o) * DEATH_SECONDS + expected_beside_rounds(c, taking_part);
 	double cells = c.shape == Shape::memory ? 0 : static_cast<double>(taking_part * c.threads.size());
 	return cells * o.rounds * cell_seconds(o) + expected_beside_rounds(c, taking_part);
 }
@@ -241,8 +287,12 @@ void run_case(const Case &c, Bench &b)
 		return skip(c, who, "it takes two threads at least", b);
 	if (c.direct && !b.scratch.allows_direct(c.page_bytes))
 		return skip(c, who, "files in " + b.options.directory + " cannot be read with O_DIRECT", b);
+	if (is_shared(c) && memory_of_one(c) * who.size() > b.scratch.memory_room())
+		return skip(c, who, "its pages do not fit into the memory that processes can share", b);
 	if (c.shape == Shape::memory)
 		run_memory(c, who, b);
+	else if (c.shape == Shape::deaths)
+		run_deaths(c, who, b);
 	else
 		run_groups(c, who, b);
 }

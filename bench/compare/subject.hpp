@@ -58,6 +58,9 @@ struct Setup {
 	bool direct;
 	uint32_t page_bytes;
 	uint32_t file_pages;
+	/* A directory in memory, which names a pool that processes share, and is there for what it
+	 * keeps in files; others open the pool by the same.  nullptr: nobody does. */
+	const char *shared;
 	/* Hold this many pages.  When that is the whole file, hold every page, and
 	 * take what memory that needs; otherwise hold this many and no more. */
 	uint32_t cache_pages;
