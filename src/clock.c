@@ -23,6 +23,8 @@
 #define TRIM_BATCH 64u
 /* Batches of victims that may come to nothing before the pool looks elsewhere. */
 #define EVICT_TRIES 4u
+/* Of these, with pages wanted once only before others: all of them may be pinned just now. */
+#define ONCE_TRIES 2u
 /* The hand passes a frame at most twice: once to clear its mark, once to take it. */
 #define SWEEPS 2u
 /* Frames that a thread takes the hand past at once: two lines of their words. */
@@ -352,18 +354,19 @@ static bool spares(const void *spared, uint32_t f, uint32_t word)
 }
 
 /*
- * Move the shard's hands until the window has that many victims.  Returns a
- * free frame if it comes by one whose hint was lost, claimed.
+ * Move the shard's hands until the window has that many victims, `once`: pages wanted
+ * once only before others.  Returns a free frame if it comes by one whose hint was lost,
+ * claimed.
  */
 static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
-                      struct window *w)
+                      bool once, struct window *w)
 {
 	struct policy_of o = policy_of(mp, sh);
 	uint32_t looked = 0;
 	w->n = 0;
 	batch = policy_batch(&o, batch);
 	for (unsigned tries = 0; w->n < batch && tries < SWEEPS * batch + SWEEPS && looked < SWEEPS * o.used; tries++) {
-		uint32_t f = policy_victim(&o, spares, sp, &looked);
+		uint32_t f = policy_victim(&o, once, spares, sp, &looked);
 		if (f == FRAME_NONE)
 			break;
 		struct frame *fr = &mp->frames.base.frame[f];
@@ -382,12 +385,12 @@ static struct shard *home_of(MPOOL *mp, uint32_t page)
 	return &c->shard[hash_place(number_hash(page), shards_of(c))];
 }
 
-void clock_came(MPOOL *mp, uint32_t f, uint32_t page)
+void clock_came(MPOOL *mp, uint32_t f, uint32_t page, bool once)
 {
 	if (f >= mp->frames.base.count)
 		return;
 	struct policy_of o = policy_of(mp, shard_of_frame(clock_of(mp), f)), home = policy_of(mp, home_of(mp, page));
-	policy_enter(&o, &home, f, page);
+	policy_enter(&o, &home, f, page, once);
 }
 
 void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
@@ -448,7 +451,7 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&mp->epoch, me);
-		f = sweep(mp, me, sh, sp, batch, &w);
+		f = sweep(mp, me, sh, sp, batch, i < ONCE_TRIES, &w);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;

@@ -69,7 +69,7 @@ struct segment {
 	_Atomic uint8_t *mark;
 	_Atomic uint64_t *free_bits; /* clock room: hints, one bit a frame */
 	/* Of segment 0 only; policy room. */
-	_Atomic uint64_t *hot_bits;
+	_Atomic uint64_t *hot_bits, *once_bits;
 	_Atomic uint32_t *past, *ghost;
 	_Atomic uint16_t *ghost_tag;
 	uint32_t first;              /* number of its first frame */

@@ -108,19 +108,36 @@ static void trust_add(const struct policy_of *o, int32_t by)
 
 /* ---- hot and cold ------------------------------------------------------- */
 
+static bool bit_of(const _Atomic uint64_t *bits, uint32_t f)
+{
+	return atomic_load_explicit(&bits[f / BITS], memory_order_relaxed) >> f % BITS & 1;
+}
+/* `n` counts those that are set. */
+static void set_bit(_Atomic uint64_t *bits, _Atomic uint32_t *n, uint32_t f, bool on)
+{
+	uint64_t bit = UINT64_C(1) << f % BITS;
+	_Atomic uint64_t *w = &bits[f / BITS];
+	if (on && !(atomic_fetch_or_explicit(w, bit, memory_order_relaxed) & bit))
+		atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+	else if (!on && (atomic_load_explicit(w, memory_order_relaxed) & bit) &&
+	         (atomic_fetch_and_explicit(w, ~bit, memory_order_relaxed) & bit))
+		atomic_fetch_sub_explicit(n, 1, memory_order_relaxed);
+}
 static bool is_hot(const struct policy_of *o, uint32_t f)
 {
-	return atomic_load_explicit(&o->fs->base.hot_bits[f / BITS], memory_order_relaxed) >> f % BITS & 1;
+	return bit_of(o->fs->base.hot_bits, f);
 }
 static void set_hot(const struct policy_of *o, uint32_t f, bool hot)
 {
-	uint64_t bit = UINT64_C(1) << f % BITS;
-	_Atomic uint64_t *w = &o->fs->base.hot_bits[f / BITS];
-	if (hot && !(atomic_fetch_or_explicit(w, bit, memory_order_relaxed) & bit))
-		atomic_fetch_add_explicit(&o->p->hot, 1, memory_order_relaxed);
-	else if (!hot && (atomic_load_explicit(w, memory_order_relaxed) & bit) &&
-	         (atomic_fetch_and_explicit(w, ~bit, memory_order_relaxed) & bit))
-		atomic_fetch_sub_explicit(&o->p->hot, 1, memory_order_relaxed);
+	set_bit(o->fs->base.hot_bits, &o->p->hot, f, hot);
+}
+static bool is_once(const struct policy_of *o, uint32_t f)
+{
+	return bit_of(o->fs->base.once_bits, f);
+}
+static void set_once(const struct policy_of *o, uint32_t f, bool once)
+{
+	set_bit(o->fs->base.once_bits, &o->p->once, f, once);
 }
 static uint32_t hot_room(const struct policy_of *o)
 {
@@ -142,20 +159,20 @@ static _Atomic uint32_t *past_of(const struct policy_of *o, uint32_t f)
 }
 
 /*
- * The next hot frame at the hand, FRAME_NONE: none is hot.  Words without hot
- * frames are passed at once.
+ * The next frame at the hand whose bit is set, FRAME_NONE: there is none.  Words without
+ * such frames are passed at once.
  */
-static uint32_t next_hot(const struct policy_of *o)
+static uint32_t next_set(const struct policy_of *o, const _Atomic uint64_t *bits, _Atomic uint32_t *hand)
 {
-	uint32_t at = load(&o->p->hot_hand), left = o->used;
+	uint32_t at = load(hand), left = o->used;
 	while (left > 0) {
 		if (at >= o->used)
 			at = 0;
 		uint32_t f = o->first + at;
-		uint64_t w = atomic_load_explicit(&o->fs->base.hot_bits[f / BITS], memory_order_relaxed) >> f % BITS;
+		uint64_t w = atomic_load_explicit(&bits[f / BITS], memory_order_relaxed) >> f % BITS;
 		uint32_t skip = w ? (uint32_t)__builtin_ctzll(w) : BITS - f % BITS;
 		if (w && at + skip < o->used) {
-			store(&o->p->hot_hand, at + skip + 1);
+			store(hand, at + skip + 1);
 			return f + skip;
 		}
 		at += skip;
@@ -169,7 +186,7 @@ static uint32_t probe(const struct policy_of *o, uint32_t r, bool any, frame_spa
 {
 	uint32_t last = FRAME_NONE;
 	for (unsigned i = 0; i < PROBE_LOOKS; i++) {
-		uint32_t f = next_hot(o);
+		uint32_t f = next_set(o, o->fs->base.hot_bits, &o->p->hot_hand);
 		if (f == FRAME_NONE)
 			break;
 		uint32_t word = atomic_load_explicit(&o->fs->base.frame[f].word, memory_order_relaxed);
@@ -204,6 +221,16 @@ static uint32_t bucket(const struct policy_of *o, uint64_t h, uint32_t *n)
 	return o->first + at;
 }
 
+/* Where among the n from `at` on the ghost with that tag is; at + n: there is none. */
+static uint32_t ghost_find(const struct policy_of *o, uint32_t at, uint32_t n, uint16_t tag)
+{
+	for (uint32_t i = at; i < at + n; i++)
+		if ((load(&o->fs->base.ghost[i]) & PAST_TAKEN) &&
+		    atomic_load_explicit(&o->fs->base.ghost_tag[i], memory_order_relaxed) == tag)
+			return i;
+	return at + n;
+}
+
 /* Take the page's ghost out; 0: there is none. */
 static uint32_t ghost_take(const struct policy_of *o, uint32_t page)
 {
@@ -211,15 +238,12 @@ static uint32_t ghost_take(const struct policy_of *o, uint32_t page)
 	uint32_t n, at = bucket(o, h, &n);
 	if (region_shared(o->fs->region) && load(&o->p->ghosts) < o->count)
 		return 0;
-	for (uint32_t i = at; i < at + n; i++) {
-		uint32_t g = load(&o->fs->base.ghost[i]);
-		if ((g & PAST_TAKEN) &&
-		    atomic_load_explicit(&o->fs->base.ghost_tag[i], memory_order_relaxed) == (uint16_t)h) {
-			store(&o->fs->base.ghost[i], 0);
-			return g;
-		}
-	}
-	return 0;
+	uint32_t i = ghost_find(o, at, n, (uint16_t)h);
+	if (i == at + n)
+		return 0;
+	uint32_t g = load(&o->fs->base.ghost[i]);
+	store(&o->fs->base.ghost[i], 0);
+	return g;
 }
 
 static uint32_t draw(const struct policy_of *o)
@@ -241,15 +265,20 @@ static bool ghosts_there(const struct policy_of *o)
 	return true;
 }
 
-/* Into a free place of the bucket, or over one by chance. */
+/*
+ * Over what is remembered of it already (it came back wanted once only), into a free place of
+ * the bucket, or over one by chance.
+ */
 static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 {
 	uint64_t h = ghost_hash(page);
-	uint32_t n, at = bucket(o, h, &n), i = at;
+	uint32_t n, at = bucket(o, h, &n), i;
 	if (!ghosts_there(o))
 		return;
-	while (i < at + n && (load(&o->fs->base.ghost[i]) & PAST_TAKEN))
-		i++;
+	i = ghost_find(o, at, n, (uint16_t)h);
+	if (i == at + n)
+		for (i = at; i < at + n && (load(&o->fs->base.ghost[i]) & PAST_TAKEN);)
+			i++;
 	if (i == at + n)
 		i = at + draw(o) % n;
 	atomic_store_explicit(&o->fs->base.ghost_tag[i], (uint16_t)h, memory_order_relaxed);
@@ -286,27 +315,41 @@ static bool enters_hot(const struct policy_of *o, uint32_t ghost, uint32_t r, ui
 	return hot;
 }
 
-void policy_enter(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page)
+/* A page of which nothing is known: hot, if there is room. */
+static void enter_unknown(const struct policy_of *o, uint32_t f)
 {
-	atomic_fetch_add_explicit(&o->p->now, 1, memory_order_relaxed);
-	uint32_t ghost = ghost_take(home, page), past;
-	bool hot;
-	if (ghost) {
-		uint32_t r = max(age(home, past_stamp(ghost)), 1);
-		hot = enters_hot(o, ghost, r, past_rp(ghost));
-		past = PAST_PROVEN | rp_of(r) << RP_SHIFT;
-	} else {
-		hot = load(&o->p->hot) + 1 <= hot_room(o);
-		past = 0;
-	}
+	bool hot = load(&o->p->hot) + 1 <= hot_room(o);
 	set_hot(o, f, hot);
-	store(past_of(o, f), past | stamp_now(o) | (hot ? PAST_WAS_HOT : 0));
+	store(past_of(o, f), stamp_now(o) | (hot ? PAST_WAS_HOT : 0));
+}
+
+void policy_enter(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page, bool once)
+{
+	set_once(o, f, once);
+	if (once) {
+		set_hot(o, f, false);
+		store(past_of(o, f), stamp_now(o));
+		return;
+	}
+	atomic_fetch_add_explicit(&o->p->now, 1, memory_order_relaxed);
+	uint32_t ghost = ghost_take(home, page);
+	if (!ghost) {
+		enter_unknown(o, f);
+		return;
+	}
+	uint32_t r = max(age(home, past_stamp(ghost)), 1);
+	bool hot = enters_hot(o, ghost, r, past_rp(ghost));
+	set_hot(o, f, hot);
+	store(past_of(o, f), PAST_PROVEN | rp_of(r) << RP_SHIFT | stamp_now(o) | (hot ? PAST_WAS_HOT : 0));
 }
 
 void policy_leave(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page)
 {
+	bool once = is_once(o, f) && !marked(o, f);
 	set_hot(o, f, false);
-	ghost_leave(home, page, load(past_of(o, f)));
+	set_once(o, f, false);
+	if (!once)
+		ghost_leave(home, page, load(past_of(o, f)));
 }
 
 /* ---- victims ------------------------------------------------------------ */
@@ -353,14 +396,48 @@ static uint32_t hot_victim(const struct policy_of *o, frame_spared *spared, cons
 	return f;
 }
 
-uint32_t policy_victim(const struct policy_of *o, frame_spared *spared, const void *of, uint32_t *looked)
+/* The frame's page was wanted once only.  Not any more, if somebody got it otherwise. */
+static bool still_once(const struct policy_of *o, uint32_t f)
+{
+	if (!marked(o, f))
+		return true;
+	clear_mark(o, f);
+	set_once(o, f, false);
+	enter_unknown(o, f);
+	return false;
+}
+
+/* A page that is wanted once only. */
+static uint32_t once_victim(const struct policy_of *o, frame_spared *spared, const void *of, uint32_t *looked)
+{
+	uint32_t most = load(&o->p->once);
+	for (uint32_t i = 0; i < most && i < COLD_LOOKS; i++) {
+		uint32_t f = next_set(o, o->fs->base.once_bits, &o->p->once_hand);
+		if (f == FRAME_NONE)
+			break;
+		uint32_t word = atomic_load_explicit(&o->fs->base.frame[f].word, memory_order_relaxed);
+		++*looked;
+		if (!spared(of, f, word) && still_once(o, f))
+			return f;
+	}
+	return FRAME_NONE;
+}
+
+uint32_t policy_victim(const struct policy_of *o, bool once, frame_spared *spared, const void *of, uint32_t *looked)
 {
 	uint32_t f = FRAME_NONE;
+	if (once && (f = once_victim(o, spared, of, looked)) != FRAME_NONE)
+		return f;
 	if (load(&o->p->hot) > hot_room(o) && (f = hot_victim(o, spared, of)) != FRAME_NONE)
 		return f;
 	for (unsigned i = 0; i <= COLD_LOOKS; i++) {
 		if ((f = next_cold(o, spared, of, looked)) == FRAME_NONE)
 			return hot_victim(o, spared, of);
+		if (is_once(o, f)) {
+			if (still_once(o, f))
+				break;
+			continue;
+		}
 		uint32_t past = load(past_of(o, f)), rp = past_rp(past);
 		bool early = (past & PAST_PROVEN) && rp > 0 && rp <= o->count / 2;
 		if (marked(o, f) && i < COLD_LOOKS) {
@@ -380,8 +457,11 @@ uint32_t policy_victim(const struct policy_of *o, frame_spared *spared, const vo
 
 void policy_recount(const struct policy_of *o)
 {
-	uint32_t n = 0;
-	for (uint32_t f = o->first; f < o->first + o->used; f++)
-		n += is_hot(o, f);
-	store(&o->p->hot, n);
+	uint32_t hot = 0, once = 0;
+	for (uint32_t f = o->first; f < o->first + o->used; f++) {
+		hot += is_hot(o, f);
+		once += is_once(o, f);
+	}
+	store(&o->p->hot, hot);
+	store(&o->p->once, once);
 }
