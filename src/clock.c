@@ -9,8 +9,8 @@
 #include "recover.h"
 #include "writeback.h"
 
-/* A batch is this share of a shard: pages that a get finds only by calling off their eviction. */
-#define BATCH_SHARE 16u
+/* A batch is this share of a shard: pages chosen sooner than they have to go. */
+#define BATCH_SHARE 64u
 /* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
 #define BUDGET_SHARE 2u
 /*
@@ -25,10 +25,8 @@
 #define EVICT_TRIES 4u
 /* Of these, with pages wanted once only before others: all of them may be pinned just now. */
 #define ONCE_TRIES 2u
-/* The hand passes a frame at most twice: once to clear its mark, once to take it. */
+/* Victims that others may claim first before the pool looks elsewhere: so many times the shard. */
 #define SWEEPS 2u
-/* Frames that a thread takes the hand past at once: two lines of their words. */
-#define HAND_STRIDE 16u
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
@@ -68,8 +66,8 @@ static void set_batch(struct clock_state *c, uint32_t frames)
 	uint32_t batch = count_of(&c->shard[0]) / BATCH_SHARE;
 	if (batch < 1)
 		batch = 1;
-	if (batch > WINDOW_MAX - HAND_STRIDE)
-		batch = WINDOW_MAX - HAND_STRIDE;
+	if (batch > WINDOW_MAX)
+		batch = WINDOW_MAX;
 	atomic_store_explicit(&c->batch, batch, memory_order_relaxed);
 	atomic_store_explicit(&c->budget, frames / BUDGET_SHARE, memory_order_relaxed);
 }
@@ -135,7 +133,7 @@ bool clock_sound(const struct clock_state *c, uint32_t limit)
 		end += count;
 	}
 	uint32_t batch = atomic_load(&c->batch);
-	return batch >= 1 && batch <= WINDOW_MAX - HAND_STRIDE;
+	return batch >= 1 && batch <= WINDOW_MAX;
 }
 
 static struct clock_state *clock_of(MPOOL *mp)
@@ -153,7 +151,8 @@ static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
 	uint64_t stride = mp->frames.stride;
 	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
 	n = n < left ? n : left;
-	if (!frames_commit(&mp->frames, sh->first + i, n))
+	/* Where there is not enough for as many, there may be for the one. */
+	if (!frames_commit(&mp->frames, sh->first + i, n) && !frames_commit(&mp->frames, sh->first + i, n = 1))
 		return false;
 	/* Two may do it at once, and the lower number win: then it is done again. */
 	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);
@@ -234,14 +233,14 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 }
 
 /* From the first shard on, so that memory is touched in order. */
-static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me, uint32_t home)
+static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
 {
 	struct clock_state *c = clock_of(mp);
 	uint32_t frames = covered(c);
 	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
 		return FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
-		struct shard *sh = &c->shard[(home + i) % n];
+		struct shard *sh = &c->shard[i];
 		uint32_t f = take_fresh(mp, sh, me);
 		/* One left, and not to be had: no memory for it, now. */
 		if (f != FRAME_NONE || atomic_load_explicit(&sh->fresh, memory_order_relaxed) < count_of(sh))
@@ -281,10 +280,51 @@ static void hints_add(struct shard *sh, uint32_t f, int32_t n)
 	atomic_fetch_add(&sh->hinted, n);
 }
 
+/* ---- what the policy is told -------------------------------------------- */
+
+static struct policy_of policy_of(MPOOL *mp, struct shard *sh)
+{
+	uint32_t count = count_of(sh), fresh = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
+	return (struct policy_of){&sh->policy, &mp->frames, sh->first, count, fresh < count ? fresh : count};
+}
+
+static struct policy_of policy_of_frame(MPOOL *mp, uint32_t f)
+{
+	return policy_of(mp, shard_of_frame(clock_of(mp), f));
+}
+
+/* Of the shard in which the page looks for a frame. */
+static struct policy_of policy_of_page(MPOOL *mp, uint32_t page)
+{
+	struct clock_state *c = clock_of(mp);
+	return policy_of(mp, &c->shard[hash_place(number_hash(page), shards_of(c))]);
+}
+
+void clock_came(MPOOL *mp, uint32_t f, uint32_t page, bool once)
+{
+	if (f >= mp->frames.base.count)
+		return;
+	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
+	policy_enter(&o, &home, f, page, once);
+}
+
+void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
+{
+	if (f >= mp->frames.base.count)
+		return;
+	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
+	policy_leave(&o, &home, f, page);
+}
+
 void clock_give(MPOOL *mp, uint32_t f)
 {
+	bool base = f < mp->frames.base.count;
+	if (base) {
+		struct policy_of o = policy_of_frame(mp, f);
+		policy_drop(&o, f); /* while it is ours */
+	}
 	pool_free_frame(mp, f, frame_of(&mp->frames, f));
-	if (f < mp->frames.base.count)
+	if (base)
 		hints_add(shard_of_frame(clock_of(mp), f), f, hint(mp, f));
 }
 
@@ -298,6 +338,7 @@ void clock_give(MPOOL *mp, uint32_t f)
 
 struct spared {
 	bool dirty;
+	bool everywhere; /* whatever is not is to be found: where none is, the pool grows */
 	uint32_t pins;
 	uint32_t frames;   /* bits there are; 0: nobody is known to be pinned */
 	uint32_t capacity; /* when it was made */
@@ -316,8 +357,9 @@ static void spare(void *spared, const struct stripe *s, uint64_t slot)
 		sp->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
 }
 
-static bool is_spared(const struct spared *sp, uint32_t f, uint32_t word)
+static bool is_spared(const void *spared, uint32_t f, uint32_t word)
 {
+	const struct spared *sp = spared;
 	if (sp->dirty && word & FRAME_DIRTY)
 		return true;
 	if (sp->frames == 0)
@@ -330,6 +372,7 @@ static void spare_pinned(MPOOL *mp, struct spared *sp)
 {
 	uint32_t capacity = frames_capacity(&mp->frames), frames = frames_end(&mp->frames, capacity);
 	memset(sp, 0, sizeof *sp);
+	sp->everywhere = true;
 	sp->of = &mp->frames;
 	sp->capacity = capacity;
 	sp->bits = frames <= SPARED_HERE ? sp->here : calloc(frames / BITS_PER_WORD + 1, sizeof *sp->bits);
@@ -343,62 +386,28 @@ static void spared_free(struct spared *sp)
 		free(sp->bits);
 }
 
-static struct policy_of policy_of(MPOOL *mp, struct shard *sh)
-{
-	return (struct policy_of){&sh->policy, &mp->frames, sh->first, count_of(sh), atomic_load(&sh->fresh)};
-}
-
-static bool spares(const void *spared, uint32_t f, uint32_t word)
-{
-	return frame_claimed(word) || is_spared(spared, f, word);
-}
-
 /*
- * Move the shard's hands until the window has that many victims, `once`: pages wanted
- * once only before others.  Returns a free frame if it comes by one whose hint was lost,
- * claimed.
+ * Victims for the window, at most `batch`, as the shard's policy has them; `once`: pages
+ * wanted once only before others.  Returns a free frame if it comes by one whose hint was lost, claimed.
  */
 static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
                       bool once, struct window *w)
 {
 	struct policy_of o = policy_of(mp, sh);
-	uint32_t looked = 0;
+	struct policy_search search = {is_spared, sp, sp->everywhere, once, 0};
 	w->n = 0;
 	batch = policy_batch(&o, batch);
-	for (unsigned tries = 0; w->n < batch && tries < SWEEPS * batch + SWEEPS && looked < SWEEPS * o.used; tries++) {
-		uint32_t f = policy_victim(&o, once, spares, sp, &looked);
+	for (uint32_t i = 0; w->n < batch && i < SWEEPS * o.used; i++) {
+		uint32_t f = policy_victim(&o, &search);
 		if (f == FRAME_NONE)
 			break;
 		struct frame *fr = &mp->frames.base.frame[f];
-		uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
-		if (word == FRAME_FREE && frame_take(fr, me->id))
+		if (frame_take(fr, me->id))
 			return f;
 		if (frame_claim(fr, me->id))
 			window_add(mp, w, f);
 	}
 	return FRAME_NONE;
-}
-
-static struct shard *home_of(MPOOL *mp, uint32_t page)
-{
-	struct clock_state *c = clock_of(mp);
-	return &c->shard[hash_place(number_hash(page), shards_of(c))];
-}
-
-void clock_came(MPOOL *mp, uint32_t f, uint32_t page, bool once)
-{
-	if (f >= mp->frames.base.count)
-		return;
-	struct policy_of o = policy_of(mp, shard_of_frame(clock_of(mp), f)), home = policy_of(mp, home_of(mp, page));
-	policy_enter(&o, &home, f, page, once);
-}
-
-void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
-{
-	if (f >= mp->frames.base.count)
-		return;
-	struct policy_of o = policy_of(mp, shard_of_frame(clock_of(mp), f)), home = policy_of(mp, home_of(mp, page));
-	policy_leave(&o, &home, f, page);
 }
 
 /* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
@@ -684,7 +693,7 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 	if (f == FRAME_NONE)
 		f = take_hinted(mp, &c->shard[home], a);
 	if (f == FRAME_NONE)
-		f = take_fresh_anywhere(mp, me->id, home);
+		f = take_fresh_anywhere(mp, me->id);
 	if (f == FRAME_NONE && !grown)
 		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
 	if (f == FRAME_NONE)
@@ -741,8 +750,11 @@ static void recount(MPOOL *mp, struct shard *sh)
 void clock_recover(MPOOL *mp)
 {
 	struct clock_state *c = clock_of(mp);
-	for (uint32_t i = 0, n = shards_of(c); i < n; i++)
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
+		struct policy_of o = policy_of(mp, &c->shard[i]);
 		recount(mp, &c->shard[i]);
+		policy_recount(&o);
+	}
 	atomic_store(&c->grown, true);
 	atomic_store(&c->spread, true);
 }

@@ -1,17 +1,17 @@
 /*
- * clock.h - which frame next: free frames, CLOCK hands, growth and its undoing.
+ * clock.h - which frame next: free frames, the hands' victims, growth and its undoing.
  *
  * Owns the shards, the hints where free and ready frames are, and the count of frames in
  * the overflow.  The frame's word is the truth about every frame; what stands
  * here only says where to look, and may be wrong or lost at any time.
  *
- * A shard is a range of segment 0's frames with a hand of its own.  A page looks
- * for a frame in the shard of its hash first, in this order:
+ * A shard is a range of segment 0's frames with a policy of its own, whose two hands
+ * choose its victims (policy.h).  A page looks for a frame in the shard of its hash
+ * first, in this order:
  *
  *   1. a free one here, or one whose page is ready to go (writeback.h); then one
  *      never used yet, in any shard
- *   2. a victim of this shard's hand: unclaimed, not marked since the hand last
- *      came by, unpinned
+ *   2. a victim of this shard's policy: unclaimed, and unpinned as the window shows
  *   3. the same of the other shards
  *   4. the overflow: more pages are pinned than the pool holds
  *
@@ -19,8 +19,10 @@
  * caller, the others are ready for whoever needs a frame next.  Threads that
  * evict at once have smaller batches: with many of them, blocked in their writes,
  * a small pool would be claimed from end to end, and have to grow.  What all
- * threads that miss write is one line a shard, and a batch writes it as often as
- * a single frame.
+ * threads that miss write is the line of a shard, at random by the page's hash.
+ *
+ * A victim is looked for within bounds (POLICY_STEPS).  Only after a vain look, when
+ * all pins are known and the next thing would be to grow, the hands go all the way.
  *
  * While there are frames in the overflow, each thread in need of one first
  * empties what it can of them, so that the pool returns to its capacity as pins

@@ -1,5 +1,5 @@
 /*
- * frame.h - frames: a page's worth of memory, its word, its page number, its mark.
+ * frame.h - frames: a page's worth of memory, its word, its page number, its mark, its past.
  *
  * Owns the segments.  Segment 0 has the pool's capacity in frames and stays;
  * segments 1, 2, ... are the overflow, made while more pages are pinned than the
@@ -30,7 +30,12 @@
  * the entry becomes resident.
  *
  * The mark, one byte a frame in an array of its own, says that the page was
- * used since the hand last came by.  A hit stores it only when it is not set.
+ * used since a hand last came by.  A hit stores it only when it is not set.
+ *
+ * What the policy room knows of a frame, its past and whether it is hot, and of pages
+ * that were evicted, the ghosts, stands behind segment 0, in arrays of their own:
+ * hints, changed by any thread (policy.h).  The overflow has none: its pages go as
+ * soon as they can.
  */
 #ifndef MPOOL_FRAME_H
 #define MPOOL_FRAME_H
@@ -70,8 +75,9 @@ struct segment {
 	_Atomic uint64_t *free_bits; /* clock room: hints, one bit a frame */
 	/* Of segment 0 only; policy room. */
 	_Atomic uint64_t *hot_bits, *once_bits;
-	_Atomic uint32_t *past, *ghost;
-	_Atomic uint16_t *ghost_tag;
+	_Atomic uint32_t *past;
+	_Atomic uint32_t *ghost;     /* the past of a page that was evicted; as many as frames, */
+	_Atomic uint16_t *ghost_tag; /* and of which page: some of its hash */
 	uint32_t first;              /* number of its first frame */
 	uint32_t count;
 };

@@ -101,6 +101,12 @@ struct pins {
 	unsigned member;       /* this process's number among those that share the pool */
 };
 
+/* The process it belongs to; 0 for one that is unused. */
+static inline unsigned stripe_member(const struct stripe *s)
+{
+	return atomic_load_explicit(&s->owner, memory_order_relaxed) >> OWNER_STATE_BITS;
+}
+
 /* Is the stripe that process's?  No other process makes it so, or ends it. */
 static inline bool stripe_of(const struct stripe *s, unsigned member)
 {

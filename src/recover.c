@@ -107,8 +107,9 @@ static void end_calls(struct gone *g)
 	writeback_recover(mp, is_gone, g);
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
-	region_recover(&mp->region, mp->header->members.member[g->member].making);
 	clock_recover(mp);
+	/* Whoever waits for something of its looks again. */
+	wait_wake_all(&mp->header->wait);
 }
 
 /* ---- a process ---------------------------------------------------------- */
@@ -122,14 +123,14 @@ static void clear_member(struct gone *g)
 	epoch_leave(mp->sharing.keeper);
 	if (g->died && was_busy(g))
 		end_calls(g);
+	/* A thread's first call makes stripes before it is busy. */
+	region_recover(&mp->region, m->making);
 	atomic_store(&m->evictors, 0);
 	/* From here on it cannot be told any more what was its. */
 	each_stripe(g, give_up);
 	/* In one step: whoever does this again after us counts no death twice. */
 	uint32_t deaths = atomic_load(&m->state) & ~MEMBER_IN;
 	atomic_store(&m->state, deaths + (g->died ? MEMBER_DEATH : 0));
-	/* Whoever waits for something of its looks again. */
-	wait_tell_all(&mp->header->wait);
 }
 
 static bool is_dead(const MPOOL *mp, uint32_t member)
@@ -140,8 +141,11 @@ static bool is_dead(const MPOOL *mp, uint32_t member)
 
 bool recover_dead_locked(MPOOL *mp)
 {
+	struct stripe *me = mp->sharing.keeper;
 	bool any = false;
 	uint32_t top = atomic_load(&mp->header->members.top);
+	/* Should we die in this, there are roles and chunks of ours to be given back too. */
+	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
 		if (is_dead(mp, i)) {
 			clear_member(&(struct gone){mp, i, true});
@@ -149,6 +153,8 @@ bool recover_dead_locked(MPOOL *mp)
 		}
 	/* It may have died growing. */
 	clock_cover(&mp->header->clock, frames_capacity(&mp->frames));
+	/* Release: as at the end of a call (thread.h). */
+	atomic_store_explicit(&me->busy, 0, memory_order_release);
 	return any;
 }
 

@@ -13,6 +13,7 @@ void region_init(struct region *r)
 	mem_init(&r->mem);
 	r->base = 0;
 	r->state = NULL;
+	r->making = NULL;
 	r->word = r->own;
 	for (unsigned i = 0; i < CHUNK_COUNT; i++)
 		atomic_init(&r->own[i], 0);

@@ -28,8 +28,12 @@
 #define MEMORY_PAGE    4096u
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 1u
-/* Who joins waits no longer than that for another process that joins, leaves or recovers. */
-#define JOIN_PATIENCE_S 10u
+/* Who joins or leaves waits no longer than that for another process that joins, leaves or recovers. */
+#define PATIENCE_S 10u
+#define NS_PER_S   UINT64_C(1000000000)
+/* ... and looks so often whether it has the key's lock. */
+#define FIRST_NAP_NS 50000
+#define LAST_NAP_NS  1000000
 
 /*
  * An object is so many times what its maker asks for, and at least so much, so that
@@ -44,20 +48,6 @@
 #define OBJECT_LEAST ((uint64_t)32 << 20)
 /* Bytes a frame takes beside its page, rounded up. */
 #define FRAME_OVERHEAD 24u
-
-/* All of it is fixed before anybody else can see the object. */
-struct preamble {
-	char magic[8];
-	uint32_t version, bytes;         /* of this layout; of the preamble itself */
-	uint32_t header_bytes, pagesize;
-	uint32_t limit, unit;            /* frames */
-	uint32_t barrier, key_bytes;
-	uint32_t file_flags, align;      /* how the file is opened; for transfers from and to it */
-	uint64_t file_dev, file_ino;
-	uint64_t total, key_at, header_at, frames_at, chunks_at;
-	uint64_t check;                  /* of all the rest, and the key */
-	char path[PATH_MAX];
-};
 
 /* Of the calling process: one opens or closes a shared pool at a time. */
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
@@ -84,6 +74,11 @@ static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 	return h;
 }
 
+uint64_t share_hash(const char *key)
+{
+	return hash(HASH_START, key, strlen(key));
+}
+
 static uint64_t preamble_check(const struct preamble *pre, const char *key)
 {
 	struct preamble p = *pre;
@@ -98,14 +93,13 @@ static bool only_ours(const struct stat *st)
 	return st->st_uid == geteuid() && !(st->st_mode & FOR_OTHERS);
 }
 
-/* The user's directory of objects; -1 and errno. */
-static int open_directory(void)
+int share_directory(bool make)
 {
 	char path[sizeof OBJECTS + 3 * sizeof(uid_t)];
 	struct stat st;
 	snprintf(path, sizeof path, OBJECTS, (unsigned)geteuid());
-	bool made = mkdir(path, ONLY_THE_USER) == 0;
-	if (!made && errno != EEXIST)
+	bool made = make && mkdir(path, ONLY_THE_USER) == 0;
+	if (make && !made && errno != EEXIST)
 		return -1;
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0) {
@@ -122,26 +116,56 @@ static int open_directory(void)
 	return -1;
 }
 
-/* The lock of a key; it goes when the descriptor is closed.  -1 and errno. */
-static int lock_key(int dir, uint64_t key_hash)
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static struct flock key_lock(uint64_t key_hash)
+{
+	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
+}
+
+/* The kernel waits for such a lock with a signal's help only, so this looks again and again. */
+int share_lock_key(int dir, uint64_t key_hash, unsigned seconds)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
-	int error = 0;
-	while (fd >= 0 && fcntl(fd, F_SETLKW, &lock) != 0)
-		if ((error = errno) != EINTR) {
+	struct flock lock = key_lock(key_hash);
+	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
+	uint64_t until = now_ns() + seconds * NS_PER_S;
+	while (fd >= 0 && fcntl(fd, F_SETLK, &lock) != 0) {
+		bool taken = errno == EAGAIN || errno == EACCES;
+		int error = taken ? ETIMEDOUT : errno;
+		if (error != EINTR && (!taken || now_ns() > until)) {
 			close(fd);
 			errno = error;
 			return -1;
 		}
+		nanosleep(&nap, NULL);
+		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
+	}
 	return fd;
+}
+
+bool share_key_locked(int dir, uint64_t key_hash)
+{
+	int fd = openat(dir, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct flock lock = key_lock(key_hash);
+	if (fd < 0)
+		return errno != ENOENT;
+	/* In doubt it is. */
+	bool locked = fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+	close(fd);
+	return locked;
 }
 
 /* ---- objects ------------------------------------------------------------ */
 
-static bool read_all(int fd, void *to, size_t bytes, uint64_t at)
+bool share_read(int object, void *to, size_t bytes, uint64_t at)
 {
-	ssize_t n = pread(fd, to, bytes, (off_t)at);
+	ssize_t n = pread(object, to, bytes, (off_t)at);
 	return n >= 0 && (size_t)n == bytes;
 }
 
@@ -156,30 +180,28 @@ static bool layout_right(const struct preamble *p, uint64_t size)
 	       p->chunks_at < p->total && p->total == size && p->path[PATH_MAX - 1] == 0;
 }
 
-/* The preamble, and the key, which the caller frees.  0, or an errno: EBADMSG: it is damaged. */
-static int read_preamble(int object, struct preamble *p, char **key)
+int share_read_preamble(int object, struct preamble *p, char **key)
 {
 	struct stat st;
 	*key = NULL;
 	if (fstat(object, &st) != 0)
 		return errno;
-	if (!read_all(object, p, sizeof *p, 0) || !layout_right(p, (uint64_t)st.st_size))
+	if (!share_read(object, p, sizeof *p, 0) || !layout_right(p, (uint64_t)st.st_size))
 		return EBADMSG;
 	*key = calloc(1, (size_t)p->key_bytes + 1);
 	if (!*key)
 		return ENOMEM;
-	if (read_all(object, *key, p->key_bytes, p->key_at) && p->check == preamble_check(p, *key))
+	if (share_read(object, *key, p->key_bytes, p->key_at) && p->check == preamble_check(p, *key))
 		return 0;
 	free(*key);
 	*key = NULL;
 	return EBADMSG;
 }
 
-/* Open an object, if it is one that may be trusted so far.  -1 and errno. */
-static int open_object(int dir, const char *name)
+int share_open_object(int dir, const char *name, int mode)
 {
 	struct stat st;
-	int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = openat(dir, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && only_ours(&st))
 		return fd;
 	if (fd >= 0) {
@@ -196,13 +218,13 @@ static int look_at(int dir, const char *name, const char *key, int *object)
 {
 	struct preamble p;
 	char *its_key;
-	int fd = open_object(dir, name);
+	int fd = share_open_object(dir, name, O_RDWR);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : errno;
 	int error = 0;
 	if (!life_any(fd))
 		unlinkat(dir, name, 0);
-	else if ((error = read_preamble(fd, &p, &its_key)) == 0) {
+	else if ((error = share_read_preamble(fd, &p, &its_key)) == 0) {
 		if (p.key_bytes == strlen(key) && strcmp(its_key, key) == 0)
 			*object = fd;
 		free(its_key);
@@ -212,22 +234,36 @@ static int look_at(int dir, const char *name, const char *key, int *object)
 	return error;
 }
 
+DIR *share_entries(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+bool share_name_hash(const char *name, uint64_t *its)
+{
+	char right[OBJECT_NAME_MAX];
+	unsigned n;
+	if (strlen(name) >= sizeof right || sscanf(name, "%16" SCNx64 "-%u", its, &n) != 2)
+		return false;
+	snprintf(right, sizeof right, OBJECT_PREFIX "%u", *its, n);
+	return strcmp(name, right) == 0;
+}
+
 /* The object of the key among those of its hash, -1: there is none; or an errno. */
 static int find_object(int dir, const char *key, struct sharing *sh)
 {
-	char prefix[OBJECT_NAME_MAX];
-	int error = 0, n = snprintf(prefix, sizeof prefix, "%016" PRIx64 "-", sh->hash);
+	uint64_t its;
+	int error = 0;
 	sh->object = -1;
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		error = errno;
-		if (fd >= 0)
-			close(fd);
-		return error;
-	}
+	DIR *d = share_entries(dir);
+	if (!d)
+		return errno;
 	for (struct dirent *e; sh->object < 0 && !error && (e = readdir(d));)
-		if (strncmp(e->d_name, prefix, (size_t)n) == 0 && strlen(e->d_name) < sizeof sh->name) {
+		if (share_name_hash(e->d_name, &its) && its == sh->hash) {
 			strcpy(sh->name, e->d_name);
 			error = look_at(dir, sh->name, key, &sh->object);
 		}
@@ -235,11 +271,34 @@ static int find_object(int dir, const char *key, struct sharing *sh)
 	return error;
 }
 
+/*
+ * What crashes have left under other keys: they may never be opened again.  With no
+ * key's lock held, for that of another would end it.
+ */
+static void remove_stale(int dir)
+{
+	uint64_t its;
+	DIR *d = share_entries(dir);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		int lock = share_name_hash(e->d_name, &its) ? share_lock_key(dir, its, 0) : -1;
+		if (lock < 0)
+			continue;
+		int object = share_open_object(dir, e->d_name, O_RDONLY);
+		if (object >= 0 && !life_any(object))
+			unlinkat(dir, e->d_name, 0);
+		if (object >= 0)
+			close(object);
+		close(lock);
+	}
+	if (d)
+		closedir(d);
+}
+
 /* A new, empty one.  0, or an errno. */
 static int create_object(int dir, struct sharing *sh)
 {
 	for (unsigned n = 0; n < UINT_MAX; n++) {
-		snprintf(sh->name, sizeof sh->name, "%016" PRIx64 "-%u", sh->hash, n);
+		snprintf(sh->name, sizeof sh->name, OBJECT_PREFIX "%u", sh->hash, n);
 		sh->object = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
 		if (sh->object >= 0)
 			return fchmod(sh->object, ONLY_TO_USE) == 0 ? 0 : errno;
@@ -344,6 +403,16 @@ static uint64_t file_bytes_max(void)
 	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
 }
 
+/* Has the process addresses for what it needs besides the object, beginning with its life lock's? */
+static bool addresses_left(void)
+{
+	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, OBJECT_LEAST);
+	return true;
+}
+
 /* Settle the object's size, and map it.  0, or an errno. */
 static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 {
@@ -363,8 +432,13 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 		if (p->total > most || p->chunks_at >= p->total)
 			continue;
 		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : map_object(sh, p->total);
-		if (!error)
+		if (!error && addresses_left())
 			return 0;
+		if (!error) {
+			munmap(sh->map, sh->bytes);
+			sh->map = NULL;
+			error = ENOMEM;
+		}
 	}
 	return error;
 }
@@ -374,8 +448,7 @@ static struct header *header_of(const struct sharing *sh, const struct preamble 
 	return (struct header *)((char *)sh->map + p->header_at);
 }
 
-/* The region and the rooms of this process; `member` is its number. */
-static void rooms(MPOOL *mp, const struct preamble *p, unsigned member)
+void share_rooms(MPOOL *mp, const struct preamble *p, unsigned member)
 {
 	struct header *h = header_of(&mp->sharing, p);
 	char *map = mp->sharing.map;
@@ -384,6 +457,13 @@ static void rooms(MPOOL *mp, const struct preamble *p, unsigned member)
 	pool_rooms(mp, h, (enum barrier)p->barrier, member);
 	mp->io.state = &h->pageio;
 	mp->io.shared = true;
+}
+
+/* The region and the rooms of this process; `member` is its number. */
+static void rooms(MPOOL *mp, const struct preamble *p, unsigned member)
+{
+	char *map = mp->sharing.map;
+	share_rooms(mp, p, member);
 	(void)madvise(map + p->frames_at, p->chunks_at - p->frames_at, MADV_HUGEPAGE); /* or without */
 }
 
@@ -402,8 +482,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t 
 	rooms(mp, p, 0);
 	h->wait.shared = true;
 	epoch_init(&h->epoch);
-	if (!frames_grow(&mp->frames, frames) ||
-	    table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
+	if (!frames_grow(&mp->frames, frames) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
 	pageio_init(&mp->io, &h->pageio, pages, tail);
@@ -417,8 +496,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t 
 
 /* ---- joining ------------------------------------------------------------ */
 
-/* Of what changes, does that look as this code leaves it which would be followed blindly? */
-static bool header_sound(MPOOL *mp, const struct preamble *p)
+bool share_sound(MPOOL *mp, const struct preamble *p)
 {
 	struct header *h = mp->header;
 	struct region_state *r = &h->region;
@@ -490,7 +568,7 @@ static int grow_to(MPOOL *mp, uint32_t frames)
 static int become_member(MPOOL *mp, int fd, uint32_t frames)
 {
 	struct member_state *ms = &mp->header->members;
-	int error = member_lock(&ms->lock, JOIN_PATIENCE_S);
+	int error = member_lock(&ms->lock, PATIENCE_S);
 	if (error)
 		return error == ETIMEDOUT ? error : EBADMSG;
 	error = enter(mp, fd);
@@ -550,7 +628,7 @@ static int join_object(MPOOL *mp, const struct preamble *p, uint32_t frames)
 	if (error)
 		return error;
 	rooms(mp, p, MEMBERS_MAX);
-	if (!header_sound(mp, p))
+	if (!share_sound(mp, p))
 		return EBADMSG;
 	table_join(&mp->tables);
 	mp->io.fd = mp->sharing.file = find_file(p, &mp->header->members);
@@ -564,7 +642,7 @@ static int join(MPOOL *mp, uint32_t frames)
 {
 	struct preamble *p = malloc(sizeof *p);
 	char *key = NULL;
-	int error = p ? read_preamble(mp->sharing.object, p, &key) : ENOMEM;
+	int error = p ? share_read_preamble(mp->sharing.object, p, &key) : ENOMEM;
 	free(key);
 	if (!error)
 		error = join_object(mp, p, frames);
@@ -593,22 +671,25 @@ int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t m
 	struct sharing *sh = &mp->sharing;
 	uint32_t frames = maxcache == 0 ? 1 : maxcache < FRAMES_MAX / 2 ? maxcache : FRAMES_MAX / 2;
 	sh->object = sh->file = -1;
-	sh->hash = hash(HASH_START, key, strlen(key));
+	sh->hash = share_hash(key);
 	if (pagesize == 0)
 		return EINVAL;
 	mp->io.pagesize = pagesize;
 	pthread_mutex_lock(&opening);
-	int dir = open_directory(), error = dir < 0 ? errno : 0, lock = -1;
-	if (!error && (lock = lock_key(dir, sh->hash)) < 0)
+	int dir = share_directory(true), error = dir < 0 ? errno : 0, lock = -1;
+	if (!error && (lock = share_lock_key(dir, sh->hash, PATIENCE_S)) < 0)
 		error = errno;
 	if (!error)
 		error = find_object(dir, key, sh);
+	bool made = !error && sh->object < 0;
 	if (!error)
-		error = sh->object < 0 ? make(mp, dir, key, fd, frames) : join(mp, frames);
+		error = made ? make(mp, dir, key, fd, frames) : join(mp, frames);
 	if (error)
 		let_go(sh, false);
 	if (lock >= 0)
 		close(lock);
+	if (made)
+		remove_stale(dir);
 	if (dir >= 0)
 		close(dir);
 	pthread_mutex_unlock(&opening);
@@ -622,8 +703,9 @@ static void leave(MPOOL *mp)
 {
 	struct sharing *sh = &mp->sharing;
 	pthread_mutex_lock(&opening);
-	int dir = open_directory(), lock = dir < 0 ? -1 : lock_key(dir, sh->hash);
-	if (member_lock(&mp->header->members.lock, 0) == 0) {
+	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
+	/* Who cannot leave in time is taken for dead, and recovered. */
+	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
 		recover_leave(mp);
 		pthread_mutex_unlock(&mp->header->members.lock);
 	}

@@ -9,7 +9,8 @@
  * pool of that key holds the key's lock, a lock of the kernel's on one byte of the
  * file "lock" there, which goes with the process that has it.  An object of which
  * no process is alive (member.h) is stale, be it half made or left by a crash of
- * all, and is removed by who comes next.  The last process to leave removes it.
+ * all, and is removed by who comes next, with that key or to make another pool.  The
+ * last process to leave removes it.
  *
  *   preamble   constant: what is needed to trust the object and to map it
  *   key
@@ -28,6 +29,9 @@
 #ifndef MPOOL_SHARE_H
 #define MPOOL_SHARE_H
 
+#include <inttypes.h>
+#include <limits.h>
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +45,22 @@
 #define UNWATCHED_MS 50u
 
 #define OBJECT_NAME_MAX 32u
+/* An object's name: this, of its key's hash, and a number. */
+#define OBJECT_PREFIX "%016" PRIx64 "-"
+
+/* All of it is fixed before anybody else can see the object. */
+struct preamble {
+	char magic[8];
+	uint32_t version, bytes; /* of this layout; of the preamble itself */
+	uint32_t header_bytes, pagesize;
+	uint32_t limit, unit; /* frames */
+	uint32_t barrier, key_bytes;
+	uint32_t file_flags, align; /* how the file is opened; for transfers from and to it */
+	uint64_t file_dev, file_ino;
+	uint64_t total, key_at, header_at, frames_at, chunks_at;
+	uint64_t check; /* of all the rest, and the key */
+	char path[PATH_MAX];
+};
 
 struct stripe;
 
@@ -69,6 +89,36 @@ void share_close(MPOOL *mp, bool parents);
 
 /* Is the object's descriptor still what it was?  A program may close what it does not know. */
 bool share_object_is_ours(const MPOOL *mp);
+
+/*
+ * Of objects that this process need not have joined, for the look room too.
+ *
+ * The user's directory of them, `make`: made if there is none.  -1 and errno, EACCES:
+ * it is not to be trusted.
+ */
+int share_directory(bool make);
+uint64_t share_hash(const char *key);
+/* What is in the directory, to be closed by closedir; NULL and errno. */
+DIR *share_entries(int dir);
+/* Is it an object's name?  The hash in it. */
+bool share_name_hash(const char *name, uint64_t *hash);
+/*
+ * The lock of a key; it goes when the descriptor, or any other of that file in this
+ * process, is closed.  -1 and errno; ETIMEDOUT: another process has kept it for so
+ * many seconds (0: has it).
+ */
+int share_lock_key(int dir, uint64_t key_hash, unsigned seconds);
+/* Has another process that lock? */
+bool share_key_locked(int dir, uint64_t key_hash);
+/* Open an object, if it is one that may be trusted so far.  -1 and errno, EACCES: it is not. */
+int share_open_object(int dir, const char *name, int mode);
+bool share_read(int object, void *to, size_t bytes, uint64_t at);
+/* The preamble, and the key, which the caller frees.  0, or an errno: EBADMSG: it is damaged. */
+int share_read_preamble(int object, struct preamble *p, char **key);
+/* The handle's rooms, for what is mapped; `member` is this process's number. */
+void share_rooms(MPOOL *mp, const struct preamble *p, unsigned member);
+/* Of what changes, does that look as this code leaves it which would be followed blindly? */
+bool share_sound(MPOOL *mp, const struct preamble *p);
 
 /* The child of a fork. */
 void share_after_fork_child(void);

@@ -1,9 +1,4 @@
-/*
- * stat.c - mpool_stats and mpool_stat: what the pool did and holds.
- *
- * Owns no state: it adds up the counters beside the stripes, and looks at every
- * frame's word.
- */
+/* stat.c - mpool_stats and mpool_stat; see stat.h. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +6,7 @@
 #include <string.h>
 
 #include "pool.h"
+#include "stat.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -56,8 +52,7 @@ static int by_frame(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* How many frames are pinned.  0, or -1: no memory. */
-static int count_pinned(MPOOL *mp, uint64_t *pinned)
+int stat_pinned(MPOOL *mp, uint64_t *pinned)
 {
 	struct pinned_frames p = {0};
 	*pinned = 0;
@@ -81,38 +76,49 @@ static uint64_t frame_bytes(uint64_t frames)
 	return frames * (sizeof(struct frame) + sizeof(uint8_t)) + frames / 8;
 }
 
+/* ... and one of segment 0 besides: past, ghost and its tag, a bit for hot and one for once. */
+static uint64_t policy_bytes(uint64_t frames)
+{
+	return frames * (2 * sizeof(uint32_t) + sizeof(uint16_t)) + frames / 4;
+}
+
 static uint64_t metadata_bytes(MPOOL *mp)
 {
-	uint64_t frames = frames_capacity(&mp->frames);
+	uint64_t capacity = frames_capacity(&mp->frames), frames = capacity;
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
 		if (frame_segment(&mp->frames, k, &seg))
 			frames += seg.count;
 	}
-	return frame_bytes(frames) + table_bytes(&mp->tables);
+	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->tables);
+}
+
+void stat_counts(MPOOL *mp, struct mpool_stats *s)
+{
+	s->hits = pin_counter(&mp->pins, COUNT_HITS);
+	s->misses = pin_counter(&mp->pins, COUNT_MISSES);
+	s->reads = pin_counter(&mp->pins, COUNT_READS);
+	s->writes = pin_counter(&mp->pins, COUNT_WRITES);
+	s->evictions = pin_counter(&mp->pins, COUNT_EVICTIONS);
+	s->rescues = pin_counter(&mp->pins, COUNT_RESCUES);
+	clock_each_frame(mp, count_frame, &(struct frame_count){s, mp->frames.base.count});
+	s->pages = pageio_pages(&mp->io);
+	s->maxcache = frames_capacity(&mp->frames);
+	s->pagesize = mp->io.pagesize;
+	s->processes = member_count(&mp->header->members);
+	s->deaths = member_deaths(&mp->header->members);
 }
 
 PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
 {
 	struct mpool_stats s = {0};
 	CALL(mp, a);
-	if (!a || count_pinned(mp, &s.pinned) != 0)
+	if (!a || stat_pinned(mp, &s.pinned) != 0)
 		return -1;
-	s.hits = pin_counter(&mp->pins, COUNT_HITS);
-	s.misses = pin_counter(&mp->pins, COUNT_MISSES);
-	s.reads = pin_counter(&mp->pins, COUNT_READS);
-	s.writes = pin_counter(&mp->pins, COUNT_WRITES);
-	s.evictions = pin_counter(&mp->pins, COUNT_EVICTIONS);
-	s.rescues = pin_counter(&mp->pins, COUNT_RESCUES);
 	epoch_enter(&mp->epoch, a->stripe);
-	clock_each_frame(mp, count_frame, &(struct frame_count){&s, mp->frames.base.count});
+	stat_counts(mp, &s);
 	s.metadata = metadata_bytes(mp);
 	epoch_leave(a->stripe);
-	s.pages = pageio_pages(&mp->io);
-	s.maxcache = frames_capacity(&mp->frames);
-	s.pagesize = mp->io.pagesize;
-	s.processes = member_count(&mp->header->members);
-	s.deaths = member_deaths(&mp->header->members);
 	memset(st, 0, size);
 	memcpy(st, &s, size < sizeof s ? size : sizeof s);
 	return 0;

@@ -62,6 +62,12 @@ void wait_tell(struct wait_state *w, uint64_t what)
 		wake(w, q);
 }
 
+void wait_wake_all(struct wait_state *w)
+{
+	for (unsigned i = 0; i < WAIT_QUEUES; i++)
+		wake(w, &w->queue[i]);
+}
+
 void wait_tell_all(struct wait_state *w)
 {
 	for (unsigned i = 0; i < WAIT_QUEUES; i++)

@@ -20,7 +20,8 @@
  *
  * It counts nobody: who wakes the sleepers clears the word, and all of them look
  * again, and announce themselves again if they must.  So a waiter that finds that
- * it need not sleep, or dies, leaves at most one wake-up in vain behind.
+ * it need not sleep, or dies, leaves at most one wake-up in vain behind.  Who dies
+ * while it wakes leaves sleepers that nobody knows of: after a death all are woken.
  */
 #ifndef MPOOL_WAIT_H
 #define MPOOL_WAIT_H
@@ -76,5 +77,10 @@ bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count
 void wait_tell(struct wait_state *w, uint64_t what);
 /* After a change that anybody may wait for. */
 void wait_tell_all(struct wait_state *w);
+/*
+ * After a death: who died while it woke others may have wiped out that they wait, and
+ * never come to wake them.
+ */
+void wait_wake_all(struct wait_state *w);
 
 #endif

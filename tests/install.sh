@@ -28,6 +28,7 @@ prefix=$(cached CMAKE_INSTALL_PREFIX)
 warn=(-Wall -Wextra -Wpedantic -Werror)
 
 sort > "$tmp/public" <<'EOF'
+mpool_abandoned
 mpool_close
 mpool_delete
 mpool_filter
@@ -58,6 +59,12 @@ for file in "$so" "$so.0" "$archive" "$include/mpool.h" "$lib/pkgconfig/mpool.pc
 	"$lib/cmake/mpool/mpoolConfig.cmake" "$lib/cmake/mpool/mpoolConfigVersion.cmake"; do
 	[ -f "$file" ] || fail "not installed: $file"
 done
+if [ "$(cached MPOOL_BUILD_TOOLS)" = ON ]; then
+	top=$(find "$root" -path '*/bin/mpool-top')
+	"$top" --once > "$tmp/top" || fail "mpool-top: exit status $?"
+	grep -q '^#pool' "$tmp/top" || fail "mpool-top prints no table"
+	find "$root" -name mpool-top.1 | grep -q . || fail "no manual page of mpool-top"
+fi
 if grep -rIlF -e "$source" -e "$build" "$root"; then
 	fail "these files name the directory they were built in"
 fi

@@ -16,6 +16,7 @@
 #include "frame.h"
 #include "line.h"
 #include "pin.h"
+#include "pool.h"
 #include "region.h"
 #include "table.h"
 #include "wait.h"
@@ -26,6 +27,17 @@ int room_line_find(const uint64_t words[8], uint32_t key)
 	for (int i = 0; i < LINE_WORDS; i++)
 		atomic_init(&line.word[i], words[i]);
 	return line_find(&line, key);
+}
+
+uint64_t room_older_entries(struct MPOOL *mp)
+{
+	uint64_t n = 0;
+	const struct table *t = table_head(&mp->tables);
+	for (uint32_t id; (id = atomic_load(&t->next)) != TABLE_NONE;) {
+		t = region_at(&mp->region, id);
+		n += table_entries(t);
+	}
+	return n;
 }
 
 /* ---- frame -------------------------------------------------------------- */

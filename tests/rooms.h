@@ -14,6 +14,10 @@
 extern "C" {
 #endif
 
+struct MPOOL;
+/* table: entries of a pool that are not in its newest table. */
+uint64_t room_older_entries(struct MPOOL *mp);
+
 /* line: the place of `key` among the low halves of eight words, or -1. */
 int room_line_find(const uint64_t words[8], uint32_t key);
 

@@ -69,13 +69,20 @@ TEST_CASE("what is neither a regular file nor a block device is refused with ESP
 	}
 }
 
-TEST_CASE("a key is refused with ENOTSUP until pools can be shared")
+TEST_CASE("who makes a shared pool must bring a file, as for a private one")
 {
 	File file(4096, 4);
-	char key[] = "key";
-	REQUIRE_NULL(mpool_open(key, file.fd(), 4096, 10), ENOTSUP);
-	char empty[] = "";
-	REQUIRE_NULL(mpool_open(empty, file.fd(), 4096, 10), ENOTSUP);
+	std::string key = "test_open " + std::to_string(getpid());
+	int ends[2];
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	Fd r(ends[0]), w(ends[1]), appends(open(file.path().c_str(), O_RDWR | O_APPEND | O_CLOEXEC));
+	REQUIRE_NULL(mpool_open(&key[0], file.fd(), 0, 10), EINVAL);
+	REQUIRE_NULL(mpool_open(&key[0], -1, 4096, 10), EBADF);
+	REQUIRE_NULL(mpool_open(&key[0], r, 4096, 10), ESPIPE);
+	REQUIRE_NULL(mpool_open(&key[0], appends, 4096, 10), EINVAL);
+	MPOOL *mp = mpool_open(&key[0], file.fd(), 4096, 10);
+	REQUIRE(mp != nullptr);
+	CHECK(mpool_close(mp) == 0);
 }
 
 TEST_CASE("an open that failed keeps nothing")

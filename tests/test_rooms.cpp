@@ -74,6 +74,22 @@ TEST_CASE("one thread loads a page, and a page that moves to another table is ne
 	}
 }
 
+TEST_CASE("hits move what is left in a table that was replaced")
+{
+	const pgno_t pages = 12000, page_size = 64;
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 4 * pages);
+	pool.touch(0, pages);
+	pgno_t last = 0;
+	for (pgno_t n = 0; n < pages && room_older_entries(pool) == 0; n++)
+		pool.put(pool.make(last));
+	REQUIRE(room_older_entries(pool) > 0);
+	const uint64_t misses = pool.stats().misses;
+	pool.touch(0, last + 1);
+	REQUIRE(pool.stats().misses == misses);
+	CHECK(room_older_entries(pool) == 0);
+}
+
 TEST_CASE("a table that was replaced is looked at without danger, gives its memory back, and is used again")
 {
 	const uint32_t pages = 20000;

@@ -29,7 +29,7 @@ using Participants = std::vector<const Subject *>;
 static const char *why_not(const Case &c, const Subject &s)
 {
 	if (!c.only.empty() && std::find(c.only.begin(), c.only.end(), s.id) == c.only.end())
-		return "growth is looked at for a few subjects only";
+		return "only a few subjects are looked at, or have what is looked at";
 	return s.cannot(work_of(c));
 }
 

@@ -10,6 +10,8 @@ namespace explore {
 
 // Thread 0 sets a run up and checks it at the end; the others are explored.
 constexpr unsigned kThreads = 8;
+// Processes of a run; most have one, number 0.
+constexpr unsigned kProcesses = 4;
 constexpr uint32_t kNever = UINT32_MAX;
 
 struct Clock {

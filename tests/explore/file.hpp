@@ -33,6 +33,8 @@ void file_faults(const Faults &faults);
 bool file_faulted();
 // A run begins.  `fenced`: membarrier is refused.
 void system_begin(bool fenced);
+// The kernel ends a process: its locks go, its calls stop halfway.
+void system_died(unsigned process);
 
 // The thread's end: destructors of its keys.
 void thread_end();

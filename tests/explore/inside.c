@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pool.h"
+#include "recover.h"
 
 #define ENTRIES_MAX 128u
 #define NOW(word)   atomic_load_explicit(&(word), memory_order_relaxed)
@@ -131,6 +132,25 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
 
 /* ---- when nobody is in a call ------------------------------------------- */
 
+void inside_recover(MPOOL *mp)
+{
+	recover_dead(mp);
+}
+
+const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, bool *gone)
+{
+	uint32_t f = frame_at(&mp->frames, page);
+	*gone = true;
+	for (uint32_t id = 0; id < NOW(mp->header->pin.stripes); id++) {
+		struct stripe *s = pin_stripe(&mp->pins, id);
+		if (stripe_of(s, dead->pins.member) && stripe_slot_of(s, f))
+			*gone = false;
+	}
+	if (*gone && !(NOW(frame_of(&mp->frames, f)->word) & FRAME_ABANDONED))
+		return WRONG("a dead process's pin of frame %" PRIu32 " goes, and the page is not marked abandoned", f);
+	return NULL;
+}
+
 static const char *stripes_left(MPOOL *mp, unsigned pins)
 {
 	uint64_t held = 0;
@@ -141,6 +161,8 @@ static const char *stripes_left(MPOOL *mp, unsigned pins)
 			return WRONG("stripe %" PRIu32 " is in an epoch section", id);
 		if (NOW(s->putting))
 			return WRONG("stripe %" PRIu32 " is in a put", id);
+		if (NOW(s->busy))
+			return WRONG("stripe %" PRIu32 " is in a call", id);
 		for (unsigned i = 0; i < LINE_WORDS; i++) {
 			uint64_t w = NOW(s->slots.word[i]);
 			if (slot_trying(w))
@@ -158,8 +180,13 @@ static uint16_t spill_now(struct table *t, uint32_t b)
 	return NOW(((_Atomic uint16_t *)(void *)&t->bucket[t->buckets + 1])[b]);
 }
 
+static bool count_wrong(uint64_t is, uint64_t should, bool died)
+{
+	return died ? is < should : is != should;
+}
+
 /* The counts of a table, and what they should be. */
-static const char *table_left(struct table *t)
+static const char *table_left(struct table *t, bool died)
 {
 	uint64_t entries = 0, far = 0;
 	uint16_t spill[ENTRIES_MAX] = {0};
@@ -177,12 +204,12 @@ static const char *table_left(struct table *t)
 			entries++;
 			far += distance >= TABLE_NEAR;
 		}
-	if (NOW(t->entries) != entries)
+	if (count_wrong(NOW(t->entries), entries, died))
 		return WRONG("table %" PRIu32 " counts %" PRIu64 " entries, and has %" PRIu64, t->id, NOW(t->entries), entries);
-	if (NOW(t->far) != far)
+	if (count_wrong(NOW(t->far), far, died))
 		return WRONG("table %" PRIu32 " counts %" PRIu64 " far entries, and has %" PRIu64, t->id, NOW(t->far), far);
 	for (uint32_t b = 0; b < t->buckets && b < ENTRIES_MAX; b++)
-		if (spill_now(t, b) != spill[b])
+		if (count_wrong(spill_now(t, b), spill[b], died))
 			return WRONG("bucket %" PRIu32 " of table %" PRIu32 " counts %u spills, and has %u", b, t->id,
 			             spill_now(t, b), spill[b]);
 	return NULL;
@@ -221,7 +248,18 @@ static const char *frames_left(MPOOL *mp)
 	return left.found;
 }
 
-static const char *clock_left(MPOOL *mp)
+static const char *shards_left(MPOOL *mp)
+{
+	struct clock_state *c = &mp->header->clock;
+	uint32_t covered = 0, capacity = frames_capacity(&mp->frames);
+	for (uint32_t i = 0; i < NOW(c->shards); i++)
+		covered += NOW(c->shard[i].count);
+	if (covered != capacity)
+		return WRONG("the shards have %" PRIu32 " frames, and there are %" PRIu32, covered, capacity);
+	return NULL;
+}
+
+static const char *hints_left(MPOOL *mp)
 {
 	struct clock_state *c = &mp->header->clock;
 	for (uint32_t i = 0; i < MEMBERS_MAX; i++)
@@ -241,8 +279,32 @@ static const char *clock_left(MPOOL *mp)
 
 static const char *roles_left(MPOOL *mp)
 {
-	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer))
-		return WRONG("a thread is counted as draining or reclaiming");
+	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer) || NOW(mp->header->pageio.syncing))
+		return WRONG("a thread is counted as draining, reclaiming or syncing");
+	for (unsigned i = 0; i < MEMBERS_MAX; i++)
+		if (NOW(mp->header->members.member[i].evictors))
+			return WRONG("member %u is counted as evicting", i);
+		else if (NOW(mp->header->members.member[i].making[0].place))
+			return WRONG("member %u has memory of no chunk", i);
+	return NULL;
+}
+
+static const char *tables_left(MPOOL *mp)
+{
+	struct seen seen[ENTRIES_MAX];
+	unsigned n = entries_of(mp, seen);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (entry_page(seen[i].entry) == entry_page(seen[j].entry))
+				return WRONG("page %" PRIu32 " has two entries", entry_page(seen[i].entry));
+	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++) {
+		struct table *lost = region_live(&mp->region, id);
+		for (struct table *t = newest(mp); t && lost; t = older(mp, t))
+			if (t == lost)
+				lost = NULL;
+		if (lost)
+			return WRONG("table %u is there, and not linked", id);
+	}
 	return NULL;
 }
 
@@ -251,21 +313,28 @@ static const char *chunks_left(MPOOL *mp)
 	for (unsigned id = 0; id < CHUNK_COUNT; id++)
 		if (region_in_limbo(&mp->region, id) && !NOW(mp->header->epoch.waiting))
 			return WRONG("chunk %u is in limbo, and nobody is told", id);
+		else if (region_in_limbo(&mp->region, id) && (NOW(mp->header->epoch.stamp[id]) & STAMP_RETIRING))
+			return WRONG("chunk %u is in limbo for good", id);
 	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
 		if (region_live(&mp->region, CHUNK_SEGMENTS + k) && !NOW(mp->header->clock.spread))
 			return WRONG("segment %u is there, and nobody is told", k);
 	return NULL;
 }
 
-const char *inside_left_over(MPOOL *mp, unsigned pins)
+const char *inside_left_over(MPOOL *mp, unsigned pins, bool died)
 {
 	const char *found = stripes_left(mp, pins);
 	for (struct table *t = newest(mp); t && !found; t = older(mp, t))
-		found = table_left(t);
+		found = table_left(t, died);
+	if (!found)
+		found = tables_left(mp);
 	if (!found)
 		found = frames_left(mp);
 	if (!found)
-		found = clock_left(mp);
+		found = shards_left(mp);
+	/* Hints are counted anew after a death, while others change them. */
+	if (!found && !died)
+		found = hints_left(mp);
 	if (!found)
 		found = roles_left(mp);
 	return found ? found : chunks_left(mp);
@@ -291,6 +360,7 @@ static bool name_stripe(MPOOL *mp, const void *at, char *name, size_t bytes)
 		else
 			snprintf(name, bytes, "stripe %" PRIu32 " %s", id,
 			         o == offsetof(struct stripe, section) ? "section"
+			         : o == offsetof(struct stripe, busy)  ? "busy"
 			         : o == offsetof(struct stripe, owner) ? "owner"
 			         : o == offsetof(struct stripe, putting) ? "putting"
 			                                                 : "counter");
@@ -360,7 +430,10 @@ static const struct {
 	WORD("extent", pageio.extent),        WORD("tail", pageio.tail),
 	WORD("turn", pageio.turn),            WORD("left", pageio.left),
 	WORD("lost", pageio.lost),            WORD("clock", clock),
-	WORD("wait queue", wait),
+	WORD("wait queue", wait),             WORD("syncing", pageio.syncing),
+	WORD("pool's lock", members.lock),
+	WORD("member", members.member),       WORD("chunk word", region.chunk),
+	WORD("vacant place", region.vacant),
 };
 
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)

@@ -33,8 +33,19 @@ struct inside_pin {
  */
 const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, bool deletes);
 
-/* Nobody is in a call, and `pins` pins are held: no claim, count, wait or frame is left over. */
-const char *inside_left_over(MPOOL *mp, unsigned pins);
+/*
+ * Nobody is in a call, and `pins` pins are held: no claim, count, wait or frame is left
+ * over.  `died`: a process has, and so counts may be too high; never too low.
+ */
+const char *inside_left_over(MPOOL *mp, unsigned pins, bool died);
+
+/* Recover who has died; see recover.h. */
+void inside_recover(MPOOL *mp);
+/*
+ * A process died while it had that page pinned: it is marked abandoned when the pin
+ * goes, *gone, and not later.
+ */
+const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, bool *gone);
 
 /* What stands at `at`, in words. */
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);

@@ -16,7 +16,7 @@ using namespace explore;
 namespace {
 
 enum Key { key_bound = 'b', key_random = 'n', key_seed = 's', key_replay = 'r', key_nth = 'f', key_model = 'm',
-	   key_list = 'l', key_deeper = 'd', key_time = 't' };
+	   key_list = 'l', key_deeper = 'd', key_time = 't', key_deaths = 'k' };
 
 struct Arguments {
 	std::vector<std::string> names;
@@ -24,7 +24,7 @@ struct Arguments {
 	uint64_t random = 0, seed = 1;
 	unsigned seconds = 0;
 	std::string replay;
-	bool replays = false, list = false;
+	bool replays = false, list = false, deaths = false;
 	Options options;
 };
 
@@ -34,6 +34,7 @@ const argp_option kOptions[] = {
 	{"random", key_random, "N", 0, "Make N random scenarios, and some random runs of each; or N random runs of those named", 0},
 	{"seed", key_seed, "N", 0, "The first of them (1)", 0},
 	{"seconds", key_time, "N", 0, "Go on with random scenarios for that long", 0},
+	{"deaths", key_deaths, nullptr, 0, "All scenarios in which a process dies, instead of all others", 0},
 	{"model", key_model, "c11|x86", 0, "What memory may do (c11)", 0},
 	{"replay", key_replay, "N:A,...", 0, "Make one run again, and print it", 0},
 	{"fails", key_nth, "N", 0, "... in which the N-th call failed", 0},
@@ -81,6 +82,9 @@ error_t parse(int key, char *arg, argp_state *state)
 		if (std::strcmp(arg, "c11") != 0 && std::strcmp(arg, "x86") != 0)
 			argp_error(state, "%s: not a model", arg);
 		a.options.model = *arg == 'x' ? Model::x86 : Model::c11;
+		return 0;
+	case key_deaths:
+		a.deaths = true;
 		return 0;
 	case key_list:
 		a.list = true;
@@ -186,20 +190,6 @@ void tell_line(const Scenario &s, const std::string &how, const Total &here, dou
 	total->wrong |= here.wrong;
 }
 
-void explore_all(const Scenario &s, const Arguments &a, Total *total)
-{
-	Total here;
-	double before = seconds();
-	unsigned bound = a.bound >= 0 ? static_cast<unsigned>(a.bound) : s.bound + static_cast<unsigned>(a.deeper);
-	Options options = a.options;
-	options.nth = s.fails ? 1 : 0;
-	fault_happened();
-	while (all_bounds(s, options, bound, &here) && s.fails && fault_happened())
-		options.nth++;
-	std::string failures = s.fails ? "  " + std::to_string(options.nth - 1) + " failures" : "";
-	tell_line(s, "bound " + std::to_string(bound), here, before, failures, total);
-}
-
 constexpr uint64_t kRunsOfRandom = 50;
 constexpr unsigned kChanges = 4;
 constexpr double kTellEvery = 10;
@@ -224,23 +214,40 @@ void explore_random(const Arguments &a, Total *total)
 	            static_cast<unsigned long long>(seed - 1), static_cast<unsigned long long>(kRunsOfRandom));
 }
 
-void explore_by_chance(const Scenario &s, const Arguments &a, Total *total)
+void explore_by_chance(const Scenario &s, const Arguments &a, uint64_t runs, Total *total)
 {
 	Total here;
 	double before = seconds();
 	words_all_matter(true);
-	Random decider(a.seed, a.random, kChanges);
+	Random decider(a.seed, runs, kChanges);
 	all_runs(s, a.options, decider, &here);
 	words_all_matter(false);
 	tell_line(s, "random", here, before, "", total);
 }
 
-bool wanted(const Arguments &a, const std::string &name)
+void explore_all(const Scenario &s, const Arguments &a, Total *total)
+{
+	Total here;
+	double before = seconds();
+	if (s.by_chance && a.bound < 0 && a.deeper == 0)
+		return explore_by_chance(s, a, s.by_chance, total);
+	unsigned deeper = static_cast<unsigned>(a.deeper) - (s.by_chance && a.deeper > 0);
+	unsigned bound = a.bound >= 0 ? static_cast<unsigned>(a.bound) : s.bound + deeper;
+	Options options = a.options;
+	options.nth = s.fails ? 1 : 0;
+	fault_happened();
+	while (all_bounds(s, options, bound, &here) && s.fails && fault_happened())
+		options.nth++;
+	std::string failures = s.fails ? "  " + std::to_string(options.nth - 1) + " failures" : "";
+	tell_line(s, "bound " + std::to_string(bound), here, before, failures, total);
+}
+
+bool wanted(const Arguments &a, const Scenario &s)
 {
 	for (const std::string &n : a.names)
-		if (n == name)
+		if (n == s.name)
 			return true;
-	return a.names.empty();
+	return a.names.empty() && is_deadly(s) == a.deaths;
 }
 
 const char kRandomPrefix[] = "random-";
@@ -279,13 +286,13 @@ int main(int argc, char **argv)
 	Total total;
 	unsigned explored = 0;
 	for (const Scenario &s : scenarios()) {
-		if (!wanted(a, s.name) || (a.names.empty() && (a.random || a.seconds)))
+		if (!wanted(a, s) || (a.names.empty() && !a.deaths && (a.random || a.seconds)))
 			continue;
 		explored++;
 		if (a.list)
 			std::printf("%s\n", described(s).c_str());
 		else if (a.random)
-			explore_by_chance(s, a, &total);
+			explore_by_chance(s, a, a.random, &total);
 		else
 			explore_all(s, a, &total);
 		if (total.wrong)
@@ -293,12 +300,16 @@ int main(int argc, char **argv)
 	}
 	if (a.list)
 		return 0;
-	if (a.names.empty() && (a.random || a.seconds))
+	if (a.names.empty() && !a.deaths && (a.random || a.seconds))
 		explore_random(a, &total);
 	else if (explored == 0) {
 		std::fprintf(stderr, "explore: no such scenario\n");
 		return 2;
 	}
+	Deaths deaths = deaths_so_far();
+	if (deaths.all > 0)
+		std::printf("deaths: %llu, at %u places: %s\n", static_cast<unsigned long long>(deaths.all), deaths.places,
+		            deaths.by_call.c_str());
 	std::printf("explored: %llu runs, %llu steps, %.0f s: %s\n", static_cast<unsigned long long>(total.runs),
 	            static_cast<unsigned long long>(steps_of_all_runs()), seconds(), total.wrong ? "WRONG" : "all well");
 	return total.wrong ? 1 : 0;

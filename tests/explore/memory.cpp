@@ -13,6 +13,7 @@
 namespace explore {
 
 void forget_threads(); // schedule.cpp
+extern "C" void *__real_memset(void *, int, size_t);
 
 std::string (*name_word)(const void *at);
 void (*watch)();
@@ -31,11 +32,14 @@ constexpr size_t kShadowGrain = 8;
 alignas(4096) static char arena[kArena];
 static size_t used;
 static size_t used_most; // in any run of the scenario
-static size_t blocks;
+static size_t blocks[kProcesses];
+static char *object;
+static size_t object_bytes;
 static uint16_t block_at[kArena / kGrain]; // its number + 1; 0: nothing is there
 
 // A block: who touched it last.  To free it is to change all of it.
 struct Block {
+	unsigned process;
 	uint32_t touched[kThreads];
 };
 static std::vector<Block> made;
@@ -84,12 +88,12 @@ static bool is_shared(uint8_t t)
 	return (t & kWritten) && (who & (who - 1));
 }
 
-static void word_point(const void *at, bool write)
+static void word_point(const void *at, bool write, const void *code)
 {
 	size_t offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
 	touched[offset] = static_cast<uint8_t>(touched[offset] | 1u << (current() - 1) | (write ? kWritten : 0));
 	if (all_matter || matters[offset])
-		point();
+		point(write, code);
 	else
 		no_point();
 }
@@ -135,7 +139,9 @@ void memory_begin(Model m)
 		word_at[words[i].offset] = 0;
 	words_used = 0;
 	used = 0;
-	blocks = 0;
+	std::fill(std::begin(blocks), std::end(blocks), size_t{0});
+	object = nullptr;
+	object_bytes = 0;
 	run_number++;
 	sc_time = 0;
 	fenced_visible = Clock{};
@@ -152,10 +158,11 @@ void *memory_get(size_t bytes, size_t align)
 		fail("the arena is too small");
 	*reinterpret_cast<Head *>(arena + from - sizeof(Head)) = {bytes, 0};
 	used = (from + bytes + kGrain - 1) / kGrain * kGrain;
-	made.push_back(Block{});
+	unsigned process = process_of(current());
+	made.push_back(Block{process, {}});
 	std::fill(block_at + from / kGrain, block_at + used / kGrain, static_cast<uint16_t>(made.size()));
 	used_most = std::max(used_most, used);
-	blocks++;
+	blocks[process]++;
 	return arena + from;
 }
 
@@ -164,21 +171,76 @@ size_t memory_size(const void *p)
 	return reinterpret_cast<const Head *>(static_cast<const char *>(p) - sizeof(Head))->bytes;
 }
 
+// A block is about to go: nobody may be looking at it.
+static void left_by_all(const Block &b)
+{
+	for (unsigned t = 1; running() && t < kThreads; t++)
+		if (t != current() && alive(process_of(t)) && !knowledge().order.knows(t, b.touched[t]))
+			fail("memory is freed that thread %u has touched, and may still be touching", t);
+}
+
 void memory_give(void *p)
 {
 	size_t from = static_cast<size_t>(static_cast<char *>(p) - arena);
 	if (!in_arena(p) || !block_at[from / kGrain])
 		fail("memory is freed that is not in use");
 	const Block &b = made[block_at[from / kGrain] - 1u];
-	for (unsigned t = 1; running() && t < kThreads; t++)
-		if (t != current() && !knowledge().order.knows(t, b.touched[t]))
-			fail("memory is freed that thread %u has touched, and may still be touching", t);
+	left_by_all(b);
 	size_t end = (from + memory_size(p) + kGrain - 1) / kGrain;
 	std::fill(block_at + from / kGrain, block_at + end, uint16_t{0});
-	blocks--;
+	blocks[b.process]--;
 }
 
-size_t memory_blocks() { return blocks; }
+size_t memory_blocks()
+{
+	size_t n = 0;
+	for (unsigned p = 0; p < kProcesses; p++)
+		n += alive(p) ? blocks[p] : 0;
+	return n;
+}
+
+// ---- an object --------------------------------------------------------------
+
+void *memory_object(size_t bytes)
+{
+	size_t from = (used + kGrain + kMemoryPage - 1) / kMemoryPage * kMemoryPage;
+	if (from + bytes > kArena - kGrain)
+		fail("the arena is too small");
+	used = from + bytes;
+	used_most = std::max(used_most, used);
+	object = arena + from;
+	object_bytes = bytes;
+	return object;
+}
+
+bool in_object(const void *p)
+{
+	const char *c = static_cast<const char *>(p);
+	return c >= object && c < object + object_bytes;
+}
+
+void memory_populate(void *p, size_t bytes)
+{
+	size_t from = static_cast<size_t>(static_cast<char *>(p) - arena) / kGrain;
+	made.push_back(Block{});
+	for (size_t g = from; g < from + bytes / kGrain; g++)
+		if (!block_at[g])
+			block_at[g] = static_cast<uint16_t>(made.size());
+}
+
+// What there was of stores and accesses is forgotten: it is other memory from now on.
+void memory_remove(void *p, size_t bytes)
+{
+	size_t from = static_cast<size_t>(static_cast<char *>(p) - arena);
+	for (size_t g = from / kGrain; g < (from + bytes) / kGrain; g++) {
+		if (block_at[g] && block_at[g] != block_at[g - 1])
+			left_by_all(made[block_at[g] - 1u]);
+		shadow[g * kGrain / kShadowGrain].run = shadow[(g + 1) * kGrain / kShadowGrain - 1].run = 0;
+	}
+	std::fill(block_at + from / kGrain, block_at + (from + bytes) / kGrain, uint16_t{0});
+	std::fill(word_at + from, word_at + from + bytes, 0);
+	__real_memset(p, 0, bytes);
+}
 
 bool in_arena(const void *p)
 {
@@ -386,7 +448,7 @@ uint64_t load(const void *at, unsigned bytes, Order order, const void *code)
 {
 	if (direct(at))
 		return raw(at, bytes);
-	word_point(at, false);
+	word_point(at, false, code);
 	touch(at, code);
 	tick();
 	uint64_t value;
@@ -413,7 +475,7 @@ void store(void *at, unsigned bytes, uint64_t value, Order order, const void *co
 		raw_write(at, bytes, value);
 		return;
 	}
-	word_point(at, true);
+	word_point(at, true, code);
 	touch(at, code);
 	tick();
 	if (tracing())
@@ -433,7 +495,7 @@ uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order
 		raw_write(at, bytes, change(old, operand) & mask);
 		return old;
 	}
-	word_point(at, true);
+	word_point(at, true, code);
 	touch(at, code);
 	tick();
 	Word *w = find_or_make(at, bytes);
@@ -461,7 +523,7 @@ bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t val
 		*expected = old;
 		return same;
 	}
-	word_point(at, true);
+	word_point(at, true, code);
 	touch(at, code);
 	tick();
 	Word *w = find_or_make(at, bytes);
@@ -492,16 +554,19 @@ void fence()
 	fence_of(current());
 }
 
-void heavy_barrier()
+void heavy_barrier(bool of_all)
 {
 	if (!running())
 		return;
 	tick();
 	fence_of(current());
+	unsigned mine = process_of(current());
 	for (unsigned t = 1; t < kThreads; t++) {
-		if (t == current() || !started(t))
+		if (t == current() || !started(t) || !(of_all || process_of(t) == mine))
 			continue;
-		point();
+		// Of who died all is in memory.
+		if (alive(process_of(t)))
+			point();
 		fence_of(t);
 		if (tracing())
 			trace_line("interrupts", nullptr, t, nullptr);
@@ -566,6 +631,15 @@ void Token::release()
 	tick();
 	order.join(knowledge().order);
 	visible.join(knowledge().visible);
+}
+
+void Token::release_of(unsigned thread)
+{
+	Knowledge &k = knowledge(thread);
+	k.order.at[thread]++;
+	k.visible.at[thread]++;
+	order.join(k.order);
+	visible.join(k.visible);
 }
 
 void Token::acquire() const

@@ -14,7 +14,8 @@
 //
 //   sequentially consistent   A load does not miss what such stores, and fenced
 //                             threads, wrote to its word before.
-//   heavy barrier             A fence in the caller, in each other thread, at
+//   heavy barrier             A fence in the caller, in each other thread of the
+//                             process, or of all processes, at
 //                             one instant each, and in the caller again.
 //
 // With `x86`, locked operations and sequentially consistent stores are fences,
@@ -48,9 +49,17 @@ void memory_begin(Model model);
 void *memory_get(size_t bytes, size_t align);
 void memory_give(void *p);
 size_t memory_size(const void *p);
-// Blocks that were not given back.
+// Blocks that were not given back, but for those of processes that died.
 size_t memory_blocks();
 bool in_arena(const void *p);
+
+// An object that processes share, of whole pages: it has memory, zeros, only where
+// that was asked for, and whoever touches it elsewhere is found.
+constexpr size_t kMemoryPage = 4096;
+void *memory_object(size_t bytes);
+bool in_object(const void *p);
+void memory_populate(void *p, size_t bytes);
+void memory_remove(void *p, size_t bytes);
 
 // ---- accesses --------------------------------------------------------------
 
@@ -65,7 +74,8 @@ uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order
 bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t value, Order order, Order failure,
                       const void *code);
 void fence();
-void heavy_barrier();
+// Of all threads of this process, or of all processes.
+void heavy_barrier(bool of_all);
 
 void plain_read(const void *at, size_t bytes, const void *code);
 void plain_write(void *at, size_t bytes, const void *code);
@@ -75,6 +85,8 @@ void plain_write(void *at, size_t bytes, const void *code);
 struct Token {
 	Clock order, visible;
 	void release();
+	// A thread that died has done so: all its stores are there.
+	void release_of(unsigned thread);
 	void acquire() const;
 };
 

@@ -10,9 +10,11 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <set>
 
 #include "inside.h"
 #include "mpool.h"
+#include "object.h"
 
 namespace explore {
 
@@ -33,10 +35,12 @@ struct Op {
 	unsigned arg; // the page, as the script calls it, or a token
 };
 constexpr unsigned kNewPage = UINT_MAX;
+constexpr char kThreadEnd = 'E';
 
 struct Pin {
 	unsigned page;
 	Words at;
+	unsigned deaths = 0; // that had been when it was got
 };
 
 // A modification that was put dirty.
@@ -51,6 +55,14 @@ struct Worker {
 	unsigned new_page = 0;
 	std::map<unsigned, Words> last; // where a page was
 	Pin peek{0, nullptr};
+	char doing = 0;      // the call that it is in
+	unsigned looked = 0; // for so many who died
+};
+
+// What a process that died had pinned.
+struct DeadPin {
+	MPOOL *pool;
+	Pin pin;
 };
 
 struct Offer {
@@ -65,9 +77,14 @@ struct Signal {
 
 struct State {
 	const Scenario *scenario;
-	MPOOL *pool;
+	MPOOL *pool[kProcesses];
 	Worker worker[kThreads];
 	std::vector<inside_pin> pins; // of all threads
+	std::vector<unsigned> pinner; // whose they are, by process
+	std::vector<DeadPin> dead_pins; // which nobody has noticed yet
+	std::set<unsigned> abandoned; // pages that were
+	unsigned deaths;
+	unsigned deaths_certain; // of those, of members of the pool
 	std::vector<Offer> offered;
 	Token offer;
 	Signal signal[kTokens];
@@ -82,6 +99,11 @@ struct State {
 } s;
 
 bool fault_seen;
+
+// By call and by what the thread was about to do.
+std::map<char, std::map<const void *, uint64_t>> died_at;
+
+MPOOL *pool() { return s.pool[process_of(current())]; }
 
 std::vector<Op> parse(const std::string &script)
 {
@@ -121,15 +143,18 @@ Pin *held(unsigned page)
 void pins_add(const Pin &pin)
 {
 	s.pins.push_back({pin.at, pin.page});
+	s.pinner.push_back(process_of(current()));
 	if (running())
 		look();
 }
 
-void pins_remove(const Pin &pin)
+void pins_remove(const Pin &pin, unsigned process)
 {
 	for (size_t i = 0; i < s.pins.size(); i++)
-		if (s.pins[i].page == pin.at && s.pins[i].number == pin.page) {
+		if (s.pins[i].page == pin.at && s.pins[i].number == pin.page &&
+		    s.pinner[i] == process) {
 			s.pins.erase(s.pins.begin() + static_cast<long>(i));
+			s.pinner.erase(s.pinner.begin() + static_cast<long>(i));
 			return;
 		}
 }
@@ -138,7 +163,7 @@ Pin release(const Pin &pin)
 {
 	Pin copy = pin;
 	std::vector<Pin> &h = s.worker[current()].held;
-	pins_remove(copy);
+	pins_remove(copy, process_of(current()));
 	h.erase(h.begin() + (&pin - h.data()));
 	return copy;
 }
@@ -173,7 +198,7 @@ void check_held()
 	if (w.peek.at && *w.peek.at != (kMark | w.peek.page))
 		fail("page %u went away under a look with MPOOL_IGNOREPIN", w.peek.page);
 	if (w.peek.at)
-		pins_remove(w.peek);
+		pins_remove(w.peek, process_of(current()));
 	w.peek.at = nullptr;
 }
 
@@ -197,7 +222,7 @@ void get(unsigned page, char what)
 {
 	if (what == 'H')
 		hit_begins();
-	auto at = static_cast<Words>(mpool_get(s.pool, page, 0));
+	auto at = static_cast<Words>(mpool_get(pool(), page, 0));
 	if (what == 'H')
 		hit_ends();
 	if (!at) {
@@ -205,7 +230,7 @@ void get(unsigned page, char what)
 			fail("get of page %u fails: %s", page, std::strerror(errno));
 		return;
 	}
-	Pin pin{page, at};
+	Pin pin{page, at, s.deaths};
 	pins_add(pin);
 	s.worker[current()].held.push_back(pin);
 	s.worker[current()].last[page] = at;
@@ -217,7 +242,7 @@ void put_back(const Pin &pin, bool dirty, bool own)
 	unsigned me = current();
 	if (own)
 		hit_begins();
-	int result = mpool_put(s.pool, pin.at, dirty ? MPOOL_DIRTY : 0);
+	int result = mpool_put(pool(), pin.at, dirty ? MPOOL_DIRTY : 0);
 	if (own)
 		hit_ends();
 	if (result != 0)
@@ -238,14 +263,14 @@ void put(unsigned page, bool dirty)
 
 void look_at(unsigned page)
 {
-	auto at = static_cast<Words>(mpool_get(s.pool, page, MPOOL_IGNOREPIN));
+	auto at = static_cast<Words>(mpool_get(pool(), page, MPOOL_IGNOREPIN));
 	if (!at && !excused(errno))
 		fail("look at page %u fails: %s", page, std::strerror(errno));
 	if (at && word(at, 0) != (kMark | page))
 		fail("a look at page %u shows what is not its own", page);
-	s.worker[current()].peek = {page, at};
+	s.worker[current()].peek = {page, at, 0};
 	if (at)
-		pins_add({page, at}); // until the thread's next call
+		pins_add({page, at, 0}); // until the thread's next call
 	if (running())
 		point();
 }
@@ -257,20 +282,20 @@ void put_others(unsigned page)
 	for (const Worker &w : s.worker)
 		if (w.last.count(page))
 			at = w.last.at(page);
-	if (mpool_put(s.pool, at, MPOOL_DIRTY) != 0 && errno != EINVAL)
+	if (mpool_put(pool(), at, MPOOL_DIRTY) != 0 && errno != EINVAL)
 		fail("put of another thread's page %u: %s", page, std::strerror(errno));
 }
 
 void new_page(bool requested, unsigned page)
 {
 	pgno_t number = page;
-	void *at = mpool_new_flags(s.pool, &number, requested ? MPOOL_PAGE_REQUEST : MPOOL_PAGE_NEXT);
+	void *at = mpool_new_flags(pool(), &number, requested ? MPOOL_PAGE_REQUEST : MPOOL_PAGE_NEXT);
 	if (!at) {
 		if (!(requested && errno == EEXIST) && !(s.last_made && errno == EFBIG) && !excused(errno))
 			fail("no new page: %s", std::strerror(errno));
 		return;
 	}
-	Pin pin{number, static_cast<Words>(at)};
+	Pin pin{number, static_cast<Words>(at), s.deaths};
 	s.loose[number] |= requested;
 	s.worker[current()].new_page = number;
 	s.worker[current()].held.push_back(pin);
@@ -281,7 +306,7 @@ void new_page(bool requested, unsigned page)
 // False: others have it pinned too.
 bool delete_pinned(const Pin &pin)
 {
-	if (mpool_delete(s.pool, pin.at) == 0)
+	if (mpool_delete(pool(), pin.at) == 0)
 		return true;
 	if (errno != EBUSY && !(errno == EINVAL && s.others))
 		fail("delete of page %u fails: %s", pin.page, std::strerror(errno));
@@ -309,7 +334,7 @@ void sync()
 			for (const Put &p : of_page.second)
 				if (known.knows(t, p.time))
 					promised[t][of_page.first] = p.count;
-	if (mpool_sync(s.pool) != 0) {
+	if (mpool_sync(pool()) != 0) {
 		if (!excused(errno))
 			fail("sync fails: %s", std::strerror(errno));
 		return;
@@ -360,14 +385,14 @@ void put_offered(unsigned page, bool dirty)
 	Pin pin = await_offer(page);
 	if (dirty)
 		modify_page(pin);
-	pins_remove(pin);
+	pins_remove(pin, process_of(current()));
 	put_back(pin, dirty, false);
 }
 
 void delete_offered(unsigned page)
 {
 	Pin pin = await_offer(page);
-	pins_remove(pin);
+	pins_remove(pin, process_of(current()));
 	if (!delete_pinned(pin) && !s.others)
 		put_back(pin, false, false);
 }
@@ -377,7 +402,7 @@ void put_unpinned(unsigned page)
 	Words at = s.worker[current()].last[page];
 	if (!at)
 		return;
-	if (mpool_put(s.pool, at, 0) == 0)
+	if (mpool_put(pool(), at, 0) == 0)
 		fail("put of page %u, which nobody has pinned, succeeds", page);
 	if (errno != EINVAL)
 		fail("put of page %u, which nobody has pinned: %s", page, std::strerror(errno));
@@ -399,9 +424,106 @@ void await_token(Signal &signal)
 	signal.token.acquire();
 }
 
+// ---- processes ---------------------------------------------------------------
+
+void look_for_dead(unsigned n)
+{
+	Worker &w = s.worker[current()];
+	w.looked = n ? n : w.looked + 1;
+	while (s.deaths < w.looked)
+		block(&s.deaths);
+	inside_recover(pool());
+}
+
+void ask_abandoned(unsigned page)
+{
+	Pin *p = held(page);
+	if (!p)
+		return;
+	// Held all the while, it was not read again.
+	bool was = s.abandoned.count(page) && p->deaths == 0, none = s.deaths == 0;
+	int is = mpool_abandoned(pool(), p->at, 0);
+	if (is < 0)
+		fail("of page %u, which is pinned, it cannot be told whether it was abandoned: %s", page, std::strerror(errno));
+	if (was && !is)
+		fail("page %u was pinned by a process that died, and does not count as abandoned", page);
+	if (none && is && s.deaths == 0)
+		fail("nobody died, and page %u counts as abandoned", page);
+}
+
+void join()
+{
+	unsigned frames = s.scenario->joins ? s.scenario->joins : s.scenario->frames;
+	static char key[] = "key";
+	MPOOL *mp = mpool_open(key, kFile, kPage, frames);
+	if (!mp)
+		fail("a process cannot join: %s", std::strerror(errno));
+	s.pool[process_of(current())] = mp;
+}
+
+// All threads of the process have let go of the pages they knew of.
+void pins_of_process_go(unsigned process, bool died)
+{
+	for (unsigned t = 1; t < kThreads; t++) {
+		Worker &w = s.worker[t];
+		if (process_of(t) != process)
+			continue;
+		for (const Pin &pin : w.held)
+			if (died)
+				s.dead_pins.push_back({s.pool[process], pin});
+		w.held.clear();
+		w.peek.at = nullptr;
+	}
+	for (size_t i = s.offered.size(); i-- > 0;)
+		if (process_of(s.offered[i].by) == process)
+			s.offered.erase(s.offered.begin() + static_cast<long>(i));
+	// And those that are just being handed on.
+	for (size_t i = s.pins.size(); i-- > 0;)
+		if (s.pinner[i] == process)
+			pins_remove({s.pins[i].number, static_cast<Words>(const_cast<void *>(s.pins[i].page)), 0}, process);
+}
+
+void leave()
+{
+	unsigned process = process_of(current());
+	pins_of_process_go(process, false);
+	mpool_close(pool());
+	s.pool[process] = nullptr;
+}
+
+void process_died(unsigned process, const void *code)
+{
+	died_at[s.worker[current()].doing][code]++;
+	s.deaths++;
+	// While it joins or leaves it may be one or not.
+	bool leaves = s.worker[current()].doing == 'Z';
+	s.deaths_certain += s.pool[process] && !leaves;
+	pins_of_process_go(process, true);
+	system_died(process);
+	if (tracing())
+		trace_line("DIES", nullptr, process, code);
+	wake(&s.deaths);
+}
+
+// A page is marked before its pin goes.
+void watch_dead_pins()
+{
+	for (size_t i = s.dead_pins.size(); i-- > 0;) {
+		bool gone;
+		const DeadPin &d = s.dead_pins[i];
+		if (const char *wrong = inside_abandoned_wrong(s.pool[0], d.pool, d.pin.at, &gone))
+			fail("%s", wrong);
+		if (!gone)
+			continue;
+		s.abandoned.insert(d.pin.page);
+		s.dead_pins.erase(s.dead_pins.begin() + static_cast<long>(i));
+	}
+}
+
 void perform(const Op &op)
 {
 	check_held();
+	s.worker[current()].doing = op.what;
 	switch (op.what) {
 	case 'G':
 	case 'H':
@@ -439,6 +561,14 @@ void perform(const Op &op)
 		return give_token(s.signal[op.arg]);
 	case 'W':
 		return await_token(s.signal[op.arg]);
+	case 'L':
+		return look_for_dead(op.arg);
+	case 'A':
+		return ask_abandoned(page_number(op));
+	case 'J':
+		return join();
+	case 'Z':
+		return leave();
 	default:
 		std::abort();
 	}
@@ -448,14 +578,15 @@ void perform(const Op &op)
 
 void watch_pool()
 {
-	if (const char *wrong = inside_wrong(s.pool, s.pins.data(), static_cast<unsigned>(s.pins.size()), s.deletes))
+	if (const char *wrong = inside_wrong(s.pool[0], s.pins.data(), static_cast<unsigned>(s.pins.size()), s.deletes))
 		fail("%s", wrong);
+	watch_dead_pins();
 }
 
 std::string name_in_pool(const void *at)
 {
 	char name[64];
-	inside_name(s.pool, at, name, sizeof name);
+	inside_name(s.pool[0], at, name, sizeof name);
 	return name;
 }
 
@@ -464,12 +595,69 @@ void choose_numbers()
 {
 	s.number.clear();
 	for (unsigned n = 0; n < (s.scenario->one_bucket ? kManyPages : s.scenario->pages + kTokens); n++)
-		if (!s.scenario->one_bucket || inside_home(s.pool, n) == 0)
+		if (!s.scenario->one_bucket || inside_home(s.pool[0], n) == 0)
 			s.number.push_back(n);
+}
+
+// A thread's script: of which process, what it does before, and what in the run.
+struct Script {
+	unsigned process = 0;
+	bool shared = false, doomed = false, joins = false;
+	std::vector<Op> before, ops;
+};
+
+Script read_script(std::string text)
+{
+	Script script;
+	size_t colon = text.find(':'), bar;
+	if (colon != std::string::npos) {
+		script.shared = true;
+		script.process = static_cast<unsigned>(text[0] - '0');
+		script.doomed = text[colon - 1] == '!';
+		text.erase(0, colon + 1);
+	}
+	if ((bar = text.find('|')) != std::string::npos)
+		script.before = parse(text.substr(0, bar));
+	script.ops = parse(bar == std::string::npos ? text : text.substr(bar + 1));
+	for (const Op &op : script.ops)
+		script.joins |= op.what == 'J';
+	return script;
+}
+
+// Open the pool, or join it, as the thread's process.
+void open_pool(unsigned thread, bool shared)
+{
+	static char key[] = "key";
+	as_thread(thread, [&] {
+		MPOOL *mp = mpool_open(shared ? key : nullptr, kFile, kPage, s.scenario->frames);
+		if (!mp)
+			fail("mpool_open fails: %s", std::strerror(errno));
+		s.pool[process_of(thread)] = mp;
+	});
+}
+
+void open_pools(const std::vector<Script> &scripts)
+{
+	bool shared = false;
+	for (unsigned t = 1; t <= scripts.size(); t++) {
+		set_process(t, scripts[t - 1].process);
+		shared |= scripts[t - 1].shared;
+		if (scripts[t - 1].doomed)
+			doom(scripts[t - 1].process);
+	}
+	if (shared) {
+		unsigned most = std::max(s.scenario->frames, s.scenario->joins);
+		object_begin(memory_object(object_bytes(kPage, most)), most, s.scenario->watched);
+	}
+	for (unsigned t = 1; t <= scripts.size(); t++)
+		if (!s.pool[scripts[t - 1].process] && !scripts[t - 1].joins)
+			open_pool(t, shared);
 }
 
 void set_up(const Scenario &scenario, const Options &options)
 {
+	process_runs = object_process;
+	object_forget_all();
 	memory_begin(options.model);
 	unsigned pages = scenario.one_bucket ? kManyPages : scenario.pages;
 	file_begin(kPage, pages);
@@ -479,17 +667,15 @@ void set_up(const Scenario &scenario, const Options &options)
 	system_begin(scenario.fenced);
 	s = State{};
 	s.scenario = &scenario;
-	s.pool = mpool_open(nullptr, kFile, kPage, scenario.frames);
-	if (!s.pool)
-		fail("mpool_open fails: %s", std::strerror(errno));
+	std::vector<Script> scripts;
+	for (const std::string &text : scenario.threads)
+		scripts.push_back(read_script(text));
+	open_pools(scripts);
 	choose_numbers();
 	for (unsigned t = 1; t <= scenario.threads.size(); t++) {
-		const std::string &script = scenario.threads[t - 1];
-		size_t bar = script.find('|');
 		Worker &w = s.worker[t];
-		if (bar != std::string::npos)
-			w.before = parse(script.substr(0, bar));
-		w.ops = parse(bar == std::string::npos ? script : script.substr(bar + 1));
+		w.before = scripts[t - 1].before;
+		w.ops = scripts[t - 1].ops;
 		for (const Op &op : w.ops) {
 			bool deletes = op.what == 'X' || op.what == 'x';
 			s.others |= op.what == 'B';
@@ -504,6 +690,7 @@ void set_up(const Scenario &scenario, const Options &options)
 	}
 	watch = watch_pool;
 	name_word = name_in_pool;
+	died = process_died;
 }
 
 void plant_fault(const Scenario &scenario, unsigned nth)
@@ -522,6 +709,7 @@ void thread_body(unsigned t)
 	for (const Op &op : s.worker[t].ops)
 		perform(op);
 	check_held();
+	s.worker[t].doing = kThreadEnd;
 	thread_end();
 }
 
@@ -531,12 +719,20 @@ bool file_is_lost()
 	return s.scenario->fails == fail_syncs && errno == EIO;
 }
 
+uint64_t last_put(unsigned t, unsigned page)
+{
+	const std::vector<Put> &puts = s.put[t][page];
+	return puts.empty() ? 0 : puts.back().count;
+}
+
 std::string check_file()
 {
 	for (unsigned t = 1; t < kThreads; t++)
 		for (const auto &count : s.count[t]) {
 			auto stable = reinterpret_cast<const uint64_t *>(file_stable(count.first));
 			uint64_t there = stable ? stable[t] : 0;
+			if (!alive(process_of(t)) && there <= count.second && there >= last_put(t, count.first))
+				continue; // it died in between
 			if (!s.loose[count.first] && there != count.second)
 				return "page " + std::to_string(count.first) + " of the file has " + std::to_string(there) +
 				       " modifications of thread " + std::to_string(t) + ", which made " +
@@ -545,23 +741,63 @@ std::string check_file()
 	return "";
 }
 
+// Let `body` be a thread of the process.
+void as_process(unsigned process, const std::function<void()> &body)
+{
+	unsigned t = 1;
+	while (process_of(t) != process)
+		t++;
+	as_thread(t, body);
+}
+
+// Who shares the pool, and who has died, is told right.
+std::string check_processes()
+{
+	struct mpool_stats st;
+	unsigned living = 0;
+	for (unsigned p = 0; p < kProcesses; p++)
+		living += s.pool[p] && alive(p);
+	int result = -1;
+	as_process(0, [&] { result = mpool_stats(pool(), &st, sizeof st); });
+	if (result != 0)
+		return "at the end there are no statistics";
+	if (st.processes != living)
+		return std::to_string(living) + " processes share the pool, and " + std::to_string(st.processes) + " are counted";
+	if (st.deaths > s.deaths || st.deaths < s.deaths_certain)
+		return std::to_string(s.deaths) + " processes have died, and " + std::to_string(st.deaths) + " are counted";
+	if (!s.dead_pins.empty())
+		return "a dead process's pin of page " + std::to_string(s.dead_pins[0].pin.page) + " is still there";
+	return "";
+}
+
 // Nobody is in a call any more.
 std::string check_end()
 {
 	std::string wrong;
-	if (const char *left = inside_left_over(s.pool, static_cast<unsigned>(s.pins.size())))
+	as_process(0, [] { inside_recover(pool()); }); // whom nobody had to
+	if (const char *left = inside_left_over(s.pool[0], static_cast<unsigned>(s.pins.size()), s.deaths > 0))
 		return std::string("at the end ") + left;
-	for (const inside_pin &pin : s.pins)
-		if (mpool_put(s.pool, const_cast<void *>(pin.page), 0) != 0)
-			return "at the end the pin of page " + std::to_string(pin.number) + " cannot be put";
-	if (mpool_sync(s.pool) == 0)
-		wrong = check_file();
-	else if (!file_is_lost())
-		wrong = std::string("at the end sync fails: ") + std::strerror(errno);
-	mpool_close(s.pool);
-	thread_end();
+	if (!(wrong = check_processes()).empty())
+		return wrong;
+	for (size_t i = 0; i < s.pins.size() && wrong.empty(); i++)
+		as_process(s.pinner[i], [&] {
+			if (mpool_put(pool(), const_cast<void *>(s.pins[i].page), 0) != 0)
+				wrong = "at the end the pin of page " + std::to_string(s.pins[i].number) + " cannot be put";
+		});
+	if (!wrong.empty())
+		return wrong;
+	as_process(0, [&] {
+		if (mpool_sync(pool()) == 0)
+			wrong = check_file();
+		else if (!file_is_lost())
+			wrong = std::string("at the end sync fails: ") + std::strerror(errno);
+	});
+	for (unsigned p = 0; p < kProcesses; p++)
+		if (s.pool[p] && object_open(s.pool[p]))
+			as_process(p, [&] { mpool_close(pool()); });
 	for (unsigned t = 1; t <= s.scenario->threads.size(); t++)
-		as_thread(t, thread_end);
+		if (alive(process_of(t)))
+			as_thread(t, thread_end);
 	if (wrong.empty() && memory_blocks() != 0)
 		wrong = "at the end " + std::to_string(memory_blocks()) + " blocks of memory are left";
 	return wrong;
@@ -580,6 +816,68 @@ std::string run_once(const Scenario &scenario, const Options &options, Decider &
 	fault_seen |= file_faulted();
 	file_faults(Faults{});
 	return wrong.empty() ? check_end() : wrong;
+}
+
+bool is_deadly(const Scenario &scenario)
+{
+	for (const std::string &text : scenario.threads)
+		if (read_script(text).doomed)
+			return true;
+	return false;
+}
+
+static const char *call_name(char what)
+{
+	switch (what) {
+	case 'G':
+	case 'Y':
+		return "get";
+	case 'H':
+		return "hit";
+	case 'P':
+	case 'F':
+		return "put";
+	case 'D':
+	case 'f':
+		return "put dirty";
+	case 'I':
+		return "look";
+	case 'N':
+	case 'R':
+		return "new";
+	case 'X':
+	case 'x':
+		return "delete";
+	case 'S':
+		return "sync";
+	case 'L':
+		return "recovery";
+	case 'J':
+		return "join";
+	case 'Z':
+		return "leave";
+	case kThreadEnd:
+		return "thread end";
+	default:
+		return "between calls";
+	}
+}
+
+Deaths deaths_so_far()
+{
+	Deaths d;
+	std::set<const void *> places;
+	std::map<std::string, uint64_t> by_call;
+	for (const auto &call : died_at)
+		for (const auto &at : call.second) {
+			d.all += at.second;
+			by_call[call_name(call.first)] += at.second;
+			places.insert(at.first);
+		}
+	d.places = static_cast<unsigned>(places.size());
+	for (const auto &call : by_call)
+		d.by_call += (d.by_call.empty() ? "" : ", ") + call.first + " " + std::to_string(call.second);
+	return d;
 }
 
 bool fault_happened()

@@ -19,6 +19,15 @@
 // All puts of a thread's own pins must be as quick as hits.  What a thread holds
 // at its end stays pinned.
 //
+// A script that begins with a number and ':' is of a thread of that process, '!:'
+// of one that is doomed.  Then the pool is shared by all of them; the others are
+// threads of process 0, which is never doomed.
+//
+//   L     wait until one more process has died, and recover it; L<n>: until n have
+//   A<p>  ask whether page p, which is held, was abandoned
+//   J     join the pool, which the process has not done before
+//   Z     leave it
+//
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef EXPLORE_SCENARIO_HPP
 #define EXPLORE_SCENARIO_HPP
@@ -43,7 +52,13 @@ struct Scenario {
 	bool fenced = false;     // membarrier is refused
 	Kind fails = fail_nothing; // the first such call, the second, ... in turn
 	unsigned bound = 0;        // deviations, in the short run
+	bool watched = true;       // somebody looks for the dead; else those who wait do
+	uint64_t by_chance = 0;    // so many random runs, in the short run
+	unsigned joins = 0;        // maxcache of who joins in the run; 0: as above
 };
+
+// Does a process die in it?
+bool is_deadly(const Scenario &scenario);
 
 const std::vector<Scenario> &scenarios();
 // One of any size, by chance.
@@ -58,6 +73,14 @@ struct Options {
 std::string run_once(const Scenario &scenario, const Options &options, Decider &decider);
 // The call that was to fail was made in one of the runs since the last question.
 bool fault_happened();
+
+// The deaths in all runs, by the call in which they were.
+struct Deaths {
+	uint64_t all = 0;
+	unsigned places = 0; // lines of the source
+	std::string by_call;
+};
+Deaths deaths_so_far();
 
 } // namespace explore
 

@@ -26,6 +26,10 @@ Scenario failing(Kind kind, Scenario s)
 }
 // Deviations, in the short run: with three threads a run's end alone may come about in many ways.
 constexpr unsigned kBoundOfTwo = 2, kBoundOfMany = 1;
+// A death, everywhere in turn, is deviation enough in most.
+constexpr unsigned kBoundOfDeaths = 0;
+// Of a scenario in which two die.
+constexpr uint64_t kRunsByChance = 3000;
 
 // A long one.
 Scenario bounded(unsigned n, Scenario s)
@@ -55,6 +59,30 @@ Scenario emptied(std::string first, std::string second)
 	return {"", 1, 14,
 	        {"G12 P12 | " + first,
 	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | " + second}};
+}
+// The same frames, in two processes.
+Scenario full_of_two(std::string first, std::string second)
+{
+	size_t bar = second.find(':') + 1;
+	return {"", 32, 40, {first, "L", second.substr(0, bar) + " " + kFull + " " + second.substr(bar)}};
+}
+// Nobody watches: those who wait look for the dead.
+Scenario unwatched(Scenario s)
+{
+	s.watched = false;
+	return s;
+}
+// Two die: in the short run some of their deaths.
+Scenario by_chance(Scenario s)
+{
+	s.by_chance = kRunsByChance;
+	return s;
+}
+// Who joins in the run asks for more frames.
+Scenario growing(unsigned frames, Scenario s)
+{
+	s.joins = frames;
+	return s;
 }
 Scenario named(const char *name, Scenario s)
 {
@@ -152,6 +180,89 @@ std::vector<Scenario> make()
 		{"delete-look", 2, 2, {"G0 | X0", "G0 P0 | I0 G1 P1"}},
 		{"delete-put", 2, 2, {"G0 O0 |", "G1 P1 | x0", "G1 P1 | B0"}},
 		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
+
+		// Processes that share the pool, and one that dies.
+		// Pins.
+		bounded(1, {"death-hit", 2, 2, {"G0 | H0 P0 A0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0 G0"}}),
+		{"death-hit-eviction", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}},
+		bounded(1, {"death-pinned", 1, 2, {"G0 | A0 H0 P0 P0 G1 P1", "L", "1!: G0 G0 | D0"}}),
+		{"death-put-write-back", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 | D0 G0 D0"}},
+		bounded(1, {"death-put-sync", 1, 2, {"G1 P1 | S", "L", "1!: G0 | D0 G0 D0"}}),
+		{"death-put-by-another", 2, 2, {"G0 | A0 P0 G1 P1", "L", "1!: G0 | O0 G0 D0", "1!: G1 P1 | f0"}},
+		{"death-thread-end", 2, 3, {"| G2 P2", "L G0 P0", "1!: G0 | G1 P1"}},
+		{"death-many-pins", 9, 10,
+	         {"G9 P9 | G9 P9", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
+		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
+
+		// One loader for a page, and he is dead.
+		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
+		{"death-load-waited-for", 2, 2, {"G1 | G0 H1 P1 P0", "L", "2: G1 P1 | G0 P0", "1!: | G0 P0"}},
+		bounded(1, unwatched({"death-load-unwatched", 2, 2, {"G1 P1 | G0 D0", "1!: G1 P1 | G0 P0"}})),
+		{"death-load-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 D0 | G1 P1"}},
+		{"death-load-its-frame", 1, 3, {"G0 D0 | G2 P2", "L", "1!: G0 P0 | G1 P1"}},
+		one_bucket({"death-load-far", 9, 0,
+	                    {"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 | G8 P8", "L", "1!: G0 P0 | G8 P8"}}),
+
+		// Eviction and write-back.
+		{"death-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 P0 | G1 P1"}},
+		{"death-eviction-dirty", 1, 2, {"G0 D0 | G0 D0", "L", "1!: G0 P0 | G1 D1"}},
+		{"death-eviction-sync", 1, 2, {"G0 D0 | S", "L", "1!: G0 P0 | G1 P1"}},
+		bounded(1, unwatched({"death-eviction-sync-unwatched", 1, 2, {"G0 D0 | S", "1!: G0 P0 | G1 P1"}})),
+		fenced({"death-eviction-fenced", 1, 2, {"G0 D0 | G0 D0", "L", "1!: G0 P0 | G1 D1"}}),
+		{"death-eviction-pinned", 1, 2, {"G0 | D0 G0 D0", "L", "1!: G0 P0 | G1 P1"}},
+		{"death-rescue", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 D0 | G0 P0"}},
+		{"death-two-evictors", 2, 4, {"G0 D0 | G2 D2", "L", "1!: G1 D1 | G3 D3"}},
+		named("death-ready", full_of_two("G31 P31 | G0 P0 G1 D1 G33 P33", "1!: G31 P31 | G32 P32")),
+		named("death-ready-taken", full_of_two("G32 P32 | G33 P33 G34 P34", "1!: G31 P31 | G35 P35 G36 P36")),
+
+		// Sync.
+		{"death-sync", 2, 2, {"G0 | D0 S", "L", "1!: G1 | D1 S"}},
+		{"death-sync-alone", 2, 2, {"G0 P0 | G0 P0", "L S", "1!: G0 D0 G1 D1 | S"}},
+		{"death-sync-eviction", 1, 2, {"G0 P0 | G1 D1", "L", "1!: G0 D0 | S"}},
+		{"death-sync-of-pinned", 2, 2, {"G0 | D0 G0 D0", "L S", "1!: G1 D1 | S"}},
+		{"death-sync-put", 2, 2, {"G0 | D0 S", "L", "1!: G0 D0 | S"}},
+
+		// New pages, and deleted ones.
+		{"death-new", 2, 1, {"N D@ | N D@", "L", "1!: G0 P0 | N D@"}},
+		{"death-new-got-at-once", 1, 1, {"G0 P0 | Y1 D1", "L", "1!: G0 P0 | N D@"}},
+		{"death-new-requested", 2, 1, {"G0 P0 | Y1 P1 R2 P2", "L", "1!: G0 P0 | R1 D1"}},
+		{"death-delete", 1, 2, {"G1 P1 | G0 P0", "L", "1!: G0 | X0"}},
+		{"death-delete-of-modified", 1, 2, {"G1 P1 | G1 P1", "L S", "1!: G0 | D0 G0 X0"}},
+		{"death-delete-of-shared", 2, 2, {"G0 | H0 P0 X0", "L", "1!: G0 | X0"}},
+
+		// The table grows, the overflow grows and goes.
+		{"death-table-growth", 2, 8, {"G5 P5 | H0 P0 G7 P7", "L", "1!: G0 G1 G2 G3 G4 G5 | G6 P6"}},
+		{"death-table-growth-two", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "L", "1!: G5 P5 | G7 P7 H0 D0"}},
+		{"death-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0 G9 P9", "L", "1!: G5 P5 | G8 P8 H1 P1 G10 P10 G11 P11"}},
+		{"death-table-shrinks", 2, 12,
+	                 {"G5 P5 | G5 P5 G0 P0", "L", "1!: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
+		{"death-overflow-grows", 1, 12,
+	                 {"G0 P0 | G10 P10", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
+		bounded(1, {"death-overflow-told-over", 1, 3, {"G0 | G1", "L", "1!: G2 P2 | S"}}),
+		{"death-overflow-emptied", 1, 4, {"G0 P0 | G0 P0", "L", "1!: G1 G2 P1 P2 | S G3 G0"}},
+		{"death-overflow", 1, 4, {"G2 | P2 G2 P2", "L", "1!: G0 | G1 P0 P1"}},
+		{"death-segment-given-back", 1, 14,
+	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G13 P13", "L",
+	                  "1!: G12 P12 | G11 P11"}},
+		{"death-overflow-given-back", 1, 14,
+	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | G13 P13 G9 D9", "L",
+	                  "1!: G12 P12 | G11 P11"}},
+
+		// Who recovers dies too.
+		by_chance({"death-twice-pinned", 1, 2, {"G0 | L2 A0 P0 G1 P1", "2!: L", "1!: G0 | D0"}}),
+		by_chance({"death-twice-load", 2, 2, {"G1 P1 | G0 D0", "L2", "2!: L", "1!: G1 P1 | G0"}}),
+		by_chance({"death-twice-eviction", 1, 2, {"G0 D0 | L2 G0 D0", "2!: L", "1!: G0 P0 | G1"}}),
+		by_chance({"death-twice-sync", 1, 1, {"G0 D0 | L2 S", "2!: L", "1!: G0 P0 | S"}}),
+		by_chance({"death-twice-delete", 1, 2, {"G1 P1 | L2 G0 P0", "2!: L", "1!: G0 | X0"}}),
+		by_chance({"death-twice-table-growth", 2, 8, {"G5 P5 | L2 H0 P0", "2!: L", "1!: G0 G1 G2 G3 G4 G5 | G6"}}),
+		by_chance({"death-of-two", 2, 2, {"G1 P1 | L L2 G0 D0", "2!: G1 P1 | G0", "1!: G1 P1 | G0"}}),
+
+		// Processes come and go.
+		{"death-join", 1, 2, {"G0 | D0 G1 P1", "L", "1!: J G0 D0"}},
+		growing(3, {"death-join-grows", 1, 3, {"G0 D0 | G1 P1 G2 P2", "L", "1!: J G0 P0"}}),
+		{"death-join-recovers", 1, 2, {"G0 | D0 G0 P0", "2: J G1 P1", "1!: G1 P1 | G0 D0"}},
+		{"death-leave", 1, 2, {"G0 | D0 G1 P1", "L", "1!: G0 G1 P1 | G1 Z"}},
+		{"death-leave-of-another", 1, 2, {"G0 | D0 G1 P1", "2: G0 G1 P1 | Z", "L", "1!: G0 | D0 G1 P1"}},
 	};
 }
 
@@ -163,7 +274,7 @@ const std::vector<Scenario> &scenarios()
 		std::vector<Scenario> made = make();
 		for (Scenario &s : made)
 			if (s.bound == 0)
-				s.bound = s.threads.size() > 2 ? kBoundOfMany : kBoundOfTwo;
+				s.bound = is_deadly(s) ? kBoundOfDeaths : s.threads.size() > 2 ? kBoundOfMany : kBoundOfTwo;
 		return made;
 	}();
 	return all;

@@ -58,6 +58,11 @@ unsigned Decider::choose_thread(unsigned moment, const unsigned *thread, unsigne
 	return noted(moment, decide_thread(moment, thread, n, free));
 }
 
+bool Decider::choose_death(unsigned moment)
+{
+	return noted(moment, decide_death(moment)) != 0;
+}
+
 void Exhaustive::begin()
 {
 	Decider::begin();
@@ -90,6 +95,8 @@ bool Exhaustive::next()
 
 // A load is stale, where it can be, once in so many.
 static const unsigned kStaleEvery = 8;
+// A process dies at any step, once in so many; that, doubled up to so often.
+static const unsigned kDieOften = 8, kDieRates = 7;
 // A first guess of how many decisions a run takes.
 static const unsigned kFirstLength = 200;
 
@@ -105,11 +112,17 @@ void Random::begin()
 	change_at_.resize(changes_);
 	for (unsigned &at : change_at_)
 		at = static_cast<unsigned>(random_() % length_);
+	die_every_ = kDieOften << random_() % kDieRates;
 }
 
 unsigned Random::decide(unsigned, unsigned n, bool)
 {
 	return random_() % kStaleEvery == 0 ? static_cast<unsigned>(random_() % n) : 0;
+}
+
+unsigned Random::decide_death(unsigned)
+{
+	return random_() % die_every_ == 0;
 }
 
 unsigned Random::decide_thread(unsigned moment, const unsigned *thread, unsigned n, bool free)
@@ -194,14 +207,23 @@ struct Fibre {
 	State state = State::ended;
 	const void *waits_for = nullptr;
 	bool started = false, yielded = false, hit = false;
+	bool for_a_time = false; // it is blocked so
 	unsigned hit_steps = 0;
+	unsigned process = 0;
 	Local local;
 	Knowledge knowledge;
 	jmp_buf at;
 	std::unique_ptr<char[]> stack;
 };
 
+struct Process {
+	bool doomed = false, dead = false;
+};
+
 static Fibre fibre[kThreads];
+static Process process[kProcesses];
+void (*died)(unsigned process, const void *code);
+void (*process_runs)(unsigned process);
 static unsigned me, threads;
 static bool active;
 static Decider *decider;
@@ -231,14 +253,60 @@ void fail(const char *format, ...)
 	_longjmp(fibre[0].at, 1);
 }
 
+unsigned process_of(unsigned thread) { return fibre[thread].process; }
+bool alive(unsigned p) { return !process[p].dead; }
+void set_process(unsigned thread, unsigned p) { fibre[thread].process = p; }
+void doom(unsigned p) { process[p].doomed = true; }
+
 static void go_on();
+
+// The current thread's process is no more: no thread of it runs again.
+static void die(const void *code)
+{
+	unsigned p = fibre[me].process;
+	process[p].dead = true;
+	for (unsigned t = 1; t <= threads; t++)
+		if (fibre[t].process == p)
+			fibre[t].state = State::ended;
+	died(p, code);
+}
+
+// Here, perhaps.
+static void may_die(unsigned at_moment, const void *code)
+{
+	const Process &p = process[fibre[me].process];
+	if (!p.doomed || p.dead || !decider->choose_death(at_moment))
+		return;
+	die(code);
+	go_on();
+	std::abort();
+}
+
+static bool last_of_process()
+{
+	for (unsigned t = 1; t <= threads; t++)
+		if (fibre[t].process == fibre[me].process && fibre[t].state != State::ended)
+			return false;
+	return true;
+}
 
 static void enter()
 {
 	(*thread_body)(me);
 	fibre[me].state = State::ended;
+	if (process[fibre[me].process].doomed && last_of_process())
+		die(nullptr);
 	go_on();
 	std::abort(); // nobody goes on with a thread that has ended
+}
+
+// The current thread is `t` from now on.
+static void become(unsigned t)
+{
+	if (process_runs && fibre[t].process != fibre[me].process)
+		process_runs(fibre[t].process);
+	me = t;
+	fibre[t].local.load();
 }
 
 static void switch_to(unsigned t)
@@ -249,8 +317,7 @@ static void switch_to(unsigned t)
 	from.local.save();
 	if (_setjmp(from.at) != 0)
 		return;
-	me = t;
-	to.local.load();
+	become(t);
 	if (to.started)
 		_longjmp(to.at, 1);
 	to.started = true;
@@ -276,12 +343,26 @@ static unsigned candidates(unsigned *thread, bool with_yielded)
 	return n;
 }
 
+// Nobody can do anything: those who wait for a time only have waited long enough.
+static bool time_passes()
+{
+	bool any = false;
+	for (unsigned t = 1; t <= threads; t++)
+		if (fibre[t].state == State::blocked && fibre[t].for_a_time) {
+			fibre[t].state = State::ready;
+			any = true;
+		}
+	return any;
+}
+
 // The current thread cannot go on, or lets others go first.
 static void go_on()
 {
 	unsigned thread[kThreads], n = candidates(thread, false);
 	if (n == 0)
 		n = candidates(thread, true);
+	if (n == 0 && time_passes())
+		n = candidates(thread, false);
 	moment++;
 	if (n > 0) {
 		switch_to(thread[n == 1 ? 0 : decider->choose_thread(moment, thread, n, true)]);
@@ -292,6 +373,7 @@ static void go_on()
 			me = t;
 			fail("waits for ever");
 		}
+	fibre[me].local.save();
 	_longjmp(fibre[0].at, 1); // all have ended
 }
 
@@ -306,26 +388,42 @@ static void step()
 
 void no_point()
 {
-	moment++;
+	moment += 2; // one to die at, one to be preempted at
 	step();
 }
 
-void point()
+void point(bool changes, const void *code)
 {
 	no_point();
+	if (changes)
+		may_die(moment - 1, code);
 	unsigned thread[kThreads], n = candidates(thread, false);
 	if (n > 1)
 		switch_to(thread[decider->choose_thread(moment, thread, n, false)]);
 }
 
-void block(const void *what)
+static void block(const void *what, bool for_a_time, const void *code)
 {
 	step();
 	if (fibre[me].hit)
 		fail("a hit has to wait for another thread");
+	may_die(++moment, code);
 	fibre[me].state = State::blocked;
 	fibre[me].waits_for = what;
+	fibre[me].for_a_time = for_a_time;
 	go_on();
+}
+
+void block(const void *what)
+{
+	block(what, false, __builtin_return_address(0));
+}
+
+bool block_for_a_time(const void *what)
+{
+	block(what, true, __builtin_return_address(0));
+	// Who wakes us says so.
+	return !fibre[me].for_a_time;
 }
 
 void changed()
@@ -338,8 +436,10 @@ void wake(const void *what)
 {
 	changed();
 	for (unsigned t = 1; t <= threads; t++)
-		if (fibre[t].state == State::blocked && fibre[t].waits_for == what)
+		if (fibre[t].state == State::blocked && fibre[t].waits_for == what) {
 			fibre[t].state = State::ready;
+			fibre[t].for_a_time = false;
+		}
 }
 
 void yield()
@@ -372,12 +472,10 @@ void as_thread(unsigned t, const std::function<void()> &body)
 {
 	unsigned before = me;
 	fibre[before].local.save();
-	me = t;
-	fibre[t].local.load();
+	become(t);
 	body();
 	fibre[t].local.save();
-	me = before;
-	fibre[before].local.load();
+	become(before);
 }
 
 std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &body)
@@ -390,7 +488,7 @@ std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &bod
 	for (unsigned t = 1; t <= n; t++) {
 		Fibre &f = fibre[t];
 		f.state = State::ready;
-		f.started = f.yielded = f.hit = false;
+		f.started = f.yielded = f.hit = f.for_a_time = false;
 		if (!f.stack)
 			f.stack.reset(new char[kStack]);
 	}
@@ -400,8 +498,7 @@ std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &bod
 		go_on();
 	}
 	active = false;
-	me = 0;
-	fibre[0].local.load();
+	become(0);
 	return wrong;
 }
 
@@ -410,8 +507,11 @@ void forget_threads()
 {
 	static const bool found = (Local::find(), true);
 	(void)found;
+	for (Process &p : process)
+		p = Process{};
 	for (unsigned t = 0; t < kThreads; t++) {
 		fibre[t].knowledge = Knowledge{};
+		fibre[t].process = 0;
 		if (t > 0)
 			fibre[t].local.reset();
 	}

@@ -11,6 +11,11 @@
 // deviation: the thread is preempted, the load gives an older value.  Who runs
 // when a thread has ended or blocks is free.
 //
+// Threads belong to processes.  One that is doomed dies in every run: before a
+// step of one of its threads that others could notice, or when all of them have
+// ended.  Where it does is a decision too, and free: it dies everywhere in turn.
+// Its threads stop for good at that instant.
+//
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef EXPLORE_SCHEDULE_HPP
 #define EXPLORE_SCHEDULE_HPP
@@ -42,6 +47,8 @@ public:
 	unsigned choose(unsigned moment, unsigned n, bool free);
 	// One of n > 1 threads; thread[0] goes on, unless `free`.
 	unsigned choose_thread(unsigned moment, const unsigned *thread, unsigned n, bool free);
+	// Does a process that is doomed die here?
+	bool choose_death(unsigned moment);
 	// To the next run; false: all have been made.
 	virtual bool next() = 0;
 	const Choices &choices() const { return choices_; }
@@ -52,6 +59,7 @@ protected:
 	{
 		return decide(moment, n, free);
 	}
+	virtual unsigned decide_death(unsigned moment) { return decide(moment, 2, true); }
 
 private:
 	unsigned noted(unsigned moment, unsigned taken);
@@ -90,6 +98,7 @@ public:
 protected:
 	unsigned decide(unsigned moment, unsigned n, bool free) override;
 	unsigned decide_thread(unsigned moment, const unsigned *thread, unsigned n, bool free) override;
+	unsigned decide_death(unsigned moment) override;
 
 private:
 	uint64_t seed_, last_;
@@ -99,6 +108,7 @@ private:
 	int lowest_ = 0;
 	unsigned length_ = 0;
 	std::vector<unsigned> change_at_;
+	unsigned die_every_ = 1; // so many steps, on average
 };
 
 // One run again.
@@ -122,6 +132,16 @@ private:
 // found wrong.  Empty: all is well.
 std::string run(Decider &decider, unsigned n, const std::function<void(unsigned)> &body);
 
+// Before the run: all threads are process 0's, which is not doomed.
+void set_process(unsigned thread, unsigned process);
+void doom(unsigned process);
+unsigned process_of(unsigned thread);
+bool alive(unsigned process);
+// A thread of the process runs from now on.
+extern void (*process_runs)(unsigned process);
+// A process has just died; its last step was to be from `code`.
+extern void (*died)(unsigned process, const void *code);
+
 // True in the threads of `run`; false before and after, when only thread 0 is.
 bool running();
 unsigned current();
@@ -131,12 +151,16 @@ bool started(unsigned t);
 void as_thread(unsigned t, const std::function<void()> &body);
 
 // The current thread is about to do what others may notice: they may be faster.
-void point();
+// `changes`: it is no mere look, so a process that dies before it dies otherwise
+// than after it.
+void point(bool changes = true, const void *code = __builtin_return_address(0));
 // ... or not: nobody would notice.
 void no_point();
 // Wait until `wake(what)`.  `busy`: nobody may have to do so during a hit.
 void block(const void *what);
 void wake(const void *what);
+// The same, but not for ever: false when nobody else can do anything any more.
+bool block_for_a_time(const void *what);
 // Let others go first until one of them changes something.
 void yield();
 void changed();

@@ -2,7 +2,8 @@
 //
 // Linked with --wrap for each of these: waits and mutexes become the schedule's,
 // memory the arena's, the file one in memory.  Outside of runs they do what they
-// must and no more.
+// must and no more.  What processes share is one object, at one address for all of
+// them; of its descriptor there are the life locks and nothing else.
 //
 // SPDX-License-Identifier: BSD-2-Clause
 #include <cerrno>
@@ -19,6 +20,7 @@
 
 #include "file.hpp"
 #include "memory.hpp"
+#include "object.h"
 
 using namespace explore;
 
@@ -29,6 +31,13 @@ namespace {
 struct Page {
 	bool reading, writing; // by a call under way
 };
+
+// A thread's call under way.
+struct Call {
+	size_t at = 0, bytes = 0; // 0: none
+	const void *from = nullptr; // what it writes; nullptr: it reads
+};
+Call call[kThreads];
 
 struct File {
 	size_t page_bytes = 0;
@@ -106,13 +115,26 @@ static void claim_pages(size_t at, size_t bytes, bool write, bool begin)
 }
 
 // While the call is under way, others run.
-static void pass_over_pages(size_t at, size_t bytes, bool write)
+static void pass_over_pages(size_t at, size_t bytes, const void *from)
 {
 	if (!running())
 		return;
-	claim_pages(at, bytes, write, true);
+	claim_pages(at, bytes, from, true);
+	call[current()] = {at, bytes, from};
 	point();
-	claim_pages(at, bytes, write, false);
+	call[current()] = {};
+	claim_pages(at, bytes, from, false);
+}
+
+// Its thread is dead: what it was to write is torn in the middle.
+static void stop_call(Call *c)
+{
+	if (c->bytes == 0)
+		return;
+	if (c->from)
+		std::memcpy(&file.bytes[c->at], c->from, c->bytes / 2);
+	claim_pages(c->at, c->bytes, c->from, false);
+	*c = {};
 }
 
 static bool call_begins(int fd)
@@ -137,7 +159,7 @@ static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
 		return 0;
 	if (tracing())
 		trace_line("pread", to, at / file.page_bytes, __builtin_return_address(0));
-	pass_over_pages(at, bytes, false);
+	pass_over_pages(at, bytes, nullptr);
 	plain_write(to, bytes, __builtin_return_address(0));
 	std::memcpy(to, &file.bytes[at], bytes);
 	return static_cast<ssize_t>(bytes);
@@ -155,7 +177,7 @@ static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 	if (tracing())
 		trace_line("pwrite", nullptr, at / file.page_bytes, __builtin_return_address(0));
 	grow_to(at + bytes);
-	pass_over_pages(at, bytes, true);
+	pass_over_pages(at, bytes, from);
 	plain_read(from, bytes, __builtin_return_address(0));
 	std::memcpy(&file.bytes[at], from, bytes);
 	return static_cast<ssize_t>(bytes);
@@ -187,10 +209,26 @@ static int sync_file(int fd)
 namespace {
 
 struct Mutex {
-	bool locked = false;
+	bool locked = false, owner_died = false;
+	unsigned owner = 0;
 	Token token;
 };
-std::map<void *, Mutex> mutexes;
+// Those outside of the object are one for each process.
+constexpr unsigned kShared = kProcesses;
+std::map<std::pair<void *, unsigned>, Mutex> mutexes;
+
+Mutex &mutex_of(void *m)
+{
+	return mutexes[{m, in_object(m) ? kShared : process_of(current())}];
+}
+
+// Life locks, by member.
+struct Life {
+	bool held = false, died = false;
+	unsigned process = 0;
+	void *map = nullptr;
+	Token end;
+} life[kProcesses];
 
 const unsigned kKeys = 4;
 void (*key_destructor[kKeys])(void *);
@@ -208,6 +246,33 @@ void explore::system_begin(bool f)
 	for (auto &of_thread : key_value)
 		for (const void *&value : of_thread)
 			value = nullptr;
+	for (Life &l : life)
+		l = Life{};
+	for (Call &c : call)
+		c = Call{};
+}
+
+void explore::system_died(unsigned process)
+{
+	for (auto &m : mutexes)
+		if (m.first.second == kShared && m.second.locked && process_of(m.second.owner) == process) {
+			m.second.locked = false;
+			m.second.owner_died = true;
+			m.second.token.release_of(m.second.owner);
+			wake(&m.second);
+		}
+	for (unsigned t = 1; t < kThreads; t++)
+		if (process_of(t) == process) {
+			stop_call(&call[t]);
+			for (Life &l : life)
+				if (l.held && l.process == process)
+					l.end.release_of(t);
+		}
+	for (Life &l : life)
+		if (l.held && l.process == process) {
+			l.held = false;
+			l.died = true;
+		}
 }
 
 void explore::thread_end()
@@ -219,32 +284,116 @@ void explore::thread_end()
 		}
 }
 
+// ---- open pools ------------------------------------------------------------
+
+namespace {
+
+struct Opened {
+	MPOOL *pool;
+	unsigned process;
+};
+std::vector<Opened> opened;
+
+} // namespace
+
 extern "C" {
+
+void __real_thread_pool_opened(MPOOL *);
+void __real_thread_pool_closed(MPOOL *);
+
+void __wrap_thread_pool_opened(MPOOL *mp)
+{
+	__real_thread_pool_opened(mp);
+	opened.push_back({mp, process_of(current())});
+}
+
+void __wrap_thread_pool_closed(MPOOL *mp)
+{
+	__real_thread_pool_closed(mp);
+	for (size_t i = 0; i < opened.size(); i++)
+		if (opened[i].pool == mp)
+			opened.erase(opened.begin() + static_cast<long>(i));
+}
+
+bool object_open(MPOOL *mp)
+{
+	for (const Opened &o : opened)
+		if (o.pool == mp)
+			return true;
+	return false;
+}
+
+bool object_dead()
+{
+	return !alive(process_of(current()));
+}
+
+void object_forget_all()
+{
+	while (!opened.empty()) {
+		object_process(opened.back().process);
+		__wrap_thread_pool_closed(opened.back().pool);
+	}
+	object_process(process_of(current()));
+}
 
 void *__real_memset(void *, int, size_t);
 
 int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *)
 {
-	mutexes[m] = Mutex{};
+	mutex_of(m) = Mutex{};
 	return 0;
 }
 
 int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
 {
-	mutexes.erase(m);
+	mutex_of(m) = Mutex{};
+	return 0;
+}
+
+static int lock_mutex(pthread_mutex_t *mutex)
+{
+	if (!running())
+		return 0;
+	Mutex &m = mutex_of(mutex);
+	while (m.locked)
+		block(&m);
+	m.locked = true;
+	m.owner = current();
+	m.token.acquire();
+	if (tracing() && in_object(mutex))
+		trace_line(m.owner_died ? "lock, DEAD" : "lock", mutex, 0, __builtin_return_address(0));
+	return m.owner_died ? EOWNERDEAD : 0;
+}
+
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex)
+{
+	if (running()) {
+		point();
+		if (mutex_of(mutex).locked)
+			return EBUSY;
+	}
+	return lock_mutex(mutex);
+}
+
+// Others have all the time they want.
+int __wrap_nanosleep(const struct timespec *, struct timespec *)
+{
+	if (running())
+		yield();
 	return 0;
 }
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	if (!running())
-		return 0;
-	Mutex &m = mutexes[mutex];
-	point();
-	while (m.locked)
-		block(mutex);
-	m.locked = true;
-	m.token.acquire();
+	if (running())
+		point();
+	return lock_mutex(mutex);
+}
+
+int __wrap_pthread_mutex_consistent(pthread_mutex_t *mutex)
+{
+	mutex_of(mutex).owner_died = false;
 	return 0;
 }
 
@@ -252,10 +401,14 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	if (!running())
 		return 0;
-	Mutex &m = mutexes[mutex];
+	Mutex &m = mutex_of(mutex);
+	if (in_object(mutex))
+		point();
+	if (m.owner_died)
+		fail("a lock is given back whose holder died, and nobody has made it consistent");
 	m.token.release();
 	m.locked = false;
-	wake(mutex);
+	wake(&m);
 	return 0;
 }
 
@@ -288,9 +441,13 @@ int __wrap_sched_yield()
 	return 0;
 }
 
-static long futex(uint32_t *word, int operation, uint32_t value)
+static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *limit)
 {
-	if (operation == FUTEX_WAIT_PRIVATE) {
+	// A private one is met by the process's own threads only.
+	const char *where = reinterpret_cast<const char *>(word);
+	if (operation & FUTEX_PRIVATE_FLAG)
+		where += 1 + process_of(current());
+	if ((operation & FUTEX_CMD_MASK) == FUTEX_WAIT) {
 		point();
 		// The kernel's look: the newest value, after a full barrier.
 		fence();
@@ -300,14 +457,22 @@ static long futex(uint32_t *word, int operation, uint32_t value)
 		}
 		if (tracing())
 			trace_line("sleeps", word, value, __builtin_return_address(0));
-		block(word);
+		bool woken = true;
+		if (limit)
+			woken = block_for_a_time(where);
+		else
+			block(where);
 		fence();
+		if (!woken) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
 	} else {
 		point();
 		fence();
 		if (tracing())
 			trace_line("wakes", word, 0, __builtin_return_address(0));
-		wake(word);
+		wake(where);
 	}
 	return 0;
 }
@@ -322,15 +487,16 @@ long __wrap_syscall(long number, ...)
 		if (fenced) {
 			errno = ENOSYS;
 			result = -1;
-		} else if (command == MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+		} else if (command == MEMBARRIER_CMD_PRIVATE_EXPEDITED || command == MEMBARRIER_CMD_GLOBAL_EXPEDITED) {
 			if (tracing())
 				trace_line("membarrier", nullptr, 0, __builtin_return_address(0));
-			heavy_barrier();
+			heavy_barrier(command == MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 		}
 	} else if (number == SYS_futex && running()) {
 		uint32_t *word = va_arg(args, uint32_t *);
 		int operation = va_arg(args, int);
-		result = futex(word, operation, va_arg(args, uint32_t));
+		uint32_t value = va_arg(args, uint32_t);
+		result = futex(word, operation, value, va_arg(args, const struct timespec *));
 	}
 	va_end(args);
 	return result;
@@ -347,24 +513,46 @@ static void *memory(size_t bytes, size_t align)
 	return memory_get(bytes, align);
 }
 
-void *__wrap_mmap(void *, size_t bytes, int, int, int, off_t)
+void *__wrap_mmap(void *, size_t bytes, int, int, int fd, off_t)
 {
 	void *p = memory(bytes, 1);
+	// The mapping holds the locks of the open file; see life_begin.
+	for (Life &l : life)
+		if (p && fd == OBJECT_FD && l.held && !l.map && l.process == process_of(current()))
+			l.map = p;
 	return p ? p : MAP_FAILED;
 }
 
 int __wrap_munmap(void *p, size_t)
 {
+	for (Life &l : life)
+		if (l.held && l.map == p)
+			l = Life{};
 	memory_give(p);
 	return 0;
 }
 
 int __wrap_madvise(void *p, size_t bytes, int advice)
 {
-	if (advice == MADV_DONTNEED)
+	if (advice == MADV_DONTNEED) {
 		__real_memset(p, 0, bytes);
+	} else if (advice == MADV_POPULATE_WRITE) {
+		memory_populate(p, bytes);
+	} else if (advice == MADV_REMOVE) {
+		if (running())
+			point();
+		if (tracing())
+			trace_line("removes", p, bytes, __builtin_return_address(0));
+		memory_remove(p, bytes);
+		if (running())
+			look();
+	}
 	return 0;
 }
+
+int __wrap_open(const char *, int, ...) { return OBJECT_FD; }
+int __wrap_open64(const char *, int, ...) { return OBJECT_FD; }
+int __wrap_close(int) { return 0; }
 
 void *__wrap_malloc(size_t bytes) { return memory(bytes, 1); }
 void *__wrap_calloc(size_t n, size_t bytes) { return memory(n * bytes, 1); }
@@ -409,6 +597,45 @@ int __wrap_fstat(int, struct stat *st)
 }
 int __wrap_fstat64(int fd, struct stat *st) { return __wrap_fstat(fd, st); }
 
-int __wrap_fcntl(int, int, ...) { return O_RDWR; }
-int __wrap_fcntl64(int, int, ...) { return O_RDWR; }
+// A life lock, or several.
+static int life_lock(int command, struct flock *lock)
+{
+	auto first = static_cast<unsigned>(lock->l_start - object_life);
+	bool held = false;
+	if (running())
+		point(command == F_OFD_SETLK);
+	for (unsigned m = first; m < first + static_cast<unsigned>(lock->l_len) && m < kProcesses; m++) {
+		held |= life[m].held;
+		if (life[m].died && !life[m].held)
+			life[m].end.acquire(); // the kernel's own locks order that
+	}
+	if (command == F_OFD_GETLK) {
+		lock->l_type = held ? F_WRLCK : F_UNLCK;
+	} else if (held || first >= kProcesses) {
+		errno = EAGAIN;
+		return -1;
+	} else {
+		life[first] = {true, false, process_of(current()), nullptr, {}};
+	}
+	return 0;
+}
+
+int __wrap_fcntl(int, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	int result = O_RDWR;
+	if (command == F_OFD_SETLK || command == F_OFD_GETLK)
+		result = life_lock(command, va_arg(args, struct flock *));
+	va_end(args);
+	return result;
+}
+int __wrap_fcntl64(int fd, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	int result = __wrap_fcntl(fd, command, va_arg(args, void *));
+	va_end(args);
+	return result;
+}
 }

@@ -1,0 +1,105 @@
+/*
+ * object.c - share.c for the explorer: the object is memory, and not a file.
+ *
+ * What share.c does in an object, and in which order, is its own: it stands below,
+ * all of it.  Only finding, making and mapping one by its key is not: there is one
+ * object for all processes of a run, and one address.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "../../src/share.c"
+
+#include "object.h"
+
+/* Linked with --wrap. */
+int __wrap_share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache);
+void __wrap_share_close(MPOOL *mp, bool parents);
+
+/* What is in it beside frames: room for tables, stripes and segments. */
+#define CHUNKS_BYTES ((uint64_t)192 << 10)
+
+const off_t object_life = LIFE_BYTES;
+
+static struct preamble preamble;
+static char *object;
+static uint32_t limit;
+static bool watched;
+
+void object_begin(void *at, uint32_t most, bool watch)
+{
+	object = at;
+	limit = most;
+	watched = watch;
+	memset(&preamble, 0, sizeof preamble);
+}
+
+static uint64_t lay_out(struct preamble *p, uint32_t pagesize, uint32_t frames)
+{
+	p->limit = frames;
+	p->unit = frames_unit(1);
+	p->header_at = round_up(sizeof *p, MEMORY_PAGE);
+	p->frames_at = round_up(p->header_at + sizeof(struct header), MEMORY_PAGE);
+	p->chunks_at = round_up(p->frames_at + frames_bytes(pagesize, frames), MEMORY_PAGE);
+	return p->total = p->chunks_at + CHUNKS_BYTES;
+}
+
+size_t object_bytes(uint32_t pagesize, uint32_t most)
+{
+	struct preamble p;
+	return lay_out(&p, pagesize, most);
+}
+
+/* As make() has it. */
+static int make_object(MPOOL *mp, int fd, uint32_t pagesize, uint32_t frames)
+{
+	uint32_t pages;
+	bool tail;
+	if (pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0)
+		return errno;
+	preamble.pagesize = pagesize;
+	preamble.align = (uint32_t)mp->io.align;
+	preamble.barrier = barrier_available(BARRIER_PROCESSES) ? BARRIER_PROCESSES : BARRIER_FENCE;
+	lay_out(&preamble, pagesize, limit);
+	return fill_object(mp, &preamble, "", frames, pages, tail);
+}
+
+/* As join_object() has it. */
+static int join_made(MPOOL *mp, int fd)
+{
+	rooms(mp, &preamble, MEMBERS_MAX);
+	if (!share_sound(mp, &preamble))
+		return EBADMSG;
+	table_join(&mp->tables);
+	mp->io.fd = fd;
+	mp->io.align = preamble.align;
+	return 0;
+}
+
+int __wrap_share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache)
+{
+	struct sharing *sh = &mp->sharing;
+	(void)key;
+	sh->object = OBJECT_FD;
+	sh->file = -1;
+	sh->map = object;
+	mp->io.pagesize = pagesize;
+	int error = preamble.total == 0 ? make_object(mp, fd, pagesize, maxcache) : join_made(mp, fd);
+	if (!error)
+		error = become_member(mp, fd, maxcache);
+	if (error)
+		life_end(&sh->life);
+	else
+		atomic_store(&sh->watch.awake, watched);
+	return error;
+}
+
+void __wrap_share_close(MPOOL *mp, bool parents)
+{
+	(void)parents;
+	/* As leave() has it. */
+	if (!object_dead() && member_lock(&mp->header->members.lock, 0) == 0) {
+		recover_leave(mp);
+		pthread_mutex_unlock(&mp->header->members.lock);
+	}
+	life_end(&mp->sharing.life);
+}

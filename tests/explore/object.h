@@ -1,0 +1,43 @@
+/*
+ * object.h - the object that the processes of a run share.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef EXPLORE_OBJECT_H
+#define EXPLORE_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "mpool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Its descriptor, and where in it the life locks are. */
+#define OBJECT_FD 1001
+extern const off_t object_life;
+
+/* A run begins; the first mpool_open makes the pool.  `most` frames: room for the capacity to grow. */
+size_t object_bytes(uint32_t pagesize, uint32_t most);
+void object_begin(void *at, uint32_t most, bool watched);
+
+/* Who runs from now on is of that process. */
+#define OBJECT_PROCESSES 4
+void object_process(unsigned p);
+
+/* Is this process dead?  Its memory is given back nevertheless. */
+bool object_dead(void);
+/* Is it one that was opened, and not closed? */
+bool object_open(MPOOL *mp);
+/* A run was given up: what it left open is not. */
+void object_forget_all(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * share_inside.c - see share_inside.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "share_inside.h"
+
+#include "pool.h"
+
+size_t inside_header_bytes(void)
+{
+	return sizeof(struct header);
+}
+
+size_t inside_lock_at(void)
+{
+	return offsetof(struct header, members.lock);
+}
+
+size_t inside_lock_bytes(void)
+{
+	return sizeof(pthread_mutex_t);
+}

@@ -1,0 +1,25 @@
+/*
+ * share_inside.h - where things are in the object of a shared pool, for tests that
+ * damage them: C++ cannot include the library's headers.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#ifndef SHARE_INSIDE_H
+#define SHARE_INSIDE_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The header, and in it the pool's lock. */
+size_t inside_header_bytes(void);
+size_t inside_lock_at(void);
+size_t inside_lock_bytes(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
