@@ -121,13 +121,13 @@ constexpr uint32_t BESIDE_PAGES = ZIPF_PAGES; /* that are not the scan's */
 Pages beside()
 {
 	constexpr double EXPONENT = 0.8;
-	constexpr uint32_t SCANNED = 4, FILE = 20000; /* requests of the scan to one other */
+	constexpr uint32_t SCANNED = 4; /* requests of the scan to one other */
 	Random random;
 	Zipf draws(BESIDE_PAGES, EXPONENT, random);
 	Pages pages(REQUESTS);
 	uint32_t at = 0;
 	for (uint32_t i = 0; i < REQUESTS; i++)
-		pages[i] = i % (SCANNED + 1) == 0 ? draws.next() : BESIDE_PAGES + at++ % FILE;
+		pages[i] = i % (SCANNED + 1) == 0 ? draws.next() : BESIDE_PAGES + at++;
 	return pages;
 }
 
@@ -228,8 +228,8 @@ const std::vector<Made> &made_traces()
 		{"scan", "10,000 draws from a hot set of 1,000 pages, then 5,000 pages of a file of 20,000 in turn, and again",
 		 scan, nullptr},
 		{"scan-once", "scan, with the file's pages got with MPOOL_ONCE", scan, of_scan},
-		{"beside", "1 of 5 requests to 10,000 pages drawn by Zipf's law, exponent 0.8; the others go through a "
-			   "file of 20,000 in turn", beside, nullptr},
+		{"beside", "1 of 5 requests to 10,000 pages drawn by Zipf's law, exponent 0.8; the others go once "
+			   "through a file of 160,000", beside, nullptr},
 		{"beside-once", "beside, with the file's pages got with MPOOL_ONCE", beside, of_scan_beside},
 		{"btree", "descents from a root over 100 inner pages to 10,000 leaves, drawn by Zipf's law, exponent 0.8",
 		 btree, nullptr},
