@@ -16,6 +16,7 @@
 #include "frame.h"
 #include "line.h"
 #include "pin.h"
+#include "policy.h"
 #include "pool.h"
 #include "region.h"
 #include "table.h"
@@ -363,4 +364,119 @@ int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32
 	bool clumped = table_clumped(table_head(&ts), !all);
 	region_fini(&r.region);
 	return clumped ? all ? 1 : 2 : 0;
+}
+
+/* ---- policy ------------------------------------------------------------- */
+
+/* One shard, and the pages in it; nobody claims or pins. */
+struct policy_run {
+	struct region region;
+	struct frame_state state;
+	struct frames fs;
+	struct policy policy;
+	struct policy_of of;
+	uint32_t *frame_of; /* by page; FRAME_NONE */
+};
+
+enum { POLICY_PAGE = 16 };
+
+static int policy_run_init(struct policy_run *run, uint32_t frames, uint32_t pages)
+{
+	memset(run, 0, sizeof *run);
+	region_init(&run->region);
+	run->frame_of = malloc(pages * sizeof *run->frame_of);
+	if (!run->frame_of || frames_init(&run->fs, &run->region, &run->state, POLICY_PAGE, frames, CACHE_LINE) != 0 ||
+	    run->fs.base.count != frames)
+		return -1;
+	for (uint32_t page = 0; page < pages; page++)
+		run->frame_of[page] = FRAME_NONE;
+	run->of = (struct policy_of){&run->policy, &run->fs, 0, frames, 0};
+	return 0;
+}
+
+static void policy_run_fini(struct policy_run *run)
+{
+	free(run->frame_of);
+	region_fini(&run->region);
+}
+
+/* The page is used.  Steps to the victim that it took, ROOM_NO_VICTIM: none. */
+static uint32_t use(struct policy_run *run, uint32_t page)
+{
+	struct policy_search search = {0};
+	struct policy_of *o = &run->of;
+	uint32_t f = run->frame_of[page];
+	if (f != FRAME_NONE) {
+		frame_touch(&run->fs, f);
+		return ROOM_NO_VICTIM;
+	}
+	bool fresh = o->used < o->count;
+	f = fresh ? o->used++ : policy_victim(o, &search);
+	struct frame *fr = &run->fs.base.frame[f];
+	if (!fresh) {
+		run->frame_of[fr->page] = FRAME_NONE;
+		policy_leave(o, o, f, fr->page);
+	}
+	policy_enter(o, o, f, page, false);
+	fr->word = FRAME_USED;
+	fr->page = page;
+	run->fs.base.mark[f] = 0;
+	run->frame_of[page] = f;
+	return fresh ? ROOM_NO_VICTIM : search.steps;
+}
+
+/* Hot frames, counted by their bits. */
+static uint32_t hot_bits(const struct policy_run *run)
+{
+	uint32_t n = 0;
+	for (uint32_t f = 0; f < run->of.count; f++)
+		n += run->fs.base.hot_bits[f / 64] >> f % 64 & 1;
+	return n;
+}
+
+int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room_policy_result *result)
+{
+	struct policy_run run;
+	uint32_t pages = 0;
+	memset(result, 0, sizeof *result);
+	for (size_t i = 0; i < n; i++)
+		pages = requests[i] >= pages ? requests[i] + 1 : pages;
+	if (policy_run_init(&run, frames, pages) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t steps = use(&run, requests[i]);
+		if (steps != ROOM_NO_VICTIM)
+			result->victims[steps < ROOM_STEPS ? steps : ROOM_STEPS]++;
+	}
+	result->bound = POLICY_STEPS;
+	result->hot = (uint32_t)run.policy.hot;
+	result->hot_bits = hot_bits(&run);
+	policy_recount(&run.of);
+	result->recounted = (uint32_t)run.policy.hot;
+	policy_run_fini(&run);
+	return 0;
+}
+
+static bool spared_but(const void *one, uint32_t frame, uint32_t word)
+{
+	(void)word;
+	return frame != *(const uint32_t *)one;
+}
+
+int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *result)
+{
+	struct policy_run run;
+	if (policy_run_init(&run, frames, frames) != 0)
+		return -1;
+	for (uint32_t page = 0; page < frames; page++)
+		use(&run, page);
+	for (uint32_t f = 0; f < frames; f++)
+		run.fs.base.mark[f] = 1;
+	struct policy_search near = {spared_but, &one, false, false, 0}, all = {spared_but, &one, true, false, 0};
+	policy_victim(&run.of, &near);
+	result->steps = near.steps;
+	result->bound = POLICY_STEPS;
+	result->found = policy_victim(&run.of, &all) == one;
+	policy_run_fini(&run);
+	return 0;
 }

@@ -71,6 +71,27 @@ int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *res
 /* table: pages 0, stride, 2 * stride, ... in one for `entries` with the factor of that number: is it clumped?  2: so that not all found a place. */
 int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number);
 
+/*
+ * policy: one shard of so many frames, through which pages are used; nothing is
+ * claimed or pinned.
+ */
+#define ROOM_NO_VICTIM UINT32_MAX
+#define ROOM_STEPS     1024u /* more are counted as so many */
+struct room_policy_result {
+	uint64_t victims[ROOM_STEPS + 1]; /* by the steps that they took */
+	uint32_t bound;                   /* on them, that the room promises */
+	uint32_t hot, hot_bits;           /* hot frames as they are counted, and as they are */
+	uint32_t recounted;               /* ... counted as after a death */
+};
+int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room_policy_result *result);
+
+/* policy: all frames are in use and marked, and all but `one` spared. */
+struct room_policy_only {
+	uint32_t steps, bound; /* of a search that may end in vain */
+	int found;             /* by the one that may not */
+};
+int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *result);
+
 #ifdef __cplusplus
 }
 #endif
