@@ -288,6 +288,7 @@ static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, e
 			skip = 1;
 		} else {
 			skip = rest ? (uint32_t)__builtin_ctzll(rest) : BITS_PER_WORD - bit;
+			skip = min(skip, o->used - at); /* what follows the last frame is not passed */
 		}
 		at += skip;
 		passed += skip;

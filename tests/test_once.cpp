@@ -91,6 +91,18 @@ TEST_CASE("pages got with MPOOL_ONCE are the first to go, however often they wer
 	CHECK(all_cached(pool, 100, 120));
 }
 
+TEST_CASE("pages got with MPOOL_ONCE go before those that came in last")
+{
+	File file(size, 6000);
+	Pool pool(file.fd(), size, 1000);
+	pool.touch(0, 990); // a pool's first pages are the last to go, all but a hundredth
+	touch_once(pool, 5000, 5005);
+	pool.touch(1000, 1005);
+	touch_once(pool, 5005, 5500);
+	CHECK(all_cached(pool, 1000, 1005));
+	CHECK(all_cached(pool, 0, 990));
+}
+
 TEST_CASE("pages got with MPOOL_ONCE and MPOOL_IGNOREPIN are not pinned, and the first to go")
 {
 	File file(size, 200);
