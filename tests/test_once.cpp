@@ -134,6 +134,7 @@ TEST_CASE("a page got with MPOOL_ONCE is pinned and put as any other")
 	pool.put(page, MPOOL_DIRTY);
 	REQUIRE_FAILS(mpool_put(pool, page, 0), EINVAL);
 	touch_once(pool, 100, 200);
+	pool.sync();
 	CHECK(file.holds(7, 1));
 	CHECK(pool.stats().overflow == 0);
 	REQUIRE_NULL(mpool_get(pool, 200, MPOOL_ONCE), EINVAL);
