@@ -54,6 +54,8 @@ typedef uint32_t pgno_t;
 #define MPOOL_DIRTY 0x01
 /* mpool_get (later BSDs): hand out the page without pinning it. */
 #define MPOOL_IGNOREPIN 0x01
+/* mpool_get (this library): the page is wanted once only, as in a scan. */
+#define MPOOL_ONCE 0x100
 /* mpool_new (later BSDs): take the page number in *pgnoaddr ... */
 #define MPOOL_PAGE_REQUEST 0x01
 /* ... or the next number, as the two-argument call does. */
@@ -170,6 +172,12 @@ void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
  * MPOOL_IGNOREPIN  the page needs no mpool_put: its bytes stay where they are
  *                  until the calling thread's next call on this pool, or its
  *                  end.
+ * MPOOL_ONCE       the page will not be wanted again soon, as in a scan of the file:
+ *                  the get is no reason to keep it.  A page that it reads is the
+ *                  first to go; one that was in memory stays as long as it would
+ *                  have.  A later get without the flag makes it a page as any other.
+ *
+ * Both may be given.
  *
  * EINVAL   there is no such page: pgno is not below the number of pages
  * EIO      the file ends before the page: it was cut short underneath

@@ -23,6 +23,8 @@
 #define TRIM_BATCH 64u
 /* Batches of victims that may come to nothing before the pool looks elsewhere. */
 #define EVICT_TRIES 4u
+/* Of these, with pages wanted once only before others: all of them may be pinned just now. */
+#define ONCE_TRIES 2u
 /* Victims that others may claim first before the pool looks elsewhere: so many times the shard. */
 #define SWEEPS 2u
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
@@ -298,12 +300,12 @@ static struct policy_of policy_of_page(MPOOL *mp, uint32_t page)
 	return policy_of(mp, &c->shard[hash_place(number_hash(page), shards_of(c))]);
 }
 
-void clock_came(MPOOL *mp, uint32_t f, uint32_t page)
+void clock_came(MPOOL *mp, uint32_t f, uint32_t page, bool once)
 {
 	if (f >= mp->frames.base.count)
 		return;
 	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
-	policy_enter(&o, &home, f, page);
+	policy_enter(&o, &home, f, page, once);
 }
 
 void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
@@ -385,14 +387,14 @@ static void spared_free(struct spared *sp)
 }
 
 /*
- * Victims for the window, at most `batch`, as the shard's policy has them.  Returns a
- * free frame if it comes by one whose hint was lost, claimed.
+ * Victims for the window, at most `batch`, as the shard's policy has them; `once`: pages
+ * wanted once only before others.  Returns a free frame if it comes by one whose hint was lost, claimed.
  */
 static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
-                      struct window *w)
+                      bool once, struct window *w)
 {
 	struct policy_of o = policy_of(mp, sh);
-	struct policy_search search = {is_spared, sp, sp->everywhere, 0};
+	struct policy_search search = {is_spared, sp, sp->everywhere, once, 0};
 	w->n = 0;
 	batch = policy_batch(&o, batch);
 	for (uint32_t i = 0; w->n < batch && i < SWEEPS * o.used; i++) {
@@ -458,7 +460,7 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&mp->epoch, me);
-		f = sweep(mp, me, sh, sp, batch, &w);
+		f = sweep(mp, me, sh, sp, batch, i < ONCE_TRIES, &w);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;

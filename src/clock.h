@@ -95,8 +95,8 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page);
 /* The claim's owner gives back a frame that no entry names. */
 void clock_give(MPOOL *mp, uint32_t frame);
 
-/* The page has come into the frame, or leaves it, both claimed by the caller. */
-void clock_came(MPOOL *mp, uint32_t frame, uint32_t page);
+/* The page has come into the frame (wanted once only, if `once`), or leaves it, both claimed by the caller. */
+void clock_came(MPOOL *mp, uint32_t frame, uint32_t page, bool once);
 void clock_left(MPOOL *mp, uint32_t frame, uint32_t page);
 
 /* Empty what can be emptied of the overflow. */

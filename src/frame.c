@@ -52,12 +52,13 @@ static size_t base_layout(const struct frames *fs, void *chunk, uint32_t n, stru
 {
 	size_t at = round_up(segment_layout(fs, chunk, n, seg), CACHE_LINE);
 	uintptr_t from = (uintptr_t)chunk + at;
-	size_t bits = bits_bytes(n), words = round_up(n * sizeof(uint32_t), CACHE_LINE);
+	size_t bits = round_up(bits_bytes(n), CACHE_LINE), words = round_up(n * sizeof(uint32_t), CACHE_LINE);
 	seg->hot_bits = (_Atomic uint64_t *)from;
-	seg->past = (_Atomic uint32_t *)(from + round_up(bits, CACHE_LINE));
-	seg->ghost = (_Atomic uint32_t *)(from + round_up(bits, CACHE_LINE) + words);
-	seg->ghost_tag = (_Atomic uint16_t *)(from + round_up(bits, CACHE_LINE) + 2 * words);
-	return at + round_up(bits, CACHE_LINE) + 2 * words + n * sizeof(uint16_t);
+	seg->once_bits = (_Atomic uint64_t *)(from + bits);
+	seg->past = (_Atomic uint32_t *)(from + 2 * bits);
+	seg->ghost = (_Atomic uint32_t *)(from + 2 * bits + words);
+	seg->ghost_tag = (_Atomic uint16_t *)(from + 2 * bits + 2 * words);
+	return at + 2 * bits + 2 * words + n * sizeof(uint16_t);
 }
 
 static size_t base_bytes(const struct frames *fs, uint32_t n)
@@ -147,7 +148,8 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 bool frames_grow(const struct frames *fs, uint32_t frames)
 {
 	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)) ||
-	    !region_commit(fs->region, fs->base.hot_bits, bits_bytes(frames)))
+	    !region_commit(fs->region, fs->base.hot_bits, bits_bytes(frames)) ||
+	    !region_commit(fs->region, fs->base.once_bits, bits_bytes(frames)))
 		return false;
 	/* Release: who sees the capacity finds memory there. */
 	atomic_store(&fs->state->capacity, frames);

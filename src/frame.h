@@ -74,7 +74,7 @@ struct segment {
 	_Atomic uint8_t *mark;
 	_Atomic uint64_t *free_bits; /* clock room: hints, one bit a frame */
 	/* Of segment 0 only; policy room. */
-	_Atomic uint64_t *hot_bits;
+	_Atomic uint64_t *hot_bits, *once_bits;
 	_Atomic uint32_t *past;
 	_Atomic uint32_t *ghost;     /* the past of a page that was evicted; as many as frames, */
 	_Atomic uint16_t *ghost_tag; /* and of which page: some of its hash */

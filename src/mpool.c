@@ -113,6 +113,7 @@ struct want {
 	uint32_t page;
 	enum how how;
 	uint64_t as;    /* 0: a pin; SLOT_PEEK */
+	bool once;      /* MPOOL_ONCE */
 	uint32_t frame; /* one to load it into, claimed already; FRAME_NONE: none yet */
 };
 
@@ -224,7 +225,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	}
 	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->frames, f), 0, memory_order_relaxed);
-	clock_came(mp, f, page);
+	clock_came(mp, f, page, want->once);
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);
@@ -265,7 +266,8 @@ static struct pinned obtain_once(MPOOL *mp, struct attachment *a, struct want *w
 			resize_hit(mp, a->stripe, &at, e);
 		epoch_leave(a->stripe);
 		if (p.frame != FRAME_NONE) {
-			frame_touch(&mp->frames, p.frame);
+			if (!want->once)
+				frame_touch(&mp->frames, p.frame);
 			stripe_count(a->stripe, COUNT_HITS, want->how == HOW_READ);
 		}
 		return p;
@@ -313,7 +315,8 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 		return NULL;
 	}
 	bool peek = flags & MPOOL_IGNOREPIN;
-	struct pinned p = obtain(mp, a, (struct want){page, HOW_READ, peek ? SLOT_PEEK : 0, FRAME_NONE});
+	struct pinned p =
+		obtain(mp, a, (struct want){page, HOW_READ, peek ? SLOT_PEEK : 0, flags & MPOOL_ONCE, FRAME_NONE});
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	if (peek)
@@ -329,7 +332,7 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 {
 	struct stripe *s = thread_last.stripe;
-	if (unlikely(thread_last.serial != mp->serial || (flags & MPOOL_IGNOREPIN)))
+	if (unlikely(thread_last.serial != mp->serial || (flags & (MPOOL_IGNOREPIN | MPOOL_ONCE))))
 		return get_slow(mp, page, flags);
 	_Atomic uint64_t *word = table_peek(&mp->tables, page);
 	if (unlikely(!word))
@@ -375,7 +378,7 @@ PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 		errno = EFBIG;
 		return NULL;
 	}
-	struct pinned p = obtain(mp, a, (struct want){page, request ? HOW_AFRESH : HOW_NEW, 0, f});
+	struct pinned p = obtain(mp, a, (struct want){page, request ? HOW_AFRESH : HOW_NEW, 0, false, f});
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	*pgnoaddr = page;

@@ -155,25 +155,51 @@ static void trust_add(const struct policy_of *o, int by)
 
 /* ---- hot and cold ------------------------------------------------------- */
 
-static _Atomic uint64_t *hot_word(const struct policy_of *o, uint32_t f)
+/* A bit a frame, and how many are set. */
+static void bit_on(_Atomic uint64_t *bits, _Atomic int32_t *count, uint32_t f)
 {
-	return &o->fs->base.hot_bits[f / BITS_PER_WORD];
+	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+	if (!(atomic_fetch_or_explicit(&bits[f / BITS_PER_WORD], bit, memory_order_relaxed) & bit))
+		atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
+static bool bit_is_on(const _Atomic uint64_t *bits, uint32_t f)
+{
+	return atomic_load_explicit(&bits[f / BITS_PER_WORD], memory_order_relaxed) >> f % BITS_PER_WORD & 1;
+}
+
+static void bit_off(_Atomic uint64_t *bits, _Atomic int32_t *count, uint32_t f)
+{
+	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+	if (!bit_is_on(bits, f))
+		return; /* as most are: without a locked operation */
+	if (atomic_fetch_and_explicit(&bits[f / BITS_PER_WORD], ~bit, memory_order_relaxed) & bit)
+		atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
 }
 
 static void set_hot(const struct policy_of *o, uint32_t f)
 {
-	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-	if (!(atomic_fetch_or_explicit(hot_word(o, f), bit, memory_order_relaxed) & bit))
-		atomic_fetch_add_explicit(&o->p->hot, 1, memory_order_relaxed);
+	bit_on(o->fs->base.hot_bits, &o->p->hot, f);
 }
 
 static void set_cold(const struct policy_of *o, uint32_t f)
 {
-	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-	if (!(atomic_load_explicit(hot_word(o, f), memory_order_relaxed) & bit))
-		return; /* as most are: without a locked operation */
-	if (atomic_fetch_and_explicit(hot_word(o, f), ~bit, memory_order_relaxed) & bit)
-		atomic_fetch_sub_explicit(&o->p->hot, 1, memory_order_relaxed);
+	bit_off(o->fs->base.hot_bits, &o->p->hot, f);
+}
+
+static void set_once(const struct policy_of *o, uint32_t f)
+{
+	bit_on(o->fs->base.once_bits, &o->p->once, f);
+}
+
+static void set_lasting(const struct policy_of *o, uint32_t f)
+{
+	bit_off(o->fs->base.once_bits, &o->p->once, f);
+}
+
+static bool is_once(const struct policy_of *o, uint32_t f)
+{
+	return bit_is_on(o->fs->base.once_bits, f);
 }
 
 static uint32_t hot_frames(const struct policy_of *o)
@@ -187,12 +213,19 @@ static uint32_t hot_room(const struct policy_of *o)
 	return o->count - share(o);
 }
 
-void policy_recount(const struct policy_of *o)
+static void recount(const struct policy_of *o, const _Atomic uint64_t *bits, _Atomic int32_t *count)
 {
 	int32_t n = 0;
 	for (uint32_t i = 0; i < o->used; i += BITS_PER_WORD)
-		n += __builtin_popcountll(atomic_load_explicit(hot_word(o, o->first + i), memory_order_relaxed));
-	atomic_store_explicit(&o->p->hot, n, memory_order_relaxed);
+		n += __builtin_popcountll(
+			atomic_load_explicit(&bits[(o->first + i) / BITS_PER_WORD], memory_order_relaxed));
+	atomic_store_explicit(count, n, memory_order_relaxed);
+}
+
+void policy_recount(const struct policy_of *o)
+{
+	recount(o, o->fs->base.hot_bits, &o->p->hot);
+	recount(o, o->fs->base.once_bits, &o->p->once);
 }
 
 static bool is_marked(const struct policy_of *o, uint32_t f)
@@ -221,26 +254,42 @@ static bool is_open(const struct policy_of *o, const struct policy_search *s, ui
 	return !frame_claimed(word) && !(s->spared && s->spared(s->of, f, word));
 }
 
+enum kind { KIND_COLD, KIND_HOT, KIND_ONCE, KINDS };
+
+static _Atomic uint32_t *hand_of(const struct policy_of *o, enum kind kind)
+{
+	struct policy *p = o->p;
+	return kind == KIND_COLD ? &p->cold_hand : kind == KIND_HOT ? &p->hot_hand : &p->once_hand;
+}
+
+/* Which of the 64 frames that `f` is among are of the kind. */
+static uint64_t word_of(const struct policy_of *o, enum kind kind, uint32_t f)
+{
+	const _Atomic uint64_t *bits = kind == KIND_ONCE ? o->fs->base.once_bits : o->fs->base.hot_bits;
+	uint64_t word = atomic_load_explicit(&bits[f / BITS_PER_WORD], memory_order_relaxed);
+	return kind == KIND_COLD ? ~word : word;
+}
+
 /*
- * Move a hand on to the next hot frame, or cold one, that is open; it stops behind it.
+ * Move a hand on to the next frame of its kind that is open; it stops behind it.
  * Words in which there is none are passed at once.  FRAME_NONE: there is none in the
  * shard, or none before `*left` steps.
  */
-static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, bool hot, uint32_t *left)
+static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, enum kind kind,
+                           uint32_t *left)
 {
-	_Atomic uint32_t *hand = hot ? &o->p->hot_hand : &o->p->cold_hand;
+	_Atomic uint32_t *hand = hand_of(o, kind);
 	uint32_t at = load(hand), found = FRAME_NONE;
 	for (uint32_t passed = 0; passed < o->used && *left > 0 && found == FRAME_NONE; --*left, s->steps++) {
 		at = at < o->used ? at : 0;
 		uint32_t f = o->first + at, bit = f % BITS_PER_WORD, skip = 0;
-		uint64_t word = atomic_load_explicit(hot_word(o, f), memory_order_relaxed);
-		uint64_t rest = (hot ? word : ~word) >> bit;
+		uint64_t rest = word_of(o, kind, f) >> bit;
 		if (rest & 1) {
 			found = is_open(o, s, f) ? f : FRAME_NONE;
 			skip = 1;
 		} else {
 			skip = rest ? (uint32_t)__builtin_ctzll(rest) : BITS_PER_WORD - bit;
-			skip = min(skip, o->used - at);
+			skip = min(skip, o->used - at); /* what follows the last frame is not passed */
 		}
 		at += skip;
 		passed += skip;
@@ -251,14 +300,14 @@ static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, b
 
 static uint32_t steps_of(const struct policy_of *o, const struct policy_search *s)
 {
-	return s->everywhere ? ALL_STEPS * o->used : POLICY_STEPS / 2;
+	return s->everywhere ? ALL_STEPS * o->used : POLICY_STEPS / KINDS;
 }
 
 /* The hot hand: a frame unused for `r` misses; or, if `any`, the last one that it looked at. */
 static uint32_t hot_hand(const struct policy_of *o, struct policy_search *s, uint32_t r, bool any)
 {
 	uint32_t last = FRAME_NONE, left = steps_of(o, s), f;
-	for (unsigned i = 0; i < HOT_LOOKS && (f = next_frame(o, s, true, &left)) != FRAME_NONE; i++) {
+	for (unsigned i = 0; i < HOT_LOOKS && (f = next_frame(o, s, KIND_HOT, &left)) != FRAME_NONE; i++) {
 		if (is_marked(o, f))
 			take_mark(o, f, 0);
 		else if (age(o, load(past_of(o, f))) >= r)
@@ -268,11 +317,47 @@ static uint32_t hot_hand(const struct policy_of *o, struct policy_search *s, uin
 	return any ? last : FRAME_NONE;
 }
 
+/* The frame's page, unknown, is hot if there is room. */
+static void enter_unknown(const struct policy_of *o, uint32_t f)
+{
+	bool hot = hot_frames(o) < hot_room(o);
+	(hot ? set_hot : set_cold)(o, f);
+	store(past_of(o, f), restamp(o, 0) | (hot ? PAST_WAS_HOT : 0));
+}
+
+/* Of a frame that was wanted once: was it wanted again meanwhile? */
+static bool still_once(const struct policy_of *o, uint32_t f)
+{
+	if (!is_marked(o, f))
+		return true;
+	set_lasting(o, f);
+	take_mark(o, f, 0);
+	enter_unknown(o, f);
+	return false;
+}
+
+/* A frame wanted once. */
+static uint32_t once_hand(const struct policy_of *o, struct policy_search *s)
+{
+	uint32_t left = steps_of(o, s), f;
+	if (atomic_load_explicit(&o->p->once, memory_order_relaxed) <= 0)
+		return FRAME_NONE;
+	while ((f = next_frame(o, s, KIND_ONCE, &left)) != FRAME_NONE)
+		if (still_once(o, f))
+			return f;
+	return FRAME_NONE;
+}
+
 /* The cold hand: an unmarked frame; or the one after COLD_LOOKS marked ones. */
 static uint32_t cold_hand(const struct policy_of *o, struct policy_search *s)
 {
 	uint32_t left = steps_of(o, s), f;
-	for (unsigned i = 0; (f = next_frame(o, s, false, &left)) != FRAME_NONE; i++) {
+	for (unsigned i = 0; (f = next_frame(o, s, KIND_COLD, &left)) != FRAME_NONE; i++) {
+		if (is_once(o, f)) {
+			if (still_once(o, f))
+				return f;
+			continue;
+		}
 		uint32_t past = load(past_of(o, f));
 		bool early = (past & PAST_PROVEN) && away(past) > 0 && is_early(o, away(past));
 		bool victim = !is_marked(o, f) || i == COLD_LOOKS;
@@ -291,8 +376,11 @@ static uint32_t cold_hand(const struct policy_of *o, struct policy_search *s)
 uint32_t policy_victim(const struct policy_of *o, struct policy_search *search)
 {
 	search->steps = 0;
+	uint32_t f = search->once ? once_hand(o, search) : FRAME_NONE;
+	if (f != FRAME_NONE)
+		return f;
 	bool hot_first = hot_frames(o) > hot_room(o);
-	uint32_t f = hot_first ? FRAME_NONE : cold_hand(o, search);
+	f = hot_first ? FRAME_NONE : cold_hand(o, search);
 	if (f != FRAME_NONE)
 		return f;
 	if (!hot_first)
@@ -371,7 +459,10 @@ static uint32_t draw(const struct policy_of *o, uint32_t below)
 	return (uint32_t)((uint64_t)x * below >> 32);
 }
 
-/* Into a free place of the bucket, or over one by chance: so some live long, and a loop finds them. */
+/*
+ * Over a ghost that the page has already, as one that came back wanted once; into a free place of
+ * the bucket; or over one by chance: so some live long, and a loop finds them.
+ */
 static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 {
 	const struct segment *base = &o->fs->base;
@@ -379,6 +470,7 @@ static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 	uint32_t i = 0;
 	if (!ghosts_commit(o))
 		return;
+	(void)ghost_take(o, page);
 	while (i < b.n && (load(&base->ghost[b.first + i]) & PAST_GHOST))
 		i++;
 	if (i == b.n)
@@ -416,29 +508,36 @@ static bool earns_hot(const struct policy_of *o, uint32_t ghost, uint32_t r)
 	return hot;
 }
 
-void policy_enter(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page)
+void policy_enter(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page, bool once)
 {
-	atomic_fetch_add_explicit(&o->p->now, 1, memory_order_relaxed);
-	uint32_t ghost = ghost_take(home, page), past = 0;
-	bool hot;
-	if (ghost) {
-		uint32_t r = max(age(home, ghost), 1);
-		hot = earns_hot(o, ghost, r);
-		past = PAST_PROVEN | away_of(r) << AWAY_SHIFT;
-	} else {
-		hot = hot_frames(o) < hot_room(o);
+	if (once) {
+		set_cold(o, f);
+		set_once(o, f);
+		return;
 	}
+	set_lasting(o, f);
+	atomic_fetch_add_explicit(&o->p->now, 1, memory_order_relaxed);
+	uint32_t ghost = ghost_take(home, page);
+	if (!ghost) {
+		enter_unknown(o, f);
+		return;
+	}
+	uint32_t r = max(age(home, ghost), 1);
+	bool hot = earns_hot(o, ghost, r);
 	(hot ? set_hot : set_cold)(o, f);
-	store(past_of(o, f), restamp(o, past) | (hot ? PAST_WAS_HOT : 0));
-}
-
-void policy_leave(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page)
-{
-	set_cold(o, f);
-	ghost_leave(home, page, carry(o, home, load(past_of(o, f))));
+	store(past_of(o, f), restamp(o, PAST_PROVEN | away_of(r) << AWAY_SHIFT) | (hot ? PAST_WAS_HOT : 0));
 }
 
 void policy_drop(const struct policy_of *o, uint32_t f)
 {
 	set_cold(o, f);
+	set_lasting(o, f);
+}
+
+void policy_leave(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page)
+{
+	bool once = is_once(o, f) && !is_marked(o, f);
+	policy_drop(o, f);
+	if (!once)
+		ghost_leave(home, page, carry(o, home, load(past_of(o, f))));
 }

@@ -1,8 +1,8 @@
 /*
  * policy.h - which page is worth its frame: hot and cold frames, ages, ghosts.
  *
- * Owns, for each frame of segment 0, its past (four bytes) and whether it is hot (a
- * bit); for each shard its time, its two hands and the two numbers by which it
+ * Owns, for each frame of segment 0, its past (four bytes) and whether it is hot, or
+ * wanted once only (a bit each); for each shard its time, its hands and the two numbers by which it
  * adapts; and the ghosts, six bytes each, as many as frames: what is remembered of
  * pages that were evicted.
  *
@@ -13,6 +13,11 @@
  *   cold  --a page comes in, there is room for hot ones; or it has a ghost, and the
  *           hot hand finds a frame unused for longer-->  hot
  *   hot   --found by the hot hand; or its page leaves-->  cold
+ *
+ *   once  a cold one whose page was only ever got with MPOOL_ONCE: the first to go.  It
+ *           takes no ghost and leaves none, its miss is none in the shard's time, and
+ *           nothing is learned from it.  Who finds it marked, so got without the
+ *           flag, makes it a page that has just come in, without a ghost
  *
  * Time is counted in the misses of the shard.  A page's past, and its ghost's:
  *
@@ -32,9 +37,9 @@
  *
  * All of it is hints: a wrong one costs a read that could have been saved, and no
  * more.  So any thread may change any of it, by relaxed operations; nothing here
- * orders anything, and what two threads change at once may be lost.  Only the count
- * of hot frames adds up: it follows the bits, each changed by one locked operation;
- * a process that dies between bit and count leaves it wrong until policy_recount.
+ * orders anything, and what two threads change at once may be lost.  Only the counts
+ * of hot frames and of those wanted once add up: they follow the bits, each changed by one locked operation;
+ * a process that dies between bit and count leaves that wrong until policy_recount.
  * A hit writes nothing of this (frame.h has the mark).
  */
 #ifndef MPOOL_POLICY_H
@@ -49,9 +54,10 @@
 struct policy {
 	_Atomic uint64_t now; /* misses of the shard */
 	_Atomic int32_t hot;  /* hot frames */
+	_Atomic int32_t once; /* frames of pages wanted once only */
 	_Atomic uint32_t share;
 	_Atomic int32_t trust;
-	_Atomic uint32_t cold_hand, hot_hand; /* frames of the shard to look at next */
+	_Atomic uint32_t cold_hand, hot_hand, once_hand; /* frames of the shard to look at next */
 	_Atomic uint32_t random;
 	_Atomic uint32_t ghosts; /* those of so many frames have memory (of a shared pool) */
 };
@@ -65,8 +71,8 @@ struct policy_of {
 };
 
 /*
- * What choosing one victim may look at: words of the hot bits, of 64 frames each, and
- * frames.  Half of it is for each kind, cold or hot.
+ * What choosing one victim may look at: words of bits, of 64 frames each, and frames.
+ * A third of it is for each kind: cold, hot, wanted once.
  */
 #define POLICY_STEPS 512u
 
@@ -75,14 +81,15 @@ struct policy_search {
 	bool (*spared)(const void *of, uint32_t frame, uint32_t word); /* NULL: none is */
 	const void *of;
 	bool everywhere; /* look at all of the shard if need be, not at POLICY_STEPS */
+	bool once;       /* pages wanted once only before others */
 	uint32_t steps;  /* done by the last policy_victim */
 };
 
 /*
  * The page has come into frame `f` of the shard `o`, or leaves it; the caller has the
- * frame claimed.  Its ghost is, or will be, in the shard `home`.
+ * frame claimed.  Its ghost is, or will be, in the shard `home`.  `once`: it is wanted once only.
  */
-void policy_enter(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page);
+void policy_enter(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page, bool once);
 void policy_leave(const struct policy_of *o, const struct policy_of *home, uint32_t f, uint32_t page);
 /* There is no page in the frame, and none to remember. */
 void policy_drop(const struct policy_of *o, uint32_t f);
@@ -92,7 +99,7 @@ uint32_t policy_victim(const struct policy_of *o, struct policy_search *search);
 /* How many may be chosen at once, of `most`: were all cold frames, a page that came in last would go with them. */
 uint32_t policy_batch(const struct policy_of *o, uint32_t most);
 
-/* After a death: count the hot frames anew. */
+/* After a death: count the hot frames, and those wanted once, anew. */
 void policy_recount(const struct policy_of *o);
 
 #endif

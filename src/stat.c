@@ -76,10 +76,10 @@ static uint64_t frame_bytes(uint64_t frames)
 	return frames * (sizeof(struct frame) + sizeof(uint8_t)) + frames / 8;
 }
 
-/* ... and one of segment 0 besides: past, ghost and its tag, a bit for hot. */
+/* ... and one of segment 0 besides: past, ghost and its tag, a bit for hot and one for once. */
 static uint64_t policy_bytes(uint64_t frames)
 {
-	return frames * (2 * sizeof(uint32_t) + sizeof(uint16_t)) + frames / 8;
+	return frames * (2 * sizeof(uint32_t) + sizeof(uint16_t)) + frames / 4;
 }
 
 static uint64_t metadata_bytes(MPOOL *mp)

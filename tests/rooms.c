@@ -401,13 +401,14 @@ static void policy_run_fini(struct policy_run *run)
 }
 
 /* The page is used.  Steps to the victim that it took, ROOM_NO_VICTIM: none. */
-static uint32_t use(struct policy_run *run, uint32_t page)
+static uint32_t use(struct policy_run *run, uint32_t page, bool once)
 {
-	struct policy_search search = {0};
+	struct policy_search search = {.once = true};
 	struct policy_of *o = &run->of;
 	uint32_t f = run->frame_of[page];
 	if (f != FRAME_NONE) {
-		frame_touch(&run->fs, f);
+		if (!once)
+			frame_touch(&run->fs, f);
 		return ROOM_NO_VICTIM;
 	}
 	bool fresh = o->used < o->count;
@@ -417,7 +418,7 @@ static uint32_t use(struct policy_run *run, uint32_t page)
 		run->frame_of[fr->page] = FRAME_NONE;
 		policy_leave(o, o, f, fr->page);
 	}
-	policy_enter(o, o, f, page);
+	policy_enter(o, o, f, page, once);
 	fr->word = FRAME_USED;
 	fr->page = page;
 	run->fs.base.mark[f] = 0;
@@ -444,7 +445,7 @@ int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room
 	if (policy_run_init(&run, frames, pages) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t steps = use(&run, requests[i]);
+		uint32_t steps = use(&run, requests[i], false);
 		if (steps != ROOM_NO_VICTIM)
 			result->victims[steps < ROOM_STEPS ? steps : ROOM_STEPS]++;
 	}
@@ -469,14 +470,46 @@ int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *res
 	if (policy_run_init(&run, frames, frames) != 0)
 		return -1;
 	for (uint32_t page = 0; page < frames; page++)
-		use(&run, page);
+		use(&run, page, false);
 	for (uint32_t f = 0; f < frames; f++)
 		run.fs.base.mark[f] = 1;
-	struct policy_search near = {spared_but, &one, false, 0}, all = {spared_but, &one, true, 0};
+	struct policy_search near = {spared_but, &one, false, false, 0}, all = {spared_but, &one, true, false, 0};
 	policy_victim(&run.of, &near);
 	result->steps = near.steps;
 	result->bound = POLICY_STEPS;
 	result->found = policy_victim(&run.of, &all) == one;
+	policy_run_fini(&run);
+	return 0;
+}
+
+static uint32_t ghosts(const struct policy_run *run)
+{
+	uint32_t n = 0;
+	for (uint32_t f = 0; f < run->of.count; f++)
+		n += run->fs.base.ghost[f] != 0;
+	return n;
+}
+
+int room_policy_once(uint32_t frames, struct room_policy_once *result)
+{
+	struct policy_run run;
+	const uint32_t used = 2 * frames, pages = 10 * frames;
+	if (policy_run_init(&run, frames, pages) != 0)
+		return -1;
+	for (uint32_t page = 0; page < used; page++)
+		use(&run, page, false);
+	struct policy before = run.policy;
+	uint32_t ghosts_before = ghosts(&run);
+	for (uint32_t page = used; page < pages; page++)
+		use(&run, page, true);
+	result->counted = (uint32_t)run.policy.once;
+	policy_recount(&run.of);
+	result->recounted = (uint32_t)run.policy.once;
+	/* The first of them take the frames of pages that are remembered. */
+	result->ghosts = ghosts(&run) - ghosts_before;
+	result->misses = run.policy.now - before.now;
+	result->hot = (int32_t)run.policy.hot - (int32_t)before.hot;
+	result->trust = run.policy.trust - before.trust;
 	policy_run_fini(&run);
 	return 0;
 }

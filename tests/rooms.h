@@ -92,6 +92,15 @@ struct room_policy_only {
 };
 int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *result);
 
+/* A pool in full use, then a scan of pages wanted once only: what that changed. */
+struct room_policy_once {
+	uint32_t ghosts;            /* more than before */
+	uint64_t misses;            /* in the shard's time */
+	int32_t hot, trust;         /* more than before */
+	uint32_t counted, recounted; /* frames wanted once, as counted and by their bits */
+};
+int room_policy_once(uint32_t frames, struct room_policy_once *result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -384,3 +384,18 @@ TEST_CASE("eviction: a page that was deleted leaves its frame as one never used"
 	pool.touch(CACHE, 2 * CACHE);
 	CHECK(pool.stats().misses - before < CACHE / 4);
 }
+
+TEST_CASE("eviction: nothing is learned from pages wanted once only")
+{
+	const uint32_t frames = 1000;
+	struct room_policy_once r;
+	REQUIRE(room_policy_once(frames, &r) == 0);
+	// A hundredth of the frames is cold, and what was in them may leave a ghost.
+	CHECK(r.ghosts <= frames / 100);
+	CHECK(r.misses == 0);
+	CHECK(r.hot == 0);
+	CHECK(r.trust == 0);
+	CHECK(r.counted > 0);
+	CHECK(r.counted <= frames / 100);
+	CHECK(r.counted == r.recounted);
+}

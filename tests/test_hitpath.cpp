@@ -131,6 +131,25 @@ TEST_CASE("hits with MPOOL_IGNOREPIN make no system call")
 	}));
 }
 
+TEST_CASE("hits with MPOOL_ONCE make no system call")
+{
+	if (skipped())
+		return;
+	File file(512, 100);
+	require_ok(in_child([&] {
+		MPOOL *mp = mpool_open(nullptr, file.fd(), 512, 100);
+		for (pgno_t i = 0; i < 100; i++)
+			if (mpool_put(mp, mpool_get(mp, i, i % 2 ? MPOOL_ONCE : 0), 0) != 0)
+				return int{wrong};
+		if (!forbid_system_calls())
+			return int{no_filter};
+		for (size_t n = 0; n < hits; n++)
+			if (mpool_put(mp, mpool_get(mp, static_cast<pgno_t>(mix(n) % 100), MPOOL_ONCE), 0) != 0)
+				return int{wrong};
+		return int{ok};
+	}));
+}
+
 TEST_CASE("threads that hit the same pages, while another evicts and syncs, make no system call")
 {
 	if (skipped())

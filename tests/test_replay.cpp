@@ -269,6 +269,17 @@ TEST_CASE("our own traces are the same each time, and what they are said to be")
 	CHECK(make(*made_trace("scan")).distinct == 21000);
 	CHECK(make(*made_trace("dying")).distinct == 2000);
 
+	// What is wanted once only is the scan's, and no trace says so of its own.
+	Trace plain = make(*made_trace("scan")), flagged = make(*made_trace("scan-once"));
+	CHECK(plain.pages == flagged.pages);
+	CHECK_FALSE(plain.wanted_once(1000));
+	CHECK_FALSE(flagged.wanted_once(999));
+	CHECK(flagged.wanted_once(1000));
+	CHECK(in_pieces(flagged, 2).wanted_once(1000));
+	// The pool is told: a scan that passes once costs the others next to nothing.
+	CHECK(pool_misses(make(*made_trace("beside-once")), {1000, 64, 1}) + 2000 <
+	      pool_misses(make(*made_trace("beside")), {1000, 64, 1}));
+
 	Pages sweep = made_trace("sweep")->pages();
 	CHECK(*std::max_element(sweep.begin(), sweep.end()) == 3999);
 	for (size_t i = 1; i < sweep.size(); i++)

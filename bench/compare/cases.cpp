@@ -105,6 +105,12 @@ static void scan(Cases &cases, const Options &)
 	c.range = hot;
 	c.stride = pages / hot;
 	cases.push_back(c);
+	c.workload = "scan-once";
+	c.what = "as scan, and the pool is told that the scan's pages are wanted once only";
+	c.scan = Loop::scan_once;
+	c.only = {"mpool"};
+	c.why_only = "it cannot be told";
+	cases.push_back(c);
 }
 
 static void append(Cases &cases, const Options &)

@@ -36,6 +36,7 @@ struct Case {
 	std::string parameter; /* empty when the workload has only one case */
 	Shape shape = Shape::plain;
 	Loop loop = Loop::read;
+	Loop scan = Loop::scan; /* of Shape::scan: thread 0's */
 
 	uint32_t page_bytes = 4096;
 	uint32_t file_pages = 0;

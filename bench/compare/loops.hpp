@@ -98,6 +98,35 @@ template <class Adaptor> [[gnu::noinline]] void descend(Adaptor &pool, Part &par
 	part.gets += 3 * n;
 }
 
+/* An adaptor need not have get_once. */
+template <class Adaptor> inline auto get_once(Adaptor &pool, uint32_t page, int) -> decltype(pool.get_once(page))
+{
+	return pool.get_once(page);
+}
+template <class Adaptor> inline auto get_once(Adaptor &pool, uint32_t page, long)
+{
+	return pool.get(page);
+}
+
+template <class Adaptor> [[gnu::noinline]] void scan_once(Adaptor &pool, Part &part)
+{
+	InTurn source(part);
+	uint64_t sum = 0, n = 0;
+	do {
+		for (unsigned i = 0; i < BATCH; i++) {
+			uint32_t page = source.next();
+			auto pin = must(get_once(pool, page, 0), page);
+			sum += read_page(pin.bytes, page);
+			pool.put(pin);
+		}
+		n += BATCH;
+	} while (!stopped(part));
+	source.save(part.draws);
+	part.sum += sum;
+	part.operations += n;
+	part.gets += n;
+}
+
 template <class Adaptor> inline uint64_t modify_once(Adaptor &pool, uint32_t page, unsigned thread)
 {
 	auto pin = must(pool.get_to_modify(page), page);
@@ -176,6 +205,7 @@ template <class Adaptor> void run_loop(Adaptor &pool, Part &part)
 	case Loop::read: return read_drawn<Uniform>(pool, part);
 	case Loop::sequence: return read_drawn<Sequence>(pool, part);
 	case Loop::scan: return read_drawn<InTurn>(pool, part);
+	case Loop::scan_once: return scan_once(pool, part);
 	case Loop::descend: return descend(pool, part);
 	case Loop::modify: return modify_drawn(pool, part);
 	case Loop::append: return append_pages(pool, part);

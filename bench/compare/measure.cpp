@@ -165,7 +165,7 @@ static Figures measure_scan(const Conditions &c, Entrant &entrant, unsigned thre
 {
 	std::vector<Part> parts = parts_of(c, threads, round);
 	uint32_t start = entrant.scan_position;
-	parts[0].loop = Loop::scan;
+	parts[0].loop = c.in.scan;
 	parts[0].stride = 1;
 	parts[0].range = c.in.file_pages;
 	parts[0].draws.position = start;

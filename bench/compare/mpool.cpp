@@ -31,6 +31,7 @@ public:
 	Mpool &operator=(const Mpool &) = delete;
 
 	Pin get(uint32_t page) { return {static_cast<unsigned char *>(mpool_get(pool, page, 0))}; }
+	Pin get_once(uint32_t page) { return {static_cast<unsigned char *>(mpool_get(pool, page, MPOOL_ONCE))}; }
 	Pin get_to_modify(uint32_t page) { return get(page); }
 	Pin append(uint32_t *page) { return {static_cast<unsigned char *>(mpool_new(pool, page, MPOOL_PAGE_NEXT))}; }
 	void put(Pin &pin) { put(pin, 0); }

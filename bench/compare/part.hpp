@@ -24,6 +24,7 @@ enum class Loop {
 	descend,  /* root, inner page, leaf: a child is got before its parent is put */
 	modify,   /* as read, but half of the gets are to modify */
 	scan,     /* gets of all pages in the file's order, round and round */
+	scan_once, /* the same, and the pool is told that each page is wanted once only, if it can be */
 	append,   /* new pages */
 	timed,    /* gets of a few pages in turn, each timed */
 };

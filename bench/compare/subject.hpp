@@ -12,6 +12,7 @@
  *     explicit Adaptor(const Setup &);                throws std::runtime_error
  *     ~Adaptor();                                     frees everything
  *     Pin get(uint32_t page);                         pinned, to be read
+ *     Pin get_once(uint32_t page);                    optional: get, of a page wanted once only
  *     Pin get_to_modify(uint32_t page);               pinned, to be modified
  *     void put(Pin &);
  *     void put_modified(Pin &);

@@ -94,9 +94,11 @@ Pages loop()
 	return pages;
 }
 
+constexpr uint32_t SCAN_HOT = 1000; /* pages that are not the scan's */
+
 Pages scan()
 {
-	constexpr uint32_t HOT = 1000, HOT_REQUESTS = 10000, SCANNED = 5000, FILE = 20000;
+	constexpr uint32_t HOT = SCAN_HOT, HOT_REQUESTS = 10000, SCANNED = 5000, FILE = 20000;
 	Random random;
 	Pages pages;
 	for (uint32_t at = 0; pages.size() < REQUESTS; at += SCANNED) {
@@ -107,6 +109,31 @@ Pages scan()
 	}
 	pages.resize(REQUESTS);
 	return pages;
+}
+
+bool of_scan(uint32_t page)
+{
+	return page >= SCAN_HOT;
+}
+
+constexpr uint32_t BESIDE_PAGES = ZIPF_PAGES; /* that are not the scan's */
+
+Pages beside()
+{
+	constexpr double EXPONENT = 0.8;
+	constexpr uint32_t SCANNED = 4; /* requests of the scan to one other */
+	Random random;
+	Zipf draws(BESIDE_PAGES, EXPONENT, random);
+	Pages pages(REQUESTS);
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		pages[i] = i % (SCANNED + 1) == 0 ? draws.next() : BESIDE_PAGES + at++;
+	return pages;
+}
+
+bool of_scan_beside(uint32_t page)
+{
+	return page >= BESIDE_PAGES;
 }
 
 Pages btree()
@@ -195,20 +222,25 @@ Pages dying()
 const std::vector<Made> &made_traces()
 {
 	static const std::vector<Made> all = {
-		{"zipf", "10,000 pages drawn by Zipf's law, exponent 0.99", zipf},
-		{"zipf-flat", "10,000 pages drawn by Zipf's law, exponent 0.6", zipf_flat},
-		{"loop", "2,000 pages in turn, round and round", loop},
+		{"zipf", "10,000 pages drawn by Zipf's law, exponent 0.99", zipf, nullptr},
+		{"zipf-flat", "10,000 pages drawn by Zipf's law, exponent 0.6", zipf_flat, nullptr},
+		{"loop", "2,000 pages in turn, round and round", loop, nullptr},
 		{"scan", "10,000 draws from a hot set of 1,000 pages, then 5,000 pages of a file of 20,000 in turn, and again",
-		 scan},
+		 scan, nullptr},
+		{"scan-once", "scan, with the file's pages got with MPOOL_ONCE", scan, of_scan},
+		{"beside", "1 of 5 requests to 10,000 pages drawn by Zipf's law, exponent 0.8; the others go once "
+			   "through a file of 160,000", beside, nullptr},
+		{"beside-once", "beside, with the file's pages got with MPOOL_ONCE", beside, of_scan_beside},
 		{"btree", "descents from a root over 100 inner pages to 10,000 leaves, drawn by Zipf's law, exponent 0.8",
-		 btree},
+		 btree, nullptr},
 		{"shift", "9 of 10 draws from 500 hot pages, the others from all 10,000; after 20,000 draws the next 500 are hot",
-		 shift},
-		{"sweep", "4,000 pages up and down", sweep},
-		{"window", "draws from a window of 5,000 pages, which slides by one page every 4 draws", window},
+		 shift, nullptr},
+		{"sweep", "4,000 pages up and down", sweep, nullptr},
+		{"window", "draws from a window of 5,000 pages, which slides by one page every 4 draws", window, nullptr},
 		{"drift", "1 of 20 requests to a new page, the others to one requested lately: its place from the last "
-			  "is exponential, mean 500", drift},
-		{"dying", "40,000 draws from 1,100 pages, then 40,000 requests to 900 others in turn, round and round", dying},
+			  "is exponential, mean 500", drift, nullptr},
+		{"dying", "40,000 draws from 1,100 pages, then 40,000 requests to 900 others in turn, round and round",
+		 dying, nullptr},
 	};
 	return all;
 }
@@ -223,7 +255,9 @@ const Made *made_trace(const std::string &name)
 
 Trace make(const Made &m)
 {
-	return trace_of(std::string(OWN) + m.name, "", m.pages());
+	Trace t = trace_of(std::string(OWN) + m.name, "", m.pages());
+	t.once = m.once;
+	return t;
 }
 
 } // namespace replay

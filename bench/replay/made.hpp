@@ -22,6 +22,7 @@ struct Made {
 	const char *name;
 	const char *what; /* its parameters, for a person */
 	std::vector<uint32_t> (*pages)();
+	bool (*once)(uint32_t page); /* as Trace has it */
 };
 
 const std::vector<Made> &made_traces();

@@ -142,7 +142,7 @@ static void replay_trace(const Trace &t, const Bench &bench)
 static void list()
 {
 	for (const Made &m : made_traces())
-		printf("%s%-10s %s\n", OWN, m.name, m.what);
+		printf("%s%-11s %s\n", OWN, m.name, m.what);
 }
 
 static void replay_all(const Options &options)

@@ -64,9 +64,9 @@ public:
 	Pool(const Pool &) = delete;
 	Pool &operator=(const Pool &) = delete;
 
-	void get_and_put(uint32_t page)
+	void get_and_put(uint32_t page, bool once)
 	{
-		void *bytes = mpool_get(mp, page, 0);
+		void *bytes = mpool_get(mp, page, once ? MPOOL_ONCE : 0);
 		if (bytes == nullptr)
 			throw_errno("mpool_get of page", std::to_string(page));
 		uint32_t found;
@@ -129,7 +129,7 @@ private:
 		try {
 			size_t i;
 			while ((i = next.fetch_add(1, std::memory_order_relaxed)) < trace.pages.size())
-				pool.get_and_put(trace.pages[i]);
+				pool.get_and_put(trace.pages[i], trace.wanted_once(trace.pages[i]));
 		} catch (...) {
 			std::lock_guard<std::mutex> lock(mutex);
 			failure = std::current_exception();

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""report.py RESULTS.tsv [--output DIR] - tables and charts of what mpool-replay measured.
+"""report.py RESULTS.tsv [--output DIR] [--own-charts] - tables and charts of what mpool-replay measured.
 
 Writes into DIR (where RESULTS.tsv is, when not given):
 
@@ -210,6 +210,23 @@ def cells_table(cells):
                              "against the best"], rows)
 
 
+def policies_table(cells):
+    """Every cell and policy; the means last."""
+    rows = means(cells)
+    names = [name for name, *_ in rows if name != BEST]
+    body = []
+    for c in cells:
+        found = [c.ours if name == OURS else c.of_family(name) for name in names]
+        least = min(value for name, value in zip(names, found) if value is not None and name != OPT)
+        body.append((c.trace, comparison.thousands(c.cache),
+                     *("–" if v is None else f"**{ratio(v)}**" if v == least and name != OPT else ratio(v)
+                       for name, v in zip(names, found))))
+    by_name = {name: (count, found) for name, count, found, _ in rows}
+    # A mean of fewer cells would be one of others.
+    body.append(("mean", "", *(ratio(by_name[n][1]) if by_name[n][0] == len(cells) else "–" for n in names)))
+    return comparison.table(["trace", "pages", *names], body)
+
+
 def threads_table(results, kind):
     fewest = results.threads[0]
     alone = {(c.trace, c.cache): c.ours for c in results.cells(kind)}
@@ -248,6 +265,13 @@ def summary(results):
     return "\n".join(lines).rstrip() + "\n"
 
 
+def policies_section(cells):
+    """Where there are no others than LRU and OPT, the cells' table has said all."""
+    if not set(families(cells)) - {LRU, OPT}:
+        return []
+    return ["Every policy; the least that was missed without knowing the future is bold:", "", *policies_table(cells)]
+
+
 def report(results, charts):
     lines = ["# What libmpool's eviction misses", "",
              "Miss ratios of traces replayed through mpool_get and mpool_put. LRU and OPT, which knows the future,"
@@ -256,7 +280,7 @@ def report(results, charts):
         lines += [*kind_summary(results, kind), *comparison.picture(charts, f"{kind}_means", "Mean miss ratios"),
                   *comparison.picture(charts, kind, "Miss ratio against cache size, for each trace"),
                   *comparison.picture(charts, f"{kind}_threads", "Miss ratio against threads"),
-                  "Every cell:", "", *cells_table(results.cells(kind))]
+                  "Every cell:", "", *cells_table(results.cells(kind)), *policies_section(results.cells(kind))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -343,7 +367,7 @@ def threads_chart(results, kind):
 CHARTS = {"{kind}": trace_chart, "{kind}_means": means_chart, "{kind}_threads": threads_chart}
 
 
-def draw(results, directory):
+def draw(results, directory, kinds):
     """The names of the charts written."""
     if not comparison.matplotlib:
         print("report.py: no charts without matplotlib (Debian's python3-matplotlib)", file=sys.stderr)
@@ -351,7 +375,7 @@ def draw(results, directory):
     directory.mkdir(parents=True, exist_ok=True)
     names = []
     with comparison.matplotlib.rc_context(comparison.LOOK):
-        for kind in results.kinds():
+        for kind in kinds:
             for form, chart in CHARTS.items():
                 figure = chart(results, kind)
                 if figure:
@@ -365,12 +389,14 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="report.py", description="Tables and charts of what mpool-replay measured.")
     parser.add_argument("tsv", metavar="RESULTS.tsv", help="what mpool-replay --tsv wrote")
     parser.add_argument("--output", metavar="DIR", help="where to write; beside RESULTS.tsv when not given")
+    parser.add_argument("--own-charts", action="store_true", help="draw the program's own traces only")
     options = parser.parse_args(arguments)
     output = Path(options.output or Path(options.tsv).parent)
     try:
         results = read(options.tsv)
         output.mkdir(parents=True, exist_ok=True)
-        charts = draw(results, output / "charts")
+        kinds = [kind for kind in results.kinds() if kind == "own" or not options.own_charts]
+        charts = draw(results, output / "charts", kinds)
         (output / "results.md").write_text(report(results, charts), encoding="utf-8")
         (output / "summary.md").write_text(summary(results), encoding="utf-8")
     except (Broken, OSError) as error:

@@ -164,7 +164,9 @@ Trace in_pieces(const Trace &t, unsigned pieces)
 	for (size_t i = 0; i < length; i++)
 		for (size_t at = i; at < all; at += length)
 			pages.push_back(t.pages[at]);
-	return trace_of(t.name, t.directory, std::move(pages));
+	Trace cut = trace_of(t.name, t.directory, std::move(pages));
+	cut.once = t.once;
+	return cut;
 }
 
 } // namespace replay

@@ -22,10 +22,12 @@ struct Trace {
 	std::vector<uint32_t> pages; /* one a request */
 	std::vector<uint32_t> ranks; /* the same requests, pages numbered as they first come */
 	uint32_t distinct = 0;       /* pages */
+	bool (*once)(uint32_t page) = nullptr; /* requests of which pages are made with MPOOL_ONCE; null: of none */
 
 	bool own() const { return directory.empty(); }
 	uint32_t requests() const { return static_cast<uint32_t>(pages.size()); }
 	uint32_t greatest_page() const;
+	bool wanted_once(uint32_t page) const { return once != nullptr && once(page); }
 };
 
 /* Fills in the ranks.  There is at least one request. */
@@ -37,7 +39,7 @@ Trace read_trace(const std::string &path);
 /* The traces of a directory: its files *.u32 and *.txt, by name. */
 std::vector<std::string> trace_files(const std::string &directory);
 
-/* Writes the page numbers as a .u32 file. */
+/* Writes the page numbers as a .u32 file; which are wanted once only it cannot say. */
 void write_trace(const Trace &, const std::string &path);
 
 /*
