@@ -1,6 +1,7 @@
 /* region.c - see region.h. */
 #include "region.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -48,7 +49,7 @@ bool region_commit(const struct region *r, const void *p, size_t bytes)
 /* Whole pages become zeros again, and the system's.  Chunks begin and end with one. */
 static void discard(void *p, size_t bytes)
 {
-	/* It cannot fail on an object of ours; should it, the memory is kept, and not zero. */
+	/* Where it cannot be done, to locked memory or under an emulator, it is kept, and not zero. */
 	(void)madvise(p, bytes, MADV_REMOVE);
 }
 
@@ -126,8 +127,12 @@ void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
 	void *p = (void *)(r->base + place);
 	making_begin(r, place, whole_pages(bytes));
 	discard(p, whole_pages(bytes)); /* who had it before may have died before it did this */
-	if (region_commit(r, p, bytes))
+	if (region_commit(r, p, bytes)) {
+		/* Zeros by now, in most cases; and what was never used is in any. */
+		if (id != CHUNK_ANY)
+			memset(p, 0, bytes);
 		return p;
+	}
 	region_free(r, id, p, bytes);
 	return NULL;
 }
