@@ -252,6 +252,7 @@ TEST_CASE("a page that a process was evicting when it died is not lost")
 	pool.join(b, 4);
 	pool.stall->out = 9;
 	pool.hold_up(a);
+	a.touch(0, 4); // so that the page comes in cold, into the frame that goes next
 	a.modify(9, 1);
 	a.tell(does::touch, 10, 100); // needs the frame
 	pool.await();
