@@ -14,7 +14,7 @@ using test::sanitized;
 namespace {
 
 // Fewer cases than these are not the sweep that this is meant to be.
-constexpr uint64_t least_io = test::slow ? 400 : 6000, least_memory = sanitized ? 40 : 300;
+constexpr uint64_t least_io = test::slow ? 400 : 5900, least_memory = sanitized ? 40 : 300;
 
 // Under ThreadSanitizer, ten times slower, calls at that distance fail, elsewhere
 // every one; and what takes thousands of pages is for neither sanitizer.
