@@ -261,7 +261,11 @@ static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment
 
 static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 {
-	uint32_t i = 0;
+	/* They have one size, but for those by which a pool grew: near there it is. */
+	uint32_t i = f / count_of(&c->shard[0]), last = shards_of(c) - 1;
+	i = i < last ? i : last;
+	while (f < c->shard[i].first)
+		i--;
 	while (f - c->shard[i].first >= count_of(&c->shard[i]))
 		i++;
 	return &c->shard[i];

@@ -398,6 +398,7 @@ uint32_t policy_batch(const struct policy_of *o, uint32_t most)
 
 /* ---- ghosts ------------------------------------------------------------- */
 
+/* Another than that by which pages come to shards: in one shard, that is much alike. */
 static uint64_t ghost_hash(uint32_t page)
 {
 	uint64_t h = (page + UINT64_C(1)) * UINT64_C(0xd6e8feb86659fd93);
@@ -414,7 +415,7 @@ static struct bucket bucket_of(const struct policy_of *o, uint32_t page)
 {
 	uint64_t h = ghost_hash(page);
 	uint32_t buckets = (o->count + GHOST_BUCKET - 1) / GHOST_BUCKET;
-	uint32_t at = (uint32_t)((h >> 32) * buckets >> 32) * GHOST_BUCKET;
+	uint32_t at = hash_place(h, buckets) * GHOST_BUCKET;
 	return (struct bucket){o->first + at, min(o->count - at, GHOST_BUCKET), (uint16_t)h};
 }
 

@@ -169,15 +169,25 @@ bool share_read(int object, void *to, size_t bytes, uint64_t at)
 	return n >= 0 && (size_t)n == bytes;
 }
 
+/* Where the parts stand, for so many frames of that size and a key of that length. */
+static void place_parts(struct preamble *p)
+{
+	p->key_at = round_up(sizeof *p, MEMORY_PAGE);
+	p->header_at = round_up(p->key_at + p->key_bytes + 1, MEMORY_PAGE);
+	p->frames_at = round_up(p->header_at + sizeof(struct header), MEMORY_PAGE);
+	p->chunks_at = round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), MEMORY_PAGE);
+}
+
 static bool layout_right(const struct preamble *p, uint64_t size)
 {
-	return memcmp(p->magic, MAGIC, sizeof p->magic) == 0 && p->version == LAYOUT_VERSION && p->bytes == sizeof *p &&
-	       p->header_bytes == sizeof(struct header) && p->pagesize > 0 && p->limit > 0 &&
-	       p->limit <= FRAMES_MAX / 2 && p->key_at == round_up(sizeof *p, MEMORY_PAGE) &&
-	       p->header_at == round_up(p->key_at + p->key_bytes + 1, MEMORY_PAGE) &&
-	       p->frames_at == round_up(p->header_at + p->header_bytes, MEMORY_PAGE) &&
-	       p->chunks_at == round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), MEMORY_PAGE) &&
-	       p->chunks_at < p->total && p->total == size && p->path[PATH_MAX - 1] == 0;
+	if (memcmp(p->magic, MAGIC, sizeof p->magic) != 0 || p->version != LAYOUT_VERSION || p->bytes != sizeof *p ||
+	    p->header_bytes != sizeof(struct header) || p->pagesize == 0 || p->limit == 0 || p->limit > FRAMES_MAX / 2)
+		return false;
+	struct preamble right = *p;
+	place_parts(&right);
+	return p->key_at == right.key_at && p->header_at == right.header_at && p->frames_at == right.frames_at &&
+	       p->chunks_at == right.chunks_at && p->chunks_at < p->total && p->total == size &&
+	       p->path[PATH_MAX - 1] == 0;
 }
 
 int share_read_preamble(int object, struct preamble *p, char **key)
@@ -425,10 +435,7 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 		p->limit = limit_for(total, p->pagesize);
 		if (p->limit < frames)
 			break;
-		p->key_at = round_up(sizeof *p, MEMORY_PAGE);
-		p->header_at = round_up(p->key_at + p->key_bytes + 1, MEMORY_PAGE);
-		p->frames_at = round_up(p->header_at + sizeof(struct header), MEMORY_PAGE);
-		p->chunks_at = round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), MEMORY_PAGE);
+		place_parts(p);
 		if (p->total > most || p->chunks_at >= p->total)
 			continue;
 		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : map_object(sh, p->total);
