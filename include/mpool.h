@@ -242,10 +242,13 @@ int mpool_close(MPOOL *mp);
  * mpool_abandoned - was the page left half-modified by a process that died?
  *
  * For a page that the caller has pinned, of a shared pool.  1: a process died while
- * it had the page pinned, since the page was last read from the file, made, or
- * forgiven: its bytes are as that process left them, be it in the middle of a
- * modification.  0: no process did.  With MPOOL_FORGIVE the page is forgiven: it
- * counts as whole from now on.
+ * it had the page pinned, and the page was neither forgiven nor made anew since: its
+ * bytes are as that process left them, be it in the middle of a modification.  That
+ * is told also when the page was written so, evicted and read again; should it have
+ * been evicted unwritten, its bytes are those that the file has, and it is not told.
+ * 0: no process did.  With MPOOL_FORGIVE the page is forgiven: it counts as whole
+ * from now on.  The pool remembers some thousand such pages that are not in memory;
+ * of more than 16 it may forget one.
  *
  * EINVAL   pgaddr is not the address of a page of this pool that this process has
  *          pinned

@@ -206,6 +206,15 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 	return reads;
 }
 
+/* The frame's page, about to be published: is it as a process left it that died? */
+static void judge(MPOOL *mp, const struct want *want, struct frame *fr)
+{
+	if (want->how == HOW_AFRESH)
+		doubt_remove(&mp->header->doubt, want->page);
+	else if (doubt_has(&mp->header->doubt, want->page))
+		atomic_fetch_or(&fr->word, FRAME_ABANDONED);
+}
+
 /* The caller has won the insertion at `at`, and is the only loader of the page. */
 static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, const struct table_ref *at)
 {
@@ -223,6 +232,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 		errno = ENOMEM;
 		return load_failed(mp, a, page, at, f);
 	}
+	judge(mp, want, fr);
 	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->frames, f), 0, memory_order_relaxed);
 	clock_came(mp, f, page, want->once);
@@ -548,6 +558,14 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 
 /* ---- pages of the dead -------------------------------------------------- */
 
+/* A pinned frame's word, as it was.  The word before the list: doubt.h. */
+static uint32_t forgive(MPOOL *mp, struct frame *fr)
+{
+	uint32_t word = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);
+	doubt_remove(&mp->header->doubt, atomic_load_explicit(&fr->page, memory_order_relaxed));
+	return word;
+}
+
 PUBLIC int mpool_abandoned(MPOOL *mp, void *pgaddr, unsigned int flags)
 {
 	CALL(mp, a);
@@ -557,8 +575,7 @@ PUBLIC int mpool_abandoned(MPOOL *mp, void *pgaddr, unsigned int flags)
 	uint32_t f = frame_at(&mp->frames, pgaddr);
 	struct frame *fr = f == FRAME_NONE ? NULL : frame_live(&mp->frames, f);
 	bool pinned = fr && (thread_slot_of(a, f) || pin_find(&mp->pins, f));
-	uint32_t word = !pinned ? 0 : flags & MPOOL_FORGIVE ? atomic_fetch_and(&fr->word, ~FRAME_ABANDONED)
-	                                                    : atomic_load(&fr->word);
+	uint32_t word = !pinned ? 0 : flags & MPOOL_FORGIVE ? forgive(mp, fr) : atomic_load(&fr->word);
 	epoch_leave(a->stripe);
 	if (pinned)
 		return (word & FRAME_ABANDONED) != 0;

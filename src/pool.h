@@ -9,6 +9,7 @@
 #define MPOOL_POOL_H
 
 #include "clock.h"
+#include "doubt.h"
 #include "epoch.h"
 #include "frame.h"
 #include "member.h"
@@ -35,6 +36,7 @@ struct header {
 	struct wait_state wait;
 	struct region_state region; /* of a shared pool */
 	struct member_state members;
+	struct doubt_state doubt;
 };
 
 struct MPOOL {

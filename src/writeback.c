@@ -185,6 +185,19 @@ static void encode(const MPOOL *mp, uint32_t page, char *copy)
 }
 
 /*
+ * About to be written: if it is as a process left it that died, the file's page will be.
+ * The list before the word: doubt.h.
+ */
+static void note_doubt(MPOOL *mp, const struct victim *v)
+{
+	if (!(frame_word(v) & FRAME_ABANDONED))
+		return;
+	doubt_add(&mp->header->doubt, v->page);
+	if (!(frame_word(v) & FRAME_ABANDONED))
+		doubt_remove(&mp->header->doubt, v->page);
+}
+
+/*
  * Copy a dirty page that the scan found unpinned.  `reopen`: the entry, which is
  * closing, is open again afterwards.  False: rescued meanwhile, and dirty as
  * before.
@@ -200,6 +213,7 @@ static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b, b
 		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
 		return false;
 	}
+	note_doubt(mp, v);
 	encode(mp, v->page, copy);
 	b->used++;
 	return true;

@@ -91,7 +91,7 @@ struct member {
 /* What the witness and the workers found, added up as it comes. */
 struct findings {
 	_Atomic uint64_t reads, changes, news, syncs, deletes, opens; /* done */
-	_Atomic uint64_t mended_old, mended_new, mended_half, mended_upset, mended_from_file;
+	_Atomic uint64_t mended_old, mended_new, mended_half, mended_upset;
 	_Atomic uint64_t abandoned_seen;
 	_Atomic uint64_t checks, files_checked;
 	_Atomic uint64_t slowest_recovery, slowest_mark; /* microseconds */

@@ -252,15 +252,6 @@ static bool mark_comes(struct hand *h, const struct kill_pin *pin)
 	return true;
 }
 
-/* As mpool_sync or an eviction wrote it while it was being changed. */
-static bool file_has(const struct hand *h, const struct kill_pin *pin)
-{
-	size_t size = h->k->o->page_size;
-
-	return pread(h->k->plain_fd, h->buffer, size, (off_t)pin->pgno * (off_t)size) == (ssize_t)size &&
-	       memcmp(h->buffer, pin->page, size) == 0;
-}
-
 /* Whose owner died while he changed it: it is old, new, or marked. */
 static void examine_changed(struct hand *h, const char *where, const struct kill_pin *pin,
 			    const struct page_view *view)
@@ -273,8 +264,6 @@ static void examine_changed(struct hand *h, const char *where, const struct kill
 	} else if (view->state == PAGE_INTACT && view->pgno == pin->pgno &&
 		   view->version > atomic_load(&r->version_put) && view->version <= atomic_load(&r->version)) {
 		found->mended_new++; /* the last one begun, or, if menders died too, one before */
-	} else if (pin->pgno >= KILL_WATCHED && look_abandoned(h, pin, 0) == 0 && file_has(h, pin)) {
-		found->mended_from_file++;
 	} else if (view->state == PAGE_INTACT || view->state == PAGE_ZERO) {
 		fault_page(where, pin->pgno, atomic_load(&r->version_put), view);
 	} else if (mark_comes(h, pin)) {

@@ -90,7 +90,6 @@ static void print_found(const struct findings *f)
 	printf("  as before         %12" PRIu64 "\n", f->mended_old);
 	printf("  changed           %12" PRIu64 "\n", f->mended_new);
 	printf("  half, and marked  %12" PRIu64 "\n", f->mended_half);
-	printf("  half, in the file %12" PRIu64 "\n", f->mended_from_file);
 	printf("  deleted, or afresh%12" PRIu64 "\n", f->mended_upset);
 	printf("marks of a death    %12" PRIu64 "\n", f->abandoned_seen);
 	printf("checks at rest      %12" PRIu64 "  (%" PRIu64 " of the file too)\n", f->checks, f->files_checked);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "doubt.h"
 #include "epoch.h"
 #include "frame.h"
 #include "line.h"
@@ -116,6 +117,32 @@ int room_epoch(struct room_epoch_steps *steps)
 	steps->gone = region_at(&r.region, CHUNK_SEGMENTS) == NULL && !epoch_waiting(&r.epoch);
 	region_fini(&r.region);
 	return 0;
+}
+
+/* ---- doubt -------------------------------------------------------------- */
+
+static uint32_t in_doubt(const struct doubt_state *d, uint32_t pages)
+{
+	uint32_t n = 0;
+	for (uint32_t page = 0; page < pages; page++)
+		n += doubt_has(d, page);
+	return n;
+}
+
+void room_doubt(uint32_t pages, struct room_doubt_result *result)
+{
+	struct doubt_state d = {0};
+	*result = (struct room_doubt_result){0};
+	for (uint32_t page = 0; page < pages; page++) {
+		doubt_add(&d, page);
+		doubt_add(&d, page); /* written again */
+		if (in_doubt(&d, pages) == page + 1)
+			result->first = page + 1;
+	}
+	result->all = in_doubt(&d, pages);
+	for (uint32_t page = 0; page < pages; page++)
+		doubt_remove(&d, page);
+	result->removed = in_doubt(&d, pages);
 }
 
 /* ---- wait --------------------------------------------------------------- */

@@ -42,6 +42,14 @@ struct room_wait_result {
 };
 void room_wait(struct room_wait_result *result);
 
+/* doubt: of pages 0 to pages - 1, put on the list in turn, how many are on it; and the same after all were taken off. */
+struct room_doubt_result {
+	uint32_t first; /* of how many the list forgot none */
+	uint32_t all;
+	uint32_t removed;
+};
+void room_doubt(uint32_t pages, struct room_doubt_result *result);
+
 /*
  * table: `threads` threads insert `pages` pages, each of them every page, while
  * one more replaces the table and moves the entries.  Counts what must not be.

@@ -49,6 +49,19 @@ TEST_CASE("what was replaced is freed when those who may look at it have left, a
 	CHECK(steps.gone);
 }
 
+TEST_CASE("sixteen pages in doubt are remembered, many more as a rule, and none that was taken off")
+{
+	struct room_doubt_result result;
+	room_doubt(1000, &result);
+	CHECK(result.first >= 16);
+	CHECK(result.all >= 800);
+	CHECK(result.all <= 1000);
+	CHECK(result.removed == 0);
+	room_doubt(10000, &result);
+	CHECK(result.all == 1024); // all places
+	CHECK(result.removed == 0);
+}
+
 TEST_CASE("who waits is woken by what it waits for, and by nothing else")
 {
 	struct room_wait_result result;

@@ -30,6 +30,23 @@ int64_t refuse_watch(Here &, Args)
 	return 0;
 }
 
+int64_t make_this(Here &h, Args a)
+{
+	pgno_t pgno = static_cast<pgno_t>(a[0]);
+	void *page = mpool_new_flags(h.mp, &pgno, MPOOL_PAGE_REQUEST);
+	return page ? word(page) : -1;
+}
+
+// What is not pinned, whatever its worth: as many others are, at once.
+void evict_all(Member &m, pgno_t maxcache)
+{
+	std::vector<uint64_t> pinned;
+	for (pgno_t i = 0; i < maxcache; i++)
+		pinned.push_back(m.get(90 + i));
+	for (uint64_t page : pinned)
+		m.put(page);
+}
+
 // ---- Stalls ----------------------------------------------------------------------
 
 // Where a process is held up: in a filter, which otherwise changes nothing.
@@ -185,6 +202,72 @@ TEST_CASE("the pins of a process that dies are released, and their pages marked 
 	b.put(page);
 	b.sync();
 	CHECK(file.holds(50, 1));
+}
+
+TEST_CASE("a page that a process left half-modified is told also when it was written so, evicted and read again")
+{
+	Key key;
+	File file(page_size, 100);
+	Member b(key, file.fd(), page_size, 4);
+	const bool synced = GENERATE(true, false); // or evicted dirty
+	CAPTURE(synced);
+	{
+		Member a(key, -1, page_size, 4);
+		a.modify(3, 1); // put
+		a.fill(a.get(3), 3, 2);
+		a.fill(a.get(4), 4, 2); // clean as far as the pool knows
+		a.kill();
+		REQUIRE(comes([&] { return b.stats().deaths == 1; }));
+	}
+	if (synced)
+		b.sync();
+	evict_all(b, 4);
+	CHECK(file.holds(3, 2));
+	uint64_t page = b.get(4); // lost with the process that did not put it
+	CHECK(b.abandoned(page) == 0);
+	CHECK(b.is(page, 4, 0));
+	b.put(page);
+	for (int i = 0; i < 2; i++) { // to ask is not to forgive, to write it again neither
+		page = b.get(3);
+		CHECK(b.abandoned(page) == 1);
+		CHECK(b.is(page, 3, 2));
+		b.put(page, i == 0 ? MPOOL_DIRTY : 0);
+		evict_all(b, 4);
+	}
+	Member c(key, -1, page_size, 4); // who joins is told too
+	page = c.get(3);
+	CHECK(c.abandoned(page, MPOOL_FORGIVE) == 1);
+	CHECK(c.abandoned(page) == 0);
+	c.put(page, MPOOL_DIRTY);
+	evict_all(b, 4);
+	page = b.get(3);
+	CHECK(b.abandoned(page) == 0);
+	b.put(page);
+}
+
+TEST_CASE("a page left half-modified that is made anew is whole")
+{
+	Key key;
+	File file(page_size, 100);
+	Member b(key, file.fd(), page_size, 4);
+	{
+		Member a(key, -1, page_size, 4);
+		a.modify(3, 1);
+		a.fill(a.get(3), 3, 2);
+		a.kill();
+		REQUIRE(comes([&] { return b.stats().deaths == 1; }));
+	}
+	b.sync();
+	uint64_t page = b.get(3);
+	CHECK(b.abandoned(page) == 1);
+	b.succeed("mpool_delete", b.call(does::forget, page));
+	page = static_cast<uint64_t>(b.succeed("mpool_new", b.call(make_this, 3)));
+	CHECK(b.abandoned(page) == 0);
+	b.put(page, MPOOL_DIRTY);
+	evict_all(b, 4);
+	page = b.get(3);
+	CHECK(b.abandoned(page) == 0);
+	b.put(page);
 }
 
 TEST_CASE("a page that a process was reading when it died is read by those who wait for it")

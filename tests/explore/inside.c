@@ -151,6 +151,11 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 	return NULL;
 }
 
+bool inside_modified(MPOOL *mp, const void *page)
+{
+	return NOW(frame_of(&mp->frames, frame_at(&mp->frames, page))->word) & (FRAME_DIRTY | FRAME_WRITING);
+}
+
 static const char *stripes_left(MPOOL *mp, unsigned pins)
 {
 	uint64_t held = 0;

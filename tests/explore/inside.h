@@ -46,6 +46,8 @@ void inside_recover(MPOOL *mp);
  * goes, *gone, and not later.
  */
 const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, bool *gone);
+/* The page is modified, and not yet written. */
+bool inside_modified(MPOOL *mp, const void *page);
 
 /* What stands at `at`, in words. */
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);

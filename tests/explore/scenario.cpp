@@ -83,6 +83,8 @@ struct State {
 	std::vector<unsigned> pinner; // whose they are, by process
 	std::vector<DeadPin> dead_pins; // which nobody has noticed yet
 	std::set<unsigned> abandoned; // pages that were
+	std::set<unsigned> in_doubt;  // of these: modified, and not forgiven
+	std::map<unsigned, unsigned> forgiven; // at so many deaths
 	unsigned deaths;
 	unsigned deaths_certain; // of those, of members of the pool
 	std::vector<Offer> offered;
@@ -449,6 +451,22 @@ void ask_abandoned(unsigned page)
 		fail("page %u was pinned by a process that died, and does not count as abandoned", page);
 	if (none && is && s.deaths == 0)
 		fail("nobody died, and page %u counts as abandoned", page);
+	if (s.in_doubt.count(page) && !is)
+		fail("page %u was left half-modified and is written so, and does not count as abandoned", page);
+	const auto forgiven = s.forgiven.find(page);
+	if (is && forgiven != s.forgiven.end() && forgiven->second == s.deaths)
+		fail("page %u was forgiven, nobody died since, and it counts as abandoned", page);
+}
+
+void forgive(unsigned page)
+{
+	Pin *p = held(page);
+	if (!p)
+		return;
+	s.in_doubt.erase(page);
+	if (mpool_abandoned(pool(), p->at, MPOOL_FORGIVE) < 0)
+		fail("page %u, which is pinned, cannot be forgiven: %s", page, std::strerror(errno));
+	s.forgiven[page] = s.deaths;
 }
 
 void join()
@@ -516,6 +534,8 @@ void watch_dead_pins()
 		if (!gone)
 			continue;
 		s.abandoned.insert(d.pin.page);
+		if (inside_modified(s.pool[0], d.pin.at))
+			s.in_doubt.insert(d.pin.page);
 		s.dead_pins.erase(s.dead_pins.begin() + static_cast<long>(i));
 	}
 }
@@ -565,6 +585,8 @@ void perform(const Op &op)
 		return look_for_dead(op.arg);
 	case 'A':
 		return ask_abandoned(page_number(op));
+	case 'K':
+		return forgive(page_number(op));
 	case 'J':
 		return join();
 	case 'Z':

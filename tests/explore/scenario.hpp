@@ -25,6 +25,7 @@
 //
 //   L     wait until one more process has died, and recover it; L<n>: until n have
 //   A<p>  ask whether page p, which is held, was abandoned
+//   K<p>  forgive it; those who had it pinned and died have been recovered by then
 //   J     join the pool, which the process has not done before
 //   Z     leave it
 //

@@ -198,6 +198,10 @@ std::vector<Scenario> make()
 	         {"G9 P9 | G9 P9", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
 
+		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
+		{"death-doubt", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
+		bounded(1, {"death-doubt-forgiven", 1, 2, {"G0 D0 | L T1 S W2 G1 P1 G0 A0", "| W1 G0 K0 D0 T2", "1!: G0 | D0 G0"}}),
+
 		// One loader for a page, and he is dead.
 		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
 		{"death-load-waited-for", 2, 2, {"G1 | G0 H1 P1 P0", "L", "2: G1 P1 | G0 P0", "1!: | G0 P0"}},
