@@ -42,6 +42,20 @@ uint64_t room_older_entries(struct MPOOL *mp)
 	return n;
 }
 
+void *room_section(struct MPOOL *mp)
+{
+	uint32_t from = 0;
+	struct stripe *s = pin_adopt(&mp->pins, true, &from);
+	if (s)
+		epoch_enter(&mp->epoch, s);
+	return s;
+}
+
+void room_section_leave(void *section)
+{
+	epoch_leave(section);
+}
+
 /* ---- frame -------------------------------------------------------------- */
 
 size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)

@@ -18,6 +18,10 @@ struct MPOOL;
 /* table: entries of a pool that are not in its newest table. */
 uint64_t room_older_entries(struct MPOOL *mp);
 
+/* epoch: a thread of the pool that is in a section until it leaves. */
+void *room_section(struct MPOOL *mp);
+void room_section_leave(void *section);
+
 /* line: the place of `key` among the low halves of eight words, or -1. */
 int room_line_find(const uint64_t words[8], uint32_t key);
 

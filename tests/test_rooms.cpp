@@ -87,6 +87,30 @@ TEST_CASE("one thread loads a page, and a page that moves to another table is ne
 	}
 }
 
+TEST_CASE("what a thread in a section keeps of the overflow is given back when it has left")
+{
+	const pgno_t pages = 3000;
+	File file(512, 2 * pages);
+	Pool pool(file.fd(), 512, 10);
+	pool.touch(0, 100);
+	const uint64_t before = pool.stats().metadata;
+	std::vector<void *> held;
+	for (pgno_t i = 0; i < pages; i++)
+		held.push_back(pool.get(i));
+	const uint64_t grown = pool.stats().metadata;
+	void *section = room_section(pool);
+	REQUIRE(section);
+	for (void *page : held)
+		pool.put(page);
+	pool.touch(pages, 2 * pages);
+	CHECK(pool.stats().overflow == 0);
+	INFO(before << " bytes of bookkeeping before, " << grown << " while pinned");
+	CHECK(pool.stats().metadata > before + (grown - before) / 3);
+	room_section_leave(section);
+	pool.touch(0, pages); // one segment a miss, and the table
+	CHECK(pool.stats().metadata < before + (grown - before) / 10);
+}
+
 TEST_CASE("hits move what is left in a table that was replaced")
 {
 	const pgno_t pages = 12000, page_size = 64;
