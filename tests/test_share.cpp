@@ -594,6 +594,39 @@ TEST_CASE("the pool grows in place to what is asked for, under the hands of all"
 
 // ---- What is each process's own -----------------------------------------------------
 
+TEST_CASE("a pool that grows again and again, with overflows in between, never runs out of tables")
+{
+	constexpr pgno_t small = 64, step = 16;
+	constexpr unsigned steps = 40;
+	Key key;
+	File file(small);
+	file.truncate(20000 * static_cast<off_t>(small));
+	REQUIRE(in_child([&] {
+		pgno_t capacity = 1000;
+		MPOOL *mp = mpool_open(key.get(), file.fd(), small, capacity);
+		CHILD_CHECK(mp);
+		for (unsigned i = 0; i < steps; i++) {
+			capacity += step;
+			MPOOL *other = mpool_open(key.get(), -1, small, capacity);
+			CHILD_CHECK(other && mpool_close(other) == 0);
+			std::vector<void *> pins;
+			for (pgno_t n = 0; n < 3 * capacity; n++) {
+				pins.push_back(mpool_get(mp, n, 0));
+				CHILD_CHECK(pins.back());
+			}
+			for (void *pin : pins)
+				CHILD_CHECK(mpool_put(mp, pin, 0) == 0);
+			// The table follows as pages come and go.
+			for (pgno_t n = 0; n < 20000; n++) {
+				void *page = mpool_get(mp, n, 0);
+				CHILD_CHECK(page && mpool_put(mp, page, 0) == 0);
+			}
+		}
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+}
+
 TEST_CASE("a pin is its process's own: nobody else can put it, and nobody evicts its page")
 {
 	Key key;
