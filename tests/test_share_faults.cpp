@@ -528,6 +528,36 @@ TEST_CASE("a /dev/shm that fills up under a pool stops nothing but its growth")
 	});
 }
 
+TEST_CASE("a /dev/shm that was full for long stops no growth once there is room again")
+{
+	constexpr pgno_t tiny = 16, maxcache = 200000, before = 70000, meanwhile = 60000, after = 80000;
+	Key key;
+	File file(tiny);
+	REQUIRE_IN_OWN_SHM("64m", [&] {
+		MPOOL *mp = mpool_open(key.get(), file.fd(), tiny, maxcache);
+		CHILD_CHECK(mp);
+		auto make = [&] {
+			pgno_t pgno;
+			void *page = (mpool_new)(mp, &pgno);
+			return page && mpool_put(mp, page, 0) == 0;
+		};
+		for (pgno_t i = 0; i < before; i++)
+			CHILD_CHECK(make());
+		int filler = open("/dev/shm/filler", O_RDWR | O_CREAT, 0600);
+		std::vector<char> bytes(4096, 'f');
+		while (write(filler, bytes.data(), bytes.size()) > 0)
+			continue;
+		// The table gets too full, and then each of these asks for a larger one, in vain.
+		for (pgno_t i = 0; i < meanwhile; i++)
+			CHILD_CHECK(make());
+		CHILD_CHECK(ftruncate(filler, 0) == 0);
+		for (pgno_t i = 0; i < after; i++)
+			CHILD_CHECK(make());
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	});
+}
+
 TEST_CASE("where descriptors run out an open fails with EMFILE, or works, and keeps nothing")
 {
 	Key key;
