@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+
 /* ---- the lock ----------------------------------------------------------- */
 
 int member_lock_init(pthread_mutex_t *lock)
@@ -115,7 +117,7 @@ static int open_again(int object)
 {
 	char name[sizeof "/proc/self/fd/" + 3 * sizeof object];
 	snprintf(name, sizeof name, "/proc/self/fd/%d", object);
-	return open(name, O_RDWR | O_CLOEXEC);
+	return descriptor_apart(open(name, O_RDWR | O_CLOEXEC));
 }
 
 /* Have the open file `fd` held by a mapping, and nothing else. */

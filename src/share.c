@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "pool.h"
 #include "recover.h"
 #include "resize.h"
@@ -211,7 +212,7 @@ int share_read_preamble(int object, struct preamble *p, char **key)
 int share_open_object(int dir, const char *name, int mode)
 {
 	struct stat st;
-	int fd = openat(dir, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = descriptor_apart(openat(dir, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && only_ours(&st))
 		return fd;
 	if (fd >= 0) {
@@ -309,11 +310,15 @@ static int create_object(int dir, struct sharing *sh)
 {
 	for (unsigned n = 0; n < UINT_MAX; n++) {
 		snprintf(sh->name, sizeof sh->name, OBJECT_PREFIX "%u", sh->hash, n);
-		sh->object = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+		int fd = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+		sh->object = descriptor_apart(fd);
 		if (sh->object >= 0)
 			return fchmod(sh->object, ONLY_TO_USE) == 0 ? 0 : errno;
-		if (errno != EEXIST)
-			return errno;
+		int error = errno;
+		if (fd >= 0)
+			unlinkat(dir, sh->name, 0);
+		if (fd >= 0 || error != EEXIST)
+			return error;
 	}
 	return ENOSPC;
 }
@@ -355,7 +360,7 @@ static bool is_the_file(int fd, const struct preamble *p)
 static int open_file(const char *path, const struct preamble *p)
 {
 	/* Whatever is there now, opening it must not wait. */
-	int fd = open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = descriptor_apart(open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 	if (fd < 0 || is_the_file(fd, p))
 		return fd;
 	close(fd);
@@ -705,12 +710,19 @@ int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t m
 	return error;
 }
 
+/* Is the object the one of that name there?  A process that became another user's meanwhile sees another directory. */
+static bool has_name(int dir, const struct sharing *sh)
+{
+	struct stat st;
+	return fstatat(dir, sh->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == sh->dev && st.st_ino == sh->ino;
+}
+
 /* Give up the membership, and remove the object if that was the last. */
 static void leave(MPOOL *mp)
 {
 	struct sharing *sh = &mp->sharing;
 	pthread_mutex_lock(&opening);
-	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
+	int dir = share_directory(false), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
 	/* Who cannot leave in time is taken for dead, and recovered. */
 	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
 		recover_leave(mp);
@@ -718,7 +730,7 @@ static void leave(MPOOL *mp)
 	}
 	life_end(&sh->life);
 	/* Without the lock somebody may be joining just now: who comes next removes it. */
-	if (lock >= 0 && share_object_is_ours(mp) && !life_any(sh->object))
+	if (lock >= 0 && share_object_is_ours(mp) && has_name(dir, sh) && !life_any(sh->object))
 		unlinkat(dir, sh->name, 0);
 	if (lock >= 0)
 		close(lock);

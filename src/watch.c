@@ -8,6 +8,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "pool.h"
 #include "recover.h"
 
@@ -49,7 +50,7 @@ static bool look_at(struct watch *w, int object)
 {
 	char name[sizeof "/proc/self/fd/" + 3 * sizeof object];
 	snprintf(name, sizeof name, "/proc/self/fd/%d", object);
-	w->events = inotify_init1(IN_CLOEXEC);
+	w->events = descriptor_apart(inotify_init1(IN_CLOEXEC));
 	/* What holds a life lock was opened for writing; who only looks (look.h) is of no interest. */
 	w->subject = w->events < 0 ? -1 : inotify_add_watch(w->events, name, IN_CLOSE_WRITE);
 	return w->subject >= 0;

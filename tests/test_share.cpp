@@ -726,6 +726,53 @@ TEST_CASE("a pool opened twice in one process is two members")
 	}) == 0);
 }
 
+TEST_CASE("a pool keeps no descriptor that the program takes for its standard input, output or error")
+{
+	Key key;
+	File file(page_size, 3);
+	Member other;
+	const bool joining = GENERATE(false, true);
+	CAPTURE(joining);
+	if (joining)
+		other.open(key, file.fd(), page_size, 4);
+	REQUIRE(in_child([&] {
+		for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+			close(fd);
+		MPOOL *mp = mpool_open(key.get(), joining ? -1 : file.fd(), page_size, 4);
+		CHILD_CHECK(mp);
+		for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+			CHILD_CHECK(write(fd, "a warning", 9) == -1 && errno == EBADF);
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+	for (pgno_t i = 0; i < 3; i++)
+		CHECK(file.holds(i, 0));
+	if (joining)
+		other.close();
+}
+
+TEST_CASE("who became another user before it closes does not remove that user's pool of the same key")
+{
+	constexpr uid_t nobody = 65534;
+	if (geteuid() != 0 || !shm_is_ours())
+		SKIP_CASE("not root, or no mount namespace of one's own");
+	auto become = +[](Here &, Args a) -> int64_t { return seteuid(static_cast<uid_t>(a[0])); };
+	Key key;
+	File file(page_size, 3);
+	Member theirs, ours;
+	theirs.succeed("seteuid", theirs.call(become, nobody));
+	theirs.open(key, file.fd(), page_size, 4);
+	const std::string object = "/dev/shm/mpool-" + std::to_string(nobody) + "/" + key.prefix() + "0";
+	REQUIRE(access(object.c_str(), F_OK) == 0);
+	ours.open(key, file.fd(), page_size, 4);
+	ours.succeed("seteuid", ours.call(become, nobody));
+	ours.close();
+	CHECK(access(object.c_str(), F_OK) == 0);
+	theirs.close();
+	CHECK(access(object.c_str(), F_OK) != 0);
+	key.may_be_left(); // of ours, who could not
+}
+
 TEST_CASE("pools of two keys and a private one go side by side")
 {
 	Key one, two;
