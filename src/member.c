@@ -61,14 +61,20 @@ static int lock_for_a_while(pthread_mutex_t *lock)
 }
 #endif
 
+int member_lock_soon(pthread_mutex_t *lock)
+{
+	int error = lock_for_a_while(lock);
+	return error == EOWNERDEAD ? pthread_mutex_consistent(lock) : error;
+}
+
 int member_lock(pthread_mutex_t *lock, unsigned seconds)
 {
 	uint64_t looks = (uint64_t)seconds * (NS_IN_SECOND / LOOK_AGAIN_NS);
 	int error;
 	do
-		error = lock_for_a_while(lock);
+		error = member_lock_soon(lock);
 	while (error == ETIMEDOUT && (seconds == 0 || --looks > 0));
-	return error == EOWNERDEAD ? pthread_mutex_consistent(lock) : error;
+	return error;
 }
 
 uint32_t member_count(const struct member_state *ms)

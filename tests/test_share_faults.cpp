@@ -736,6 +736,55 @@ TEST_CASE("a process that is stopped while it opens or closes a pool holds up ot
 	CHECK(c.shows(4, 0));
 }
 
+// Is a thread of that process asleep, and neither for a death (poll) nor for what it is told (recv)?
+static bool waits_for_a_lock(pid_t pid)
+{
+	bool waits = false;
+	const std::string tasks = "/proc/" + std::to_string(pid) + "/task/";
+	DIR *dir = opendir(tasks.c_str());
+	REQUIRE(dir);
+	while (const dirent *e = readdir(dir)) {
+		long call = -1;
+		FILE *f = fopen((tasks + e->d_name + "/syscall").c_str(), "re");
+		if (f && fscanf(f, "%ld", &call) == 1)
+			waits = waits || call == SYS_futex || call == SYS_clock_nanosleep;
+		if (f)
+			fclose(f);
+	}
+	closedir(dir);
+	return waits;
+}
+
+TEST_CASE("a process that is stopped with the pool's lock holds up a close only so long, also when another has died")
+{
+	Key key;
+	File file(page_size, 10);
+	Member a(key, file.fd(), page_size, 4), b(key, -1, page_size, 4), c;
+	Common<std::atomic<bool>> locked;
+	Process holder([&] {
+		Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
+		const uint64_t at = number_at(object, at_header_at, 8) + inside_lock_at();
+		const uint64_t grain = static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), from = at / grain * grain;
+		char *map = static_cast<char *>(mmap(nullptr, 2 * grain, PROT_READ | PROT_WRITE, MAP_SHARED, object,
+		                                     static_cast<off_t>(from)));
+		CHILD_CHECK(map != MAP_FAILED);
+		CHILD_CHECK(pthread_mutex_lock(pointer<pthread_mutex_t>(static_cast<uint64_t>(word(map)) + at - from)) == 0);
+		*locked = true;
+		pause();
+		return 0;
+	});
+	REQUIRE(comes([&] { return locked->load(); }));
+	b.kill();
+	REQUIRE(comes([&] { return waits_for_a_lock(a.pid()); }));
+	a.tell(does::close);
+	REQUIRE(a.answers(25000));
+	CHECK(a.hear().value == 0);
+	holder.kill();
+	c.open(key, file.fd(), page_size, 4);
+	CHECK(c.shows(4, 0));
+	CHECK(c.stats().processes == 1);
+}
+
 // ---- Each call in turn -------------------------------------------------------------
 
 namespace {
