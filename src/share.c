@@ -350,18 +350,25 @@ bool share_object_is_ours(const MPOOL *mp)
 /* What of the way the file is opened is the pool's business. */
 #define FILE_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
 
-static bool is_the_file(int fd, const struct preamble *p)
+static bool is_the_file(const struct stat *st, const struct preamble *p)
 {
-	struct stat st;
-	return fstat(fd, &st) == 0 && st.st_dev == p->file_dev && st.st_ino == p->file_ino;
+	return st->st_dev == p->file_dev && st->st_ino == p->file_ino;
 }
 
 /* Open it by some path; -1 and errno, ENOENT: it is another one. */
 static int open_file(const char *path, const struct preamble *p)
 {
-	/* Whatever is there now, opening it must not wait. */
+	struct stat st;
+	if (stat(path, &st) != 0)
+		return -1;
+	/* Another one is left alone: to open and close a pipe, or a device, does something to it. */
+	if (!is_the_file(&st, p)) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* Whatever has come there meanwhile, opening it must not wait. */
 	int fd = descriptor_apart(open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-	if (fd < 0 || is_the_file(fd, p))
+	if (fd < 0 || (fstat(fd, &st) == 0 && is_the_file(&st, p)))
 		return fd;
 	close(fd);
 	errno = ENOENT;

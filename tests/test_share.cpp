@@ -322,12 +322,17 @@ TEST_CASE("who joins finds the file wherever it is now")
 		std::string bytes(3 * page_size, 'w');
 		REQUIRE(write(wrong, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
 	}
+	std::unique_ptr<Fd> pipe;
 	SECTION("while a pipe that nobody writes to is at its path")
 	{
 		REQUIRE(rename(file.path().c_str(), moved.c_str()) == 0);
 		REQUIRE(mkfifo(file.path().c_str(), 0600) == 0);
+		pipe.reset(new Fd(open(file.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
+		REQUIRE(*pipe >= 0);
 	}
 	b.open(key, -1, page_size, 4);
+	struct pollfd reader = {pipe ? int(*pipe) : -1, POLLIN, 0};
+	CHECK(poll(&reader, 1, 0) == 0);          // who reads from it was not told that a writer came and went
 	CHECK(b.shows(2, 0));
 	b.modify(2, 1);
 	b.sync();
