@@ -102,14 +102,14 @@ int share_directory(bool make)
 	bool made = make && mkdir(path, ONLY_THE_USER) == 0;
 	if (make && !made && errno != EEXIST)
 		return -1;
+	if (made)
+		(void)chmod(path, ONLY_THE_USER); /* whatever the umask; nobody else may put another there */
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0) {
 		if (errno == ELOOP || errno == ENOTDIR)
 			errno = EACCES; /* somebody has put something else there */
 		return -1;
 	}
-	if (made)
-		fchmod(dir, ONLY_THE_USER); /* whatever the umask */
 	if (fstat(dir, &st) == 0 && only_ours(&st))
 		return dir;
 	close(dir);
@@ -133,6 +133,8 @@ static struct flock key_lock(uint64_t key_hash)
 int share_lock_key(int dir, uint64_t key_hash, unsigned seconds)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+	if (fd >= 0)
+		(void)fchmod(fd, ONLY_TO_USE); /* whatever the umask of who made it */
 	struct flock lock = key_lock(key_hash);
 	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
 	uint64_t until = now_ns() + seconds * NS_PER_S;
@@ -329,9 +331,15 @@ static int map_object(struct sharing *sh, uint64_t bytes)
 	struct stat st;
 	if (fstat(sh->object, &st) != 0)
 		return errno;
-	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
+	/* A program may have all that it maps locked in memory (mlockall), where it can be accessed: of this, all of /dev/shm. */
+	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
 	if (map == MAP_FAILED)
 		return errno;
+	if (munlock(map, bytes) != 0 || mprotect(map, bytes, PROT_READ | PROT_WRITE) != 0) {
+		int error = errno;
+		munmap(map, bytes);
+		return error;
+	}
 	sh->map = map;
 	sh->bytes = bytes;
 	sh->dev = st.st_dev;

@@ -179,6 +179,47 @@ TEST_CASE("directory and objects are for the user alone, whatever the umask")
 	});
 }
 
+TEST_CASE("whatever the umask of who shares a pool first, the user shares pools from then on")
+{
+	constexpr uid_t nobody = 65534;
+	const mode_t umasks = GENERATE(0, 0077, 0277, 0377, 0777);
+	CAPTURE(umasks);
+	Key key;
+	File file(page_size, 3);
+	REQUIRE_IN_OWN_SHM("64m", [&] {
+		CHILD_CHECK(geteuid() != 0 || setuid(nobody) == 0); // root may do anything
+		for (mode_t mask : {umasks, static_cast<mode_t>(022)}) {
+			umask(mask);
+			MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+			CHILD_CHECK(mp && works(mp, 1) && mpool_close(mp) == 0);
+		}
+		return 0;
+	});
+}
+
+TEST_CASE("who has all its memory locked shares a pool, and takes no more memory for it than others")
+{
+	Key key;
+	File file(page_size, 10);
+	int result = in_own_shm("64m", [&] {
+		struct statfs before, after;
+		if (mlockall(MCL_FUTURE) != 0)
+			return 78;
+		CHILD_CHECK(statfs("/dev/shm", &before) == 0);
+		MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+		if (!mp && errno == EAGAIN)
+			return 78; // it may not lock so much
+		CHILD_CHECK(mp && works(mp, 1));
+		CHILD_CHECK(statfs("/dev/shm", &after) == 0);
+		CHILD_CHECK(after.f_bfree > before.f_bfree / 2);
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	});
+	if (result == -1 || result == 78)
+		SKIP_CASE("no mount namespace of one's own, or memory may not be locked");
+	REQUIRE(result == 0);
+}
+
 TEST_CASE("an object that is not the user's alone, or no object, is refused, and its members go on")
 {
 	Key key;
