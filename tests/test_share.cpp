@@ -778,6 +778,19 @@ TEST_CASE("who became another user before it closes does not remove that user's 
 	key.may_be_left(); // of ours, who could not
 }
 
+TEST_CASE("who closes a pool whose object somebody has removed does not remove the one made since")
+{
+	Key key;
+	File file(page_size, 3);
+	Member a(key, file.fd(), page_size, 4), b, c;
+	REQUIRE(unlink(key.objects()[0].c_str()) == 0);
+	b.open(key, file.fd(), page_size, 4);
+	a.close();
+	REQUIRE(key.objects().size() == 1);
+	c.open(key, -1, page_size, 4);
+	CHECK(c.stats().processes == 2);
+}
+
 TEST_CASE("pools of two keys and a private one go side by side")
 {
 	Key one, two;
