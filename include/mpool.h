@@ -85,9 +85,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *           pages than that are pinned or being read or written at once, and
  *           the misses and syncs that follow bring the pool back to it.  Of a shared
  *           pool it is the largest that any opener asked for; the pool grows in
- *           place, and addresses handed out stay valid.  It has addresses for 16
- *           times what its first opener asked for, or 32 GiB of pages if that is
- *           more.
+ *           place, and addresses handed out stay valid.  It has addresses for nearly
+ *           16 times what its first opener asked for, or for 32 GiB of pages and
+ *           what goes with them if that is more.
  *
  * A shared pool's pages have an address of their own in each process, and a pin is
  * its process's: it cannot be put by another.  A process that opens a key twice has
@@ -108,11 +108,13 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * EACCES   the place where the user's pools are, or the pool, is not the user's
  *          alone: somebody else made it, or may use it; or the file may not be opened
  * ENOENT   the file is not to be found: it is not at its old path any more, nor
- *          open in any process that shares the pool and may be looked at
+ *          open in any process that shares the pool and may be looked at; or there
+ *          is no /proc
  * EBADMSG  what is there under the key, in use, is damaged, or of another version
  * ENOTSUP  the pool was made where membarrier(2) can be used, and it cannot be here
- * ENOSPC   no memory for a shared pool: /dev/shm is full
- * EFBIG    the limits of this process do not let it have so large an object
+ * ENOSPC   no memory for a shared pool: /dev/shm is full, or Linux older than 5.14
+ * EFBIG    maxcache pages are more than an object can have (32 TiB and what goes with
+ *          them), or than the limits of this process let it have
  * EAGAIN   256 processes share the pool
  * ETIMEDOUT  a process that was stopped while it joined, left or recovered another
  *          keeps the pool's lock

@@ -7,7 +7,8 @@
  * evicted and is read again.  A page that was not written since is not in doubt: what
  * the file has of it is whole.
  *
- * A page is on it from its write (writeback) until it is forgiven (mpool_abandoned) or
+ * A page is on it from its write (writeback), or, if a sync wrote it while it was pinned and
+ * it is deleted instead of being written again, from then (mpool_delete), until it is forgiven (mpool_abandoned) or
  * made anew (mpool_new).  The list is a set of buckets, each a line; should one be
  * full, the page that has its first place is forgotten.  Each place is one word, so a
  * process may die anywhere in this.

@@ -7,8 +7,8 @@
  * A shared pool's capacity grows: segment 0 has room, addresses and numbers for
  * `limit` frames; memory is asked for when a frame is first used.
  *
- * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, owner
- * of the claim (24 bits); 0: free.  Who may change it:
+ * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, as it stood,
+ * owner of the claim (24 bits); 0: free.  Who may change it:
  *
  *   free            --L, any-->                claimed          a thread in need of a frame
  *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, proof of a put, drain
@@ -22,6 +22,8 @@
  *   abandoned: on by who recovers a process that died with the page pinned, or reads
  *     a page in doubt (doubt.h) (L); off when the frame is emptied, or by
  *     mpool_abandoned (L)
+ *   as it stood: on by sync, which writes a page that is pinned as it stands, maybe half
+ *     of a modification; off when it is written unpinned (L, the claim's owner)
  *   the claim of a process that died is ended by who recovers it (recover.h)
  *
  * The claim is what makes an entry's closing safe: only its holder may close,
@@ -57,6 +59,7 @@
 #define FRAME_UNSYNCED(t)  (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
 #define FRAME_UNSYNCED_ANY (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
 #define FRAME_ABANDONED    (1u << 5)
+#define FRAME_AS_IT_STOOD  (1u << 6)
 #define FRAME_OWNER_SHIFT  8
 #define FRAME_OWNER        (~0u << FRAME_OWNER_SHIFT)
 _Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");

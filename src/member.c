@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
+
 /* ---- the lock ----------------------------------------------------------- */
 
 int member_lock_init(pthread_mutex_t *lock)
@@ -59,14 +61,20 @@ static int lock_for_a_while(pthread_mutex_t *lock)
 }
 #endif
 
+int member_lock_soon(pthread_mutex_t *lock)
+{
+	int error = lock_for_a_while(lock);
+	return error == EOWNERDEAD ? pthread_mutex_consistent(lock) : error;
+}
+
 int member_lock(pthread_mutex_t *lock, unsigned seconds)
 {
 	uint64_t looks = (uint64_t)seconds * (NS_IN_SECOND / LOOK_AGAIN_NS);
 	int error;
 	do
-		error = lock_for_a_while(lock);
+		error = member_lock_soon(lock);
 	while (error == ETIMEDOUT && (seconds == 0 || --looks > 0));
-	return error == EOWNERDEAD ? pthread_mutex_consistent(lock) : error;
+	return error;
 }
 
 uint32_t member_count(const struct member_state *ms)
@@ -115,7 +123,7 @@ static int open_again(int object)
 {
 	char name[sizeof "/proc/self/fd/" + 3 * sizeof object];
 	snprintf(name, sizeof name, "/proc/self/fd/%d", object);
-	return open(name, O_RDWR | O_CLOEXEC);
+	return descriptor_apart(open(name, O_RDWR | O_CLOEXEC));
 }
 
 /* Have the open file `fd` held by a mapping, and nothing else. */

@@ -57,10 +57,11 @@ struct member_state {
 /*
  * Robust locks in shared memory, which the pool's is.  Whatever a holder that died was at must be done again by who comes next.  member_lock: 0, or
  * ETIMEDOUT: not within `seconds` (0: for ever), or another errno: it is no lock
- * any more.
+ * any more.  member_lock_soon: the same, within some milliseconds.
  */
 int member_lock_init(pthread_mutex_t *lock);
 int member_lock(pthread_mutex_t *lock, unsigned seconds);
+int member_lock_soon(pthread_mutex_t *lock);
 
 static inline bool member_in(const struct member *m)
 {

@@ -151,17 +151,22 @@ bool recover_dead_locked(MPOOL *mp)
 	return any;
 }
 
-bool recover_dead(MPOOL *mp)
+bool recover_due(const MPOOL *mp)
 {
 	if (!region_shared(&mp->region) || !share_object_is_ours(mp))
 		return false;
-	bool any = false;
 	uint32_t top = atomic_load(&mp->header->members.top);
-	for (uint32_t i = 0; i < top && !any; i++)
-		any = is_dead(mp, i);
-	if (!any || member_lock(&mp->header->members.lock, 0) != 0)
+	for (uint32_t i = 0; i < top; i++)
+		if (is_dead(mp, i))
+			return true;
+	return false;
+}
+
+bool recover_dead(MPOOL *mp)
+{
+	if (!recover_due(mp) || member_lock_soon(&mp->header->members.lock) != 0)
 		return false;
-	any = recover_dead_locked(mp);
+	bool any = recover_dead_locked(mp);
 	pthread_mutex_unlock(&mp->header->members.lock);
 	return any;
 }

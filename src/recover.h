@@ -28,7 +28,12 @@
 
 #include "mpool.h"
 
-/* Recover whoever of the processes that share the pool has died.  False: nobody has. */
+/* Has one of the processes that share the pool died, and nobody has recovered it yet? */
+bool recover_due(const MPOOL *mp);
+/*
+ * Recover whoever has died.  False: nobody has; or another process has the pool's lock,
+ * and may be stopped: nobody waits for it here, but looks again.
+ */
 bool recover_dead(MPOOL *mp);
 /* The same, with the pool's lock held. */
 bool recover_dead_locked(MPOOL *mp);

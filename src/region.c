@@ -92,6 +92,13 @@ static void making_begin(const struct region *r, uint64_t place, uint64_t bytes)
 	}
 }
 
+/* A place at the end of all, which was never used after all, is any chunk's again. */
+static void return_place(struct region_state *st, uint64_t place, uint64_t bytes)
+{
+	uint64_t top = place + bytes;
+	atomic_compare_exchange_strong(&st->top, &top, place);
+}
+
 static void making_end(const struct region *r, const void *p)
 {
 	uint64_t place = (uintptr_t)p - r->base;
@@ -148,6 +155,9 @@ void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
 		return p;
 	}
 	region_free(r, id, p, bytes);
+	/* Whoever tries again and again while there is no memory must not run out of addresses. */
+	if (id == CHUNK_ANY)
+		return_place(r->state, place, whole_pages(bytes));
 	return NULL;
 }
 

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "pool.h"
 #include "recover.h"
 #include "resize.h"
@@ -101,14 +102,14 @@ int share_directory(bool make)
 	bool made = make && mkdir(path, ONLY_THE_USER) == 0;
 	if (make && !made && errno != EEXIST)
 		return -1;
+	if (made)
+		(void)chmod(path, ONLY_THE_USER); /* whatever the umask; nobody else may put another there */
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0) {
 		if (errno == ELOOP || errno == ENOTDIR)
 			errno = EACCES; /* somebody has put something else there */
 		return -1;
 	}
-	if (made)
-		fchmod(dir, ONLY_THE_USER); /* whatever the umask */
 	if (fstat(dir, &st) == 0 && only_ours(&st))
 		return dir;
 	close(dir);
@@ -132,6 +133,8 @@ static struct flock key_lock(uint64_t key_hash)
 int share_lock_key(int dir, uint64_t key_hash, unsigned seconds)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+	if (fd >= 0)
+		(void)fchmod(fd, ONLY_TO_USE); /* whatever the umask of who made it */
 	struct flock lock = key_lock(key_hash);
 	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
 	uint64_t until = now_ns() + seconds * NS_PER_S;
@@ -211,7 +214,7 @@ int share_read_preamble(int object, struct preamble *p, char **key)
 int share_open_object(int dir, const char *name, int mode)
 {
 	struct stat st;
-	int fd = openat(dir, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = descriptor_apart(openat(dir, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && only_ours(&st))
 		return fd;
 	if (fd >= 0) {
@@ -309,11 +312,15 @@ static int create_object(int dir, struct sharing *sh)
 {
 	for (unsigned n = 0; n < UINT_MAX; n++) {
 		snprintf(sh->name, sizeof sh->name, OBJECT_PREFIX "%u", sh->hash, n);
-		sh->object = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+		int fd = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+		sh->object = descriptor_apart(fd);
 		if (sh->object >= 0)
 			return fchmod(sh->object, ONLY_TO_USE) == 0 ? 0 : errno;
-		if (errno != EEXIST)
-			return errno;
+		int error = errno;
+		if (fd >= 0)
+			unlinkat(dir, sh->name, 0);
+		if (fd >= 0 || error != EEXIST)
+			return error;
 	}
 	return ENOSPC;
 }
@@ -324,9 +331,15 @@ static int map_object(struct sharing *sh, uint64_t bytes)
 	struct stat st;
 	if (fstat(sh->object, &st) != 0)
 		return errno;
-	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
+	/* A program may have all that it maps locked in memory (mlockall), where it can be accessed: of this, all of /dev/shm. */
+	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
 	if (map == MAP_FAILED)
 		return errno;
+	if (munlock(map, bytes) != 0 || mprotect(map, bytes, PROT_READ | PROT_WRITE) != 0) {
+		int error = errno;
+		munmap(map, bytes);
+		return error;
+	}
 	sh->map = map;
 	sh->bytes = bytes;
 	sh->dev = st.st_dev;
@@ -345,18 +358,25 @@ bool share_object_is_ours(const MPOOL *mp)
 /* What of the way the file is opened is the pool's business. */
 #define FILE_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
 
-static bool is_the_file(int fd, const struct preamble *p)
+static bool is_the_file(const struct stat *st, const struct preamble *p)
 {
-	struct stat st;
-	return fstat(fd, &st) == 0 && st.st_dev == p->file_dev && st.st_ino == p->file_ino;
+	return st->st_dev == p->file_dev && st->st_ino == p->file_ino;
 }
 
 /* Open it by some path; -1 and errno, ENOENT: it is another one. */
 static int open_file(const char *path, const struct preamble *p)
 {
-	/* Whatever is there now, opening it must not wait. */
-	int fd = open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || is_the_file(fd, p))
+	struct stat st;
+	if (stat(path, &st) != 0)
+		return -1;
+	/* Another one is left alone: to open and close a pipe, or a device, does something to it. */
+	if (!is_the_file(&st, p)) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* Whatever has come there meanwhile, opening it must not wait. */
+	int fd = descriptor_apart(open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+	if (fd < 0 || (fstat(fd, &st) == 0 && is_the_file(&st, p)))
 		return fd;
 	close(fd);
 	errno = ENOENT;
@@ -705,12 +725,19 @@ int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t m
 	return error;
 }
 
+/* Is the object the one of that name there?  A process that became another user's meanwhile sees another directory. */
+static bool has_name(int dir, const struct sharing *sh)
+{
+	struct stat st;
+	return fstatat(dir, sh->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == sh->dev && st.st_ino == sh->ino;
+}
+
 /* Give up the membership, and remove the object if that was the last. */
 static void leave(MPOOL *mp)
 {
 	struct sharing *sh = &mp->sharing;
 	pthread_mutex_lock(&opening);
-	int dir = share_directory(true), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
+	int dir = share_directory(false), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
 	/* Who cannot leave in time is taken for dead, and recovered. */
 	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
 		recover_leave(mp);
@@ -718,7 +745,7 @@ static void leave(MPOOL *mp)
 	}
 	life_end(&sh->life);
 	/* Without the lock somebody may be joining just now: who comes next removes it. */
-	if (lock >= 0 && share_object_is_ours(mp) && !life_any(sh->object))
+	if (lock >= 0 && share_object_is_ours(mp) && has_name(dir, sh) && !life_any(sh->object))
 		unlinkat(dir, sh->name, 0);
 	if (lock >= 0)
 		close(lock);

@@ -66,19 +66,19 @@ static struct table *table_make(struct tables *ts, uint32_t me, uint32_t buckets
 	return NULL;
 }
 
-/* A table of that size which nobody needs any more, or NULL. */
-static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t buckets)
+/* A table of `least` to `most` buckets which nobody needs any more, or NULL. */
+static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t least, uint32_t most)
 {
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
 		struct table *t = region_at_rest(ts->region, id) ? region_at(ts->region, id) : NULL;
 		uint32_t nobody = 0;
 		/* Its maker first: once it is live, a table that is linked nowhere and has
 		 * none is lost (retire_lost). */
-		if (!t || t->buckets != buckets || !atomic_compare_exchange_strong(&t->maker, &nobody, me + 1))
+		if (!t || t->buckets < least || t->buckets > most || !atomic_compare_exchange_strong(&t->maker, &nobody, me + 1))
 			continue;
 		if (region_revive(ts->region, id)) {
 			/* Who died may have left some too high. */
-			for (uint32_t b = 0; b < buckets; b++)
+			for (uint32_t b = 0; b < t->buckets; b++)
 				atomic_store_explicit(spill_of(t, b), 0, memory_order_relaxed);
 			return t;
 		}
@@ -87,11 +87,33 @@ static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t bucke
 	return NULL;
 }
 
+/*
+ * A table keeps its number for good, and a shared pool that grows now and then wants one
+ * of another size each time.  So once half of the numbers are taken, one up to twice as
+ * large will do, and what is made has one of so few sizes that there is a number for each.
+ */
+static bool numbers_are_few(const struct tables *ts)
+{
+	return region_at(ts->region, CHUNK_TABLES + TABLE_CHUNKS / 2);
+}
+
+static uint32_t power_of_two_from(uint32_t n)
+{
+	uint32_t power = 1;
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
 /* An empty table that nobody can find yet; NULL: no memory. */
 static struct table *table_get(struct tables *ts, uint32_t me, uint64_t entries, uint32_t factor_number)
 {
 	uint32_t buckets = buckets_for(entries);
-	struct table *t = table_revive(ts, me, buckets);
+	struct table *t = table_revive(ts, me, buckets, buckets);
+	if (!t && numbers_are_few(ts)) {
+		t = table_revive(ts, me, buckets, 2 * buckets - 1);
+		buckets = power_of_two_from(buckets);
+	}
 	if (!t && !(t = table_make(ts, me, buckets)))
 		return NULL;
 	t->factor_number = factor_number;

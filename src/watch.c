@@ -8,6 +8,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "pool.h"
 #include "recover.h"
 
@@ -37,7 +38,9 @@ static void *watch(void *pool)
 	struct watch *w = &mp->sharing.watch;
 	enum waited waited = WAITED_CLOSED;
 	for (int ms = 1; waited != WAITED_FAILED && !atomic_load(&w->ending);) {
-		recover_dead(mp);
+		/* Whoever keeps the pool's lock may be stopped, and this pool be closed meanwhile. */
+		if (!recover_dead(mp) && recover_due(mp))
+			ms = LAST_LOOK_MS;
 		waited = wait_for_close(w, ms <= LAST_LOOK_MS ? ms : FOR_EVER);
 		ms = waited == WAITED_CLOSED || ms > LAST_LOOK_MS ? 1 : 2 * ms;
 	}
@@ -49,7 +52,7 @@ static bool look_at(struct watch *w, int object)
 {
 	char name[sizeof "/proc/self/fd/" + 3 * sizeof object];
 	snprintf(name, sizeof name, "/proc/self/fd/%d", object);
-	w->events = inotify_init1(IN_CLOEXEC);
+	w->events = descriptor_apart(inotify_init1(IN_CLOEXEC));
 	/* What holds a life lock was opened for writing; who only looks (look.h) is of no interest. */
 	w->subject = w->events < 0 ? -1 : inotify_add_watch(w->events, name, IN_CLOSE_WRITE);
 	return w->subject >= 0;

@@ -266,7 +266,7 @@ static int write_copies(MPOOL *mp, struct stripe *me, struct copied *c, const st
 static void write_done(MPOOL *mp, const struct victim *v, bool written)
 {
 	if (written)
-		frame_change(v, FRAME_WRITING, FRAME_UNSYNCED(pageio_turn(&mp->io)));
+		frame_change(v, FRAME_WRITING | FRAME_AS_IT_STOOD, FRAME_UNSYNCED(pageio_turn(&mp->io)));
 	else
 		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
 }
@@ -418,7 +418,7 @@ static void copy_pinned(MPOOL *mp, const struct victim *v, struct buffer *b)
 {
 	char *copy = buffer_room(mp, b);
 	victim_reopen(v);
-	frame_change(v, 0, FRAME_WRITING);
+	frame_change(v, 0, FRAME_WRITING | FRAME_AS_IT_STOOD);
 	copy_as_it_stands(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
 	encode(mp, v->page, copy);
 	b->used++;

@@ -322,12 +322,17 @@ TEST_CASE("who joins finds the file wherever it is now")
 		std::string bytes(3 * page_size, 'w');
 		REQUIRE(write(wrong, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
 	}
+	std::unique_ptr<Fd> pipe;
 	SECTION("while a pipe that nobody writes to is at its path")
 	{
 		REQUIRE(rename(file.path().c_str(), moved.c_str()) == 0);
 		REQUIRE(mkfifo(file.path().c_str(), 0600) == 0);
+		pipe.reset(new Fd(open(file.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
+		REQUIRE(*pipe >= 0);
 	}
 	b.open(key, -1, page_size, 4);
+	struct pollfd reader = {pipe ? int(*pipe) : -1, POLLIN, 0};
+	CHECK(poll(&reader, 1, 0) == 0);          // who reads from it was not told that a writer came and went
 	CHECK(b.shows(2, 0));
 	b.modify(2, 1);
 	b.sync();
@@ -594,6 +599,39 @@ TEST_CASE("the pool grows in place to what is asked for, under the hands of all"
 
 // ---- What is each process's own -----------------------------------------------------
 
+TEST_CASE("a pool that grows again and again, with overflows in between, never runs out of tables")
+{
+	constexpr pgno_t small = 64, step = 16;
+	constexpr unsigned steps = 40;
+	Key key;
+	File file(small);
+	file.truncate(20000 * static_cast<off_t>(small));
+	REQUIRE(in_child([&] {
+		pgno_t capacity = 1000;
+		MPOOL *mp = mpool_open(key.get(), file.fd(), small, capacity);
+		CHILD_CHECK(mp);
+		for (unsigned i = 0; i < steps; i++) {
+			capacity += step;
+			MPOOL *other = mpool_open(key.get(), -1, small, capacity);
+			CHILD_CHECK(other && mpool_close(other) == 0);
+			std::vector<void *> pins;
+			for (pgno_t n = 0; n < 3 * capacity; n++) {
+				pins.push_back(mpool_get(mp, n, 0));
+				CHILD_CHECK(pins.back());
+			}
+			for (void *pin : pins)
+				CHILD_CHECK(mpool_put(mp, pin, 0) == 0);
+			// The table follows as pages come and go.
+			for (pgno_t n = 0; n < 20000; n++) {
+				void *page = mpool_get(mp, n, 0);
+				CHILD_CHECK(page && mpool_put(mp, page, 0) == 0);
+			}
+		}
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+}
+
 TEST_CASE("a pin is its process's own: nobody else can put it, and nobody evicts its page")
 {
 	Key key;
@@ -691,6 +729,66 @@ TEST_CASE("a pool opened twice in one process is two members")
 		CHILD_CHECK(key.objects().empty());
 		return 0;
 	}) == 0);
+}
+
+TEST_CASE("a pool keeps no descriptor that the program takes for its standard input, output or error")
+{
+	Key key;
+	File file(page_size, 3);
+	Member other;
+	const bool joining = GENERATE(false, true);
+	CAPTURE(joining);
+	if (joining)
+		other.open(key, file.fd(), page_size, 4);
+	REQUIRE(in_child([&] {
+		for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+			close(fd);
+		MPOOL *mp = mpool_open(key.get(), joining ? -1 : file.fd(), page_size, 4);
+		CHILD_CHECK(mp);
+		for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+			CHILD_CHECK(write(fd, "a warning", 9) == -1 && errno == EBADF);
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+	for (pgno_t i = 0; i < 3; i++)
+		CHECK(file.holds(i, 0));
+	if (joining)
+		other.close();
+}
+
+TEST_CASE("who became another user before it closes does not remove that user's pool of the same key")
+{
+	constexpr uid_t nobody = 65534;
+	if (geteuid() != 0 || !shm_is_ours())
+		SKIP_CASE("not root, or no mount namespace of one's own");
+	auto become = +[](Here &, Args a) -> int64_t { return seteuid(static_cast<uid_t>(a[0])); };
+	Key key;
+	File file(page_size, 3);
+	Member theirs, ours;
+	theirs.succeed("seteuid", theirs.call(become, nobody));
+	theirs.open(key, file.fd(), page_size, 4);
+	const std::string object = "/dev/shm/mpool-" + std::to_string(nobody) + "/" + key.prefix() + "0";
+	REQUIRE(access(object.c_str(), F_OK) == 0);
+	ours.open(key, file.fd(), page_size, 4);
+	ours.succeed("seteuid", ours.call(become, nobody));
+	ours.close();
+	CHECK(access(object.c_str(), F_OK) == 0);
+	theirs.close();
+	CHECK(access(object.c_str(), F_OK) != 0);
+	key.may_be_left(); // of ours, who could not
+}
+
+TEST_CASE("who closes a pool whose object somebody has removed does not remove the one made since")
+{
+	Key key;
+	File file(page_size, 3);
+	Member a(key, file.fd(), page_size, 4), b, c;
+	REQUIRE(unlink(key.objects()[0].c_str()) == 0);
+	b.open(key, file.fd(), page_size, 4);
+	a.close();
+	REQUIRE(key.objects().size() == 1);
+	c.open(key, -1, page_size, 4);
+	CHECK(c.stats().processes == 2);
 }
 
 TEST_CASE("pools of two keys and a private one go side by side")

@@ -245,6 +245,35 @@ TEST_CASE("a page that a process left half-modified is told also when it was wri
 	b.put(page);
 }
 
+TEST_CASE("a page left half-modified that a sync wrote as it stood is told also after it was deleted")
+{
+	enum Synced { never, before_the_death, after_it };
+	Key key;
+	File file(page_size, 100);
+	Member b(key, file.fd(), page_size, 4);
+	const Synced synced = GENERATE(never, before_the_death, after_it);
+	CAPTURE(synced);
+	uint64_t page;
+	{
+		Member a(key, -1, page_size, 4);
+		a.modify(3, 1); // put
+		a.fill(a.get(3), 3, 2);
+		page = b.get(3);
+		if (synced == before_the_death)
+			b.sync();
+		a.kill();
+		REQUIRE(comes([&] { return b.stats().deaths == 1; }));
+	}
+	if (synced == after_it)
+		b.sync();
+	CHECK(file.holds(3, synced == never ? 0 : 2));
+	b.succeed("mpool_delete", b.call(does::forget, page));
+	page = b.get(3);
+	CHECK(b.is(page, 3, synced == never ? 0 : 2));
+	CHECK(b.abandoned(page, MPOOL_FORGIVE) == (synced != never));
+	b.put(page);
+}
+
 TEST_CASE("a page left half-modified that is made anew is whole")
 {
 	Key key;

@@ -179,6 +179,47 @@ TEST_CASE("directory and objects are for the user alone, whatever the umask")
 	});
 }
 
+TEST_CASE("whatever the umask of who shares a pool first, the user shares pools from then on")
+{
+	constexpr uid_t nobody = 65534;
+	const mode_t umasks = GENERATE(0, 0077, 0277, 0377, 0777);
+	CAPTURE(umasks);
+	Key key;
+	File file(page_size, 3);
+	REQUIRE_IN_OWN_SHM("64m", [&] {
+		CHILD_CHECK(geteuid() != 0 || setuid(nobody) == 0); // root may do anything
+		for (mode_t mask : {umasks, static_cast<mode_t>(022)}) {
+			umask(mask);
+			MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+			CHILD_CHECK(mp && works(mp, 1) && mpool_close(mp) == 0);
+		}
+		return 0;
+	});
+}
+
+TEST_CASE("who has all its memory locked shares a pool, and takes no more memory for it than others")
+{
+	Key key;
+	File file(page_size, 10);
+	int result = in_own_shm("64m", [&] {
+		struct statfs before, after;
+		if (mlockall(MCL_FUTURE) != 0)
+			return 78;
+		CHILD_CHECK(statfs("/dev/shm", &before) == 0);
+		MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+		if (!mp && errno == EAGAIN)
+			return 78; // it may not lock so much
+		CHILD_CHECK(mp && works(mp, 1));
+		CHILD_CHECK(statfs("/dev/shm", &after) == 0);
+		CHILD_CHECK(after.f_bfree > before.f_bfree / 2);
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	});
+	if (result == -1 || result == 78)
+		SKIP_CASE("no mount namespace of one's own, or memory may not be locked");
+	REQUIRE(result == 0);
+}
+
 TEST_CASE("an object that is not the user's alone, or no object, is refused, and its members go on")
 {
 	Key key;
@@ -528,6 +569,36 @@ TEST_CASE("a /dev/shm that fills up under a pool stops nothing but its growth")
 	});
 }
 
+TEST_CASE("a /dev/shm that was full for long stops no growth once there is room again")
+{
+	constexpr pgno_t tiny = 16, maxcache = 200000, before = 70000, meanwhile = 60000, after = 80000;
+	Key key;
+	File file(tiny);
+	REQUIRE_IN_OWN_SHM("64m", [&] {
+		MPOOL *mp = mpool_open(key.get(), file.fd(), tiny, maxcache);
+		CHILD_CHECK(mp);
+		auto make = [&] {
+			pgno_t pgno;
+			void *page = (mpool_new)(mp, &pgno);
+			return page && mpool_put(mp, page, 0) == 0;
+		};
+		for (pgno_t i = 0; i < before; i++)
+			CHILD_CHECK(make());
+		int filler = open("/dev/shm/filler", O_RDWR | O_CREAT, 0600);
+		std::vector<char> bytes(4096, 'f');
+		while (write(filler, bytes.data(), bytes.size()) > 0)
+			continue;
+		// The table gets too full, and then each of these asks for a larger one, in vain.
+		for (pgno_t i = 0; i < meanwhile; i++)
+			CHILD_CHECK(make());
+		CHILD_CHECK(ftruncate(filler, 0) == 0);
+		for (pgno_t i = 0; i < after; i++)
+			CHILD_CHECK(make());
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	});
+}
+
 TEST_CASE("where descriptors run out an open fails with EMFILE, or works, and keeps nothing")
 {
 	Key key;
@@ -704,6 +775,55 @@ TEST_CASE("a process that is stopped while it opens or closes a pool holds up ot
 	locks.reset(); // it goes on
 	c.open(key, -1, page_size, 4);
 	CHECK(c.shows(4, 0));
+}
+
+// Is a thread of that process asleep, and neither for a death (poll) nor for what it is told (recv)?
+static bool waits_for_a_lock(pid_t pid)
+{
+	bool waits = false;
+	const std::string tasks = "/proc/" + std::to_string(pid) + "/task/";
+	DIR *dir = opendir(tasks.c_str());
+	REQUIRE(dir);
+	while (const dirent *e = readdir(dir)) {
+		long call = -1;
+		FILE *f = fopen((tasks + e->d_name + "/syscall").c_str(), "re");
+		if (f && fscanf(f, "%ld", &call) == 1)
+			waits = waits || call == SYS_futex || call == SYS_clock_nanosleep;
+		if (f)
+			fclose(f);
+	}
+	closedir(dir);
+	return waits;
+}
+
+TEST_CASE("a process that is stopped with the pool's lock holds up a close only so long, also when another has died")
+{
+	Key key;
+	File file(page_size, 10);
+	Member a(key, file.fd(), page_size, 4), b(key, -1, page_size, 4), c;
+	Common<std::atomic<bool>> locked;
+	Process holder([&] {
+		Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
+		const uint64_t at = number_at(object, at_header_at, 8) + inside_lock_at();
+		const uint64_t grain = static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), from = at / grain * grain;
+		char *map = static_cast<char *>(mmap(nullptr, 2 * grain, PROT_READ | PROT_WRITE, MAP_SHARED, object,
+		                                     static_cast<off_t>(from)));
+		CHILD_CHECK(map != MAP_FAILED);
+		CHILD_CHECK(pthread_mutex_lock(pointer<pthread_mutex_t>(static_cast<uint64_t>(word(map)) + at - from)) == 0);
+		*locked = true;
+		pause();
+		return 0;
+	});
+	REQUIRE(comes([&] { return locked->load(); }));
+	b.kill();
+	REQUIRE(comes([&] { return waits_for_a_lock(a.pid()); }));
+	a.tell(does::close);
+	REQUIRE(a.answers(25000));
+	CHECK(a.hear().value == 0);
+	holder.kill();
+	c.open(key, file.fd(), page_size, 4);
+	CHECK(c.shows(4, 0));
+	CHECK(c.stats().processes == 1);
 }
 
 // ---- Each call in turn -------------------------------------------------------------
