@@ -165,10 +165,8 @@ TEST_CASE("the pins of a process that dies are released, and their pages marked 
 		a.modify(50, 1);
 		a.put(a.get(51));
 		CHECK(b.stats().pinned >= 20);
-		auto start = std::chrono::steady_clock::now();
 		a.kill();
 		REQUIRE(comes([&] { return b.stats().deaths == 1; }));
-		CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(sanitized ? 4 : 1));
 	}
 	struct mpool_stats st = b.stats();
 	CHECK(st.processes == 2);
@@ -202,6 +200,28 @@ TEST_CASE("the pins of a process that dies are released, and their pages marked 
 	b.put(page);
 	b.sync();
 	CHECK(file.holds(50, 1));
+}
+
+TEST_CASE("a death is noticed at once, by processes that make no call")
+{
+	Key key;
+	File file(page_size, 10);
+	Member b(key, file.fd(), page_size, 4);
+	// A machine with much to do delays some of them, but not every one.  The first does not
+	// count: it may just meet one who looks from time to time.
+	const unsigned tries = 10;
+	const auto at_once = std::chrono::milliseconds(sanitized ? 1000 : 250);
+	auto soonest = std::chrono::steady_clock::duration::max();
+	for (unsigned n = 1; n <= 1 + tries && soonest >= at_once; n++) {
+		Member a(key, -1, page_size, 4);
+		a.get(3);
+		auto start = std::chrono::steady_clock::now();
+		a.kill();
+		REQUIRE(comes([&] { return b.stats().deaths == n; }));
+		if (n > 1)
+			soonest = std::min(soonest, std::chrono::steady_clock::now() - start);
+	}
+	CHECK(soonest < at_once);
 }
 
 TEST_CASE("a page that a process left half-modified is told also when it was written so, evicted and read again")
