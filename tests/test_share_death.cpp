@@ -522,6 +522,7 @@ TEST_CASE("a pool that all have left by death is no more: the next one begins an
 		b.kill();
 	}
 	REQUIRE(key.objects().size() == 1);
+	REQUIRE(comes([&] { return key.deserted(); }));
 	Member c(key, file.fd(), page_size, 8);
 	CHECK(key.objects().size() == 1);
 	struct mpool_stats st = c.stats();
@@ -532,6 +533,7 @@ TEST_CASE("a pool that all have left by death is no more: the next one begins an
 	CHECK(c.shows(4, 1));
 	// With a file of another size of pages, too.
 	c.kill();
+	REQUIRE(comes([&] { return key.deserted(); }));
 	Member d(key, file.fd(), 2 * page_size, 8);
 	CHECK(d.stats().pagesize == 2 * page_size);
 }
@@ -575,6 +577,8 @@ TEST_CASE("an opener is killed at any instant, and the next finds a pool that wo
 			REQUIRE(st.maxcache <= 4 + rounds);
 			REQUIRE(stays->shows(1, 1));
 			REQUIRE(stays->shows(3, 0));
+		} else {
+			REQUIRE(comes([&] { return key.deserted(); }));
 		}
 		Member b(key, file.fd(), page_size, 8);
 		REQUIRE(b.stats().processes == (joining ? 2 : 1));
