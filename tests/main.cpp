@@ -1,4 +1,4 @@
-// main.cpp - Catch's main, and a limit of time for each test case.
+// main.cpp - Catch's main, and a limit of time for each test case, and for each value of its generators.
 //
 // SPDX-License-Identifier: BSD-2-Clause
 //
@@ -36,6 +36,12 @@ struct Limit : Catch::TestEventListenerBase {
 	{
 		strncpy(current, info.name.c_str(), sizeof current - 1);
 		signal(SIGALRM, out_of_time);
+	}
+
+	// A test case is a section too, begun anew with each value of its generators.
+	void sectionStarting(const Catch::SectionInfo &info) override
+	{
+		Catch::TestEventListenerBase::sectionStarting(info);
 		alarm(test::seconds_per_case);
 	}
 

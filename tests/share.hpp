@@ -97,6 +97,19 @@ public:
 		}
 		return found;
 	}
+	// Does no process live that shares it?  Who reads in /proc of one that dies keeps its
+	// memory, and so its life lock, for that long, reaped or not.
+	bool deserted() const
+	{
+		for (const std::string &object : objects()) {
+			Fd fd(open(object.c_str(), O_RDONLY | O_CLOEXEC));
+			struct flock any = {};
+			any.l_type = F_WRLCK;
+			if (fd >= 0 && (fcntl(fd, F_OFD_GETLK, &any) != 0 || any.l_type != F_UNLCK))
+				return false;
+		}
+		return true;
+	}
 
 private:
 	Key(std::nullptr_t, std::string name) : name_(std::move(name)) { shm_is_ours(); }

@@ -415,6 +415,25 @@ inline void run_threads(unsigned n, const std::function<void(unsigned)> &f)
 	start.open();
 }
 
+// Rounds of threads that must meet in each: as many as asked for, or fewer, where a
+// machine with much to do lets them meet so seldom that they would take too long.
+class Rounds {
+public:
+	explicit Rounds(size_t most) : most_(most) {}
+	// For one thread, before each round.
+	bool more()
+	{
+		return done_ < most_ && std::chrono::steady_clock::now() < end_ && ++done_;
+	}
+
+private:
+	static constexpr unsigned part_of_limit = 6;
+	const std::chrono::steady_clock::time_point end_ =
+	    std::chrono::steady_clock::now() + std::chrono::seconds(seconds_per_case / part_of_limit);
+	const size_t most_;
+	size_t done_ = 0;
+};
+
 // A random number generator for one thread.
 class Random {
 public:

@@ -228,9 +228,9 @@ TEST_CASE("mpool_sync ends beside a thread that gets the page again and again wh
 {
 	// So large that each copy takes much longer than the getter stays away.
 	const pgno_t size = sanitized ? 4 << 20 : 256 << 20;
-	Fd fd(open(tmp_dir().c_str(), O_TMPFILE | O_RDWR, 0600));
-	REQUIRE(ftruncate(fd, size) == 0);
-	Pool pool(fd, size, 2);
+	File file;
+	file.truncate(size);
+	Pool pool(file.fd(), size, 2);
 	Report report;
 	std::atomic<bool> over{false};
 	Threads threads;
@@ -247,7 +247,7 @@ TEST_CASE("mpool_sync ends beside a thread that gets the page again and again wh
 		pool.put(page, MPOOL_DIRTY);
 		pool.sync();
 		char byte = 0;
-		CHECK(pread(fd, &byte, 1, n) == 1);
+		CHECK(pread(file.fd(), &byte, 1, n) == 1);
 		CHECK(byte == 1);
 	}
 	over = true;

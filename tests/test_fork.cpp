@@ -203,7 +203,7 @@ TEST_CASE("a fork waits for a thread that holds one of the library's locks, and 
 	});
 	while (!held)
 		std::this_thread::yield();
-	CHECK(in_child([&] { return child({pool, pinned}, own.fd(), 1); }, child_seconds / 4) == all_well);
+	CHECK(in_child([&] { return child({pool, pinned}, own.fd(), 1); }, child_seconds) == all_well);
 	pool.put(pinned);
 }
 

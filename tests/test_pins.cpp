@@ -107,7 +107,7 @@ TEST_CASE("a put finds its pin while other pins of the page come and go around i
 	// One thread's pins are put by another, which has pins of its own that a
 	// third one puts, and that one never gets: whose pin a put takes is open,
 	// but there is always one.
-	const size_t rounds = shrink(200000);
+	Rounds rounds(shrink(200000));
 	File file(128, 4);
 	Pool pool(file.fd(), 128, 4);
 	void *page = pool.get(1);
@@ -115,6 +115,7 @@ TEST_CASE("a put finds its pin while other pins of the page come and go around i
 	Report report;
 	struct alignas(128) Box {
 		std::atomic<unsigned> handed{0}, put{0};
+		std::atomic<bool> last{false}; // no more are handed
 	} boxes[2];
 	auto get_for = [&](Box &box) {
 		for (unsigned turn = 0; box.handed - box.put >= 2; turn++) {
@@ -127,26 +128,36 @@ TEST_CASE("a put finds its pin while other pins of the page come and go around i
 			return;
 		box.handed++;
 	};
+	// False: there is none, and will be none.
 	auto put_from = [&](Box &box) {
 		for (unsigned turn = 0; box.handed == box.put; turn++) {
-			if (report.any())
-				return;
+			if (report.any() || (box.last && box.handed == box.put))
+				return false;
 			if (turn % 64 == 63)
 				std::this_thread::yield();
 		}
 		report.check(mpool_put(pool, page, 0) == 0, "put of a pin that is there");
 		box.put++;
+		return true;
 	};
 	run_threads(3, [&](unsigned t) {
-		for (size_t n = 0; n < rounds && !report.any(); n++)
-			switch (t) {
-			case 0: get_for(boxes[0]); break;
-			case 1:
+		switch (t) {
+		case 0:
+			while (rounds.more() && !report.any())
+				get_for(boxes[0]);
+			boxes[0].last = true;
+			break;
+		case 1:
+			do
 				get_for(boxes[1]);
-				put_from(boxes[0]);
-				break;
-			case 2: put_from(boxes[1]); break;
-			}
+			while (put_from(boxes[0]));
+			boxes[1].last = true;
+			break;
+		case 2:
+			while (put_from(boxes[1]))
+				;
+			break;
+		}
 	});
 	report.require_none();
 	CHECK(pool.stats().pinned == 0);
@@ -295,7 +306,7 @@ TEST_CASE("a put by another thread cannot take what a thread peeks at with MPOOL
 
 TEST_CASE("a page that one thread deletes while its getter gets it again is never another page's")
 {
-	const size_t rounds = shrink(1000);
+	Rounds rounds(shrink(1000));
 	const pgno_t pages = 40;
 	File file(256, pages);
 	Pool pool(file.fd(), 256, 6);
@@ -305,7 +316,7 @@ TEST_CASE("a page that one thread deletes while its getter gets it again is neve
 	run_threads(3, [&](unsigned t) {
 		Random random(t);
 		if (t == 0) { // gets page 1 twice; the first pin is for the deleter
-			for (size_t n = 0; n < rounds; n++) {
+			while (rounds.more()) {
 				void *first = mpool_get(pool, 1, 0);
 				handed = first;
 				for (unsigned again = 0; again < 20; again++) {

@@ -16,13 +16,28 @@ constexpr pgno_t page_size = 512;
 
 // ---- What members are told besides ------------------------------------------
 
+// Is it about to be gone?  The kernel lets a thread be joined before it has done with it.
+bool is_exiting(const char *tid)
+{
+	constexpr unsigned exiting = 0x4; // PF_EXITING, in the ninth field; the second, the name, is in brackets
+	char text[512] = "";
+	unsigned flags = exiting;
+	FILE *f = fopen(("/proc/self/task/" + std::string(tid) + "/stat").c_str(), "re");
+	if (!f)
+		return true;
+	if (fgets(text, sizeof text, f) && strrchr(text, ')'))
+		CHILD_CHECK(sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1);
+	fclose(f);
+	return flags & exiting;
+}
+
 int64_t count_threads(Here &, Args)
 {
 	int64_t n = 0;
 	DIR *dir = opendir("/proc/self/task");
 	CHILD_CHECK(dir);
 	while (const dirent *e = readdir(dir))
-		n += e->d_name[0] != '.';
+		n += e->d_name[0] != '.' && !is_exiting(e->d_name);
 	closedir(dir);
 	return n;
 }

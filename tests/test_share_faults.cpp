@@ -333,6 +333,7 @@ TEST_CASE("an object that was cut short is refused with EBADMSG")
 		REQUIRE_ANSWER_FAILS(b.try_open(key, file.fd(), page_size, 4), EBADMSG);
 	}
 	a.kill();
+	REQUIRE(comes([&] { return key.deserted(); }));
 	b.open(key, file.fd(), page_size, 4); // it is stale now, and replaced
 	CHECK(b.shows(1, 0));
 }

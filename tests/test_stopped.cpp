@@ -80,7 +80,8 @@ void freeze_often(size_t times, const std::function<void(unsigned)> &victim, con
 	ready.await(victims);
 	ready.open();
 	Random random(1);
-	for (size_t n = 0; n < times; n++) {
+	Rounds rounds(times);
+	for (size_t n = 0; rounds.more(); n++) {
 		for (uint64_t spin = random.below(3000); spin > 0; spin--)
 			__asm__ volatile("");
 		freezer.during(ids[n % victims], others);
@@ -164,7 +165,7 @@ TEST_CASE("a put of another's pin, stopped at any instruction, finds a pin where
 	// pins this thread, the pool's first, gets the page as often, and the helper,
 	// its last, puts them: all pins are there all the time, but, for one who looks
 	// from the first to the last, behind him.
-	const unsigned rounds = 200, between = 300, pins = 50;
+	const unsigned between = 300, pins = 50;
 	File file(page_size, 10);
 	Pool pool(file.fd(), page_size, 10);
 	void *page = pool.get(1);
@@ -225,7 +226,8 @@ TEST_CASE("a put of another's pin, stopped at any instruction, finds a pin where
 
 	Freezer freezer;
 	Random random(1);
-	for (unsigned n = 0; n < rounds && !report.any(); n++) {
+	Rounds rounds(200);
+	for (unsigned n = 0; rounds.more() && !report.any(); n++) {
 		helper.begin(get, pins);
 		helper.finish();
 		putter.begin(put, pins);
