@@ -18,8 +18,8 @@
 
 /* An early return is one within half of the shard's worth of misses; */
 #define EARLY_SHARE 2u
-/* of a page that came in hot, within a fifth, and the share. */
-#define EARLY_HOT_SHARE 5u
+/* of a page that came in hot, within a quarter, and the share. */
+#define EARLY_HOT_SHARE 4u
 
 /*
  * Of the room for hot pages, so much of the shard is kept for pages that come back: hot ones that
