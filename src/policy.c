@@ -18,8 +18,14 @@
 
 /* An early return is one within half of the shard's worth of misses; */
 #define EARLY_SHARE 2u
-/* of a page that came in hot, within a fifth, and the share. */
-#define EARLY_HOT_SHARE 5u
+/* of a page that came in hot, within a quarter, and the share. */
+#define EARLY_HOT_SHARE 4u
+
+/*
+ * Of the room for hot pages, so much of the shard is kept for pages that come back: hot ones that
+ * had to go when all cold frames were claimed, above all.
+ */
+#define ROOM_KEPT_SHARE 8u
 
 /* Frames that one use of a hand looks at, at the most, and that nothing spares. */
 #define HOT_LOOKS  8u
@@ -37,7 +43,7 @@
 #define AGE_MOST     INT32_MAX /* its logarithm has room in 8 bits */
 #define PAST_PROVEN  (1u << 28)
 #define PAST_WAS_HOT (1u << 29)
-#define PAST_GHOST   (1u << 30) /* there is a ghost */
+#define PAST_GHOST   (1u << 30) /* there is a ghost; of an empty frame: its last page left one */
 
 /* Ghosts among which one is looked for: two lines. */
 #define GHOST_BUCKET  8u
@@ -317,10 +323,15 @@ static uint32_t hot_hand(const struct policy_of *o, struct policy_search *s, uin
 	return any ? last : FRAME_NONE;
 }
 
-/* The frame's page, unknown, is hot if there is room. */
+/*
+ * The frame's page, unknown, is hot if there is room: any, while frames are empty; but if a page
+ * was evicted for it, only such as pages that come back would not fill.
+ */
 static void enter_unknown(const struct policy_of *o, uint32_t f)
 {
-	bool hot = hot_frames(o) < hot_room(o);
+	bool evicted = load(past_of(o, f)) & PAST_GHOST;
+	uint32_t kept = evicted ? o->count / ROOM_KEPT_SHARE : 0;
+	bool hot = hot_frames(o) + kept < hot_room(o);
 	(hot ? set_hot : set_cold)(o, f);
 	store(past_of(o, f), restamp(o, 0) | (hot ? PAST_WAS_HOT : 0));
 }
@@ -539,6 +550,8 @@ void policy_leave(const struct policy_of *o, const struct policy_of *home, uint3
 {
 	bool once = is_once(o, f) && !is_marked(o, f);
 	policy_drop(o, f);
-	if (!once)
-		ghost_leave(home, page, carry(o, home, load(past_of(o, f))));
+	if (once)
+		return;
+	ghost_leave(home, page, carry(o, home, load(past_of(o, f))));
+	store(past_of(o, f), PAST_GHOST);
 }

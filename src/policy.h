@@ -10,8 +10,9 @@
  * than the hot page that it replaces was last used: LIRS's comparison, made with
  * ages instead of a stack.  Why that works: src/README.md.
  *
- *   cold  --a page comes in, there is room for hot ones; or it has a ghost, and the
- *           hot hand finds a frame unused for longer-->  hot
+ *   cold  --a page comes in, and there is room for hot ones: for it if it has a ghost,
+ *           or nothing was evicted for it, or there is much room; or it has a ghost, and
+ *           the hot hand finds a frame unused for longer-->  hot
  *   hot   --found by the hot hand; or its page leaves-->  cold
  *
  *   once  a cold one whose page was only ever got with MPOOL_ONCE: the first to go.  It
@@ -26,6 +27,7 @@
  *   away     how long it was away before it came, at most 12 % too little (8 bits)
  *   proven   it has been used again: it had a ghost, or the cold hand saw its mark
  *   was hot  it came in hot
+ *   ghost    of an empty frame: its last page was evicted and left one
  *
  * Of a shard:
  *

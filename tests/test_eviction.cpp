@@ -195,6 +195,21 @@ Pages dying(uint32_t cache, uint32_t rounds)
 	return pages;
 }
 
+// Draws from a window half as large again as the pool, which slides; then a loop, far longer than all ghosts.
+Pages window_then_loop(uint32_t cache)
+{
+	Random random(8);
+	uint32_t window = cache * 3 / 2, top = 0;
+	Pages pages;
+	for (uint32_t i = 0; i < 60 * cache; i++) {
+		pages.push_back(i / 4 + static_cast<uint32_t>(random.below(window)));
+		top = std::max(top, pages.back() + 1);
+	}
+	for (uint32_t i = 0; i < 120 * cache; i++)
+		pages.push_back(top + i % (10 * cache));
+	return pages;
+}
+
 // What a search for a victim took, of so many hundredths of them.
 uint32_t steps_at(const room_policy_result &r, double part)
 {
@@ -319,6 +334,36 @@ TEST_CASE("eviction: pages that are held in cold frames, as by threads that miss
 		pool.put(page);
 	INFO("missed " << ratio);
 	CHECK(ratio < 0.75);
+}
+
+TEST_CASE("eviction: a miss that now and then finds all cold frames busy, as with threads, costs the hot ones little")
+{
+	// By turns a page of a hot set and one that nobody wants again; now and then two of these are held at once.
+	const pgno_t cache = 100, hot = 90, misses = 20000, held_each = 25;
+	File file(16);
+	file.truncate(off_t{16} * (cache + misses));
+	Pool pool(file.fd(), 16, cache);
+	Random random(7);
+	pool.touch(0, hot);
+	uint64_t before = pool.stats().misses;
+	for (pgno_t i = 0; i < misses; i++) {
+		void *page = pool.get(hot + i);
+		if (i % held_each == 0)
+			pool.put(pool.get(hot + ++i));
+		pool.put(page);
+		pool.put(pool.get(static_cast<pgno_t>(random.below(hot))));
+	}
+	double lost = static_cast<double>(pool.stats().misses - before - misses) / (misses / held_each);
+	INFO("hot pages lost each time: " << lost);
+	CHECK(lost < 1);
+}
+
+TEST_CASE("eviction: when use turns from what is recent to a long loop, the frames that were cold take a part of it")
+{
+	const Pages pages = window_then_loop(CACHE);
+	Replayed r(CACHE, pages);
+	INFO(r.text());
+	CHECK(r.ratio() < r.lru_ratio() - 0.03);
 }
 
 // ---- what it takes ----
