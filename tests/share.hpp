@@ -416,6 +416,17 @@ public:
 	bool shows(pgno_t pgno, uint64_t version) { return succeed("get and put", call(does::shows, pgno, version)); }
 	void modify(pgno_t pgno, uint64_t version) { succeed("modifying", call(does::modify, pgno, version)); }
 	void touch(pgno_t from, pgno_t to) { succeed("get and put", call(does::touch, from, to)); }
+	// As Pool::crowd_out.
+	void crowd_out(pgno_t from)
+	{
+		std::vector<uint64_t> pinned;
+		for (uint64_t n = stats().maxcache; n > 0; n--)
+			pinned.push_back(get(from++));
+		struct mpool_stats st = stats();
+		REQUIRE(st.cached == st.pinned);
+		for (uint64_t page : pinned)
+			put(page);
+	}
 	int abandoned(uint64_t page, unsigned flags = 0)
 	{
 		return static_cast<int>(succeed("mpool_abandoned", call(does::abandoned, page, flags)));

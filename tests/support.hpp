@@ -300,16 +300,19 @@ public:
 		fill(page, size_, pgno, version);
 		put(page, MPOOL_DIRTY);
 	}
-	// Have pages [from, to), as many as the pool may hold, pinned at once: all others leave memory.
-	void crowd_out(pgno_t from, pgno_t to) const
+	// Evict whatever is not pinned, and is none of the pages from `from` on: as many of
+	// those as the pool keeps are pinned at once.  (While others come and go, a page may stay.)
+	void crowd_out(pgno_t from) const
 	{
 		std::vector<void *> pinned;
-		for (pgno_t i = from; i < to; i++)
-			pinned.push_back(get(i));
+		for (uint64_t n = stats().maxcache; n > 0; n--)
+			pinned.push_back(get(from++));
+		struct mpool_stats st = stats();
+		REQUIRE(st.cached == st.pinned);
 		for (void *page : pinned)
 			put(page);
 	}
-	// Get and put each of pages [from, to).
+	// Get and put each of pages [from, to), one after the other.
 	void touch(pgno_t from, pgno_t to) const
 	{
 		for (pgno_t i = from; i < to; i++)

@@ -266,6 +266,17 @@ void Subject::touch(pgno_t from, pgno_t to)
 			put(page, i);
 }
 
+// As test::Pool::crowd_out; a page that cannot be had leaves a frame to another.
+void Subject::crowd_out(pgno_t from)
+{
+	std::vector<std::pair<void *, pgno_t>> pinned;
+	for (pgno_t i = from; i < next_ && pinned.size() < shape_.maxcache; i++)
+		if (void *page = get(i))
+			pinned.emplace_back(page, i);
+	for (auto &pin : pinned)
+		put(pin.first, pin.second);
+}
+
 bool Subject::append(bool dirty)
 {
 	pgno_t pgno;
@@ -564,7 +575,8 @@ void evict(Subject &s)
 	}
 	for (pgno_t i : {3, 1, 2, 0, 9, 7, 8})
 		s.modify(i);
-	s.touch(12, 20);
+	s.crowd_out(12);
+	s.touch(0, 10);
 	s.get(20, MPOOL_IGNOREPIN);
 	s.modify(21);
 	s.sync();
@@ -607,7 +619,8 @@ void append(Subject &s)
 			s.forget(page, pgno);
 		}
 	s.modify(1);
-	s.touch(2, s.pages());
+	s.crowd_out(2);
+	s.touch(1, s.pages());
 	if (s.pages() > 6 && (page = s.get(6)) && s.forget(page, 6) && (page = s.request(6))) {
 		s.rewrite(page, 6);
 		s.put(page, 6, MPOOL_DIRTY);
@@ -622,6 +635,7 @@ void filters(Subject &s)
 	for (int round = 0; round < 2; round++) {
 		for (pgno_t i = 0; i < 12; i += 2)
 			s.modify(i);
+		s.crowd_out(5);
 		s.touch(0, 12);
 		s.append(round == 0);
 		s.append(round != 0);

@@ -71,6 +71,7 @@ public:
 	// Of these.
 	void modify(pgno_t pgno);
 	void touch(pgno_t from, pgno_t to);
+	void crowd_out(pgno_t from); // what is none of the pages from there on
 	bool append(bool dirty); // false: no page was made
 	void rewrite(void *page, pgno_t pgno);
 

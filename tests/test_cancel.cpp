@@ -158,7 +158,7 @@ TEST_CASE("a thread cancelled while its page is read finishes the get, and other
 	CHECK(pool.stats().pinned == 1);
 	CHECK(script.reads() == 1);
 	// Its pin is in force until another thread puts it.
-	pool.touch(10, 30);
+	pool.crowd_out(10);
 	CHECK(is(page, page_size, 7, 0));
 	pool.put(page);
 	REQUIRE_FAILS(mpool_put(pool, page, 0), EINVAL);

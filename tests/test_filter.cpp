@@ -196,7 +196,7 @@ TEST_CASE("a new page is zeros in a pool with filters, and is ciphered in the fi
 	pool.put(page, MPOOL_DIRTY);
 	pool.sync();
 	CHECK(file_holds(file, 10, 1));
-	pool.touch(0, 10);
+	pool.crowd_out(0);
 	CHECK(pool.shows(10, 1));
 }
 
@@ -211,7 +211,7 @@ TEST_CASE("a page that was never written reads as zeros in a pool with filters t
 	for (int i = 0; i < 3; i++)
 		pool.put(pool.make(pgno));
 	REQUIRE(pgno == 12);
-	pool.touch(0, 10);
+	pool.crowd_out(0);
 	for (pgno_t i = 10; i < 13; i++)
 		REQUIRE(pool.shows_bytes(i, 0));
 
@@ -221,7 +221,7 @@ TEST_CASE("a page that was never written reads as zeros in a pool with filters t
 	fill(page, page_size, 13, 1);
 	pool.put(page, MPOOL_DIRTY);
 	pool.sync();
-	pool.touch(0, 10);
+	pool.crowd_out(0);
 	for (pgno_t i = 10; i < 13; i++) {
 		CAPTURE(i);
 		CHECK(pool.shows_bytes(i, 0));

@@ -13,6 +13,7 @@ TEST_CASE("a page has one address while it is pinned")
 {
 	File file(256, 30);
 	Pool pool(file.fd(), 256, 4);
+	pool.touch(0, 4); // so that page 5 comes in cold, and is tried before others
 	void *first = pool.get(5);
 	for (int i = 0; i < 20; i++)
 		REQUIRE(pool.get(5) == first);
@@ -21,9 +22,9 @@ TEST_CASE("a page has one address while it is pinned")
 		if (page != first || mpool_put(pool, page, 0) != 0)
 			abort();
 	});
-	pool.touch(6, 30);
+	pool.crowd_out(6);
 	REQUIRE(pool.get(5) == first);
-	CHECK(pool.stats().reads == 25);
+	CHECK(pool.stats().reads == 9);
 	for (int i = 0; i < 22; i++)
 		pool.put(first);
 	CHECK(pool.stats().pinned == 0);
@@ -68,7 +69,7 @@ TEST_CASE("two gets need two puts")
 	pool.put(page);
 	// Still pinned: others cannot push it out.
 	CHECK(pool.stats().pinned == 1);
-	pool.touch(1, 50);
+	pool.crowd_out(1);
 	CHECK(is(page, 512, 0, 0));
 	uint64_t reads = pool.stats().reads;
 	REQUIRE(pool.get(0) == page);
@@ -90,7 +91,7 @@ TEST_CASE("every one of very many pins of a page is counted")
 	for (unsigned i = 1; i < pins; i++)
 		REQUIRE(mpool_put(pool, page, 0) == 0);
 	CHECK(pool.stats().pinned == 1);
-	pool.touch(1, 10);
+	pool.crowd_out(1);
 	CHECK(is(page, 64, 0, 0));
 	pool.put(page);
 	CHECK(pool.stats().pinned == 0);
@@ -158,8 +159,7 @@ TEST_CASE("mpool_put refuses what is no pinned page of the pool with EINVAL, and
 	}
 	SECTION("a page that left memory")
 	{
-		pool.touch(1, 20);
-		pool.touch(1, 20);
+		pool.crowd_out(2);
 		refuses(unpinned);
 	}
 	// The one pin is still there, and is one.
@@ -201,7 +201,7 @@ TEST_CASE("a second put of a page fails while others are pinned, and takes nobod
 	REQUIRE_FAILS(mpool_put(pool, b, MPOOL_DIRTY), EINVAL);
 	REQUIRE_FAILS(mpool_put(pool, b, 0), EINVAL);
 	CHECK(pool.stats().pinned == 2);
-	pool.touch(3, 20);
+	pool.crowd_out(3);
 	CHECK(is(a, 512, 0, 0));
 	CHECK(is(c, 512, 2, 0));
 	pool.put(a);
@@ -220,15 +220,13 @@ TEST_CASE("MPOOL_DIRTY gets a page written, a plain put does not")
 	}
 	SECTION("by eviction")
 	{
-		pool.touch(20, 40);
-		pool.touch(20, 40);
+		pool.crowd_out(20);
 	}
 	SECTION("by sync")
 	{
 		pool.sync();
 	}
-	if (pool.stats().dirty)
-		pool.sync();
+	CHECK(pool.stats().dirty == 0);
 	for (pgno_t i = 0; i < 10; i++)
 		CHECK(file.holds(i, i % 2));
 	CHECK(pool.stats().writes == 5);
@@ -262,6 +260,7 @@ TEST_CASE("pinned pages keep their address and bytes while others come and go")
 		pages.push_back(pool.get(i));
 	for (size_t n = 0; n < cycles; n++) {
 		pool.touch(15, 300);
+		pool.crowd_out(15);
 		for (pgno_t i = 0; i < 15; i++)
 			REQUIRE(is(pages[i], 512, i, 0));
 	}
@@ -362,7 +361,7 @@ TEST_CASE("MPOOL_IGNOREPIN leaves the pins that a page has")
 	Pool pool(file.fd(), 512, 2);
 	void *page = pool.get(5);
 	REQUIRE(pool.get(5, MPOOL_IGNOREPIN) == page);
-	pool.touch(10, 60);
+	pool.crowd_out(10);
 	CHECK(is(page, 512, 5, 0));
 	REQUIRE(pool.get(5, MPOOL_IGNOREPIN) == page);
 	pool.put(page);

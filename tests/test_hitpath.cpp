@@ -158,10 +158,14 @@ TEST_CASE("threads that hit the same pages, while another evicts and syncs, make
 	const bool sync = GENERATE(false, true);
 	CAPTURE(sync);
 	const unsigned hitters = 3;
-	const pgno_t hot = 10;
+	const pgno_t hot = 10, maxcache = 100;
 	File file(512, 2000);
 	require_ok(in_child([&] {
-		MPOOL *mp = mpool_open(nullptr, file.fd(), 512, 100);
+		MPOOL *mp = mpool_open(nullptr, file.fd(), 512, maxcache);
+		// Others first: what comes into a full pool is what the evictor tries.
+		for (pgno_t i = hot; i < hot + maxcache; i++)
+			if (mpool_put(mp, mpool_get(mp, i, 0), 0) != 0)
+				return int{wrong};
 		// Held by this thread, so that they are in memory all the time.
 		for (pgno_t i = 0; i < hot; i++)
 			if (!mpool_get(mp, i, 0))

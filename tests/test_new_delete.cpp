@@ -50,7 +50,7 @@ TEST_CASE("a page that was never written reads as zeros, also after it left memo
 		memset(page, 0xff, 512); // and not put dirty: never written
 		pool.put(page);
 	}
-	pool.crowd_out(0, 2);
+	pool.crowd_out(0);
 	for (pgno_t i = 30; i < 40; i++)
 		REQUIRE(pool.shows_bytes(i, 0));
 	CHECK(file.length() == 30 * 512);
@@ -61,7 +61,7 @@ TEST_CASE("a page that was never written reads as zeros, also after it left memo
 	fill(page, 512, 40, 1);
 	pool.put(page, MPOOL_DIRTY);
 	pool.sync();
-	pool.crowd_out(0, 2);
+	pool.crowd_out(0);
 	for (pgno_t i = 30; i < 40; i++)
 		REQUIRE(pool.shows_bytes(i, 0));
 	CHECK(pool.shows(40, 1));
@@ -77,7 +77,7 @@ TEST_CASE("a page in the place of a partial tail reads as zeros until it is writ
 	REQUIRE(pgno == 20);
 	REQUIRE(all_bytes(page, 1000, 0));
 	pool.put(page);
-	pool.touch(0, 20);
+	pool.crowd_out(0);
 	REQUIRE(pool.shows_bytes(20, 0));
 
 	SECTION("also when a page behind it was written")
@@ -87,7 +87,7 @@ TEST_CASE("a page in the place of a partial tail reads as zeros until it is writ
 		fill(page, 1000, 21, 1);
 		pool.put(page, MPOOL_DIRTY);
 		pool.sync();
-		pool.touch(0, 20);
+		pool.crowd_out(0);
 		CHECK(pool.shows_bytes(20, 0));
 		CHECK(pool.shows(21, 1));
 	}
@@ -95,7 +95,7 @@ TEST_CASE("a page in the place of a partial tail reads as zeros until it is writ
 	{
 		pool.modify(20, 1);
 		pool.sync();
-		pool.touch(0, 20);
+		pool.crowd_out(0);
 		CHECK(pool.shows(20, 1));
 		CHECK(file.holds(20, 1));
 		CHECK(file.length() == 21 * 1000);
@@ -182,8 +182,7 @@ TEST_CASE("MPOOL_PAGE_REQUEST makes the page afresh, whatever the file holds")
 	pool.put(page);
 	CHECK(pool.stats().pages == 30);
 	pool.put(page, MPOOL_DIRTY);
-	pool.touch(10, 30);
-	pool.touch(10, 30);
+	pool.crowd_out(10);
 	CHECK(pool.shows_bytes(9, 0));
 	pool.sync();
 	CHECK(file.holds_bytes(9, 0));
@@ -329,7 +328,7 @@ TEST_CASE("mpool_delete of a page pinned more than once fails with EBUSY and kee
 	fill(page, 512, 3, 1);
 	REQUIRE_FAILS(mpool_delete(pool, page), EBUSY);
 	CHECK(pool.stats().pinned == 1);
-	pool.touch(4, 30);
+	pool.crowd_out(4);
 	CHECK(is(page, 512, 3, 1));
 	pool.put(page, MPOOL_DIRTY);
 

@@ -661,8 +661,7 @@ TEST_CASE("a pin is its process's own: nobody else can put it, and nobody evicts
 	CHECK(a.stats().pinned == 1);
 	// B has need of every frame; the page stays.
 	a.fill(as, 5, 1);
-	for (int i = 0; i < 3; i++)
-		b.touch(6, 200);
+	b.crowd_out(6);
 	struct mpool_stats before = b.stats();
 	CHECK(a.is(as, 5, 1));
 	CHECK(b.shows(5, 1));

@@ -37,16 +37,6 @@ int64_t make_this(Here &h, Args a)
 	return page ? word(page) : -1;
 }
 
-// What is not pinned, whatever its worth: as many others are, at once.
-void evict_all(Member &m, pgno_t maxcache)
-{
-	std::vector<uint64_t> pinned;
-	for (pgno_t i = 0; i < maxcache; i++)
-		pinned.push_back(m.get(90 + i));
-	for (uint64_t page : pinned)
-		m.put(page);
-}
-
 // ---- Stalls ----------------------------------------------------------------------
 
 // Where a process is held up: in a filter, which otherwise changes nothing.
@@ -190,8 +180,7 @@ TEST_CASE("the pins of a process that dies are released, and their pages marked 
 	CHECK(b.is(page, 50, 1));
 	b.put(page);
 	// Evictable again; and read anew, a page is as good as any.
-	b.touch(52, 100);
-	b.touch(52, 100);
+	b.crowd_out(52);
 	CHECK(b.stats().overflow == 0);
 	CHECK(b.stats().cached <= 4);
 	page = b.get(5);
@@ -241,7 +230,7 @@ TEST_CASE("a page that a process left half-modified is told also when it was wri
 	}
 	if (synced)
 		b.sync();
-	evict_all(b, 4);
+	b.crowd_out(90);
 	CHECK(file.holds(3, 2));
 	uint64_t page = b.get(4); // lost with the process that did not put it
 	CHECK(b.abandoned(page) == 0);
@@ -252,14 +241,14 @@ TEST_CASE("a page that a process left half-modified is told also when it was wri
 		CHECK(b.abandoned(page) == 1);
 		CHECK(b.is(page, 3, 2));
 		b.put(page, i == 0 ? MPOOL_DIRTY : 0);
-		evict_all(b, 4);
+		b.crowd_out(90);
 	}
 	Member c(key, -1, page_size, 4); // who joins is told too
 	page = c.get(3);
 	CHECK(c.abandoned(page, MPOOL_FORGIVE) == 1);
 	CHECK(c.abandoned(page) == 0);
 	c.put(page, MPOOL_DIRTY);
-	evict_all(b, 4);
+	b.crowd_out(90);
 	page = b.get(3);
 	CHECK(b.abandoned(page) == 0);
 	b.put(page);
@@ -313,7 +302,7 @@ TEST_CASE("a page left half-modified that is made anew is whole")
 	page = static_cast<uint64_t>(b.succeed("mpool_new", b.call(make_this, 3)));
 	CHECK(b.abandoned(page) == 0);
 	b.put(page, MPOOL_DIRTY);
-	evict_all(b, 4);
+	b.crowd_out(90);
 	page = b.get(3);
 	CHECK(b.abandoned(page) == 0);
 	b.put(page);
@@ -772,8 +761,8 @@ TEST_CASE("a stopped process holds up nobody, but for the pages that it has pinn
 		pins.push_back(a.get(i));
 	a.fill(pins[0], 0, 1);
 	a.stop();
-	for (int i = 0; i < 3; i++)
-		b.touch(0, 300);
+	b.touch(0, 300);
+	b.crowd_out(4);
 	for (pgno_t i = 4; i < 20; i++)
 		b.modify(i, 1);
 	b.sync();

@@ -266,8 +266,8 @@ TEST_CASE("a thread's pins in one pool are none in another")
 		REQUIRE_FAILS(mpool_put(a, in_a, 0), EINVAL);
 		REQUIRE_FAILS(mpool_put(a, in_b, 0), EINVAL);
 		REQUIRE_FAILS(mpool_put(b, in_a, 0), EINVAL);
-		a.touch(10, 20);
-		b.touch(20, 30);
+		a.crowd_out(10);
+		b.crowd_out(20);
 		REQUIRE(is(in_b, 64, 1, 0));
 		a.put(a.get(1));
 		b.put(in_b);

@@ -13,7 +13,7 @@
 #include "pool.h"
 #include "recover.h"
 
-#define ENTRIES_MAX 128u
+#define ENTRIES_MAX 256u
 #define NOW(word)   atomic_load_explicit(&(word), memory_order_relaxed)
 
 static char wrong[256];

@@ -38,13 +38,21 @@ Scenario bounded(unsigned n, Scenario s)
 	return s;
 }
 
-// 32 frames, so that a batch is of two victims, full of pages that were used once.
-const char kFull[] = "G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 G8 P8 G9 P9 G10 P10 G11 P11 G12 P12 G13 P13 G14 P14 "
-                     "G15 P15 G16 P16 G17 P17 G18 P18 G19 P19 G20 P20 G21 P21 G22 P22 G23 P23 G24 P24 G25 P25 G26 P26 "
-                     "G27 P27 G28 P28 G29 P29 G30 D30 G31 P31";
-Scenario full(std::string first, std::string second)
+// Enough frames for batches of two victims, full of pages that were used once.  A miss that finds the
+// only cold frame pinned makes more of them cold, so that there are two to choose: pages 1 and 2 go next.
+constexpr unsigned kFull = 128, kFullPages = kFull + 8;
+// The page that came last; the one whose miss that is.
+const std::string kLast = std::to_string(kFull - 1), kMissed = std::to_string(kFull + 7);
+std::string filled()
 {
-	return {"", 32, 40, {std::string(kFull) + " | " + first, "G31 P31 | " + second}};
+	std::string script;
+	for (unsigned i = 0; i + 1 < kFull; i++)
+		script += "G" + std::to_string(i) + (i == 0 ? " D" : " P") + std::to_string(i) + " ";
+	return script + "G" + kLast + " G" + kMissed + " P" + kMissed + " P" + kLast;
+}
+Scenario full(const std::string &first, const std::string &second)
+{
+	return {"", kFull, kFullPages, {filled() + " | " + first, "G" + kLast + " P" + kLast + " | " + second}};
 }
 // One frame, two segments of the overflow, and nothing pinned any more.
 Scenario overflowed(std::string first, std::string second)
@@ -61,10 +69,10 @@ Scenario emptied(std::string first, std::string second)
 	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | " + second}};
 }
 // The same frames, in two processes.
-Scenario full_of_two(std::string first, std::string second)
+Scenario full_of_two(const std::string &first, const std::string &second)
 {
-	size_t bar = second.find(':') + 1;
-	return {"", 32, 40, {first, "L", second.substr(0, bar) + " " + kFull + " " + second.substr(bar)}};
+	const std::string last = "G" + kLast + " P" + kLast + " | ";
+	return {"", kFull, kFullPages, {last + first, "L", "1!: " + filled() + " " + last + second}};
 }
 // Nobody watches: those who wait look for the dead.
 Scenario unwatched(Scenario s)
@@ -104,8 +112,8 @@ std::vector<Scenario> make()
 		{"two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}},
 		{"two-evictors-dirty", 2, 4, {"G0 D0 | G2 D2", "G1 D1 | G3 D3"}},
 		{"evictors-one-frame", 1, 3, {"G0 D0 | G1 P1", "G2 P2", "G0 P0"}},
-		named("ready", full("G32 P32", "G0 P0 G1 D1")),
-		bounded(1, named("ready-taken", full("G32 P32 G33 P33", "G34 P34 G0 P0"))),
+		named("ready", full("G128 P128", "G1 P1 G2 D2")),
+		bounded(1, named("ready-taken", full("G128 P128 G129 P129", "G130 P130 G1 P1"))),
 		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
 
 		// One loader for a page.
@@ -220,8 +228,8 @@ std::vector<Scenario> make()
 		{"death-eviction-pinned", 1, 2, {"G0 | D0 G0 D0", "L", "1!: G0 P0 | G1 P1"}},
 		{"death-rescue", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 D0 | G0 P0"}},
 		{"death-two-evictors", 2, 4, {"G0 D0 | G2 D2", "L", "1!: G1 D1 | G3 D3"}},
-		named("death-ready", full_of_two("G31 P31 | G0 P0 G1 D1 G33 P33", "1!: G31 P31 | G32 P32")),
-		named("death-ready-taken", full_of_two("G32 P32 | G33 P33 G34 P34", "1!: G31 P31 | G35 P35 G36 P36")),
+		named("death-ready", full_of_two("G1 P1 G2 D2 G129 P129", "G128 P128")),
+		named("death-ready-taken", full_of_two("G128 P128 G129 P129 G130 P130", "G131 P131 G132 P132")),
 
 		// Sync.
 		{"death-sync", 2, 2, {"G0 | D0 S", "L", "1!: G1 | D1 S"}},

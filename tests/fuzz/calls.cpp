@@ -150,6 +150,9 @@ void Run::open()
 void Run::close()
 {
 	trace("mpool_close");
+	struct mpool_stats st;
+	if (mpool_stats(mp_, &st, sizeof st) == 0)
+		fuzz::evictions_seen += st.evictions;
 	if (mpool_close(mp_) != 0)
 		fail("mpool_close: %s", strerror(errno));
 	model_.check_file();
@@ -446,7 +449,7 @@ void Run::go()
 } // namespace
 
 namespace fuzz {
-unsigned long calls_made;
+unsigned long calls_made, evictions_seen;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -58,7 +58,7 @@ struct Faults {
 extern Faults faults;
 // Is a call of the library's under way?  Else nothing of the test's own fails.
 extern bool in_call;
-extern unsigned long calls_made;
+extern unsigned long calls_made, evictions_seen; // the pages that are got after them show what was lost
 
 enum class Dirty { no, maybe, yes };
 

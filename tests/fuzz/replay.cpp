@@ -134,6 +134,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	unsigned long files = run_files({argv + optind, argv + argc});
 	run_random(seed, runs);
-	printf("fuzz: OK: %lu inputs of files, %lu random ones, %lu calls\n", files, runs, fuzz::calls_made);
+	printf("fuzz: OK: %lu inputs of files, %lu random ones, %lu calls, %lu evictions\n", files, runs, fuzz::calls_made,
+	       fuzz::evictions_seen);
 	return 0;
 }
