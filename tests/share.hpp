@@ -99,16 +99,23 @@ public:
 	}
 	// Does no process live that shares it?  Who reads in /proc of one that dies keeps its
 	// memory, and so its life lock, for that long, reaped or not.
-	bool deserted() const
+	bool deserted() const { return processes() == 0; }
+	// Life locks that are held.
+	size_t processes() const
 	{
+		size_t n = 0;
 		for (const std::string &object : objects()) {
 			Fd fd(open(object.c_str(), O_RDONLY | O_CLOEXEC));
-			struct flock any = {};
-			any.l_type = F_WRLCK;
-			if (fd >= 0 && (fcntl(fd, F_OFD_GETLK, &any) != 0 || any.l_type != F_UNLCK))
-				return false;
+			for (off_t from = 0; fd >= 0; n++) {
+				struct flock any = {};
+				any.l_type = F_WRLCK;
+				any.l_start = from;
+				if (fcntl(fd, F_OFD_GETLK, &any) == 0 && any.l_type == F_UNLCK)
+					break;
+				from = any.l_start + any.l_len;
+			}
 		}
-		return true;
+		return n;
 	}
 
 private:

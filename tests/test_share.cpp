@@ -612,6 +612,46 @@ TEST_CASE("the pool grows in place to what is asked for, under the hands of all"
 	CHECK(st.overflow == 0);
 }
 
+TEST_CASE("all frames of a pool that has grown are used again when their pages are deleted")
+{
+	struct Growth {
+		pgno_t first, then, pages;
+	};
+	constexpr pgno_t tiny = 16;
+	// Parts that are smaller than the first, and larger ones; see clock.c.
+	const Growth growth = GENERATE(Growth{5000, 20000, 20000}, Growth{4, 600000, 30000});
+	CAPTURE(growth.then);
+	auto make_many = +[](Here &h, Args a) -> int64_t {
+		pgno_t pgno;
+		for (uint64_t i = 0; i < a[0]; i++) {
+			void *page = (mpool_new)(h.mp, &pgno);
+			if (!page || mpool_put(h.mp, page, 0) != 0)
+				return -1;
+		}
+		return 0;
+	};
+	auto delete_many = +[](Here &h, Args a) -> int64_t {
+		for (uint64_t i = a[0]; i < a[1]; i++) {
+			void *page = mpool_get(h.mp, static_cast<pgno_t>(i), 0);
+			if (!page || mpool_delete(h.mp, page) != 0)
+				return -1;
+		}
+		return 0;
+	};
+	Key key;
+	File file(tiny);
+	Member a(key, file.fd(), tiny, growth.first), b(key, -1, tiny, growth.then);
+	for (pgno_t round = 0; round < 2; round++) {
+		a.succeed("mpool_new", a.call(make_many, growth.pages));
+		struct mpool_stats st = a.stats();
+		CHECK(st.cached == growth.pages);
+		CHECK(st.evictions == 0);
+		CHECK(st.overflow == 0);
+		a.succeed("mpool_delete", a.call(delete_many, round * growth.pages, (round + 1) * growth.pages));
+		CHECK(a.stats().cached == 0);
+	}
+}
+
 // ---- What is each process's own -----------------------------------------------------
 
 TEST_CASE("a pool that grows again and again, with overflows in between, never runs out of tables")

@@ -345,10 +345,15 @@ TEST_CASE("a page that a process was reading when it died is read by those who w
 
 TEST_CASE("a page that a process was writing when it died is still modified, and is written by others")
 {
+	const bool watched = GENERATE(true, false);
+	CAPTURE(watched);
 	Stalling pool;
 	Member a, b;
-	pool.join(a);
-	pool.join(b);
+	for (Member *m : {&a, &b}) {
+		if (!watched)
+			m->call(refuse_watch);
+		pool.join(*m);
+	}
 	b.modify(5, 1);
 	a.modify(6, 1);
 	pool.stall->out = GENERATE(5u, 6u);
@@ -394,6 +399,57 @@ TEST_CASE("a page that a process was evicting when it died is not lost")
 	CHECK(st.pinned == 0);
 	CHECK(st.overflow == 0);
 	CHECK(st.cached <= 4);
+}
+
+TEST_CASE("a sync that waits for a page which a process was evicting when it died writes it")
+{
+	const bool watched = GENERATE(true, false);
+	CAPTURE(watched);
+	Stalling pool;
+	Member a, b;
+	for (Member *m : {&a, &b}) {
+		if (!watched)
+			m->call(refuse_watch);
+		pool.join(*m, 4);
+	}
+	pool.stall->out = 9;
+	pool.hold_up(a);
+	auto pin_four = +[](Here &h, Args) -> int64_t {
+		for (pgno_t i = 10; i < 14; i++)
+			if (!mpool_get(h.mp, i, 0))
+				return -1;
+		return 0;
+	};
+	a.modify(9, 1);
+	a.tell(pin_four); // needs the frame
+	pool.await();
+	b.tell(does::sync);
+	CHECK(!b.answers(50));
+	a.kill();
+	b.succeed("mpool_sync", b.hear());
+	CHECK(pool.file.holds(9, 1));
+	CHECK(b.stats().dirty == 0);
+}
+
+TEST_CASE("what a process that died has pinned is room for others at once, also where nobody is told of deaths")
+{
+	constexpr pgno_t maxcache = 4;
+	Key key;
+	File file(page_size, 10);
+	Member a, b;
+	for (Member *m : {&a, &b}) {
+		m->call(refuse_watch);
+		m->open(key, file.fd(), page_size, maxcache);
+	}
+	for (pgno_t i = 0; i < maxcache; i++)
+		b.get(i);
+	b.kill();
+	REQUIRE(comes([&] { return key.processes() == 1; }));
+	CHECK(a.shows(maxcache, 0));
+	struct mpool_stats st = a.stats();
+	CHECK(st.deaths == 1);
+	CHECK(st.pinned == 0);
+	CHECK(st.overflow == 0); // it did not grow for it
 }
 
 TEST_CASE("many who wait for a process are all woken by its death")
@@ -554,6 +610,21 @@ TEST_CASE("a pool that all have left by death is no more: the next one begins an
 	REQUIRE(comes([&] { return key.deserted(); }));
 	Member d(key, file.fd(), 2 * page_size, 8);
 	CHECK(d.stats().pagesize == 2 * page_size);
+}
+
+TEST_CASE("what is left of a pool that all have left by death goes when a pool of another key is made")
+{
+	Key live, dead, key;
+	File file(page_size, 10);
+	Member other(live, file.fd(), page_size, 8), a(dead, file.fd(), page_size, 8);
+	a.kill();
+	REQUIRE(comes([&] { return dead.deserted(); }));
+	REQUIRE(dead.objects().size() == 1);
+	Member b(key, file.fd(), page_size, 8);
+	CHECK(dead.objects().empty());
+	// And no others'.
+	CHECK(live.objects().size() == 1);
+	CHECK(other.shows(3, 0));
 }
 
 TEST_CASE("an opener is killed at any instant, and the next finds a pool that works")
