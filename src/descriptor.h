@@ -19,7 +19,8 @@ static inline int descriptor_apart(int fd)
 		return fd;
 	int apart = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), error = errno;
 	close(fd);
-	errno = error;
+	/* EINVAL: the limit is so low that there can be none above. */
+	errno = error == EINVAL ? EMFILE : error;
 	return apart;
 }
 

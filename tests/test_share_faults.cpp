@@ -624,6 +624,13 @@ TEST_CASE("where descriptors run out an open fails with EMFILE, or works, and ke
 			close(fd);
 		Clean before;
 		unsigned worked = 0;
+		if (bare) { // and with room for these alone
+			struct rlimit three = {STDERR_FILENO + 1, all.rlim_max};
+			CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &three) == 0);
+			CHILD_CHECK(!mpool_open(key.get(), file.fd(), page_size, 4) && errno == EMFILE);
+			setrlimit(RLIMIT_NOFILE, &all);
+			CHILD_CHECK(before.still() && key.objects().size() == joining);
+		}
 		for (rlim_t more = 0; worked < 3; more++) {
 			CHILD_CHECK(more < 30);
 			int next = fcntl(file.fd(), F_DUPFD_CLOEXEC, static_cast<long>(STDERR_FILENO + 1)); // the lowest that is free
