@@ -7,14 +7,14 @@
  * evicted and is read again.  A page that was not written since is not in doubt: what
  * the file has of it is whole.
  *
- * A page is on it from its write (writeback), or, if a sync wrote it while it was pinned and
- * it is deleted instead of being written again, from then (mpool_delete), until it is forgiven (mpool_abandoned) or
- * made anew (mpool_new).  The list is a set of buckets, each a line; should one be
- * full, the page that has its first place is forgotten.  Each place is one word, so a
- * process may die anywhere in this.
+ * A page is on it from its write (writeback), or, if a sync wrote it while it was
+ * pinned and it is deleted instead of being written again, from then (mpool_delete),
+ * until it is forgiven (mpool_abandoned) or made anew (mpool_new).  The list is a set
+ * of buckets, each a line; should one be full, the page that has its first place is
+ * forgotten.  Each place is one word, so a process may die anywhere in this.
  *
- *   a write:    the page on the list, then a look at the frame's word
- *   a pardon:   the frame's word, then the page off the list
+ *   a write, or delete:  the page on the list, then a look at the frame's word
+ *   a pardon:            the frame's word, then the page off the list
  *
  * All sequentially consistent: whichever is the later of the two takes the page off.
  * Who dies between its two steps leaves a forgiven page on the list, which is then to

@@ -503,9 +503,8 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 	/* What was written of the page before is as much at risk as any. */
 	uint32_t word = atomic_load(&v->fr->word);
 	pageio_left(&mp->io, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
-	/* What the file has of it may be half of what a process did that died: doubt.h. */
-	if ((word & FRAME_ABANDONED) && (word & FRAME_AS_IT_STOOD))
-		doubt_add(&mp->header->doubt, v->page);
+	if (word & FRAME_AS_IT_STOOD)
+		victim_note_doubt(mp, v);
 	tsan_give(&mp->region, frame_page(&mp->frames, v->frame));
 	epoch_enter(&mp->epoch, me);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));

@@ -39,7 +39,7 @@ static void *watch(void *pool)
 	enum waited waited = WAITED_CLOSED;
 	for (int ms = 1; waited != WAITED_FAILED && !atomic_load(&w->ending);) {
 		/* Whoever keeps the pool's lock may be stopped, and this pool be closed meanwhile. */
-		if (!recover_dead(mp) && recover_due(mp))
+		if (recover_due(mp) && !recover_dead(mp) && recover_due(mp))
 			ms = LAST_LOOK_MS;
 		waited = wait_for_close(w, ms <= LAST_LOOK_MS ? ms : FOR_EVER);
 		ms = waited == WAITED_CLOSED || ms > LAST_LOOK_MS ? 1 : 2 * ms;

@@ -184,11 +184,8 @@ static void encode(const MPOOL *mp, uint32_t page, char *copy)
 		mp->io.pgout(mp->io.cookie, page, copy);
 }
 
-/*
- * About to be written: if it is as a process left it that died, the file's page will be.
- * The list before the word: doubt.h.
- */
-static void note_doubt(MPOOL *mp, const struct victim *v)
+/* The list before the word: doubt.h. */
+void victim_note_doubt(MPOOL *mp, const struct victim *v)
 {
 	if (!(frame_word(v) & FRAME_ABANDONED))
 		return;
@@ -213,7 +210,7 @@ static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b, b
 		frame_change(v, FRAME_WRITING, FRAME_DIRTY);
 		return false;
 	}
-	note_doubt(mp, v);
+	victim_note_doubt(mp, v);
 	encode(mp, v->page, copy);
 	b->used++;
 	return true;

@@ -80,6 +80,9 @@ bool victim_reopen(const struct victim *v);
 /* Drop the claim, and tell who waits for it. */
 void victim_release(MPOOL *mp, const struct victim *v);
 
+/* The file has the victim's page as it stands, or soon will: if a process left it so that died, it is in doubt. */
+void victim_note_doubt(MPOOL *mp, const struct victim *v);
+
 /*
  * Make ready what can be evicted.  Dirty victims are written, in page order.  All
  * other claims are dropped.  *error: errno of a write that failed.
