@@ -13,9 +13,18 @@
  * The C library removes them when what contains the library is unloaded.
  *
  * Pools have more locks of all kinds (claims, loading entries), whose owners are
- * gone in the child.  A parent's pool is of no use there, then: the handler marks
- * it, calls on it fail, and nothing is ever written by its descriptor.  It can be
- * closed, for its memory.
+ * gone in the child.  That is what recovery is for: a private pool is the child's own
+ * copy, all of whose threads but one have died, each at some instruction; the first
+ * call on it there adopts it (thread.h), which ends what they were at (recover.h).
+ * The handler itself touches no pool, so a fork costs the same however many there are.
+ * In the copy is all that any thread had stored before: the kernel interrupts every
+ * processor that the process runs on before fork returns, and a thread that comes later
+ * waits until the copy is made.
+ *
+ * Two kinds of pools are not adopted: calls on them fail, nothing is ever written by
+ * their descriptors, and they can be closed, for their memory.  In a shared one, a child
+ * would be a process that has not joined.  And one that the forking thread itself is in,
+ * in a filter: that call is not over, and nobody can end it.
  */
 #ifndef MPOOL_FORK_H
 #define MPOOL_FORK_H

@@ -32,6 +32,12 @@ void pool_rooms(MPOOL *mp, struct header *h, enum barrier barrier, unsigned memb
 	mp->tables = (struct tables){NULL, &mp->region, &h->table};
 }
 
+void pool_fence(MPOOL *mp)
+{
+	mp->barrier = mp->epoch.barrier = BARRIER_FENCE;
+	atomic_store(&mp->pins.puts, PUTS_LOCKED);
+}
+
 /* A pool of this process's own.  0, or an errno. */
 static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 {
@@ -51,6 +57,7 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	clock_init(&h->clock, frames);
 	atomic_store(&h->members.top, 1);
 	atomic_store(&h->members.member[0].state, MEMBER_IN);
+	mp->region.making = h->members.member[0].making;
 	pageio_init(&mp->io, &h->pageio, pages, tail);
 	return table_init(&mp->tables, 0, resize_first(frames, pages)) == 0 ? 0 : ENOMEM;
 }
@@ -81,7 +88,7 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
-	bool parents = mp->serial == SERIAL_OF_PARENT;
+	bool parents = thread_is_parents(mp);
 	thread_pool_closed(mp);
 	if (region_shared(&mp->region))
 		share_close(mp, parents);

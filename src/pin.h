@@ -73,13 +73,19 @@ static inline uint16_t stripe_owner(enum stripe_state state, unsigned member)
 
 enum counter { COUNT_HITS, COUNT_MISSES, COUNT_READS, COUNT_WRITES, COUNT_EVICTIONS, COUNT_RESCUES, COUNTERS };
 
+enum {
+	BUSY_NOT,
+	BUSY_IN_CALL, /* one that is more than a hit */
+	BUSY_FORKED   /* of the thread that forked, while another is about to end what the others were at (recover.h) */
+};
+
 struct stripe {
 	struct line slots;
 	/* The line beside the slots. */
 	_Atomic uint64_t section; /* epoch room: the epoch this thread reads in; 0: outside */
 	_Atomic uint16_t owner;
 	_Atomic uint8_t putting; /* 1: the owner is in a plain put */
-	_Atomic uint8_t busy;    /* 1: the owner is in a call that is more than a hit */
+	_Atomic uint8_t busy;    /* what the owner is at: BUSY_... */
 	uint32_t id;
 	_Atomic uint64_t counter[COUNTERS];
 };

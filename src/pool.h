@@ -53,11 +53,15 @@ struct MPOOL {
 	_Alignas(CACHE_LINE) _Atomic(void *) spare[SPARES]; /* write buffers that nobody uses just now, or NULL */
 	struct region region;
 	struct sharing sharing; /* of a shared pool */
+	_Atomic uint64_t forks; /* that this process came from when it opened or adopted the pool */
 	struct MPOOL *next;     /* in the list of open pools */
 };
 
 /* The rooms of a pool whose header is there, for this process. */
 void pool_rooms(MPOOL *mp, struct header *h, enum barrier barrier, unsigned member);
+
+/* membarrier is refused from now on, and no thread is in a call: barriers are fences. */
+void pool_fence(MPOOL *mp);
 
 /* How long to sleep for something that another process may be dead to give. */
 static inline unsigned pool_patience(MPOOL *mp)

@@ -8,14 +8,15 @@
 struct gone {
 	MPOOL *mp;
 	unsigned member;
-	bool died; /* or left */
+	bool died;   /* or left */
+	bool forked; /* the parent, in its child: all of its threads, for the one that forked was in no call */
 };
 
 static bool is_gone(void *gone, uint32_t stripe)
 {
 	const struct gone *g = gone;
 	const struct pins *p = &g->mp->pins;
-	return stripe < atomic_load(&p->state->stripes) && stripe_of(pin_stripe(p, stripe), g->member);
+	return stripe < atomic_load(&p->state->stripes) && (g->forked || stripe_of(pin_stripe(p, stripe), g->member));
 }
 
 /* ---- pins --------------------------------------------------------------- */
@@ -90,10 +91,9 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	while (!atomic_compare_exchange_weak(&fr->word, &w, to));
 }
 
-static void end_calls(struct gone *g)
+static void end_calls(struct gone *g, struct stripe *me)
 {
 	MPOOL *mp = g->mp;
-	struct stripe *me = mp->sharing.keeper;
 	table_recover(&mp->tables, &mp->epoch, me, is_gone, g);
 	epoch_enter(&mp->epoch, me);
 	clock_each_frame(mp, end_claim, g);
@@ -101,8 +101,6 @@ static void end_calls(struct gone *g)
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
 	clock_recover(mp);
-	/* Whoever waits for something of its looks again. */
-	wait_wake_all(&mp->header->wait);
 }
 
 /* ---- a process ---------------------------------------------------------- */
@@ -114,8 +112,11 @@ static void clear_member(struct gone *g)
 	epoch_enter(&mp->epoch, mp->sharing.keeper);
 	each_stripe(g, drop_pins);
 	epoch_leave(mp->sharing.keeper);
-	if (g->died && was_busy(g))
-		end_calls(g);
+	if (g->died && was_busy(g)) {
+		end_calls(g, mp->sharing.keeper);
+		/* Whoever waits for something of its looks again. */
+		wait_wake_all(&mp->header->wait);
+	}
 	/* A thread's first call makes stripes before it is busy. */
 	region_recover(&mp->region, m->making);
 	atomic_store(&m->evictors, 0);
@@ -141,7 +142,7 @@ bool recover_dead_locked(MPOOL *mp)
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
 		if (is_dead(mp, i)) {
-			clear_member(&(struct gone){mp, i, true});
+			clear_member(&(struct gone){mp, i, true, false});
 			any = true;
 		}
 	/* It may have died growing. */
@@ -173,5 +174,75 @@ bool recover_dead(MPOOL *mp)
 
 void recover_leave(MPOOL *mp)
 {
-	clear_member(&(struct gone){mp, mp->pins.member, false});
+	clear_member(&(struct gone){mp, mp->pins.member, false, false});
+}
+
+/* ---- the child of a fork ------------------------------------------------ */
+
+/* A child that was forked while another thread was in here finds such marks. */
+static void unmark(const struct gone *g, struct stripe *s)
+{
+	(void)g;
+	if (atomic_load(&s->busy) == BUSY_FORKED)
+		atomic_store(&s->busy, BUSY_NOT);
+}
+
+static void mark(struct stripe *s)
+{
+	atomic_store(&s->busy, BUSY_FORKED);
+}
+
+static void end_thread(const struct gone *g, struct stripe *s)
+{
+	bool goes_on = atomic_load(&s->busy) == BUSY_FORKED;
+	atomic_store(&s->section, EPOCH_OUTSIDE);
+	atomic_store(&s->putting, 0);
+	for (unsigned i = 0; i < LINE_WORDS && !goes_on; i++) {
+		uint64_t w = atomic_load(&s->slots.word[i]);
+		if (slot_pins(w, slot_frame(w)))
+			abandon(g->mp, slot_frame(w)); /* it stays, for others to put */
+		else
+			atomic_store(&s->slots.word[i], 0);
+	}
+	if (!goes_on && atomic_load(&s->owner) == stripe_owner(STRIPE_OWNED, g->member))
+		pin_orphan(&g->mp->pins, s);
+}
+
+/* The pin of a page that was being deleted: it is in no table any more, and its frame free by now. */
+static void end_deletes(const struct gone *g, struct stripe *s)
+{
+	for (unsigned i = 0; i < LINE_WORDS; i++) {
+		uint64_t w = atomic_load(&s->slots.word[i]);
+		const struct frame *fr = slot_empty(w) ? NULL : frame_live(&g->mp->frames, slot_frame(w));
+		if (fr && atomic_load(&fr->word) == FRAME_FREE)
+			atomic_store(&s->slots.word[i], 0);
+	}
+	atomic_store(&s->busy, BUSY_NOT);
+}
+
+void recover_fork(MPOOL *mp, const struct attachment *forked)
+{
+	struct gone g = {.mp = mp, .member = mp->pins.member, .died = true, .forked = true};
+	struct member *m = &mp->header->members.member[g.member];
+	if (mp->barrier != BARRIER_FENCE && !barrier_available(mp->barrier))
+		pool_fence(mp);
+	region_recover(&mp->region, m->making);
+	if (atomic_load(&mp->pins.state->stripes) == 0)
+		return; /* nobody has used it yet */
+	each_stripe(&g, unmark);
+	bool busy = was_busy(&g);
+	if (forked)
+		thread_each_stripe(forked, mark);
+	each_stripe(&g, end_thread);
+	/* Nobody else is in the pool, so anybody's will do. */
+	struct stripe *me = pin_stripe(&mp->pins, 0);
+	if (busy)
+		end_calls(&g, me);
+	atomic_store(&m->evictors, 0);
+	table_join(&mp->tables);
+	epoch_enter(&mp->epoch, me);
+	writeback_distrust(mp);
+	epoch_leave(me);
+	/* Last, since it takes `busy` off: a child that is forked meanwhile does all of this again. */
+	each_stripe(&g, end_deletes);
 }

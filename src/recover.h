@@ -38,6 +38,14 @@ bool recover_dead(MPOOL *mp);
 /* The same, with the pool's lock held. */
 bool recover_dead_locked(MPOOL *mp);
 
+/*
+ * In the child of a fork, one thread at a time: a private pool of the parent's becomes
+ * this process's.  Nobody else is in it.  `forked`: the attachment of the thread that
+ * forked, which was in no call on the pool; NULL: it had none.
+ */
+struct attachment;
+void recover_fork(MPOOL *mp, const struct attachment *forked);
+
 /* This process leaves the pool, with the pool's lock held, and no thread of it is in a call. */
 void recover_leave(MPOOL *mp);
 

@@ -109,15 +109,18 @@ static void making_end(const struct region *r, const void *p)
 		}
 }
 
-void region_recover(const struct region *r, struct making *its)
+void region_recover(struct region *r, struct making *its)
 {
 	for (unsigned i = 0; i < MAKINGS; i++) {
 		uint64_t place = atomic_load(&its[i].place), bytes = atomic_load(&its[i].bytes);
 		/* The addresses are not used again. */
-		if (place && bytes)
+		if (place && bytes && region_shared(r))
 			discard((void *)(r->base + place), bytes);
 		atomic_store(&its[i].bytes, 0);
 		atomic_store(&its[i].place, 0);
+		/* After: who does this again must not free it again. */
+		if (place && !region_shared(r))
+			mem_free(&r->mem, (void *)(uintptr_t)place);
 	}
 }
 
@@ -140,8 +143,12 @@ __attribute__((no_sanitize("thread"), noinline)) static void fill_with_zeros(voi
 
 void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
 {
-	if (!region_shared(r))
-		return mem_alloc(&r->mem, bytes, align);
+	if (!region_shared(r)) {
+		void *own = mem_alloc(&r->mem, bytes, align);
+		if (own)
+			making_begin(r, (uintptr_t)own, bytes);
+		return own;
+	}
 	uint64_t place = take_place(r->state, id, whole_pages(bytes));
 	if (!place)
 		return NULL;
@@ -164,6 +171,7 @@ void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
 void region_free(struct region *r, unsigned id, void *p, size_t bytes)
 {
 	if (!region_shared(r)) {
+		making_end(r, p); /* before: the memory may be another's after */
 		mem_free(&r->mem, p);
 		return;
 	}

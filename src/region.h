@@ -76,7 +76,7 @@ struct region {
 	_Atomic uint64_t *word;     /* offset or address | flag, by number; 0: absent */
 	uintptr_t base;             /* what offsets count from; 0: the region is private */
 	struct region_state *state; /* NULL: private */
-	struct making *making;      /* this process's; NULL: private, or it is no member yet */
+	struct making *making;      /* this process's; NULL: the pool is only being made, or joined */
 	_Atomic uint64_t own[CHUNK_COUNT];
 };
 
@@ -99,7 +99,7 @@ void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
 
 /* What a process that died was making is the system's again. */
-void region_recover(const struct region *r, struct making *its);
+void region_recover(struct region *r, struct making *its);
 
 /* Have memory behind these bytes of a shared region.  False: there is none. */
 bool region_commit(const struct region *r, const void *p, size_t bytes);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "pool.h"
+#include "recover.h"
 
 _Thread_local struct last_used thread_last;
 
@@ -19,6 +20,18 @@ static _Thread_local struct attachment *attachments;
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct MPOOL *pools;
 static uint64_t last_serial;
+
+/* How many forks lead from the process that was not forked, with the library, to this one. */
+static uint64_t forks;
+/* In the child of a fork: what the thread that forked knew of its parent's pools.  Under
+ * pools_lock. */
+static struct attachment *inherited;
+/* That thread, by its list; NULL: it has ended. */
+static struct attachment **heir;
+/* What an earlier heir had that is in no process any more: to be freed. */
+static struct attachment *forgotten;
+/* One thread at a time adopts; not held at a fork: a child's is made anew. */
+static pthread_mutex_t adopting = PTHREAD_MUTEX_INITIALIZER;
 
 static pthread_key_t key; /* its destructor tells us that a thread ends */
 static bool key_made;
@@ -54,27 +67,65 @@ static void leave_stripes(const struct MPOOL *mp, struct attachment *a)
 		pin_orphan(&mp->pins, a->spill[i]);
 }
 
+/* Every process that was forked since adopted the pool.  Acquire: pairs with adopt. */
+static bool is_adopted(const struct MPOOL *mp)
+{
+	return likely(atomic_load_explicit(&mp->forks, memory_order_acquire) == forks);
+}
+
+bool thread_is_parents(const struct MPOOL *mp)
+{
+	return !is_adopted(mp);
+}
+
+/* From the list that it is in to another. */
+static void move_to(struct attachment **list, struct attachment **at)
+{
+	struct attachment *a = *at;
+	*at = a->next;
+	a->next = *list;
+	*list = a;
+}
+
+/* Of a list, those of closed pools, or `all`; but those that wait for their pool to be adopted stay. */
+static void detach_from(struct attachment **list, bool all, struct attachment **detached)
+{
+	for (struct attachment **at = list; *at;) {
+		const struct MPOOL *open = open_pool((*at)->serial);
+		if (open && (!all || !is_adopted(open))) {
+			at = &(*at)->next;
+			continue;
+		}
+		if (open)
+			leave_stripes(open, *at);
+		move_to(detached, at);
+	}
+}
+
 /*
  * Detach from all pools, or from those that were closed.  Under pools_lock;
  * returns the attachments, to be freed without it.
  */
 static struct attachment *detach_some(bool all)
 {
-	struct attachment *detached = NULL;
-	for (struct attachment **at = &attachments, *a; (a = *at);) {
-		const struct MPOOL *open = open_pool(a->serial);
-		if (open && !all) {
-			at = &a->next;
-			continue;
-		}
-		if (open)
-			leave_stripes(open, a);
-		*at = a->next;
-		a->next = detached;
-		detached = a;
+	struct attachment *detached = forgotten;
+	forgotten = NULL;
+	detach_from(&attachments, all, &detached);
+	if (all && heir == &attachments) {
+		detach_from(&inherited, all, &detached);
+		heir = NULL;
 	}
 	thread_last.serial = 0;
 	return detached;
+}
+
+/* Where the heir's attachment to the pool is in the list, at whose end NULL is.  Under pools_lock. */
+static struct attachment **inherited_of(const struct MPOOL *mp)
+{
+	struct attachment **at = &inherited;
+	while (*at && (*at)->serial != mp->serial)
+		at = &(*at)->next;
+	return at;
 }
 
 static void free_all(struct attachment *a)
@@ -112,6 +163,7 @@ void thread_pool_opened(struct MPOOL *mp)
 {
 	pthread_mutex_lock(&pools_lock);
 	mp->serial = ++last_serial;
+	atomic_store(&mp->forks, forks);
 	mp->next = pools;
 	pools = mp;
 	pthread_mutex_unlock(&pools_lock);
@@ -124,6 +176,9 @@ void thread_pool_closed(struct MPOOL *mp)
 	while (*at != mp)
 		at = &(*at)->next;
 	*at = mp->next;
+	struct attachment **its = inherited_of(mp);
+	if (*its)
+		move_to(&forgotten, its);
 	struct attachment *detached = detach_some(false);
 	pthread_mutex_unlock(&pools_lock);
 	free_all(detached);
@@ -134,14 +189,83 @@ void thread_before_fork(void)
 	pthread_mutex_lock(&pools_lock);
 }
 
+/* `list` ends with `more`. */
+static void append(struct attachment **list, struct attachment *more)
+{
+	while (*list)
+		list = &(*list)->next;
+	*list = more;
+}
+
+/* The calling thread is the only one. */
+static void inherit(void)
+{
+	/* An heir before us is a thread like any other that is gone. */
+	if (heir != &attachments) {
+		append(&forgotten, inherited);
+		inherited = NULL;
+	}
+	append(&inherited, attachments);
+	attachments = NULL;
+	heir = &attachments;
+	/* So its next call on any of them comes by thread_attach. */
+	thread_last.serial = 0;
+	forks++;
+	adopting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 void thread_after_fork(bool child)
 {
-	for (struct MPOOL *mp = child ? pools : NULL; mp; mp = mp->next) {
-		/* Nobody is attached to that number: the next call comes by thread_attach. */
-		mp->serial = SERIAL_OF_PARENT;
-		mp->io.fd = -1;
+	if (child)
+		inherit();
+	pthread_mutex_unlock(&pools_lock);
+}
+
+/* The calling thread's, if it is the heir, from now on. */
+static struct attachment *take_inherited(const struct MPOOL *mp)
+{
+	struct attachment *a = NULL;
+	if (heir == &attachments) {
+		struct attachment **at = inherited_of(mp);
+		if ((a = *at))
+			*at = a->next;
+	}
+	return a;
+}
+
+/*
+ * The pool is the parent's.  Under `adopting`; false: the thread that forked was in a
+ * call on it, in a filter.
+ */
+static bool adopt_with_heir(struct MPOOL *mp)
+{
+	pthread_mutex_lock(&pools_lock);
+	/* It stays while its pool is not adopted. */
+	struct attachment *a = *inherited_of(mp);
+	pthread_mutex_unlock(&pools_lock);
+	if (a && atomic_load(&a->stripe->busy) == BUSY_IN_CALL)
+		return false;
+	recover_fork(mp, a);
+	pthread_mutex_lock(&pools_lock);
+	/* Release: whoever finds the pool adopted finds it whole. */
+	atomic_store_explicit(&mp->forks, forks, memory_order_release);
+	/* The heir has ended, and could not leave them before. */
+	if (!heir && a) {
+		leave_stripes(mp, a);
+		move_to(&forgotten, inherited_of(mp));
 	}
 	pthread_mutex_unlock(&pools_lock);
+	return true;
+}
+
+static bool adopt(struct MPOOL *mp)
+{
+	pthread_mutex_lock(&adopting);
+	bool done = is_adopted(mp) || (!region_shared(&mp->region) && adopt_with_heir(mp));
+	pthread_mutex_unlock(&adopting);
+	if (!done)
+		errno = EBADF;
+	return done;
 }
 
 static struct attachment *attachment_new(struct MPOOL *mp)
@@ -149,9 +273,12 @@ static struct attachment *attachment_new(struct MPOOL *mp)
 	pthread_mutex_lock(&pools_lock);
 	struct attachment *detached = detach_some(false); /* what other threads closed meanwhile */
 	bool keyed = have_key();
+	struct attachment *a = take_inherited(mp);
 	pthread_mutex_unlock(&pools_lock);
 	free_all(detached);
-	struct attachment *a = calloc(1, sizeof *a);
+	if (a)
+		return a;
+	a = calloc(1, sizeof *a);
 	/* Any value but NULL makes the destructor run. */
 	if (!a || !keyed || pthread_setspecific(key, &key) != 0)
 		goto no_memory;
@@ -170,10 +297,8 @@ no_memory:
 struct attachment *thread_attach(struct MPOOL *mp)
 {
 	struct attachment **at = &attachments, *a;
-	if (mp->serial == SERIAL_OF_PARENT) {
-		errno = EBADF;
+	if (!is_adopted(mp) && !adopt(mp))
 		return NULL;
-	}
 	if (!pageio_agrees(&mp->io)) {
 		errno = ENOTSUP;
 		return NULL;
@@ -190,7 +315,7 @@ struct attachment *thread_attach(struct MPOOL *mp)
 	thread_last = (struct last_used){mp->serial, a->stripe};
 	/* Before whatever the call takes: the kernel stops a process between two
 	 * instructions, with what came before them done. */
-	atomic_store_explicit(&a->stripe->busy, 1, memory_order_release);
+	atomic_store_explicit(&a->stripe->busy, BUSY_IN_CALL, memory_order_release);
 	return a;
 }
 
@@ -238,6 +363,13 @@ _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame)
 	for (unsigned look = 2 * a->groups; !slot && look-- > 0;)
 		slot = stripe_slot_of(spill_of(a, look / 2, frame, look % 2), frame);
 	return slot;
+}
+
+void thread_each_stripe(const struct attachment *a, void (*see)(struct stripe *s))
+{
+	see(a->stripe);
+	for (uint32_t i = 0; i < spills(a->groups); i++)
+		see(a->spill[i]);
 }
 
 void thread_peek(struct attachment *a, _Atomic uint64_t *slot)

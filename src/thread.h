@@ -41,15 +41,22 @@ extern _Thread_local struct last_used thread_last;
 void thread_pool_opened(struct MPOOL *mp);
 void thread_pool_closed(struct MPOOL *mp);
 
-/* Around a fork; see fork.h.  After it, in the child, pools have this serial. */
-#define SERIAL_OF_PARENT UINT64_MAX
+/*
+ * Around a fork; see fork.h.  What the forking thread knew of its pools is then
+ * "inherited": of the child's only thread, but for whichever of these pools is adopted
+ * first, by any thread.  Whatever the number of pools, it is one list that moves.
+ */
 void thread_before_fork(void);
 void thread_after_fork(bool child);
 
+/* Is the pool one of the parent's that no thread of this process has adopted yet? */
+bool thread_is_parents(const struct MPOOL *mp);
+
 /*
  * The calling thread's attachment to the pool, made if need be, and its peek
- * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool; ENOTSUP: it
- * is shared, and other processes' pages have another form in the file.  See CALL.
+ * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool, and cannot be
+ * adopted; ENOTSUP: it is shared, and other processes' pages have another form in the
+ * file.  See CALL.
  */
 struct attachment *thread_attach(struct MPOOL *mp);
 
@@ -67,13 +74,16 @@ static inline void thread_call_ends(struct attachment *const *a)
 {
 	/* Release: all that the call held is given back before. */
 	if (*a)
-		atomic_store_explicit(&(*a)->stripe->busy, 0, memory_order_release);
+		atomic_store_explicit(&(*a)->stripe->busy, BUSY_NOT, memory_order_release);
 }
 
 /* An empty slot of the calling thread, for a pin of `frame`; NULL: no memory. */
 _Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame);
 /* A slot of the calling thread that pins `frame`, or NULL. */
 _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame);
+
+/* Its stripes. */
+void thread_each_stripe(const struct attachment *a, void (*see)(struct stripe *s));
 
 /* `slot` is a peek: see that the thread's next call on the pool ends it. */
 void thread_peek(struct attachment *a, _Atomic uint64_t *slot);

@@ -629,9 +629,14 @@ void writeback_recover(MPOOL *mp, stripe_test *dead, void *of)
 	uint32_t syncing = atomic_load(&mp->io.state->syncing);
 	if (!syncing || !dead(of, syncing - 1))
 		return;
+	writeback_distrust(mp);
+	sync_end(mp);
+}
+
+void writeback_distrust(MPOOL *mp)
+{
 	struct fsync_end end = {0, true};
 	clock_each_frame(mp, fsync_ended, &end);
-	sync_end(mp);
 }
 
 int writeback_sync(MPOOL *mp, struct stripe *me)

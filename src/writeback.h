@@ -107,6 +107,12 @@ void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page);
  */
 void writeback_recover(MPOOL *mp, stripe_test *dead, void *of);
 
+/*
+ * Whether what was written since the last fsync reaches stable storage is told to
+ * somebody else, perhaps: it is modified again.  In an epoch section.
+ */
+void writeback_distrust(MPOOL *mp);
+
 /* What mpool_sync promises.  0, or -1 and errno. */
 int writeback_sync(MPOOL *mp, struct stripe *me);
 

@@ -1,10 +1,13 @@
-// test_fork.cpp - a process forks while its threads use pools: the child can open
-// its own, never touches its parent's files, and the parent notices nothing.
+// test_fork.cpp - a process forks while its threads use pools: the child goes on with its
+// copies of them, whatever the other threads were at, and the parent notices nothing.
 //
 // SPDX-License-Identifier: BSD-2-Clause
+#include "fault_io.hpp"
 #include "support.hpp"
 
 #include <csignal>
+
+#include <sys/syscall.h>
 
 using namespace test;
 
@@ -26,15 +29,30 @@ namespace {
 
 constexpr pgno_t page_size = 512;
 constexpr pgno_t pages = 60;
-constexpr unsigned bystanders = 64; // pools that are only open: the list of pools is looked through for long
-constexpr unsigned child_seconds = 20;
+constexpr pgno_t childs = 12; // pages behind these, which children write and their parent does not
+constexpr unsigned bystanders = 64; // pools that are only open: what a fork does may not depend on them
+constexpr unsigned most_pins = 40; // of the threads that are Busy
+constexpr unsigned child_seconds = 100;
 
-// What a child found, by the number it ends with.
-enum Verdict { all_well, call_not_refused, pinned_bytes, own_open, own_pages, own_sync, own_close, parents_close, grandchild };
+// In a child, in a function that returns what it ends with: 0, all is well.
+#define CHILD_CHECK(what)                                                                          \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			fprintf(stderr, "%s:%d: in a child: %s: %s\n", __FILE__, __LINE__, #what, strerror(errno)); \
+			return 1;                                                                  \
+		}                                                                                  \
+	} while (0)
+
+// ... and in one that does not return.
+#define CHILD_CHECK_EXIT(what) \
+	do {                       \
+		if (!(what))           \
+			_exit(1);          \
+	} while (0)
 
 bool refused(bool failed) { return failed && errno == EBADF; }
 
-// Every call on a pool of the parent's but mpool_close.
+// Every call on a pool but mpool_close.
 bool all_refused(MPOOL *mp, void *pinned)
 {
 	pgno_t number = 0;
@@ -42,32 +60,80 @@ bool all_refused(MPOOL *mp, void *pinned)
 	return refused(!mpool_get(mp, 0, 0)) && refused(!mpool_get(mp, 0, MPOOL_IGNOREPIN)) &&
 	       refused(!(mpool_new)(mp, &number)) && refused(!mpool_new_flags(mp, &number, MPOOL_PAGE_REQUEST)) &&
 	       refused(mpool_put(mp, pinned, MPOOL_DIRTY) == -1) && refused(mpool_delete(mp, pinned) == -1) &&
-	       refused(mpool_sync(mp) == -1) && refused(mpool_stats(mp, &st, sizeof st) == -1);
+	       refused(mpool_abandoned(mp, pinned, 0) == -1) && refused(mpool_sync(mp) == -1) &&
+	       refused(mpool_stats(mp, &st, sizeof st) == -1);
+}
+
+bool shows(MPOOL *mp, pgno_t pgno, uint64_t version)
+{
+	void *page = mpool_get(mp, pgno, 0);
+	return page && is(page, page_size, pgno, version) && mpool_put(mp, page, 0) == 0;
+}
+
+bool modify(MPOOL *mp, pgno_t pgno, uint64_t version)
+{
+	void *page = mpool_get(mp, pgno, 0);
+	if (!page)
+		return false;
+	fill(page, page_size, pgno, version);
+	return mpool_put(mp, page, MPOOL_DIRTY) == 0;
+}
+
+bool file_holds(int fd, pgno_t pgno, uint64_t version)
+{
+	char bytes[page_size];
+	return pread(fd, bytes, page_size, static_cast<off_t>(pgno * page_size)) == page_size &&
+	       is(bytes, page_size, pgno, version);
+}
+
+uint64_t pinned_in(MPOOL *mp)
+{
+	struct mpool_stats st;
+	return mpool_stats(mp, &st, sizeof st) == 0 ? st.pinned : UINT64_MAX;
 }
 
 // A pool of this process's own: opened, used, flushed, closed.
-Verdict use_own_pool(int fd, uint64_t version)
+int use_own_pool(int fd, uint64_t version)
 {
 	MPOOL *mp = mpool_open(nullptr, fd, page_size, 4);
-	if (!mp)
-		return own_open;
-	for (pgno_t i = 0; i < 12; i++) {
-		void *page = mpool_get(mp, i, 0);
-		if (!page)
-			return own_pages;
-		fill(page, page_size, i, version);
-		if (mpool_put(mp, page, MPOOL_DIRTY) != 0)
-			return own_pages;
+	CHILD_CHECK(mp);
+	for (pgno_t i = 0; i < 12; i++)
+		CHILD_CHECK(modify(mp, i, version));
+	CHILD_CHECK(mpool_sync(mp) == 0);
+	for (pgno_t i = 0; i < 12; i++)
+		CHILD_CHECK(file_holds(fd, i, version));
+	CHILD_CHECK(mpool_close(mp) == 0);
+	return 0;
+}
+
+// A pool of the parent's, whose file has `pages` pages of version 0 and `childs` more: every
+// kind of call, evictions and growth.  What the child writes are pages of its own.
+int use_inherited(MPOOL *mp, int fd, uint64_t version)
+{
+	std::vector<void *> pinned;
+	for (unsigned round = 0; round < 2; round++)
+		for (pgno_t i = 2; i < pages; i++)
+			CHILD_CHECK(shows(mp, i, 0));
+	for (pgno_t i = pages; i < pages + childs; i++)
+		CHILD_CHECK(modify(mp, i, version));
+	// More than there is room for.
+	for (pgno_t i = pages - 20; i < pages + childs; i++) {
+		pinned.push_back(mpool_get(mp, i, 0));
+		CHILD_CHECK(pinned.back());
 	}
-	if (mpool_sync(mp) != 0)
-		return own_sync;
-	for (pgno_t i = 0; i < 12; i++) {
-		char bytes[page_size];
-		if (pread(fd, bytes, page_size, static_cast<off_t>(i * page_size)) != page_size ||
-		    !is(bytes, page_size, i, version))
-			return own_sync;
-	}
-	return mpool_close(mp) == 0 ? all_well : own_close;
+	for (void *page : pinned)
+		CHILD_CHECK(mpool_put(mp, page, 0) == 0);
+	CHILD_CHECK(mpool_sync(mp) == 0);
+	for (pgno_t i = pages; i < pages + childs; i++)
+		CHILD_CHECK(file_holds(fd, i, version));
+	pgno_t made = 0;
+	void *page = (mpool_new)(mp, &made);
+	CHILD_CHECK(page && made >= pages + childs && all_bytes(page, page_size, 0));
+	CHILD_CHECK(mpool_delete(mp, page) == 0);
+	struct mpool_stats st;
+	// Pages that the parent's other threads had pinned were written as they stand.
+	CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.dirty <= st.pinned);
+	return 0;
 }
 
 // A pool of the parent's, with a page that the forking thread has pinned.
@@ -76,19 +142,19 @@ struct Inherited {
 	void *pinned;
 };
 
-Verdict child(const Inherited &parents, int fd, uint64_t version)
+int child(const Inherited &parents, const File &file, int own, uint64_t version)
 {
-	if (!all_refused(parents.mp, parents.pinned))
-		return call_not_refused;
-	if (!is(parents.pinned, page_size, 1, 1))
-		return pinned_bytes;
-	Verdict v = use_own_pool(fd, version);
-	if (v != all_well)
-		return v;
-	if (mpool_close(parents.mp) != 0)
-		return parents_close;
+	CHILD_CHECK(is(parents.pinned, page_size, 1, 1));
+	CHILD_CHECK(mpool_abandoned(parents.mp, parents.pinned, 0) == 0); // nobody else had it
+	int wrong = use_inherited(parents.mp, file.fd(), version);
+	if (wrong)
+		return wrong;
+	CHILD_CHECK(is(parents.pinned, page_size, 1, 1));
+	CHILD_CHECK(mpool_put(parents.mp, parents.pinned, 0) == 0);
+	CHILD_CHECK(pinned_in(parents.mp) <= most_pins);
+	CHILD_CHECK(mpool_close(parents.mp) == 0);
 	// The memory may serve the next one.
-	return use_own_pool(fd, version + 1);
+	return use_own_pool(own, version);
 }
 
 // Threads that open, close, attach to and use pools until it goes.
@@ -99,7 +165,8 @@ public:
 		for (unsigned t = 0; t < 2; t++)
 			threads_.start([this] { open_and_close(); });
 		threads_.start([this] { come_and_go(); });
-		threads_.start([this] { get_and_put(); });
+		for (unsigned t = 0; t < 2; t++)
+			threads_.start([this, t] { get_and_put(t); });
 	}
 	~Busy() { stop(); }
 	void stop()
@@ -128,14 +195,22 @@ private:
 				report.check(page && mpool_put(shared_, page, 0) == 0, "a thread's first get");
 			});
 	}
-	void get_and_put()
+	void get_and_put(unsigned seed)
 	{
-		Random random(1);
+		Random random(seed);
 		while (!over_ && !report.any()) {
 			pgno_t pgno = 2 + static_cast<pgno_t>(random.below(pages - 2));
 			void *page = mpool_get(shared_, pgno, 0);
 			report.check(page && is(page, page_size, pgno, 0), "bytes while others fork");
-			report.check(mpool_put(shared_, page, MPOOL_DIRTY) == 0, "mpool_put");
+			// Now and then more than there is room for.
+			void *more[12] = {};
+			if (random.below(50) == 0)
+				for (pgno_t i = 0; i < 12; i++)
+					report.check((more[i] = mpool_get(shared_, 10 + i, 0)), "mpool_get");
+			for (void *m : more)
+				if (m)
+					report.check(mpool_put(shared_, m, 0) == 0, "mpool_put");
+			report.check(mpool_put(shared_, page, random.below(2) ? MPOOL_DIRTY : 0) == 0, "mpool_put");
 			if (random.below(500) == 0)
 				report.check(mpool_sync(shared_) == 0, "mpool_sync");
 		}
@@ -147,34 +222,59 @@ private:
 	Threads threads_;
 };
 
+// What a thread is stopped in, while another one forks.
+enum Where { in_read, in_read_twice, in_filter, in_write, in_write_filter, in_sync_write, in_fsync, wheres };
+
+// Stops calls of the process that made it, from `arm` on.
+class Stop {
+public:
+	explicit Stop(fault::Op op) : op_(op) {}
+	void arm() { armed_ = true; }
+	void pass(fault::Op op)
+	{
+		if (armed_ && op == op_ && getpid() == process_)
+			gate_.pass();
+	}
+	void await(unsigned n) { gate_.await(n); }
+	void open() { gate_.open(); }
+
+private:
+	const fault::Op op_;
+	const pid_t process_ = getpid();
+	std::atomic<bool> armed_{false};
+	Gate gate_;
+};
+
+void filter_in(void *stop, pgno_t, void *) { static_cast<Stop *>(stop)->pass(fault::Op::read); }
+void filter_out(void *stop, pgno_t, void *) { static_cast<Stop *>(stop)->pass(fault::Op::write); }
+
 } // namespace
 
 TEST_CASE("a process may fork at any time while its threads use, open and close pools")
 {
 	if (asan)
 		return; // it leaves locks of its own malloc held in the child
-	const unsigned forks = static_cast<unsigned>(shrink(80));
-	File file(page_size, pages), own(page_size, 12);
+	const unsigned forks = static_cast<unsigned>(shrink(1000));
+	File file(page_size, pages + childs), own(page_size, 12);
 	std::vector<std::unique_ptr<Pool>> others;
 	for (unsigned i = 0; i < bystanders; i++)
 		others.emplace_back(new Pool(file.fd(), page_size, 1));
 	Pool shared(file.fd(), page_size, 8);
-	// Modified and pinned: it must not reach the file by any child.
+	// Modified and pinned: no child writes it.
 	void *pinned = shared.get(1);
 	fill(pinned, page_size, 1, 1);
 	{
 		Busy busy(file, shared);
-		for (unsigned n = 0; n < forks && !busy.report.any(); n++) {
-			uint64_t version = 2 * n + 1;
-			int verdict = in_child([&] { return child({shared, pinned}, own.fd(), version); }, child_seconds);
-			CAPTURE(n);
-			REQUIRE(verdict == all_well);
-			REQUIRE(own.holds(11, version + 1)); // what the child synced is there
+		Rounds rounds(forks);
+		for (uint64_t version = 1; rounds.more() && !busy.report.any(); version++) {
+			int verdict = in_child([&] { return child({shared, pinned}, file, own.fd(), version); }, child_seconds);
+			CAPTURE(version);
+			REQUIRE(verdict == 0);
+			REQUIRE(own.holds(11, version)); // what the child synced is there
 		}
 		busy.stop();
 		busy.report.require_none();
 	}
-	CHECK(file.holds(1, 0));
 	CHECK(shared.stats().pinned == 1);
 	shared.put(pinned, MPOOL_DIRTY);
 	shared.sync();
@@ -187,7 +287,7 @@ TEST_CASE("a fork waits for a thread that holds one of the library's locks, and 
 {
 	const bool of_pools = GENERATE(true, false);
 	CAPTURE(of_pools);
-	File file(page_size, pages), own(page_size, 12);
+	File file(page_size, pages + childs), own(page_size, 12);
 	Pool pool(file.fd(), page_size, 4), closed(file.fd(), page_size, 1);
 	closed.close(); // its arena is kept, for the child to take
 	void *pinned = pool.get(1);
@@ -203,77 +303,429 @@ TEST_CASE("a fork waits for a thread that holds one of the library's locks, and 
 	});
 	while (!held)
 		std::this_thread::yield();
-	CHECK(in_child([&] { return child({pool, pinned}, own.fd(), 1); }, child_seconds) == all_well);
+	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }, child_seconds) == 0);
 	pool.put(pinned);
 }
 
-TEST_CASE("nothing of a parent's pool is written by the child, whatever it calls")
+TEST_CASE("a child goes on with its copy of a pool, and its parent with its own")
 {
-	File file(page_size, pages), own(page_size, 12);
-	Pool pool(file.fd(), page_size, 4);
+	File file(page_size, pages + childs);
+	Pool pool(file.fd(), page_size, 8);
 	for (pgno_t i = 0; i < 4; i++)
 		pool.modify(i, 1);
-	void *pinned = pool.get(1);
+	void *pinned = pool.get(0);
+	struct mpool_stats before = pool.stats();
 	REQUIRE(in_child([&] {
-		mpool_sync(pool);
-		for (pgno_t i = 0; i < pages; i++)
-			if (void *page = mpool_get(pool, i, 0))
-				mpool_put(pool, page, MPOOL_DIRTY);
-		mpool_put(pool, pinned, MPOOL_DIRTY);
-		mpool_sync(pool);
-		return static_cast<int>(child({pool, pinned}, own.fd(), 1));
-	}) == all_well);
-	for (pgno_t i = 0; i < 4; i++)
-		CHECK(file.holds(i, 0));
-	// The parent's is as it was.
+		struct mpool_stats st;
+		CHILD_CHECK(mpool_stats(pool, &st, sizeof st) == 0);
+		CHILD_CHECK(st.hits == before.hits && st.misses == before.misses && st.dirty == 4 && st.pinned == 1);
+		// The modification is the child's, too: nobody else has to put it.
+		fill(pinned, page_size, 0, 7);
+		CHILD_CHECK(mpool_put(pool, pinned, MPOOL_DIRTY) == 0);
+		CHILD_CHECK(mpool_put(pool, pinned, 0) == -1 && errno == EINVAL);
+		for (pgno_t i = 1; i < 4; i++)
+			CHILD_CHECK(shows(pool, i, 1));
+		CHILD_CHECK(mpool_sync(pool) == 0);
+		CHILD_CHECK(file_holds(file.fd(), 0, 7) && file_holds(file.fd(), 3, 1));
+		CHILD_CHECK(mpool_close(pool) == 0);
+		return 0;
+	}) == 0);
+	// The parent's is as it was, and writes over what the child has written.
 	CHECK(pool.stats().dirty == 4);
 	CHECK(pool.stats().pinned == 1);
+	CHECK(is(pinned, page_size, 0, 1));
 	pool.put(pinned);
 	pool.sync();
 	for (pgno_t i = 0; i < 4; i++)
 		CHECK(file.holds(i, 1));
 }
 
-TEST_CASE("a pool that a child opened is not its own child's")
+TEST_CASE("a server that becomes a daemon goes on with the pool that it opened before")
 {
-	File own(page_size, 12), next(page_size, 12);
+	File file(page_size, 10);
+	int told[2];
+	REQUIRE(pipe(told) == 0);
+	// daemon ends the child, and its own child goes on.
+	CHECK(in_child([&] {
+		MPOOL *mp = mpool_open(nullptr, file.fd(), page_size, 4);
+		CHILD_CHECK(mp && modify(mp, 1, 1));
+		void *pinned = mpool_get(mp, 2, 0);
+		CHILD_CHECK(pinned && daemon(1, 1) == 0);
+		alarm(child_seconds); // which a child does not have of its parent
+		bool right = modify(mp, 3, 1) && mpool_put(mp, pinned, 0) == 0;
+		for (pgno_t i = 4; i < 10; i++)
+			right = right && shows(mp, i, 0);
+		right = right && mpool_sync(mp) == 0 && mpool_close(mp) == 0;
+		return write(told[1], right ? "y" : "n", 1) == 1 ? 0 : 1;
+	}) == 0);
+	close(told[1]);
+	char answer = 0;
+	CHECK(read(told[0], &answer, 1) == 1);
+	CHECK(answer == 'y');
+	close(told[0]);
+	CHECK(file.holds(1, 1));
+	CHECK(file.holds(3, 1));
+}
+
+TEST_CASE("whatever the other threads were at, the child ends it and goes on")
+{
+	const int where = GENERATE(range(0, int{wheres}));
+	CAPTURE(where);
+	const bool reads = where <= in_filter, syncs = where >= in_sync_write;
+	const unsigned threads = where == in_read_twice ? 2 : 1;
+	File file(page_size, pages + childs), own(page_size, 12);
+	Pool pool(file.fd(), page_size, 8);
+	Stop stop(reads ? fault::Op::read : where == in_fsync ? fault::Op::sync : fault::Op::write);
+	const bool filtered_ones = where == in_filter || where == in_write_filter;
+	if (filtered_ones)
+		mpool_filter(pool, filter_in, filter_out, &stop);
+	fault::Script script(file.fd(), [&](const fault::Call &call) {
+		if (!filtered_ones)
+			stop.pass(call.op);
+		return fault::real();
+	});
+	void *pinned = pool.get(1);
+	fill(pinned, page_size, 1, 1);
+	for (pgno_t i = 2; i < 9; i++)
+		pool.modify(i, 0);
+	Report report;
+	Threads others;
+	stop.arm();
+	for (unsigned t = 0; t < threads; t++)
+		others.start([&] {
+			if (syncs) {
+				report.check(mpool_sync(pool) == 0, "mpool_sync");
+				return;
+			}
+			// A page that is not there, for which a modified one has to go.
+			void *page = mpool_get(pool, 30, 0);
+			report.check(page && is(page, page_size, 30, 0) && mpool_put(pool, page, 0) == 0, "mpool_get");
+		});
+	stop.await(1);
+	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }, child_seconds) == 0);
+	// And of a child's child, whose parent has not called the pool.
+	CHECK(in_child([&] {
+		return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); }, child_seconds);
+	}, child_seconds) == 0);
+	stop.open();
+	others.join();
+	report.require_none();
+	pool.put(pinned, MPOOL_DIRTY);
+	pool.sync();
+	CHECK(file.holds(1, 1));
+	CHECK(pool.stats().pinned == 0);
+}
+
+TEST_CASE("pins of the other threads stay in the child, to be put there, and their pages count as abandoned")
+{
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 4);
+	void *own = pool.get(0), *both = pool.get(1), *others[20];
+	run_threads(1, [&](unsigned) { // one that has ended
+		others[0] = mpool_get(pool, 2, 0);
+	});
+	Gate stay;
+	Threads thread;
+	thread.start([&] { // and one that is between its calls
+		mpool_get(pool, 1, 0);
+		for (pgno_t i = 1; i < 20; i++) // more than a stripe has room for
+			others[i] = mpool_get(pool, 2 + i, 0);
+		stay.pass();
+	});
+	stay.await(1);
+	CHECK(in_child([&] {
+		CHILD_CHECK(pinned_in(pool) == 22);
+		CHILD_CHECK(mpool_abandoned(pool, own, 0) == 0);
+		CHILD_CHECK(mpool_abandoned(pool, both, 0) == 1);
+		CHILD_CHECK(mpool_put(pool, both, 0) == 0 && mpool_put(pool, both, 0) == 0);
+		CHILD_CHECK(mpool_put(pool, both, 0) == -1 && errno == EINVAL);
+		for (void *page : others) {
+			CHILD_CHECK(mpool_abandoned(pool, page, 0) == 1);
+			CHILD_CHECK(mpool_abandoned(pool, page, MPOOL_FORGIVE) == 1 && mpool_abandoned(pool, page, 0) == 0);
+			CHILD_CHECK(mpool_put(pool, page, MPOOL_DIRTY) == 0);
+			CHILD_CHECK(mpool_put(pool, page, 0) == -1 && errno == EINVAL);
+		}
+		CHILD_CHECK(pinned_in(pool) == 1);
+		CHILD_CHECK(mpool_put(pool, own, 0) == 0 && mpool_sync(pool) == 0);
+		for (pgno_t i = 0; i < pages; i++)
+			CHILD_CHECK(shows(pool, i, 0));
+		struct mpool_stats st;
+		CHILD_CHECK(mpool_stats(pool, &st, sizeof st) == 0 && st.overflow == 0);
+		CHILD_CHECK(mpool_close(pool) == 0);
+		return 0;
+	}) == 0);
+	stay.open();
+	thread.join();
+	CHECK(mpool_abandoned(pool, both, 0) == 0); // the parent's
+	pool.put(both);
+	pool.put(both);
+	pool.put(own);
+	for (void *page : others)
+		pool.put(page);
+	CHECK(pool.stats().pinned == 0);
+}
+
+namespace {
+
+// A filter that forks, and what its child finds.
+struct Forker {
+	MPOOL *in, *other;
+	int own;
+	bool forks;
+	int verdict;
+};
+
+int in_filters_child(const Forker &f)
+{
+	char bytes[page_size];
+	CHILD_CHECK(all_refused(f.in, bytes));
+	for (pgno_t i = 0; i < 12; i++)
+		CHILD_CHECK(shows(f.other, i, 0));
+	// Nor is it the child's child's.
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(all_refused(f.in, bytes) && shows(f.other, 3, 0) ? 0 : 1);
+	int status = -1;
+	CHILD_CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	CHILD_CHECK(mpool_close(f.in) == 0 && mpool_close(f.other) == 0);
+	return use_own_pool(f.own, 1);
+}
+
+void forking(void *forker, pgno_t, void *)
+{
+	Forker *f = static_cast<Forker *>(forker);
+	if (!std::exchange(f->forks, false))
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		alarm(child_seconds);
+		_exit(in_filters_child(*f));
+	}
+	int status = -1;
+	f->verdict = pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+} // namespace
+
+TEST_CASE("a filter that forks leaves its child every pool but the one that it is for")
+{
+	File file(page_size, 20), own(page_size, 12);
+	Pool pool(file.fd(), page_size, 4), other(file.fd(), page_size, 4);
+	Forker forker = {pool, other, own.fd(), false, -1};
+	mpool_filter(pool, forking, forking, &forker);
+	SECTION("pgin")
+	{
+		forker.forks = true;
+		CHECK(pool.shows(7, 0));
+	}
+	SECTION("pgout")
+	{
+		pool.modify(1, 1);
+		forker.forks = true;
+		pool.sync();
+		CHECK(file.holds(1, 1));
+	}
+	CHECK(forker.verdict == 0);
+}
+
+TEST_CASE("a child's child has the pools that neither of them opened")
+{
+	File file(page_size, pages + childs), own(page_size, 12);
+	Pool pool(file.fd(), page_size, 8);
+	void *pinned = pool.get(1);
+	fill(pinned, page_size, 1, 1);
+	pool.modify(2, 0);
+	const auto last = [&](uint64_t version) {
+		return in_child([&] { return child({pool, pinned}, file, own.fd(), version); }, child_seconds);
+	};
+	SECTION("before the first call")
+	{
+		CHECK(in_child([&] { return last(1); }) == 0);
+		CHECK(in_child([&] { return in_child([&] { return last(2); }); }) == 0);
+	}
+	SECTION("after it")
+	{
+		CHECK(in_child([&] {
+			CHILD_CHECK(shows(pool, 3, 0));
+			return last(1) ? 1 : child({pool, pinned}, file, own.fd(), 2);
+		}) == 0);
+	}
+	SECTION("after its parent has closed it")
+	{
+		CHECK(in_child([&] {
+			Pool next(file.fd(), page_size, 8);
+			void *its = next.get(4);
+			return in_child([&] {
+				CHILD_CHECK(mpool_close(next) == 0);
+				return in_child([&] { return child({pool, pinned}, file, own.fd(), 1); });
+			}) ? 1 : mpool_put(next, its, 0);
+		}) == 0);
+	}
+	pool.put(pinned);
+}
+
+TEST_CASE("a pool that a child opened is its own child's as well")
+{
+	File own(page_size, 12);
 	REQUIRE(in_child([&] {
 		MPOOL *mp = mpool_open(nullptr, own.fd(), page_size, 4);
-		void *page = mp ? mpool_get(mp, 1, 0) : nullptr;
-		if (!page)
-			return static_cast<int>(own_open);
-		fill(page, page_size, 1, 1);
-		pid_t pid = fork();
-		if (pid == 0)
-			_exit(child({mp, page}, next.fd(), 7));
-		int status;
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-			return static_cast<int>(grandchild);
-		if (mpool_put(mp, page, MPOOL_DIRTY) != 0 || mpool_sync(mp) != 0)
-			return static_cast<int>(own_sync);
-		return static_cast<int>(mpool_close(mp) == 0 ? all_well : own_close);
-	}) == all_well);
-	CHECK(own.holds(1, 1));
-	CHECK(next.holds(1, 8));
+		CHILD_CHECK(mp && modify(mp, 1, 1));
+		CHILD_CHECK(in_child([&] {
+			CHILD_CHECK(shows(mp, 1, 1) && modify(mp, 2, 2) && mpool_sync(mp) == 0 && mpool_close(mp) == 0);
+			return 0;
+		}) == 0);
+		CHILD_CHECK(file_holds(own.fd(), 1, 1) && file_holds(own.fd(), 2, 2));
+		CHILD_CHECK(modify(mp, 1, 3) && mpool_sync(mp) == 0 && mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+	CHECK(own.holds(1, 3));
+}
+
+TEST_CASE("a child that only closes what it has of its parent's takes nothing with it")
+{
+	File file(page_size, 12);
+	std::vector<std::unique_ptr<Pool>> many;
+	for (unsigned i = 0; i < bystanders; i++) {
+		many.emplace_back(new Pool(file.fd(), page_size, 4));
+		many.back()->modify(1, i);
+	}
+	size_t fds = open_fds().size();
+	CHECK(in_child([&] {
+		for (std::unique_ptr<Pool> &pool : many)
+			CHILD_CHECK(pool->close() == 0);
+		CHILD_CHECK(open_fds().size() <= fds);
+		return 0;
+	}) == 0);
+	CHECK(file.holds(1, 0));
+	// And one that calls each, and closes it.
+	CHECK(in_child([&] {
+		for (unsigned i = 0; i < bystanders; i++)
+			CHILD_CHECK(shows(*many[i], 1, i) && modify(*many[i], 2, i) && many[i]->close() == 0);
+		return 0;
+	}) == 0);
+	for (unsigned i = 0; i < bystanders; i++)
+		CHECK(many[i]->shows(1, i));
+}
+
+TEST_CASE("what was written and not synced before a fork is written again by the child's sync")
+{
+	const pgno_t maxcache = 1024;
+	File file(page_size, 2 * maxcache);
+	Pool pool(file.fd(), page_size, maxcache);
+	const struct mpool_stats before = [&] {
+		// Batches are written, and some of each stays in memory for a while.
+		struct mpool_stats st;
+		pgno_t i = 0;
+		do {
+			pool.modify(i++, 1);
+			st = pool.stats();
+		} while (i < 2 * maxcache && st.writes < st.evictions + 2);
+		return st;
+	}();
+	REQUIRE(before.writes >= before.evictions + 2);
+	CHECK(in_child([&] {
+		struct mpool_stats st;
+		CHILD_CHECK(mpool_stats(pool, &st, sizeof st) == 0);
+		CHILD_CHECK(st.dirty == before.dirty + before.writes - before.evictions);
+		CHILD_CHECK(mpool_sync(pool) == 0 && mpool_stats(pool, &st, sizeof st) == 0 && st.dirty == 0);
+		return 0;
+	}) == 0);
+	CHECK(pool.stats().dirty == before.dirty);
+}
+
+TEST_CASE("a child that is refused membarrier pays for fences")
+{
+	if (!can_filter())
+		return;
+	File file(page_size, pages + childs), own(page_size, 12);
+	Pool pool(file.fd(), page_size, 8);
+	void *pinned = pool.get(1);
+	fill(pinned, page_size, 1, 1);
+	CHECK(in_child([&] {
+		CHILD_CHECK(install_filter({SYS_membarrier}, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW));
+		return child({pool, pinned}, file, own.fd(), 1);
+	}) == 0);
+	pool.put(pinned);
 }
 
 TEST_CASE("threads of a child use its pools, and its exec finds nothing of them")
 {
 	if (sanitized)
 		return; // as above; and ThreadSanitizer does not follow threads of a child
-	File file(page_size, pages), own(page_size, 12);
-	Pool pool(file.fd(), page_size, 4);
+	File file(page_size, pages + childs), own(page_size, 12);
+	Pool pool(file.fd(), page_size, 8);
 	void *pinned = pool.get(1);
+	fill(pinned, page_size, 1, 1);
 	Busy busy(file, pool);
+	// All of them are the first to call it.
+	const auto use_all = [&](uint64_t version) {
+		std::atomic<int> wrong{0};
+		run_threads(4, [&](unsigned t) {
+			for (pgno_t i = 2; i < pages; i++)
+				if (!shows(pool, (i + 10 * t) % (pages - 2) + 2, 0))
+					wrong = 1;
+			if (t == 0 && use_own_pool(own.fd(), version) != 0)
+				wrong = 1;
+		});
+		return wrong.load();
+	};
+	for (uint64_t version = 1; version < 20; version++) {
+		CHECK(in_child([&] {
+			CHILD_CHECK(use_all(version) == 0);
+			return child({pool, pinned}, file, own.fd(), version);
+		}, child_seconds) == 0);
+		// One of its threads forks, while the others make the first call.
+		CHECK(in_child([&] {
+			std::atomic<int> status{-1};
+			Threads thread;
+			thread.start([&] {
+				pid_t pid = fork();
+				if (pid == 0) {
+					alarm(child_seconds);
+					// The page was pinned by a thread that is not here.
+					CHILD_CHECK_EXIT(mpool_abandoned(pool, pinned, 0) == 1);
+					CHILD_CHECK_EXIT(mpool_put(pool, pinned, 0) == 0);
+					_exit(use_inherited(pool, file.fd(), version));
+				}
+				int its = -1;
+				waitpid(pid, &its, 0);
+				status = its;
+			});
+			CHILD_CHECK(use_all(version) == 0);
+			thread.join();
+			CHILD_CHECK(status == 0);
+			return child({pool, pinned}, file, own.fd(), version);
+		}, child_seconds) == 0);
+	}
+	// The thread that forked ends before anybody calls the pool: its pin is anybody's.
 	CHECK(in_child([&] {
-		Verdict verdicts[3] = {};
-		std::vector<std::thread> threads;
-		for (int t = 0; t < 3; t++)
-			threads.emplace_back([&, t] { verdicts[t] = use_own_pool(own.fd(), 1); });
-		for (std::thread &t : threads)
-			t.join();
-		return static_cast<int>(verdicts[0] ? verdicts[0] : verdicts[1] ? verdicts[1] : verdicts[2]);
-	}, child_seconds) == all_well);
+		int result = -1;
+		run_threads(1, [&](unsigned) {
+			void *its = mpool_get(pool, 40, 0);
+			pid_t pid = its ? fork() : -1;
+			if (pid == 0) {
+				alarm(child_seconds);
+				static MPOOL *mp;
+				static void *page;
+				mp = pool;
+				page = its;
+				pthread_t next;
+				const pthread_t forked = pthread_self();
+				static pthread_t before;
+				before = forked;
+				pthread_create(&next, nullptr, [](void *) -> void * {
+					pthread_join(before, nullptr);
+					_exit(mpool_abandoned(mp, page, 0) == 0 && mpool_put(mp, page, 0) == 0 &&
+					              mpool_put(mp, page, 0) == -1 && shows(mp, 41, 0)
+					          ? 0 : 1);
+				}, nullptr);
+				pthread_exit(nullptr);
+			}
+			waitpid(pid, &result, 0);
+			mpool_put(pool, its, 0);
+		});
+		return result;
+	}, child_seconds) == 0);
 	CHECK(in_child([] {
 		execl("/bin/true", "true", nullptr);
 		return 1;
