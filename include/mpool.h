@@ -17,11 +17,20 @@
  * to put.  That is deferred cancellation, the default.  A thread whose
  * cancellation is asynchronous must make no call here.
  *
- * Fork: a process may fork at any time, whatever its threads do.  The child has
- * its parent's pools no more: every call on one fails with EBADF, nothing of them
- * is ever written there, and mpool_close gives their memory back.  Pages pinned
- * at the fork can be read in the child until then.  It opens pools of its own as
- * any process does.  The parent notices nothing.
+ * Fork: a process may fork at any time, whatever its threads do, and notices nothing.
+ * The child goes on with copies of its parent's private pools, as 4.4BSD's did: with all
+ * that was put, and the pins.  Those of the forking thread are that thread's; what the
+ * other threads had pinned stays so, for anybody to put, and counts as abandoned
+ * (mpool_abandoned): they may have been at it.  Whatever call they were in is undone or
+ * ended by the child's first call on the pool.  Parent and child write to one file, each
+ * from its own memory, and over each other: one of them is to leave it alone.  So daemon(3)
+ * after mpool_open works; the parent, which ends, writes nothing.
+ * Not to be used by the child, where calls fail with EBADF, and good for mpool_close
+ * only: shared pools, which it opens again by their key, and one in whose filter it was
+ * forked.
+ *
+ * Signals: no call may be made in a signal handler that may have interrupted a call of the
+ * same thread.
  *
  * Processes: those of one user that open the same key share one pool.  A process may
  * die at any instruction; the others go on, and lose nothing that was put.  What
@@ -241,7 +250,8 @@ int mpool_close(MPOOL *mp);
 #define MPOOL_FORGIVE 0x01
 
 /*
- * mpool_abandoned - was the page left half-modified by a process that died?
+ * mpool_abandoned - was the page left half-modified by a process that died, or, in a
+ * child of fork, by a thread of its parent's?
  *
  * For a page that the caller has pinned, of a shared pool.  1: a process died while
  * it had the page pinned, and the page was neither forgiven nor made anew since: its

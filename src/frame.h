@@ -19,9 +19,9 @@
  *   writing: on and off by the claim's owner (L)
  *   unsynced: on by the claim's owner when a write is done, in the bit of the
  *     current turn; off by sync when an fsync that began later has succeeded
- *   abandoned: on by who recovers a process that died with the page pinned, or reads
- *     a page in doubt (doubt.h) (L); off when the frame is emptied, or by
- *     mpool_abandoned (L)
+ *   abandoned: on by who recovers a process that died with the page pinned, or was forked
+ *     while another thread had it pinned, or reads a page in doubt (doubt.h) (L); off when
+ *     the frame is emptied, or by mpool_abandoned (L)
  *   as it stood: on by sync, which writes a page that is pinned as it stands, maybe half
  *     of a modification; off when it is written unpinned (L, the claim's owner)
  *   the claim of a process that died is ended by who recovers it (recover.h)

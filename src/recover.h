@@ -1,5 +1,6 @@
 /*
- * recover.h - a process that shares the pool has died: what it held is given back.
+ * recover.h - a process that shares the pool has died, or this one was forked: what those
+ * held who are gone is given back.
  *
  * Owns nothing.  Whoever notices a death (the watch room, a join, a wait that took
  * long where there is no watch) recovers the dead process under the pool's lock.
@@ -20,6 +21,12 @@
  *
  * A process that was in no call but hits (`busy` of its stripes) held only pins,
  * and no more is looked at.
+ *
+ * In the child of a fork, all threads of the parent but the one that forked have died at
+ * some instruction, with this process's copy of a private pool in their hands.  The same
+ * is done, but for two things: their pins stay, for this process has the addresses; and
+ * nobody else is in the pool meanwhile (thread.c).  That it can be done again is of use
+ * here too: a child may be forked while another thread is at it.
  */
 #ifndef MPOOL_RECOVER_H
 #define MPOOL_RECOVER_H
