@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	static char kill_name[] = "mpool-stress kill";
 	struct options o;
 
+	argp_program_version = "mpool-stress " MPOOL_VERSION;
 	argp_err_exit_status = EXIT_TROUBLE;
 	setvbuf(stdout, NULL, _IOLBF, 0); /* progress lines come at once through pipes too */
 

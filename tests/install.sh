@@ -152,6 +152,9 @@ for program in c cxx c-static cxx-static; do
 	"$tmp/user/$program" || fail "$program: exit status $?"
 done
 unset LD_LIBRARY_PATH
+# As the README has it, for a prefix in which the loader does not look.
+"$cc" "$tmp/user/user.c" "${flags[@]}" "-Wl,-rpath,$(pkg-config --variable=libdir mpool)" -o "$tmp/user/c-rpath"
+"$tmp/user/c-rpath" || fail "c-rpath: exit status $?"
 
 echo "== programs, with CMake"
 cat > "$tmp/user/CMakeLists.txt" <<'EOF'
@@ -173,6 +176,62 @@ EOF
 for program in c-mpool cxx-mpool c-mpool_static cxx-mpool_static; do
 	"$tmp/user/build/$program" || fail "$program: exit status $?"
 done
+
+echo "== within another project, which has no C++"
+mkdir "$tmp/outer"
+cp "$tmp/user/user.c" "$tmp/user/use.h" "$tmp/outer"
+cat > "$tmp/outer/CMakeLists.txt" <<'EOF'
+cmake_minimum_required(VERSION 3.21)
+project(outer LANGUAGES C)
+add_subdirectory($ENV{MPOOL_SOURCE} mpool)
+add_executable(user user.c)
+target_link_libraries(user PRIVATE mpool::mpool)
+EOF
+# outer NAME SETTING... - build it in $tmp/outer/NAME, and install that.
+outer()
+{
+	local tree=$tmp/outer/$1
+	shift
+	{
+		MPOOL_SOURCE=$source cmake -S "$tmp/outer" -B "$tree" -G "$generator" -DCMAKE_C_COMPILER="$cc" "$@" &&
+			cmake --build "$tree" --parallel && cmake --install "$tree" --prefix "$tree/installed"
+	} > "$tmp/log" 2>&1 || { cat "$tmp/log"; fail "within another project: $*"; }
+	! grep -q '^CMAKE_CXX_COMPILER:' "$tree/CMakeCache.txt" || fail "a C++ compiler was looked for: $*"
+	"$tree/user" > "$tmp/log" || fail "within another project, $*: exit status $?"
+}
+# linked NAME - "shared" or "static".
+linked()
+{
+	if readelf -d "$tmp/outer/$1/user" | grep -q 'NEEDED.*libmpool'; then echo shared; else echo static; fi
+}
+outer plain
+[ "$(linked plain)" = static ] || fail "a project that says nothing gets the shared library"
+[ ! -e "$tmp/outer/plain/installed" ] || fail "a project that says nothing installs libmpool"
+outer static -DBUILD_SHARED_LIBS=OFF
+[ "$(linked static)" = static ] || fail "BUILD_SHARED_LIBS=OFF gives the shared library"
+outer shared -DBUILD_SHARED_LIBS=ON -DMPOOL_INSTALL=ON
+[ "$(linked shared)" = shared ] || fail "BUILD_SHARED_LIBS=ON gives the static library"
+find "$tmp/outer/shared/installed" -name libmpool.so | grep -q . || fail "MPOOL_INSTALL=ON does not install the library"
+! find "$tmp/outer/shared" -name libmpool.a | grep -q . || fail "BUILD_SHARED_LIBS=ON builds the static library too"
+
+echo "== the preset install, with the static library alone"
+tree=$tmp/alone
+{
+	(cd "$source" && cmake --preset install -B "$tree" -G "$generator" -DCMAKE_C_COMPILER="$cc" -DBUILD_SHARED_LIBS=OFF) &&
+		cmake --build "$tree" --parallel && cmake --install "$tree" --prefix "$tree/installed"
+} > "$tmp/log" 2>&1 || { cat "$tmp/log"; fail "the preset install"; }
+! grep -q '^CMAKE_CXX_COMPILER:' "$tree/CMakeCache.txt" || fail "the preset install looks for a C++ compiler"
+! find "$tree/installed" -name 'libmpool.so*' | grep -q . || fail "BUILD_SHARED_LIBS=OFF installs the shared library"
+sed -i 's/foreach(lib mpool mpool_static)/foreach(lib mpool)/' "$tmp/user/CMakeLists.txt"
+{
+	cmake -S "$tmp/user" -B "$tmp/user/alone" -G "$generator" -DCMAKE_PREFIX_PATH="$tree/installed" \
+		-DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" && cmake --build "$tmp/user/alone"
+} > "$tmp/log" 2>&1 || { cat "$tmp/log"; fail "the CMake package of the static library alone"; }
+"$tmp/user/alone/c-mpool" || fail "mpool::mpool of the static library alone: exit status $?"
+pc=$(dirname "$(find "$tree/installed" -name mpool.pc)")
+read -ra flags_alone <<< "$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs mpool)"
+"$cc" "$tmp/user/user.c" "${flags_alone[@]}" -o "$tmp/user/c-alone"
+"$tmp/user/c-alone" || fail "c-alone: exit status $?"
 
 echo "== whose malloc a program has"
 cat > "$tmp/user/malloc.c" <<'EOF'

@@ -6,7 +6,7 @@
 // itself, with its name: when its time is over, SIGALRM ends the program.
 
 #define CATCH_CONFIG_MAIN
-#include <catch2/catch.hpp>
+#include "catch.hpp"
 
 #include <csignal>
 #include <cstdlib>
@@ -29,8 +29,8 @@ void out_of_time(int)
 	abort();
 }
 
-struct Limit : Catch::TestEventListenerBase {
-	using TestEventListenerBase::TestEventListenerBase;
+struct Limit : test::Listener {
+	using test::Listener::Listener;
 
 	void testCaseStarting(const Catch::TestCaseInfo &info) override
 	{
@@ -41,7 +41,7 @@ struct Limit : Catch::TestEventListenerBase {
 	// A test case is a section too, begun anew with each value of its generators.
 	void sectionStarting(const Catch::SectionInfo &info) override
 	{
-		Catch::TestEventListenerBase::sectionStarting(info);
+		test::Listener::sectionStarting(info);
 		alarm(test::seconds_per_case);
 	}
 

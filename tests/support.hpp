@@ -5,7 +5,7 @@
 #ifndef MPOOL_TESTS_SUPPORT_HPP
 #define MPOOL_TESTS_SUPPORT_HPP
 
-#include <catch2/catch.hpp>
+#include "catch.hpp"
 
 #include <atomic>
 #include <cerrno>

@@ -164,6 +164,7 @@ int main(int argc, char **argv)
 		.doc = "Show the page pools that your processes share, live; q ends it." };
 	struct options o = { .interval = INTERVAL };
 
+	argp_program_version = "mpool-top " MPOOL_VERSION;
 	argp_err_exit_status = STATUS_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	if (o.remove)

@@ -18,7 +18,7 @@ public:
 
 	static Description describe()
 	{
-		return {"libmpool", MPOOL_BENCH_VERSION,
+		return {"libmpool", MPOOL_VERSION,
 			"mpool_open with maxcache as the workload says, nothing else to set; linked statically, "
 			"jemalloc in the program, which the other subjects have as their malloc, too"};
 	}
@@ -74,7 +74,7 @@ class SharedMpool : public Mpool {
 public:
 	static Description describe()
 	{
-		return {"libmpool, shared", MPOOL_BENCH_VERSION,
+		return {"libmpool, shared", MPOOL_VERSION,
 			"as libmpool, but with a key, by which every process opens the pool for itself"};
 	}
 

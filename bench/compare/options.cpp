@@ -46,6 +46,15 @@ struct Parsed {
 
 } // namespace
 
+/* The subjects of other projects, where this program was built with them. */
+struct Peer {
+	const char *id, *package;
+};
+constexpr Peer peers[] = {
+	{"bdb", "libdb5.3-dev"}, {"bdb-shared", "libdb5.3-dev"}, {"hcc", "librocksdb-dev"}, {"lru", "librocksdb-dev"},
+	{"sqlite", "libsqlite3-dev"},
+};
+
 constexpr unsigned MAX_THREADS = MODIFIED_WORDS; /* each has its own */
 constexpr unsigned MAX_ROUNDS = 100000;
 constexpr unsigned MAX_MILLISECONDS = 60000;
@@ -67,14 +76,14 @@ static std::string joined(const std::vector<std::string> &words)
 	return all;
 }
 
-static unsigned parse_number(const char *arg, unsigned max, argp_state *state)
+static unsigned parse_number(const char *option, const char *arg, unsigned max, argp_state *state)
 {
 	char *end;
 
 	errno = 0;
 	unsigned long n = strtoul(arg, &end, 10);
 	if (errno != 0 || end == arg || *end != '\0' || n == 0 || n > max)
-		argp_error(state, "'%s' is not a number from 1 to %u", arg, max);
+		argp_error(state, "%s: '%s' is not a number from 1 to %u", option, arg, max);
 	return static_cast<unsigned>(n);
 }
 
@@ -82,10 +91,19 @@ static std::vector<unsigned> parse_numbers(const char *arg, argp_state *state)
 {
 	std::set<unsigned> numbers; /* each cell is there once */
 	for (const std::string &word : split(arg))
-		numbers.insert(parse_number(word.c_str(), MAX_THREADS, state));
+		numbers.insert(parse_number("--threads", word.c_str(), MAX_THREADS, state));
 	if (numbers.empty())
-		argp_error(state, "the list of threads is empty");
+		argp_error(state, "--threads: the list is empty");
 	return {numbers.begin(), numbers.end()};
+}
+
+/* Of a subject that this program was built without: what would have to be installed. */
+static std::string absence_of(const std::string &name)
+{
+	for (const Peer &p : peers)
+		if (name == p.id)
+			return std::string(" in this build, which wants Debian's package ") + p.package;
+	return "";
 }
 
 static std::vector<std::string> parse_names(const char *kind, const char *arg, const std::vector<std::string> &known,
@@ -93,11 +111,11 @@ static std::vector<std::string> parse_names(const char *kind, const char *arg, c
 {
 	std::vector<std::string> names = split(arg);
 	if (names.empty())
-		argp_error(state, "no %s is named", kind);
+		argp_error(state, "--%s: none is named", kind);
 	for (const std::string &name : names)
 		if (!is_among(name, known))
-			argp_error(state, "there is no %s '%s'; there are: %s", kind, name.c_str(),
-				   joined(known).c_str());
+			argp_error(state, "--%s: there is no '%s'%s; there are: %s", kind, name.c_str(),
+				   absence_of(name).c_str(), joined(known).c_str());
 	return names;
 }
 
@@ -114,10 +132,11 @@ static const char *parse_directory(const char *arg, argp_state *state)
 	struct stat st;
 
 	if (stat(arg, &st) != 0 || !S_ISDIR(st.st_mode))
-		argp_error(state, "'%s' is not a directory", arg);
+		argp_error(state, "--directory: '%s' is not a directory", arg);
 	return arg;
 }
 
+enum { STATUS_USAGE = 2 };
 enum { KEY_LIST = 256, KEY_NO_HUGE };
 
 static error_t parse(int key, char *arg, argp_state *state)
@@ -131,8 +150,8 @@ static error_t parse(int key, char *arg, argp_state *state)
 	case 'w': o.workloads = parse_names("workload", arg, workload_names(), state); return 0;
 	case 's': o.subjects = parse_names("subject", arg, subject_ids(), state); return 0;
 	case 't': p.threads = parse_numbers(arg, state); return 0;
-	case 'r': p.rounds = parse_number(arg, MAX_ROUNDS, state); return 0;
-	case 'm': p.milliseconds = parse_number(arg, MAX_MILLISECONDS, state); return 0;
+	case 'r': p.rounds = parse_number("--rounds", arg, MAX_ROUNDS, state); return 0;
+	case 'm': p.milliseconds = parse_number("--time", arg, MAX_MILLISECONDS, state); return 0;
 	case 'd': o.directory = parse_directory(arg, state); return 0;
 	case 'c': o.csv = arg; return 0;
 	case KEY_NO_HUGE: o.no_huge = true; return 0;
@@ -174,6 +193,8 @@ static std::string with_json(const std::string &csv)
 Options parse_options(int argc, char **argv)
 {
 	Parsed p;
+	argp_program_version = "mpool-bench " MPOOL_VERSION;
+	argp_err_exit_status = STATUS_USAGE;
 	argp_parse(&parser, argc, argv, 0, nullptr, &p);
 	Options &o = p.options;
 	if (o.full) {

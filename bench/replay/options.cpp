@@ -40,14 +40,14 @@ static std::vector<std::string> split(const std::string &list)
 	return words;
 }
 
-static uint32_t parse_number(const std::string &arg, uint32_t min, uint32_t max, argp_state *state)
+static uint32_t parse_number(const char *option, const std::string &arg, uint32_t min, uint32_t max, argp_state *state)
 {
 	char *end;
 
 	errno = 0;
 	unsigned long n = strtoul(arg.c_str(), &end, 10);
 	if (errno != 0 || arg.empty() || *end != '\0' || arg[0] == '-' || n < min || n > max)
-		argp_error(state, "'%s' is not a number from %u to %u", arg.c_str(), min, max);
+		argp_error(state, "%s: '%s' is not a number from %u to %u", option, arg.c_str(), min, max);
 	return static_cast<uint32_t>(n);
 }
 
@@ -55,9 +55,9 @@ static std::vector<unsigned> parse_threads(const char *arg, argp_state *state)
 {
 	std::set<unsigned> numbers; /* each cell is there once */
 	for (const std::string &word : split(arg))
-		numbers.insert(parse_number(word, 1, MAX_THREADS, state));
+		numbers.insert(parse_number("--threads", word, 1, MAX_THREADS, state));
 	if (numbers.empty())
-		argp_error(state, "the list of threads is empty");
+		argp_error(state, "--threads: the list is empty");
 	return {numbers.begin(), numbers.end()};
 }
 
@@ -66,18 +66,18 @@ static std::vector<CacheSize> parse_sizes(const char *arg, argp_state *state)
 	std::vector<CacheSize> sizes;
 	for (const std::string &word : split(arg)) {
 		bool percent = !word.empty() && word.back() == '%';
-		sizes.push_back({percent ? parse_number(word.substr(0, word.size() - 1), 1, 100, state)
-					 : parse_number(word, 1, UINT32_MAX, state), percent});
+		sizes.push_back({percent ? parse_number("--cache", word.substr(0, word.size() - 1), 1, 100, state)
+					 : parse_number("--cache", word, 1, UINT32_MAX, state), percent});
 	}
 	if (sizes.empty())
-		argp_error(state, "the list of sizes is empty");
+		argp_error(state, "--cache: the list is empty");
 	return sizes;
 }
 
 static bool parse_split(const std::string &arg, argp_state *state)
 {
 	if (arg != "turns" && arg != "pieces")
-		argp_error(state, "'%s' is neither 'turns' nor 'pieces'", arg.c_str());
+		argp_error(state, "--split: '%s' is neither 'turns' nor 'pieces'", arg.c_str());
 	return arg == "pieces";
 }
 
@@ -90,7 +90,7 @@ static bool is_directory(const std::string &path)
 static const char *parse_directory(const char *arg, argp_state *state)
 {
 	if (!is_directory(arg))
-		argp_error(state, "'%s' is not a directory", arg);
+		argp_error(state, "--save: '%s' is not a directory", arg);
 	return arg;
 }
 
@@ -122,6 +122,7 @@ static void parse_trace(const std::string &arg, Options &o, argp_state *state)
 		o.traces.push_back(arg);
 }
 
+enum { STATUS_USAGE = 2 };
 enum { KEY_SPLIT = 256, KEY_PAGE_SIZE, KEY_TSV, KEY_SAVE, KEY_LIST };
 
 static error_t parse(int key, char *arg, argp_state *state)
@@ -132,7 +133,7 @@ static error_t parse(int key, char *arg, argp_state *state)
 	case 'c': o.sizes = parse_sizes(arg, state); return 0;
 	case 't': o.threads = parse_threads(arg, state); return 0;
 	case KEY_SPLIT: o.pieces = parse_split(arg, state); return 0;
-	case KEY_PAGE_SIZE: o.page_bytes = parse_number(arg, PAGE_BYTES_MIN, MAX_PAGE_BYTES, state); return 0;
+	case KEY_PAGE_SIZE: o.page_bytes = parse_number("--page-size", arg, PAGE_BYTES_MIN, MAX_PAGE_BYTES, state); return 0;
 	case KEY_TSV: o.tsv = arg; return 0;
 	case KEY_SAVE: o.save = parse_directory(arg, state); return 0;
 	case KEY_LIST: o.list = true; return 0;
@@ -170,6 +171,8 @@ static const argp parser = {
 Options parse_options(int argc, char **argv)
 {
 	Options o;
+	argp_program_version = "mpool-replay " MPOOL_VERSION;
+	argp_err_exit_status = STATUS_USAGE;
 	argp_parse(&parser, argc, argv, 0, nullptr, &o);
 	return o;
 }

@@ -18,6 +18,8 @@ namespace {
 enum Key { key_bound = 'b', key_random = 'n', key_seed = 's', key_replay = 'r', key_nth = 'f', key_model = 'm',
 	   key_list = 'l', key_deeper = 'd', key_time = 't', key_deaths = 'k' };
 
+constexpr int kUsage = 2; // the exit status of a command line that asks for nothing that there is
+
 struct Arguments {
 	std::vector<std::string> names;
 	int bound = -1, deeper = 0;
@@ -42,13 +44,13 @@ const argp_option kOptions[] = {
 	{nullptr, 0, nullptr, 0, nullptr, 0},
 };
 
-uint64_t number(const char *text, argp_state *state)
+uint64_t number(const char *option, const char *text, argp_state *state)
 {
 	char *end;
 	errno = 0;
 	uint64_t n = std::strtoull(text, &end, 10);
 	if (*end || end == text || errno || *text == '-')
-		argp_error(state, "%s: not a number", text);
+		argp_error(state, "%s: \"%s\" is not a number", option, text);
 	return n;
 }
 
@@ -57,22 +59,22 @@ error_t parse(int key, char *arg, argp_state *state)
 	auto &a = *static_cast<Arguments *>(state->input);
 	switch (key) {
 	case key_bound:
-		a.bound = static_cast<int>(number(arg, state));
+		a.bound = static_cast<int>(number("--bound", arg, state));
 		return 0;
 	case key_deeper:
-		a.deeper = static_cast<int>(number(arg, state));
+		a.deeper = static_cast<int>(number("--deeper", arg, state));
 		return 0;
 	case key_random:
-		a.random = number(arg, state);
+		a.random = number("--random", arg, state);
 		return 0;
 	case key_seed:
-		a.seed = number(arg, state);
+		a.seed = number("--seed", arg, state);
 		return 0;
 	case key_time:
-		a.seconds = static_cast<unsigned>(number(arg, state));
+		a.seconds = static_cast<unsigned>(number("--seconds", arg, state));
 		return 0;
 	case key_nth:
-		a.options.nth = static_cast<unsigned>(number(arg, state));
+		a.options.nth = static_cast<unsigned>(number("--fails", arg, state));
 		return 0;
 	case key_replay:
 		a.replay = arg;
@@ -80,7 +82,7 @@ error_t parse(int key, char *arg, argp_state *state)
 		return 0;
 	case key_model:
 		if (std::strcmp(arg, "c11") != 0 && std::strcmp(arg, "x86") != 0)
-			argp_error(state, "%s: not a model", arg);
+			argp_error(state, "--model: \"%s\" is neither c11 nor x86", arg);
 		a.options.model = *arg == 'x' ? Model::x86 : Model::c11;
 		return 0;
 	case key_deaths:
@@ -257,7 +259,7 @@ int replay(const Arguments &a)
 	Choices choices;
 	if (a.names.size() != 1 || !from_string(a.replay, &choices)) {
 		std::fprintf(stderr, "explore: --replay wants one scenario, and decisions as NUMBER:ALTERNATIVE,...\n");
-		return 2;
+		return kUsage;
 	}
 	Scenario one;
 	for (const Scenario &s : scenarios())
@@ -267,7 +269,7 @@ int replay(const Arguments &a)
 		one = random_scenario(std::strtoull(&a.names[0][sizeof kRandomPrefix - 1], nullptr, 10));
 	if (one.name.empty()) {
 		std::fprintf(stderr, "explore: no scenario %s\n", a.names[0].c_str());
-		return 2;
+		return kUsage;
 	}
 	std::printf("%s\n", described(one).c_str());
 	std::string wrong = print_run(one, a.options, choices);
@@ -280,6 +282,8 @@ int replay(const Arguments &a)
 int main(int argc, char **argv)
 {
 	Arguments a;
+	argp_program_version = "explore " MPOOL_VERSION;
+	argp_err_exit_status = kUsage;
 	argp_parse(&kArgp, argc, argv, 0, nullptr, &a);
 	if (a.replays)
 		return replay(a);
@@ -304,7 +308,7 @@ int main(int argc, char **argv)
 		explore_random(a, &total);
 	else if (explored == 0) {
 		std::fprintf(stderr, "explore: no such scenario\n");
-		return 2;
+		return kUsage;
 	}
 	Deaths deaths = deaths_so_far();
 	if (deaths.all > 0)

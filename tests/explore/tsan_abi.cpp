@@ -95,6 +95,18 @@ void __tsan_write_range(void *at, unsigned long n) { plain_write(at, n, CODE); }
 		return same;                                                                                           \
 	}
 
+/* clang's: what was there is returned. */
+#define CAS_VAL(bits)                                                                                                  \
+	uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(uint##bits##_t *, uint##bits##_t, uint##bits##_t,    \
+	                                                          int, int);                                           \
+	uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(uint##bits##_t *at, uint##bits##_t expected,         \
+	                                                          uint##bits##_t v, int order, int failure)            \
+	{                                                                                                              \
+		uint64_t e = expected;                                                                                 \
+		compare_exchange(at, bits / 8, &e, v, order_of(order), order_of(failure), CODE);                       \
+		return static_cast<uint##bits##_t>(e);                                                                 \
+	}
+
 #define ATOMIC(bits)                                                                                                   \
 	uint##bits##_t __tsan_atomic##bits##_load(const uint##bits##_t *, int);                                        \
 	uint##bits##_t __tsan_atomic##bits##_load(const uint##bits##_t *at, int order)                                 \
@@ -113,7 +125,8 @@ void __tsan_write_range(void *at, unsigned long n) { plain_write(at, n, CODE); }
 	MODIFY(bits, fetch_or)                                                                                         \
 	MODIFY(bits, fetch_xor)                                                                                        \
 	CAS(bits, strong)                                                                                              \
-	CAS(bits, weak)
+	CAS(bits, weak)                                                                                                \
+	CAS_VAL(bits)
 
 ATOMIC(8)
 ATOMIC(16)

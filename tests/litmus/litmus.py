@@ -762,8 +762,13 @@ def main(arguments):
     if arguments[:1] == ["--plain"] and len(arguments) > 1:
         directory = arguments[1]
         arguments = arguments[2:]
+    if arguments == ["--help"]:
+        print(__doc__)
+        return 0
     if not arguments or arguments[0].startswith("-"):
-        print(__doc__, file=sys.stderr)
+        print(f"litmus.py: there is no option {arguments[0]}" if arguments else "litmus.py: no file is named",
+              file=sys.stderr)
+        print("usage: litmus.py [--plain DIRECTORY] FILE...", file=sys.stderr)
         return 2
     n = wrong = 0
     for path in arguments:
