@@ -59,6 +59,9 @@ typedef uint32_t pgno_t;
 /* No page has this number, so a file has at most this many pages. */
 #define MAX_PAGE_NUMBER 0xffffffff
 
+/* A shared pool's key has at most that many bytes. */
+#define MPOOL_KEY_MAX 0x100000
+
 /* mpool_put: the page was modified and must reach the file. */
 #define MPOOL_DIRTY 0x01
 /* mpool_get (later BSDs): hand out the page without pinning it. */
@@ -79,7 +82,7 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * mpool_open - make a pool for the pages of an open file.
  *
  * key       NULL: the pool's buffers are private to this process.  Else a string of
- *           any bytes and any length: all processes of the user (of one effective
+ *           any bytes, at most MPOOL_KEY_MAX: all processes of the user (of one effective
  *           user number, that see one /dev/shm) that open this key share one pool,
  *           until the last of them has closed it or ended.
  * fd        a regular file or a block device, read and (for modified pages)
@@ -120,6 +123,7 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *          open in any process that shares the pool and may be looked at; or there
  *          is no /proc
  * EBADMSG  what is there under the key, in use, is damaged, or of another version
+ * ENAMETOOLONG  the key has more than MPOOL_KEY_MAX bytes
  * ENOTSUP  the pool was made where membarrier(2) can be used, and it cannot be here
  * ENOSPC   no memory for a shared pool: /dev/shm is full, or Linux older than 5.14
  * EFBIG    maxcache pages are more than an object can have (32 TiB and what goes with
@@ -130,6 +134,17 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * EMFILE, ENFILE, ... as open(2), mmap(2) and fcntl(2) gave it
  */
 MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache);
+
+/*
+ * mpool_open_key - the same, of a key of keylen bytes, whatever they are.
+ *
+ * It is the key that mpool_open knows by the string of the same bytes, if none of
+ * them is 0.  No bytes are a key too, as the empty string is.
+ *
+ * EINVAL   key is NULL
+ * and as mpool_open with a key
+ */
+MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, pgno_t maxcache);
 
 /*
  * mpool_filter - convert pages between the file's form and the memory's.
@@ -162,7 +177,7 @@ void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *
  * Also callable with a third argument, as in the later BSDs: MPOOL_PAGE_REQUEST
  * makes the page numbered *pgnoaddr, which must not be in the pool, afresh:
  * zeros, whatever the file holds there.  MPOOL_PAGE_NEXT, and any other value,
- * is the call above.
+ * is the call above.  mpool_newf is NetBSD's name of that.
  *
  * EFBIG    all page numbers are used
  * EEXIST   the requested page is in the pool
@@ -172,6 +187,7 @@ void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *
  */
 void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr);
 void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
+void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
 
 /*
  * mpool_get - pin a page and return its address.
@@ -292,6 +308,8 @@ struct mpool_stats {
 	uint64_t metadata;  /* bytes of bookkeeping, page bytes and threads' own aside */
 	uint64_t processes; /* that share the pool now; 1: it is private */
 	uint64_t deaths;    /* of processes that shared it */
+	uint64_t device;    /* the pool's file, as stat(2) names it: st_dev */
+	uint64_t inode;     /* ... and st_ino */
 };
 
 /*
@@ -305,13 +323,71 @@ int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size);
 
 #ifdef __cplusplus
 }
+#endif
+
+/*
+ * A key, by the argument's type.  No BSD ever looked at the key, and programs pass
+ * it whatever they have at hand.  So a pointer to plain, signed or unsigned char or
+ * to void, const or not, is a key, and so is an array of such chars; 0, NULL,
+ * nullptr and whatever else the call takes, such as a pointer to a structure or to
+ * something volatile, is none: the pool is private.  It is evaluated once.
+ *
+ * The function itself, (mpool_open)(...) or its address, takes any pointer for a
+ * key; so does the call in C of compilers that have no _Generic.
+ */
+#ifdef __cplusplus
+/* Also where the program has this header in an extern "C" of its own. */
+extern "C++" {
+
+template <typename T> struct mpool_key_type {
+	static void *key(T *) { return 0; }
+};
+template <typename T> struct mpool_key_char {
+	static void *key(const T *k) { return const_cast<T *>(k); }
+};
+template <> struct mpool_key_type<char> : mpool_key_char<char> {};
+template <> struct mpool_key_type<signed char> : mpool_key_char<signed char> {};
+template <> struct mpool_key_type<unsigned char> : mpool_key_char<unsigned char> {};
+template <> struct mpool_key_type<const char> : mpool_key_char<char> {};
+template <> struct mpool_key_type<const signed char> : mpool_key_char<signed char> {};
+template <> struct mpool_key_type<const unsigned char> : mpool_key_char<unsigned char> {};
+template <> struct mpool_key_type<const void> : mpool_key_char<void> {};
+
+/* void *, 0, NULL and nullptr are the function's. */
+template <typename T> inline MPOOL *mpool_open(T *key, int fd, pgno_t pagesize, pgno_t maxcache)
+{
+	return mpool_open(mpool_key_type<T>::key(key), fd, pagesize, maxcache);
+}
 
 /* The later BSDs' three-argument call. */
-static inline void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
+inline void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
 	return mpool_new_flags(mp, pgnoaddr, flags);
 }
+
+}
 #else
+#if defined(__GNUC__) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L)
+static __inline__ MPOOL *mpool_open_string(const void *key, int fd, pgno_t pagesize, pgno_t maxcache)
+{
+	return (mpool_open)((void *)(uintptr_t)key, fd, pagesize, maxcache);
+}
+
+static __inline__ MPOOL *mpool_open_private(const volatile void *no_key, int fd, pgno_t pagesize, pgno_t maxcache)
+{
+	(void)no_key;
+	return (mpool_open)(NULL, fd, pagesize, maxcache);
+}
+
+#define MPOOL_OPEN(key, ...)                                                                                 \
+	__extension__ _Generic((key), char *: mpool_open_string, const char *: mpool_open_string,            \
+		signed char *: mpool_open_string, const signed char *: mpool_open_string,                    \
+		unsigned char *: mpool_open_string, const unsigned char *: mpool_open_string,                \
+		void *: mpool_open_string, const void *: mpool_open_string,                                  \
+		default: mpool_open_private)(key, __VA_ARGS__)
+#define mpool_open(...) MPOOL_OPEN(__VA_ARGS__)
+#endif
+
 /* mpool_new(mp, pgnoaddr) and mpool_new(mp, pgnoaddr, flags) both compile. */
 #define MPOOL_NEW_2(mp, pgnoaddr, unused, ...)    (mpool_new)(mp, pgnoaddr)
 #define MPOOL_NEW_3(mp, pgnoaddr, flags, ...)     mpool_new_flags(mp, pgnoaddr, flags)

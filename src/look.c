@@ -38,6 +38,8 @@ static MPOOL *copy_begin(struct copy *c)
 	sh->bytes = c->p->total;
 	sh->map = mmap(NULL, sh->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	c->mp->io.pagesize = c->p->pagesize;
+	c->mp->io.device = c->p->file_dev;
+	c->mp->io.inode = c->p->file_ino;
 	if (sh->map != MAP_FAILED)
 		return c->mp;
 	free(c->mp);
@@ -222,6 +224,13 @@ static int look_into(struct copy *c, struct look_pool *lp)
 	return error;
 }
 
+/* An empty path leads nowhere. */
+static bool path_leads_to(const struct preamble *p)
+{
+	struct stat st;
+	return stat(p->path, &st) == 0 && st.st_dev == p->file_dev && st.st_ino == p->file_ino;
+}
+
 static int look_inside(int object, struct look_pool *lp)
 {
 	struct preamble *p = malloc(sizeof *p);
@@ -229,8 +238,11 @@ static int look_inside(int object, struct look_pool *lp)
 	size_t path_bytes = error ? 0 : strlen(p->path) + 1;
 	if (!error && !(lp->path = malloc(path_bytes)))
 		error = ENOMEM;
-	if (!error)
+	if (!error) {
 		memcpy(lp->path, p->path, path_bytes);
+		lp->key_bytes = p->key_bytes;
+		lp->elsewhere = !path_leads_to(p);
+	}
 	if (!error)
 		error = look_into(&(struct copy){.object = object, .p = p}, lp);
 	lp->counted = !error;
@@ -257,6 +269,7 @@ static void pool_forget(struct look_pool *lp)
 	free(lp->path);
 	free(lp->process);
 	lp->key = lp->path = NULL;
+	lp->key_bytes = 0;
 	lp->process = NULL;
 	lp->processes = 0;
 }
@@ -348,24 +361,24 @@ void look_free(struct look *l)
 /* ---- removing ----------------------------------------------------------- */
 
 /* Of that key, or of one that cannot be read, which is nobody else's either? */
-static bool has_key(int object, const char *key)
+static bool has_key(int object, struct share_key key)
 {
 	struct preamble *p = malloc(sizeof *p);
 	char *its_key = NULL;
 	int error = p ? share_read_preamble(object, p, &its_key) : ENOMEM;
-	bool its = error == EBADMSG || (!error && p->key_bytes == strlen(key) && strcmp(its_key, key) == 0);
+	bool its = error == EBADMSG || (!error && share_has_key(p, its_key, key));
 	free(its_key);
 	free(p);
 	return its;
 }
 
 /* With the key's lock held, so that nobody is making or joining it.  `key`: NULL: any. */
-static int remove_object(int dir, const char *name, const char *key)
+static int remove_object(int dir, const char *name, const struct share_key *key)
 {
 	int object = share_open_object(dir, name, O_RDONLY), error = 0;
 	if (object < 0)
 		return errno;
-	if (key && !has_key(object, key))
+	if (key && !has_key(object, *key))
 		error = ENOENT;
 	else if (life_any(object))
 		error = EBUSY;
@@ -405,7 +418,7 @@ int look_remove(const char *name)
 }
 
 /* All of that key: crashes may have left several.  ENOENT: there is none. */
-static int remove_all(int dir, uint64_t hash, const char *key)
+static int remove_all(int dir, uint64_t hash, struct share_key key)
 {
 	DIR *d = share_entries(dir);
 	if (!d)
@@ -416,7 +429,7 @@ static int remove_all(int dir, uint64_t hash, const char *key)
 		uint64_t its;
 		if (!share_name_hash(e->d_name, &its) || its != hash)
 			continue;
-		error = remove_object(dir, e->d_name, key);
+		error = remove_object(dir, e->d_name, &key);
 		removed = removed || !error;
 		if (!error)
 			error = ENOENT;
@@ -425,7 +438,7 @@ static int remove_all(int dir, uint64_t hash, const char *key)
 	return error == ENOENT && removed ? 0 : error;
 }
 
-int look_remove_key(const char *key)
+int look_remove_key(struct share_key key)
 {
 	uint64_t hash = share_hash(key);
 	int dir, lock, error = lock_objects(hash, &dir, &lock);

@@ -48,7 +48,9 @@ struct look_pool {
 	ino_t ino;
 	uint64_t memory; /* bytes that the object takes */
 	char *key;       /* NULL: it cannot be read */
+	size_t key_bytes;
 	char *path;      /* of the file, when the pool was made; NULL: the same */
+	bool elsewhere;  /* there is another file at that path now, or none */
 	bool counted;    /* all below is known */
 	struct mpool_stats stats;
 	uint64_t abandoned;
@@ -71,6 +73,6 @@ void look_free(struct look *l);
  * EACCES: it is not to be trusted.
  */
 int look_remove(const char *name);
-int look_remove_key(const char *key);
+int look_remove_key(struct share_key key);
 
 #endif

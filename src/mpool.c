@@ -3,6 +3,7 @@
  *
  * Owns no state.  Every call is a fast path that needs the calling thread's
  * stripe and nothing else of its own, and a slow path that may do everything.
+ * None calls another by its public name, which may be somebody else's in a program.
  * mpool.h says what the calls promise, README.md in this folder how.
  */
 #include "mpool.h"
@@ -18,6 +19,7 @@
 #include "tsan.h"
 #include "writeback.h"
 
+#undef mpool_open
 #undef mpool_new
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -62,7 +64,8 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	return table_init(&mp->tables, 0, resize_first(frames, pages)) == 0 ? 0 : ENOMEM;
 }
 
-PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
+/* `key`: at NULL: the pool is private. */
+static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t maxcache)
 {
 	NO_CANCELLATION;
 	if (fork_error()) {
@@ -74,7 +77,7 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 		return NULL;
 	memset(mp, 0, sizeof *mp);
 	region_init(&mp->region);
-	int error = key ? share_open(mp, key, fd, pagesize, maxcache) : open_private(mp, fd, pagesize, maxcache);
+	int error = key.at ? share_open(mp, key, fd, pagesize, maxcache) : open_private(mp, fd, pagesize, maxcache);
 	if (error) {
 		region_fini(&mp->region);
 		free(mp);
@@ -83,6 +86,20 @@ PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 	}
 	thread_pool_opened(mp);
 	return mp;
+}
+
+PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
+{
+	/* One that is too long need not be looked at to its end. */
+	return open_pool((struct share_key){key, key ? strnlen(key, MPOOL_KEY_MAX + 1) : 0}, fd, pagesize, maxcache);
+}
+
+PUBLIC MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, pgno_t maxcache)
+{
+	if (key)
+		return open_pool((struct share_key){key, keylen}, fd, pagesize, maxcache);
+	errno = EINVAL;
+	return NULL;
 }
 
 PUBLIC int mpool_close(MPOOL *mp)
@@ -374,7 +391,7 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 
 /* ---- new pages ---------------------------------------------------------- */
 
-PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
+static void *new_page(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
 	bool request = flags == MPOOL_PAGE_REQUEST; /* anything else: the next, as in FreeBSD */
 	CALL(mp, a);
@@ -404,7 +421,17 @@ PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 
 PUBLIC void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr)
 {
-	return mpool_new_flags(mp, pgnoaddr, MPOOL_PAGE_NEXT);
+	return new_page(mp, pgnoaddr, MPOOL_PAGE_NEXT);
+}
+
+PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
+{
+	return new_page(mp, pgnoaddr, flags);
+}
+
+PUBLIC void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
+{
+	return new_page(mp, pgnoaddr, flags);
 }
 
 /* ---- putting and deleting ----------------------------------------------- */

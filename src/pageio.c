@@ -59,6 +59,8 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 	*pages = whole < MAX_PAGE_NUMBER ? (uint32_t)whole : MAX_PAGE_NUMBER;
 	*tail = bytes % pagesize != 0;
 	io->fd = fd;
+	io->device = st.st_dev;
+	io->inode = st.st_ino;
 	io->pagesize = pagesize;
 	io->align = MEMORY_PAGE;
 	return 0;

@@ -58,6 +58,7 @@ struct pageio {
 	bool shared;
 	uint32_t pagesize;
 	size_t align; /* of memory that is read into or written from */
+	uint64_t device, inode; /* which file it is */
 	void (*pgin)(void *, pgno_t, void *);
 	void (*pgout)(void *, pgno_t, void *);
 	void *cookie;

@@ -75,12 +75,12 @@ static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 	return h;
 }
 
-uint64_t share_hash(const char *key)
+uint64_t share_hash(struct share_key key)
 {
-	return hash(HASH_START, key, strlen(key));
+	return hash(HASH_START, key.at, key.bytes);
 }
 
-static uint64_t preamble_check(const struct preamble *pre, const char *key)
+static uint64_t preamble_check(const struct preamble *pre, const void *key)
 {
 	struct preamble p = *pre;
 	p.check = 0;
@@ -184,7 +184,7 @@ static void place_parts(struct preamble *p)
 static bool layout_right(const struct preamble *p, uint64_t size)
 {
 	if (memcmp(p->magic, MAGIC, sizeof p->magic) != 0 || p->version != LAYOUT_VERSION || p->bytes != sizeof *p ||
-	    p->header_bytes != sizeof(struct header) || p->pagesize == 0 || p->limit == 0 || p->limit > FRAMES_MAX / 2)
+	    p->header_bytes != sizeof(struct header) || p->key_bytes > MPOOL_KEY_MAX || p->pagesize == 0 || p->limit == 0 || p->limit > FRAMES_MAX / 2)
 		return false;
 	struct preamble right = *p;
 	place_parts(&right);
@@ -227,7 +227,7 @@ int share_open_object(int dir, const char *name, int mode)
 }
 
 /* Is it the object of that key?  0, and *yes; or an errno.  Removes it if it is stale. */
-static int look_at(int dir, const char *name, const char *key, int *object)
+static int look_at(int dir, const char *name, struct share_key key, int *object)
 {
 	struct preamble p;
 	char *its_key;
@@ -238,7 +238,7 @@ static int look_at(int dir, const char *name, const char *key, int *object)
 	if (!life_any(fd))
 		unlinkat(dir, name, 0);
 	else if ((error = share_read_preamble(fd, &p, &its_key)) == 0) {
-		if (p.key_bytes == strlen(key) && strcmp(its_key, key) == 0)
+		if (share_has_key(&p, its_key, key))
 			*object = fd;
 		free(its_key);
 	}
@@ -267,7 +267,7 @@ bool share_name_hash(const char *name, uint64_t *its)
 }
 
 /* The object of the key among those of its hash, -1: there is none; or an errno. */
-static int find_object(int dir, const char *key, struct sharing *sh)
+static int find_object(int dir, struct share_key key, struct sharing *sh)
 {
 	uint64_t its;
 	int error = 0;
@@ -495,7 +495,7 @@ static void rooms(MPOOL *mp, const struct preamble *p, unsigned member)
 }
 
 /* All that the object begins with.  0, or an errno. */
-static int fill_object(MPOOL *mp, struct preamble *p, const char *key, uint32_t frames, uint32_t pages, bool tail)
+static int fill_object(MPOOL *mp, struct preamble *p, const void *key, uint32_t frames, uint32_t pages, bool tail)
 {
 	struct sharing *sh = &mp->sharing;
 	char *map = sh->map;
@@ -613,7 +613,7 @@ static int become_member(MPOOL *mp, int fd, uint32_t frames)
 
 /* ---- open and close ----------------------------------------------------- */
 
-static int make(MPOOL *mp, int dir, const char *key, int fd, uint32_t frames)
+static int make(MPOOL *mp, int dir, struct share_key key, int fd, uint32_t frames)
 {
 	struct preamble *p = calloc(1, sizeof *p);
 	uint32_t pages;
@@ -628,7 +628,7 @@ static int make(MPOOL *mp, int dir, const char *key, int fd, uint32_t frames)
 	p->header_bytes = sizeof(struct header);
 	p->pagesize = pagesize;
 	p->align = (uint32_t)mp->io.align;
-	p->key_bytes = (uint32_t)strlen(key);
+	p->key_bytes = (uint32_t)key.bytes;
 	p->unit = frames_unit(frames);
 	p->barrier = barrier_available(BARRIER_PROCESSES) ? BARRIER_PROCESSES : BARRIER_FENCE;
 	if (!error)
@@ -636,7 +636,7 @@ static int make(MPOOL *mp, int dir, const char *key, int fd, uint32_t frames)
 	if (!error)
 		error = size_object(&mp->sharing, p, frames);
 	if (!error)
-		error = fill_object(mp, p, key, frames, pages, tail);
+		error = fill_object(mp, p, key.at, frames, pages, tail);
 	if (!error)
 		error = become_member(mp, fd, frames);
 	if (error && mp->sharing.object >= 0)
@@ -660,6 +660,8 @@ static int join_object(MPOOL *mp, const struct preamble *p, uint32_t frames)
 	table_join(&mp->tables);
 	mp->io.fd = mp->sharing.file = find_file(p, &mp->header->members);
 	mp->io.align = p->align;
+	mp->io.device = p->file_dev;
+	mp->io.inode = p->file_ino;
 	if (mp->io.fd < 0)
 		return errno;
 	return become_member(mp, mp->io.fd, frames);
@@ -693,11 +695,13 @@ static void let_go(struct sharing *sh, bool parents)
 		close(sh->file);
 }
 
-int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache)
+int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
 {
 	struct sharing *sh = &mp->sharing;
 	uint32_t frames = maxcache == 0 ? 1 : maxcache < FRAMES_MAX / 2 ? maxcache : FRAMES_MAX / 2;
 	sh->object = sh->file = -1;
+	if (key.bytes > MPOOL_KEY_MAX)
+		return ENAMETOOLONG;
 	sh->hash = share_hash(key);
 	if (pagesize == 0)
 		return EINVAL;

@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "member.h"
@@ -54,7 +55,7 @@ struct preamble {
 	uint32_t version, bytes; /* of this layout; of the preamble itself */
 	uint32_t header_bytes, pagesize;
 	uint32_t limit, unit; /* frames */
-	uint32_t barrier, key_bytes;
+	uint32_t barrier, key_bytes; /* at most MPOOL_KEY_MAX */
 	uint32_t file_flags, align; /* how the file is opened; for transfers from and to it */
 	uint64_t file_dev, file_ino;
 	uint64_t total, key_at, header_at, frames_at, chunks_at;
@@ -79,11 +80,17 @@ struct sharing {
 	struct watch watch;
 };
 
+/* Any bytes, NUL too; with 0 of them it is a key as any other. */
+struct share_key {
+	const void *at;
+	size_t bytes;
+};
+
 /*
  * Make, or join, the pool of that key: all of the handle but its serial.  0, or an
  * errno, as mpool_open has it.
  */
-int share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache);
+int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
 /* Leave it.  `parents`: in a child, whose parent goes on: only give memory and descriptors back. */
 void share_close(MPOOL *mp, bool parents);
 
@@ -97,7 +104,7 @@ bool share_object_is_ours(const MPOOL *mp);
  * it is not to be trusted.
  */
 int share_directory(bool make);
-uint64_t share_hash(const char *key);
+uint64_t share_hash(struct share_key key);
 /* What is in the directory, to be closed by closedir; NULL and errno. */
 DIR *share_entries(int dir);
 /* Is it an object's name?  The hash in it. */
@@ -113,8 +120,13 @@ bool share_key_locked(int dir, uint64_t key_hash);
 /* Open an object, if it is one that may be trusted so far.  -1 and errno, EACCES: it is not. */
 int share_open_object(int dir, const char *name, int mode);
 bool share_read(int object, void *to, size_t bytes, uint64_t at);
-/* The preamble, and the key, which the caller frees.  0, or an errno: EBADMSG: it is damaged. */
+/* The preamble, and the key's p->key_bytes bytes, which the caller frees.  0, or an errno: EBADMSG: it is damaged. */
 int share_read_preamble(int object, struct preamble *p, char **key);
+/* Is it of that key?  `key`: what was read with it. */
+static inline bool share_has_key(const struct preamble *p, const char *its_key, struct share_key key)
+{
+	return p->key_bytes == key.bytes && memcmp(its_key, key.at, key.bytes) == 0;
+}
 /* The handle's rooms, for what is mapped; `member` is this process's number. */
 void share_rooms(MPOOL *mp, const struct preamble *p, unsigned member);
 /* Of what changes, does that look as this code leaves it which would be followed blindly? */

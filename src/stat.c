@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "pool.h"
 #include "stat.h"
@@ -105,20 +106,31 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->pages = pageio_pages(&mp->io);
 	s->maxcache = frames_capacity(&mp->frames);
 	s->pagesize = mp->io.pagesize;
+	s->device = mp->io.device;
+	s->inode = mp->io.inode;
 	s->processes = member_count(&mp->header->members);
 	s->deaths = member_deaths(&mp->header->members);
 }
 
-PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
+/* 0, or -1 and errno. */
+static int collect(MPOOL *mp, struct mpool_stats *s)
 {
-	struct mpool_stats s = {0};
 	CALL(mp, a);
-	if (!a || stat_pinned(mp, &s.pinned) != 0)
+	*s = (struct mpool_stats){0};
+	if (!a || stat_pinned(mp, &s->pinned) != 0)
 		return -1;
 	epoch_enter(&mp->epoch, a->stripe);
-	stat_counts(mp, &s);
-	s.metadata = metadata_bytes(mp);
+	stat_counts(mp, s);
+	s->metadata = metadata_bytes(mp);
 	epoch_leave(a->stripe);
+	return 0;
+}
+
+PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
+{
+	struct mpool_stats s;
+	if (collect(mp, &s) != 0)
+		return -1;
 	memset(st, 0, size);
 	memcpy(st, &s, size < sizeof s ? size : sizeof s);
 	return 0;
@@ -128,19 +140,19 @@ PUBLIC void mpool_stat(MPOOL *mp)
 {
 	NO_CANCELLATION;
 	struct mpool_stats s;
-	if (mpool_stats(mp, &s, sizeof s) != 0) {
+	if (collect(mp, &s) != 0) {
 		perror("mpool_stat");
 		return;
 	}
 	uint64_t gets = s.hits + s.misses;
 	fprintf(stderr,
-	        "%" PRIu64 " pages in the file, of %" PRIu64 " bytes\n"
+	        "%" PRIu64 " pages in the file, of %" PRIu64 " bytes; device %u:%u, inode %" PRIu64 "\n"
 	        "%" PRIu64 " pages in memory, of at most %" PRIu64 " (%" PRIu64 " beyond it); %" PRIu64
 	        " modified, %" PRIu64 " pinned\n"
 	        "%" PRIu64 " hits, %" PRIu64 " misses (%.2f%% hits), %" PRIu64 " page reads, %" PRIu64 " page writes\n"
 	        "%" PRIu64 " evictions, %" PRIu64 " called off by a get in time\n"
 	        "%" PRIu64 " bytes of bookkeeping\n",
-	        s.pages, s.pagesize, s.cached, s.maxcache, s.overflow, s.dirty, s.pinned, s.hits, s.misses,
+	        s.pages, s.pagesize, major(s.device), minor(s.device), s.inode, s.cached, s.maxcache, s.overflow, s.dirty, s.pinned, s.hits, s.misses,
 	        gets ? 100.0 * (double)s.hits / (double)gets : 0.0, s.reads, s.writes, s.evictions, s.rescues,
 	        s.metadata);
 }

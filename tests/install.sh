@@ -35,7 +35,9 @@ mpool_filter
 mpool_get
 mpool_new
 mpool_new_flags
+mpool_newf
 mpool_open
+mpool_open_key
 mpool_put
 mpool_stat
 mpool_stats

@@ -169,7 +169,7 @@ private:
 	[[noreturn]] static void serve(const std::string &key, const std::string &path, int from, int to)
 	{
 		int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-		MPOOL *mp = mpool_open(const_cast<char *>(key.c_str()), fd, page_size, maxcache);
+		MPOOL *mp = mpool_open_key(key.data(), key.size(), fd, page_size, maxcache);
 		char done = mp != nullptr;
 		Order order{};
 		while (write(to, &done, 1) == 1 && done && read(from, &order, sizeof order) == sizeof order) {
@@ -462,6 +462,9 @@ TEST_CASE("a pool is listed with its processes and what they do")
 	CHECK(r["pages"] == std::to_string(pages));
 	CHECK(r["file"] == file.path());
 	struct stat before, after;
+	REQUIRE(fstat(file.fd(), &before) == 0);
+	CHECK(r["device"] == std::to_string(before.st_dev));
+	CHECK(r["inode"] == std::to_string(before.st_ino));
 	do { // the kernel may make small pages one large one meanwhile
 		REQUIRE(stat((directory() + r["object"]).c_str(), &before) == 0);
 		r = pool_row("key", key);
@@ -530,16 +533,18 @@ TEST_CASE("a death is shown, before it is noticed and after")
 TEST_CASE("keys are shown as one word")
 {
 	File file(page_size, pages);
-	std::string odd = key_of("a b\n\xff\"\\");
-	Member a(odd, file), b("", file), c("-", file);
-	std::string shown = key_of("a\\x20b\\x0a\\xff\\x22\\x5c");
+	std::string odd = key_of("a b\n\xff\"\\"), zeros = key_of("z") + std::string(2, '\0');
+	Member a(odd, file), b("", file), c("-", file), d(zeros, file), e(zeros.substr(0, zeros.size() - 1), file);
+	std::string shown = key_of("a\\x20b\\x0a\\xff\\x22\\x5c"), two = key_of("z\\x00\\x00"), one = key_of("z\\x00");
 	std::string t = table();
+	CHECK(rows(t, "pool", "key", two).size() == 1);
+	CHECK(rows(t, "pool", "key", one).size() == 1);
 	CHECK(rows(t, "pool", "key", shown).size() == 1);
 	CHECK(rows(t, "pool", "key", "\"\"").size() == 1);
 	CHECK(rows(t, "pool", "key", "\\x2d").size() == 1);
-	for (Member *m : {&a, &b, &c})
+	for (Member *m : {&a, &b, &c, &d, &e})
 		m->kill();
-	for (const std::string &key : {shown, std::string("\"\""), std::string("\\x2d")}) {
+	for (const std::string &key : {shown, two, one, std::string("\"\""), std::string("\\x2d")}) {
 		CHECK(pool_row("key", key)["state"] == "stale");
 		CHECK(top({"--remove", key}).status == 0);
 		CHECK(rows(table(), "pool", "key", key).empty());
@@ -613,6 +618,24 @@ TEST_CASE("on a terminal it shows rates, until q")
 	CHECK(s.status() == 0);
 	CHECK(s.cooked());
 	CHECK(s.last().find("\033[?25h") != std::string::npos);
+}
+
+TEST_CASE("it says which the pool's file is when another is at its path by now")
+{
+	File file(page_size, pages), other(page_size, 1);
+	std::string key = key_of("elsewhere");
+	Member a(key, file);
+	struct stat st;
+	REQUIRE(fstat(file.fd(), &st) == 0);
+	std::string inode = "inode " + std::to_string(st.st_ino) + " of device ";
+	Screen s({"--interval=0.02"});
+	CHECK(s.await({key, file.path(), "cached"}).find(inode) == std::string::npos);
+	REQUIRE(rename(other.path().c_str(), file.path().c_str()) == 0);
+	s.await({key, file.path(), inode});
+	REQUIRE(unlink(file.path().c_str()) == 0);
+	s.await({key, file.path(), inode});
+	s.type('q');
+	CHECK(s.status() == 0);
 }
 
 TEST_CASE("Ctrl-C ends it too, and leaves the terminal as it was")

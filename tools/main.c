@@ -99,12 +99,13 @@ static const char *reason(int error)
 static int remove_key(char *shown)
 {
 	char *key = strdup(shown);
+	size_t bytes;
 
 	if (!key)
 		die(STATUS_REFUSED, "no memory");
-	if (!text_unescape(key))
+	if (!text_unescape(key, &bytes))
 		die(STATUS_USAGE, "%s: a backslash is to be followed by x and two hexadecimal digits", shown);
-	int error = look_remove_key(key);
+	int error = look_remove_key((struct share_key){ key, bytes });
 	free(key);
 	if (error)
 		die(STATUS_REFUSED, "%s: not removed: %s", shown, reason(error));
@@ -123,7 +124,7 @@ static int remove_stale(void)
 	for (size_t i = 0; i < l.n; i++) {
 		if (l.pool[i].state != LOOK_STALE)
 			continue;
-		char *key = text_escape(l.pool[i].key);
+		char *key = text_escape(l.pool[i].key, l.pool[i].key_bytes);
 		error = look_remove(l.pool[i].name);
 		if (!error) {
 			printf("removed %s (%s)\n", key, l.pool[i].name);

@@ -84,8 +84,13 @@ static int by_pid(const void *a, const void *b)
 static int by_state_and_key(const void *a, const void *b)
 {
 	const struct look_pool *x = a, *y = b;
-	int order = x->state != y->state ? (x->state > y->state) - (x->state < y->state)
-					 : strcmp(x->key ? x->key : "", y->key ? y->key : "");
+	size_t both = x->key_bytes < y->key_bytes ? x->key_bytes : y->key_bytes; /* 0 of a key that is not known */
+	int order = (x->state > y->state) - (x->state < y->state);
+
+	if (order == 0 && both > 0)
+		order = memcmp(x->key, y->key, both);
+	if (order == 0)
+		order = (x->key_bytes > y->key_bytes) - (x->key_bytes < y->key_bytes);
 
 	return order != 0 ? order : strcmp(x->name, y->name);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -227,7 +228,7 @@ static void show_processes(struct frame *f, const struct look_pool *lp)
 	for (uint32_t i = 0; i < lp->processes; i++) {
 		const struct look_process *p = &lp->process[i];
 		struct process process = process_of(p);
-		char age[TEXT_SHORT], *command = text_escape(*process.command ? process.command : NULL);
+		char age[TEXT_SHORT], *command = text_escape_string(*process.command ? process.command : NULL);
 		line(f, "", "  %10" PRId32 "  %-8s  %8" PRIu64 "  %6s  %s", p->pid, process.state, p->pinned,
 		     text_age(age, (int64_t)time(NULL) - p->since), command);
 		free(command);
@@ -236,11 +237,14 @@ static void show_processes(struct frame *f, const struct look_pool *lp)
 
 static void show_pool(struct frame *f, const struct look_pool *lp, const struct look_pool *old, double seconds)
 {
-	char *key = text_escape(lp->key), *path = text_escape(lp->path), memory[TEXT_SHORT];
+	char *key = text_escape(lp->key, lp->key_bytes), *path = text_escape_string(lp->path), memory[TEXT_SHORT];
 
 	line(f, "", " ");
 	line(f, BOLD, "%s  %s  %s", key, state_name(lp->state), path);
 	if (lp->counted) {
+		if (lp->elsewhere)
+			line(f, "", "  not there any more: the pool's file is inode %" PRIu64 " of device %u:%u",
+			     lp->stats.inode, major(lp->stats.device), minor(lp->stats.device));
 		show_contents(f, lp);
 		show_work(f, &lp->stats, old ? &old->stats : NULL, seconds);
 		show_processes(f, lp);

@@ -74,13 +74,15 @@ static void add_pool(struct table *t, const struct look_pool *lp)
 				    s->evictions, s->rescues, s->pages };
 
 	add_word(t, "pool");
-	add(t, text_escape(lp->key));
+	add(t, text_escape(lp->key, lp->key_bytes));
 	add_word(t, state_name(lp->state));
 	for (size_t i = 0; i < sizeof number / sizeof *number; i++)
 		add_number(t, lp->counted, number[i]);
 	add_number(t, lp->state != LOOK_UNTRUSTED, lp->memory);
 	add_word(t, lp->name);
-	add(t, text_escape(lp->path != NULL && *lp->path != '\0' ? lp->path : NULL));
+	add_number(t, lp->counted, s->device);
+	add_number(t, lp->counted, s->inode);
+	add(t, text_escape_string(lp->path != NULL && *lp->path != '\0' ? lp->path : NULL));
 }
 
 static void add_process(struct table *t, const struct look_pool *lp, const struct look_process *p)
@@ -94,12 +96,12 @@ static void add_process(struct table *t, const struct look_pool *lp, const struc
 	if (gmtime_r(&seconds, &tm) == NULL || strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		strcpy(since, "-");
 	add_word(t, "process");
-	add(t, text_escape(lp->key));
+	add(t, text_escape(lp->key, lp->key_bytes));
 	add_number(t, p->pid > 0, (uint64_t)p->pid);
 	add_word(t, process.state);
 	add_number(t, true, p->pinned);
 	add_word(t, since);
-	add(t, text_escape(*process.command != '\0' ? process.command : NULL));
+	add(t, text_escape_string(*process.command != '\0' ? process.command : NULL));
 }
 
 void table_print(FILE *to, const struct look *l)
@@ -107,7 +109,7 @@ void table_print(FILE *to, const struct look *l)
 	static const char *const of_pool[] = { "#pool", "key", "state", "processes", "deaths", "pagesize", "maxcache",
 					       "cached", "dirty", "pinned", "overflow", "abandoned", "hits", "misses",
 					       "reads", "writes", "evictions", "rescues", "pages", "memory", "object",
-					       "file", NULL };
+					       "device", "inode", "file", NULL };
 	static const char *const of_process[] = { "#process", "key", "pid", "state", "pinned", "since", "command",
 						  NULL };
 	struct table pools = { 0 }, processes = { 0 };

@@ -35,16 +35,16 @@ static bool plain(unsigned char c)
 	return c > ' ' && c < 0x7f && c != '\\' && c != '"';
 }
 
-char *text_escape(const char *bytes)
+char *text_escape(const char *bytes, size_t n)
 {
-	char *word = malloc((bytes ? strlen(bytes) : 0) * ESCAPED + sizeof EMPTY), *to = word;
+	char *word = malloc((bytes ? n : 0) * ESCAPED + sizeof EMPTY), *to = word;
 
 	if (word == NULL)
 		die(STATUS_REFUSED, "no memory");
-	if (bytes == NULL || *bytes == '\0')
+	if (bytes == NULL || n == 0)
 		return strcpy(word, bytes ? EMPTY : UNKNOWN);
-	bool dash = strcmp(bytes, UNKNOWN) == 0;
-	for (const unsigned char *c = (const unsigned char *)bytes; *c != '\0'; c++)
+	bool dash = n == strlen(UNKNOWN) && memcmp(bytes, UNKNOWN, n) == 0;
+	for (const unsigned char *c = (const unsigned char *)bytes; n > 0; c++, n--)
 		if (plain(*c) && !dash)
 			*to++ = (char)*c;
 		else
@@ -53,7 +53,12 @@ char *text_escape(const char *bytes)
 	return word;
 }
 
-bool text_unescape(char *word)
+char *text_escape_string(const char *string)
+{
+	return text_escape(string, string ? strlen(string) : 0);
+}
+
+bool text_unescape(char *word, size_t *n)
 {
 	char *to = word;
 
@@ -68,12 +73,12 @@ bool text_unescape(char *word)
 		if (digits[0] != '\0')
 			digits[1] = from[3];
 		unsigned long byte = strtoul(digits, &end, HEX);
-		if (strspn(digits, "0123456789abcdefABCDEF") != 2 || byte == 0)
+		if (strspn(digits, "0123456789abcdefABCDEF") != 2)
 			return false;
 		*to++ = (char)byte;
 		from += ESCAPED;
 	}
-	*to = '\0';
+	*n = (size_t)(to - word);
 	return true;
 }
 

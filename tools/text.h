@@ -17,10 +17,12 @@
 /* Room for a number, a size, an age. */
 #define TEXT_SHORT 32
 
-/* As a word; NULL: "-".  To be freed; no memory ends the program. */
-char *text_escape(const char *bytes);
-/* Back, in place.  False: it is no such word. */
-bool text_unescape(char *word);
+/* `n` bytes as a word; NULL: "-".  To be freed; no memory ends the program. */
+char *text_escape(const char *bytes, size_t n);
+/* The same of a string. */
+char *text_escape_string(const char *string);
+/* Back, in place; how many bytes they are in *n.  False: it is no such word. */
+bool text_unescape(char *word, size_t *n);
 
 /* 1234567 -> "1.23M": three digits; in thousands, or, of a size, in 1024s. */
 const char *text_number(char to[TEXT_SHORT], double n);

@@ -12,7 +12,7 @@
 #include "object.h"
 
 /* Linked with --wrap. */
-int __wrap_share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache);
+int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
 void __wrap_share_close(MPOOL *mp, bool parents);
 
 /* What is in it beside frames: room for tables, stripes and segments. */
@@ -75,7 +75,7 @@ static int join_made(MPOOL *mp, int fd)
 	return 0;
 }
 
-int __wrap_share_open(MPOOL *mp, const char *key, int fd, uint32_t pagesize, uint32_t maxcache)
+int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
 {
 	struct sharing *sh = &mp->sharing;
 	(void)key;
