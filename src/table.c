@@ -384,6 +384,12 @@ bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame)
 	return entry_step(ref, entry_word(page, ENTRY_CLOSING, frame), entry_word(page, ENTRY_RESIDENT, frame));
 }
 
+bool table_stay_closed(const struct table_ref *ref, uint32_t page, uint32_t frame)
+{
+	uint64_t closing = entry_word(page, ENTRY_CLOSING, frame);
+	return entry_step(ref, closing, closing);
+}
+
 /*
  * Nobody else's entry of `page`, valid or tentative, is on the path.  Of two
  * tentative ones the lower owner's stays: two that killed each other would start

@@ -15,6 +15,7 @@
  *   loading   --L, its owner-->               resident   read, or free: the read failed
  *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, proof of a put
  *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
+ *   closing   --L, holder of the claim-->     closing    not rescued so far: a copy is kept
  *   closing   --L, holder of the claim-->     free       evicted
  *   free      --L, holder of the claim-->     resident   in a newer table, the older table's
  *   resident  --L, holder of the claim-->     free       word following: the entry has moved
@@ -223,6 +224,7 @@ enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint6
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
 bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
+bool table_stay_closed(const struct table_ref *ref, uint32_t page, uint32_t frame);
 /* To free, from the state that `entry` shows; lowers the counts. */
 bool table_free(const struct table_ref *ref, uint64_t entry);
 

@@ -92,10 +92,16 @@ bool victim_reopen(const struct victim *v)
 	return table_reopen(&v->entry, v->page, v->frame);
 }
 
-/* Nobody has rescued it so far.  Only we can close it, so it was not in between either. */
+/*
+ * Nobody has rescued it so far.  Only we can close it, so it was not in between either.
+ * A locked step that changes nothing: what was copied before must not be what a
+ * rescuer writes after it.  A load, of whatever order, would let the copy's loads sink
+ * below it, and so does a load after an acquire fence.  Pairs with the rescue, in
+ * table_reopen, which reads what this step stored, or makes it fail.
+ */
 static bool victim_closed(const struct victim *v)
 {
-	return atomic_load(v->entry.word) == entry_word(v->page, ENTRY_CLOSING, v->frame);
+	return table_stay_closed(&v->entry, v->page, v->frame);
 }
 
 void victim_release(MPOOL *mp, const struct victim *v)

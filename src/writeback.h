@@ -9,7 +9,7 @@
  *   claim (L, frame) -> close (L, entry) -> barrier_heavy -> scan -> for each:
  *     pinned             reopen, unclaim
  *     unpinned, clean    "ready"; see below
- *     unpinned, dirty    dirty off, writing on (one L) -> copy;
+ *     unpinned, dirty    dirty off, writing on (one L) -> copy -> closing still (L);
  *                        rescued meanwhile: writing off, dirty on, forget the copy;
  *                        else write the copy -> writing off, unsynced on -> free the
  *                        entry (L), as above: it was closing all the while
