@@ -149,16 +149,17 @@ MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, p
 /*
  * mpool_filter - convert pages between the file's form and the memory's.
  *
- * pgin runs after each page read, pgout before each page written; NULL for
- * none.  pgout works on a private copy, never on the page that readers see.
+ * pgin runs on each page that is brought into memory, pgout before each page written;
+ * NULL for none.  pgin is given what the file has, which is zeros where nothing was
+ * ever written, be it before the file's end or behind it: as in 4.4BSD it must take
+ * a page of zeros for what the program calls a page never written.  It does not run
+ * on the zeros of a page that mpool_new makes.  pgout works on a private copy, never on the page that readers see.
  * Both run on several threads at once, for different pages.  They must not
  * call the pool.  Set filters before the first mpool_get or mpool_new, and
  * not while other threads use the pool.
  *
  * With a filter, every new page counts as modified, so that its zeros reach the
- * file in the file's form.  A page before the file's end that was never made by
- * mpool_new, nor written, is what pgin makes of the zeros that the file has
- * there.
+ * file in the file's form.
  *
  * Processes that share a pool set filters each for itself, functions that do the
  * same.  The first call that any makes on the pool but mpool_filter decides whether
@@ -171,7 +172,8 @@ void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *
  * mpool_new - add a page to the file.
  *
  * Stores the next page number, which no other call ever gets, in *pgnoaddr and
- * returns the page, pinned and filled with zeros.  The file grows when the page
+ * returns the page, pinned and filled with zeros; unless another thread got the page
+ * of that number while it was being made: then it is as that get found it, or left it.  The file grows when the page
  * is put with MPOOL_DIRTY and written.
  *
  * Also callable with a third argument, as in the later BSDs: MPOOL_PAGE_REQUEST
@@ -182,7 +184,7 @@ void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *
  * EFBIG    all page numbers are used
  * EEXIST   the requested page is in the pool
  * EINVAL   the requested page is MAX_PAGE_NUMBER
- * ENOMEM   no memory; the number may be used up, its page reads as zeros
+ * ENOMEM   no memory; the number may be used up, its page is one never written
  * or the errno of the write(2) that failed to make room
  */
 void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr);
@@ -193,7 +195,7 @@ void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
  * mpool_get - pin a page and return its address.
  *
  * However many threads get one page, it is read once and has one address.  A
- * page that was never written reads as zeros.  Flags other than these are
+ * page that was never written reads as zeros, or what pgin makes of them.  Flags other than these are
  * ignored, as in 4.4BSD:
  *
  * MPOOL_IGNOREPIN  the page needs no mpool_put: its bytes stay where they are

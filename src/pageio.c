@@ -140,12 +140,9 @@ static void prefetch(const char *to, size_t bytes)
 		__builtin_prefetch(to + at, 1);
 }
 
-int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
+/* What the file has of a page there.  0, or -1 and errno. */
+static int read_bytes(const struct pageio *io, uint32_t page, void *to)
 {
-	if (unwritten(io, page)) {
-		memset(to, 0, io->pagesize);
-		return 0;
-	}
 	prefetch(to, io->pagesize);
 	for (size_t done = 0; done < io->pagesize;) {
 		ssize_t n = pread(io->fd, (char *)to + done, io->pagesize - done, page_offset(io, page) + (off_t)done);
@@ -158,9 +155,19 @@ int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
 		}
 		done += (size_t)n;
 	}
+	return 0;
+}
+
+int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
+{
+	bool reads = !unwritten(io, page);
+	if (!reads)
+		memset(to, 0, io->pagesize);
+	else if (read_bytes(io, page, to) != 0)
+		return -1;
 	if (io->pgin && !(made && all_zeros(to, io->pagesize)))
 		io->pgin(io->cookie, page, to);
-	return 1;
+	return reads;
 }
 
 /* Bytes written of `bytes`; fewer: errno tells why. */

@@ -5,10 +5,11 @@
  * number of pages, what of the file was ever written, the filters, and what is
  * known to be on stable storage.
  *
- * A page below `extent` is in the file; a page from there on was made by
- * mpool_new and never written, and reads as zeros without a read.  So does the
- * page that begins with the file's partial tail, until it is written: those
- * bytes are no page's.
+ * A page below `extent` is in the file; a page from there on was never written,
+ * and is zeros without a read.  So is the page that begins with the file's partial
+ * tail, until it is written: those bytes are no page's.  Zeros go through pgin as
+ * what was read does, for `extent` says nothing of a page below it: a hole of the
+ * file must not come in another way when a page behind it was written.
  *
  * Stable storage.  After fsync fails, the kernel may drop what was written
  * before it returned, and say so only once.  So a frame remembers, as
@@ -80,11 +81,11 @@ uint32_t pageio_pages(const struct pageio *io);
 uint32_t pageio_extend(const struct pageio *io, uint32_t page);
 
 /*
- * Fill `to` with page `page`.  1: read; 0: zeros, since it was never written;
- * -1 and errno.
+ * Fill `to` with page `page`, in the memory's form.  1: read; 0: it was never
+ * written; -1 and errno.
  *
- * `made`: mpool_new has just given out the number.  The page is zeros, and a
- * hole of the file there needs no pgin; unless another thread was so quick that
+ * `made`: mpool_new has just given out the number.  The page is zeros, and those
+ * that the file has there do not go through pgin; unless another thread was so quick that
  * it has got, modified and put the page, and it was written, before mpool_new
  * came to it: then it is what was written.
  */

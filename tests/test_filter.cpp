@@ -228,3 +228,65 @@ TEST_CASE("a page that was never written reads as zeros in a pool with filters t
 	}
 	CHECK(pool.shows(13, 1));
 }
+
+TEST_CASE("each page that comes in goes through pgin, also one that was never written")
+{
+	File file(page_size, 3, 100); // with a tail that is no page
+	cipher_file(file, 3);
+	Seen seen;
+	Pool pool(file.fd(), page_size, 2);
+	mpool_filter(pool, pgin, pgout, &seen);
+	pgno_t pgno = 9;
+	void *page = mpool_new(pool, &pgno, MPOOL_PAGE_REQUEST);
+	REQUIRE(page);
+	REQUIRE(pgno == 9);
+	CHECK(all_bytes(page, page_size, 0));
+	fill(page, page_size, 9, 1);
+	std::vector<char> ciphered(page_size);
+	auto shows_ciphered_zeros = [&](pgno_t n) {
+		std::fill(ciphered.begin(), ciphered.end(), 0);
+		cipher(n, ciphered.data());
+		unsigned in = seen.in;
+		void *p = pool.get(n);
+		bool right = memcmp(p, ciphered.data(), page_size) == 0 && seen.in == in + 1 && seen.last_pgno == n;
+		pool.put(p);
+		return right;
+	};
+	// Before and after a page behind them is written; each is crowded out by the next.
+	for (bool written : {false, true}) {
+		CAPTURE(written);
+		if (written) {
+			pool.put(page, MPOOL_DIRTY);
+			pool.sync();
+		}
+		for (pgno_t n : {3u, 4u, 8u}) {
+			CAPTURE(n);
+			CHECK(shows_ciphered_zeros(n));
+			pool.crowd_out(0);
+		}
+	}
+	CHECK(seen.out == 1);
+	CHECK(pool.shows(9, 1));
+}
+
+TEST_CASE("pgin does not run on a page that is made, wherever it is")
+{
+	File file(page_size, 3);
+	cipher_file(file, 3);
+	Seen seen;
+	Pool pool(file.fd(), page_size, 10);
+	mpool_filter(pool, pgin, pgout, &seen);
+	// Before the file's end, behind it, and then in a hole of the file.
+	for (pgno_t n : {1u, 9u, 5u}) {
+		CAPTURE(n);
+		pgno_t pgno = n;
+		void *page = mpool_new(pool, &pgno, MPOOL_PAGE_REQUEST);
+		REQUIRE(page);
+		CHECK(all_bytes(page, page_size, 0));
+		fill(page, page_size, n, 1);
+		pool.put(page, MPOOL_DIRTY);
+		pool.sync();
+		CHECK(file_holds(file, n, 1));
+	}
+	CHECK(seen.in == 0);
+}

@@ -115,9 +115,7 @@ Bytes Model::raw(uint32_t pgno) const
 
 Bytes Model::in_file(uint32_t pgno) const
 {
-	if (unwritten(pgno))
-		return Bytes(page_size_);
-	Bytes bytes = raw(pgno);
+	Bytes bytes = unwritten(pgno) ? Bytes(page_size_) : raw(pgno);
 	convert(pgno, bytes);
 	return bytes;
 }
