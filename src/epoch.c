@@ -35,12 +35,12 @@ void epoch_retire(const struct epoch *e, const struct stripe *me, unsigned id)
 static uint64_t oldest_section(const struct epoch *e)
 {
 	uint64_t oldest = UINT64_MAX;
-	uint32_t n = atomic_load(&e->pins->state->stripes);
-	for (uint32_t id = 0; id < n; id++) {
+	struct listed l = LISTED_FIRST(e->pins);
+	for (const struct stripe *s; (s = listed_next(&l));) {
 		/* Acquire: pairs with the release in epoch_enter and epoch_leave. */
-		uint64_t s = atomic_load_explicit(&pin_stripe(e->pins, id)->section, memory_order_acquire);
-		if (s != EPOCH_OUTSIDE && s < oldest)
-			oldest = s;
+		uint64_t section = atomic_load_explicit(&s->section, memory_order_acquire);
+		if (section != EPOCH_OUTSIDE && section < oldest)
+			oldest = section;
 	}
 	return oldest;
 }

@@ -13,7 +13,7 @@
  *
  *   enter  section <-P- epoch; barrier_light    }  pairs with  { withdraw (L), stamp <- epoch,
  *   look                                        }              { epoch + 1 (L); barrier_heavy;
- *   leave  section <-P- 0                       }              { load every section
+ *   leave  section <-P- 0                       }              { load the section of each stripe that is listed
  *
  * Either the reclaimer sees the section, or the reader no longer finds the
  * chunk.  A section entered at an epoch above the stamp began after the
@@ -58,7 +58,7 @@ static inline void epoch_enter(const struct epoch *e, struct stripe *s)
 	uint64_t now = atomic_load_explicit(&e->state->now, memory_order_acquire);
 	/* Release: a reclaimer that sees this section sees the end of the last. */
 	atomic_store_explicit(&s->section, now, memory_order_release);
-	barrier_light(e->barrier); /* pairs with the barrier_heavy before epoch_reclaim and epoch_passed */
+	pin_show(e->pins, s, e->barrier); /* pairs with the barrier_heavy before epoch_reclaim and epoch_passed */
 }
 
 static inline void epoch_leave(struct stripe *s)
@@ -91,7 +91,6 @@ static inline bool epoch_waiting(const struct epoch *e)
  * What the stripes of a dead process, those for which `dead` says so, have left:
  * the reclaimer's role, and chunks that were about to be stamped.
  */
-typedef bool stripe_test(void *of, uint32_t stripe);
 void epoch_recover(const struct epoch *e, stripe_test *dead, void *of);
 
 #endif

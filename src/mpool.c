@@ -184,7 +184,7 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 		return not_pinned;
 	}
 	pin_try(slot, f);
-	barrier_light(mp->barrier); /* pairs with barrier_heavy in window_scan */
+	pin_show(&mp->pins, slot_stripe(slot), mp->barrier); /* pairs with barrier_heavy in window_scan */
 	if (!entry_holds(a, at, e)) {
 		pin_back_out(slot);
 		return not_pinned;
@@ -263,6 +263,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);
+	pin_show(&mp->pins, slot_stripe(slot), mp->barrier);
 	tsan_give(&mp->region, frame_page(&mp->frames, f)); /* another process may move the entry */
 	table_publish(at, page, a->stripe->id, f);
 	pin_confirm(slot, f, want->as);
@@ -379,7 +380,7 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 		return get_slow(mp, page, flags);
 	pin_try(slot, f);
 	barrier_light(mp->barrier); /* pairs with barrier_heavy in window_scan */
-	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e)) {
+	if (unlikely(atomic_load_explicit(word, memory_order_acquire) != e || !stripe_listed(s))) {
 		pin_back_out(slot);
 		return get_slow(mp, page, flags);
 	}

@@ -33,7 +33,8 @@
  *                 putting <-P- 0                      }              { putting to be 0; mode <- LOCKED
  *
  * Only in mode LOCKED does anybody put in another's slot.  The wait is for
- * threads between two of these stores, once in a pool's life.  Where barriers
+ * threads between two of these stores, once in a pool's life; it sleeps, since a
+ * real-time thread that yields would keep them from going on.  Where barriers
  * are fences, a plain put would not be cheaper than a locked one.
  *
  * Owner word of a stripe, which also says of which process (member.h) it is:
@@ -43,6 +44,28 @@
  *
  * An orphan keeps its pins, to be put by others, and goes to a new thread with
  * them.  An unused stripe has none.
+ *
+ * A scan does not look at the stripes of threads that sleep, or have ended, with
+ * nothing pinned: each chunk of stripes begins with a summary of two bits a stripe,
+ * and the owner knows by `listed`, in its own line, that it need not look there:
+ *
+ *   idle, leaving --L, owner (pin_list)--> listed    after a slot or section was set, `listed` being 0
+ *   listed --L, the unlister--> leaving              the stripe was empty at a first look
+ *   leaving --L, the unlister--> idle                ... and is after the barrier
+ *
+ * Only an idle stripe is passed by.  One unlister at a time, while it scans a window
+ * anyway; who finds another at it scans what there is.  Two Dekkers hold it:
+ *
+ *   owner      slot or section <-P-; barrier_light; `listed` still 1: goes on
+ *   unlister   leaving (L); `listed` <-P- 0; barrier_heavy; the slots and the section empty: idle (L)
+ *
+ *   owner      `listed` was 0: `listed` <-P- 1; listed (L); barrier_light; the entry loaded (again)
+ *   evictor    entry <-L- closing; barrier_heavy; summary loaded
+ *
+ * `listed` is set before the summary, and cleared after it says leaving: so whoever
+ * makes a stripe leave that has just been listed clears what its owner set, and a
+ * stripe is never idle while its owner, outside pin_list, takes it for listed.  An
+ * unlister that stops anywhere leaves stripes that are looked at in vain.
  *
  * Counters beside the slots are written by the owner alone, and go on from one
  * owner to the next.
@@ -79,6 +102,8 @@ enum {
 	BUSY_FORKED   /* of the thread that forked, while another is about to end what the others were at (recover.h) */
 };
 
+#define STRIPE_ID_BITS 24u
+
 struct stripe {
 	struct line slots;
 	/* The line beside the slots. */
@@ -86,18 +111,22 @@ struct stripe {
 	_Atomic uint16_t owner;
 	_Atomic uint8_t putting; /* 1: the owner is in a plain put */
 	_Atomic uint8_t busy;    /* what the owner is at: BUSY_... */
-	uint32_t id;
+	uint32_t id : STRIPE_ID_BITS;
+	_Atomic uint8_t listed; /* 0: the summary may say idle.  Set by the owner, cleared by the unlister too */
 	_Atomic uint64_t counter[COUNTERS];
 };
 _Static_assert(sizeof(struct stripe) == 2 * CACHE_LINE, "a stripe is its slots and one line beside");
 
 #define STRIPES_FIRST 64u /* stripes in the first chunk; each next one has twice as many */
 #define STRIPES_MAX   (STRIPES_FIRST * ((1u << STRIPE_CHUNKS) - 1))
+_Static_assert(STRIPES_MAX <= 1u << STRIPE_ID_BITS, "a stripe's number fits its bits");
 
 enum { PUTS_PLAIN, PUTS_SWITCHING, PUTS_LOCKED };
 
 struct pin_state {
-	_Atomic uint32_t stripes; /* stripes 0 .. stripes - 1 may hold pins */
+	_Atomic uint32_t stripes;  /* stripes 0 .. stripes - 1 may hold pins */
+	_Atomic uint32_t vain;     /* looks of scans at empty stripes, since some were unlisted */
+	_Atomic uint32_t unlister; /* number of the stripe that is at it + 1; 0: none */
 };
 
 struct pins {
@@ -128,6 +157,11 @@ static inline uint64_t slot_try(uint64_t frame)
 static inline uint64_t slot_pin(uint64_t frame)
 {
 	return slot_try(frame) | SLOT_ONE;
+}
+/* The stripe that a slot is in. */
+static inline struct stripe *slot_stripe(_Atomic uint64_t *slot)
+{
+	return (struct stripe *)((uintptr_t)slot & ~(uintptr_t)(sizeof(struct stripe) - 1));
 }
 static inline bool slot_empty(uint64_t w)
 {
@@ -218,6 +252,26 @@ static inline void pin_back_out(_Atomic uint64_t *slot)
 	atomic_store_explicit(slot, 0, memory_order_release);
 }
 
+/* The owner's, after barrier_light: do scans look at the stripe?  If not, pin_list has them do so. */
+static inline bool stripe_listed(const struct stripe *s)
+{
+	return likely(atomic_load_explicit(&s->listed, memory_order_relaxed));
+}
+void pin_list(const struct pins *p, struct stripe *s);
+
+/*
+ * The owner's, between setting a slot or the section and looking at what it guards:
+ * pairs with barrier_heavy in window_scan, epoch_retire and epoch_passed.
+ */
+static inline void pin_show(const struct pins *p, struct stripe *s, enum barrier barrier)
+{
+	barrier_light(barrier);
+	if (stripe_listed(s))
+		return;
+	pin_list(p, s);
+	barrier_light(barrier); /* pairs with the same, between the change and listed_next */
+}
+
 /*
  * One pin less in `slot`, if it still pins `frame`.  Locked: the owner and
  * others of the process may put at once.  Release: what was done to the page is
@@ -270,12 +324,35 @@ void pin_orphan(const struct pins *p, struct stripe *s);
 /* The stripe of a process that is gone is anybody's from now on; its slots are empty. */
 void pin_give_up(struct stripe *s);
 
+/* The stripes that are not idle, one after the other: start with LISTED_FIRST. */
+struct listed {
+	const struct pins *pins;
+	uint32_t end, next;    /* stripes there are; the first that the words looked at so far do not have */
+	uint64_t bits;         /* of the last word: those to come, by their lower bits */
+	struct stripe *stripe; /* the first of that word */
+};
+#define LISTED_FIRST(p) {p, atomic_load(&(p)->state->stripes), 0, 0, NULL}
+struct stripe *listed_next(struct listed *l);
+
 /*
  * Call `see` for each slot that is not empty, tries too.  After barrier_heavy
  * it meets every pin of a frame whose entry was closed before the barrier.
+ * Returns how many stripes it looked at in vain.
  */
 typedef void pin_seen(void *to, const struct stripe *s, uint64_t slot_word);
-void pin_scan(const struct pins *p, pin_seen *see, void *to);
+uint32_t pin_scan(const struct pins *p, pin_seen *see, void *to);
+
+/*
+ * Around the barrier_heavy and the pin_scan of a window: when scans have looked at
+ * very many empty stripes, these are unlisted.  `begun`: what pin_unlist_begin said;
+ * `vain`: what the scan did.
+ */
+bool pin_unlist_begin(const struct pins *p, const struct stripe *me);
+void pin_unlist_end(const struct pins *p, bool begun, uint32_t vain);
+
+/* The unlister's role is free again if it was a dead process's (epoch_recover has `dead`). */
+typedef bool stripe_test(void *of, uint32_t stripe);
+void pin_recover(const struct pins *p, stripe_test *dead, void *of);
 
 /* Some slot of any stripe of this process that pins `frame` (no try), or NULL. */
 _Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame);

@@ -28,11 +28,11 @@
 struct header {
 	/* Loaded by every hit, written seldom. */
 	_Alignas(CACHE_LINE) struct table_state table;
-	struct pin_state pin;
 	struct epoch_state epoch;
 	_Alignas(CACHE_LINE) struct pageio_state pageio;
 	_Alignas(CACHE_LINE) struct frame_state frame;
 	struct clock_state clock;
+	struct pin_state pin;
 	struct wait_state wait;
 	struct region_state region; /* of a shared pool */
 	struct member_state members;

@@ -100,6 +100,7 @@ static void end_calls(struct gone *g, struct stripe *me)
 	writeback_recover(mp, is_gone, g);
 	epoch_leave(me);
 	epoch_recover(&mp->epoch, is_gone, g);
+	pin_recover(&mp->pins, is_gone, g);
 	clock_recover(mp);
 }
 

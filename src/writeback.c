@@ -62,6 +62,12 @@ struct scan {
 	unsigned member; /* this process */
 };
 
+/* A number that does not fit says no less than the largest that does. */
+static void pins_add(struct victim *v, uint64_t count)
+{
+	v->pins = count > UINT32_MAX - v->pins ? UINT32_MAX : v->pins + (uint32_t)count;
+}
+
 static void victim_seen(void *scan, const struct stripe *s, uint64_t slot)
 {
 	const struct scan *sc = scan;
@@ -72,7 +78,9 @@ static void victim_seen(void *scan, const struct stripe *s, uint64_t slot)
 		if (v->frame != frame)
 			continue;
 		v->tries += slot_trying(slot);
-		*(slot_peek(slot) ? &v->peeks : &v->pins) += (uint32_t)slot_count(slot);
+		v->peeks += slot_peek(slot);
+		if (!slot_peek(slot))
+			pins_add(v, slot_count(slot));
 		v->own += !slot_peek(slot) && stripe_of(s, sc->member);
 	}
 }
@@ -81,9 +89,11 @@ void window_scan(MPOOL *mp, const struct stripe *me, struct window *w)
 {
 	uint64_t before = epoch_now(&mp->epoch);
 	map_fill(w);
+	bool unlisting = pin_unlist_begin(&mp->pins, me);
 	/* Pairs with barrier_light in a get, between its slot and its re-check. */
 	barrier_heavy(mp->barrier);
-	pin_scan(&mp->pins, victim_seen, &(struct scan){w, mp->pins.member});
+	uint32_t vain = pin_scan(&mp->pins, victim_seen, &(struct scan){w, mp->pins.member});
+	pin_unlist_end(&mp->pins, unlisting, vain);
 	epoch_reclaim(&mp->epoch, me, before); /* our barrier serves it as well */
 }
 

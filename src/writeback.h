@@ -45,7 +45,7 @@ struct victim {
 	uint32_t page;
 	struct frame *fr;
 	struct table_ref entry;
-	uint32_t pins;  /* found by the scan */
+	uint32_t pins;  /* found by the scan; UINT32_MAX: as many, or more */
 	uint32_t tries; /* gets that are about to find out */
 	uint32_t peeks; /* of MPOOL_IGNOREPIN */
 	uint32_t own;   /* of these, pins and tries of this process */
@@ -73,7 +73,7 @@ bool window_add(MPOOL *mp, struct window *w, uint32_t frame);
 void window_scan(MPOOL *mp, const struct stripe *me, struct window *w);
 static inline bool victim_busy(const struct victim *v)
 {
-	return v->pins + v->tries + v->peeks > 0;
+	return v->pins > 0 || v->tries > 0 || v->peeks > 0;
 }
 /* closing -> resident; false: it was rescued, which comes to the same. */
 bool victim_reopen(const struct victim *v);

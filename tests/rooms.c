@@ -56,6 +56,31 @@ void room_section_leave(void *section)
 	epoch_leave(section);
 }
 
+/* ---- pin ---------------------------------------------------------------- */
+
+bool room_pin_often(struct MPOOL *mp, void *page)
+{
+	struct stripe *s = thread_last.stripe;
+	uint64_t full = slot_pin(frame_at(&mp->frames, page)) | SLOT_COUNT_MASK;
+	_Atomic uint64_t *slot;
+	/* Twice as many as a slot can count, which is 2^31 - 1, and two. */
+	for (unsigned i = 0; i < 3; i++) {
+		if (!stripe_find(s, 0, &slot))
+			return false;
+		atomic_store(slot, i < 2 ? full : slot_pin(frame_at(&mp->frames, page)) + SLOT_ONE);
+	}
+	return true;
+}
+
+struct room_stripes room_stripes(struct MPOOL *mp)
+{
+	struct room_stripes n = {atomic_load(&mp->header->pin.stripes), 0};
+	struct listed l = LISTED_FIRST(&mp->pins);
+	while (listed_next(&l))
+		n.looked_at++;
+	return n;
+}
+
 /* ---- frame -------------------------------------------------------------- */
 
 size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)

@@ -7,6 +7,7 @@
 #ifndef ROOMS_H
 #define ROOMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,14 @@ uint64_t room_older_entries(struct MPOOL *mp);
 /* epoch: a thread of the pool that is in a section until it leaves. */
 void *room_section(struct MPOOL *mp);
 void room_section_leave(void *section);
+
+/* pin: the page is pinned 2^32 times more, in the calling thread's slots.  False: it has not so many free. */
+bool room_pin_often(struct MPOOL *mp, void *page);
+/* pin: stripes that there are, and that a scan looks at. */
+struct room_stripes {
+	uint32_t all, looked_at;
+};
+struct room_stripes room_stripes(struct MPOOL *mp);
 
 /* line: the place of `key` among the low halves of eight words, or -1. */
 int room_line_find(const uint64_t words[8], uint32_t key);

@@ -8,6 +8,57 @@
 
 using namespace test;
 
+TEST_CASE("pins of a page are counted however many there are")
+{
+	const pgno_t pages = 64;
+	File file(512, pages);
+	Pool pool(file.fd(), 512, 4);
+	void *page = pool.get(7);
+	REQUIRE(room_pin_often(pool, page));
+	pool.put(page); // 2^32 are left
+	const std::string was(static_cast<const char *>(page), 512);
+	for (int round = 0; round < 10; round++)
+		pool.touch(8, pages);
+	CHECK(std::string(static_cast<const char *>(page), 512) == was);
+	CHECK(pool.stats().pinned == 1);
+	CHECK(pool.get(7) == page);
+}
+
+TEST_CASE("scans do not look at the stripes of threads that have used the pool and hold nothing")
+{
+	const pgno_t pages = 512;
+	const unsigned threads = 200;
+	const bool sleep = GENERATE(true, false);
+	File file(512, pages);
+	Pool pool(file.fd(), 512, 16);
+	Gate end;
+	std::vector<std::thread> all;
+	for (unsigned t = 0; t < threads; t++)
+		all.emplace_back([&] {
+			pool.put(pool.get(0));
+			end.pass();
+		});
+	end.await(threads);
+	auto finish = [&] {
+		end.open();
+		for (std::thread &thread : all)
+			thread.join();
+	};
+	if (!sleep)
+		finish();
+	CAPTURE(sleep, room_stripes(pool).looked_at);
+	REQUIRE(room_stripes(pool).all >= threads);
+	for (unsigned round = 0; round < 4; round++)
+		pool.touch(1, pages);
+	CHECK(room_stripes(pool).looked_at <= 4);
+	// Whoever comes back is looked at again.
+	void *page = pool.get(3);
+	pool.touch(4, pages);
+	CHECK(pool.get(3) == page);
+	if (sleep)
+		finish();
+}
+
 TEST_CASE("a line of eight words is searched as a loop would search it")
 {
 	Random random(1);

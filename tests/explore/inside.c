@@ -102,6 +102,17 @@ static const char *pin_wrong(MPOOL *mp, const struct seen *seen, unsigned n, con
 	return NULL;
 }
 
+/* Do scans look at the stripe? */
+static bool is_listed(MPOOL *mp, uint32_t id)
+{
+	struct listed l = LISTED_FIRST(&mp->pins);
+	const struct stripe *s;
+	do
+		s = listed_next(&l);
+	while (s && s->id != id);
+	return s;
+}
+
 static const char *slots_wrong(MPOOL *mp, const struct seen *seen, unsigned n)
 {
 	uint32_t stripes = NOW(mp->header->pin.stripes);
@@ -111,6 +122,8 @@ static const char *slots_wrong(MPOOL *mp, const struct seen *seen, unsigned n)
 			if (slot_pins(w, slot_frame(w)) && !in_frame(seen, n, slot_frame(w)))
 				return WRONG("a slot of stripe %" PRIu32 " pins frame %" PRIu32 ", which no page is in", id,
 				             slot_frame(w));
+			if (slot_pins(w, slot_frame(w)) && !is_listed(mp, id))
+				return WRONG("a slot of stripe %" PRIu32 " has a pin, and no scan looks at it", id);
 		}
 	return NULL;
 }
@@ -131,6 +144,11 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
 }
 
 /* ---- when nobody is in a call ------------------------------------------- */
+
+void inside_unlist(MPOOL *mp)
+{
+	atomic_init(&mp->header->pin.vain, UINT32_MAX / 2);
+}
 
 void inside_recover(MPOOL *mp)
 {
@@ -168,6 +186,8 @@ static const char *stripes_left(MPOOL *mp, unsigned pins)
 			return WRONG("stripe %" PRIu32 " is in a put", id);
 		if (NOW(s->busy))
 			return WRONG("stripe %" PRIu32 " is in a call", id);
+		if (NOW(s->listed) && NOW(s->owner) != STRIPE_UNUSED && !is_listed(mp, id))
+			return WRONG("the owner of stripe %" PRIu32 " takes it for listed, and it is not", id);
 		for (unsigned i = 0; i < LINE_WORDS; i++) {
 			uint64_t w = NOW(s->slots.word[i]);
 			if (slot_trying(w))
@@ -175,6 +195,8 @@ static const char *stripes_left(MPOOL *mp, unsigned pins)
 			held += slot_peek(w) ? 0 : slot_count(w);
 		}
 	}
+	if (NOW(mp->header->pin.unlister))
+		return WRONG("somebody unlists stripes still");
 	if (held != pins)
 		return WRONG("%" PRIu64 " pins are held, and should be %u", held, pins);
 	return NULL;

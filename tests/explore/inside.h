@@ -39,6 +39,8 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
  */
 const char *inside_left_over(MPOOL *mp, unsigned pins, bool died);
 
+/* From now on every scan unlists. */
+void inside_unlist(MPOOL *mp);
 /* Recover who has died; see recover.h. */
 void inside_recover(MPOOL *mp);
 /*

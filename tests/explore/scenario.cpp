@@ -710,6 +710,8 @@ void set_up(const Scenario &scenario, const Options &options)
 				perform(op);
 		});
 	}
+	if (scenario.unlisting)
+		inside_unlist(s.pool[0]);
 	watch = watch_pool;
 	name_word = name_in_pool;
 	died = process_died;

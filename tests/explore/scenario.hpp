@@ -56,6 +56,7 @@ struct Scenario {
 	bool watched = true;       // somebody looks for the dead; else those who wait do
 	uint64_t by_chance = 0;    // so many random runs, in the short run
 	unsigned joins = 0;        // maxcache of who joins in the run; 0: as above
+	bool unlisting = false;    // every scan unlists the stripes that it finds empty
 };
 
 // Does a process die in it?

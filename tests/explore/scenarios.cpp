@@ -98,6 +98,13 @@ Scenario named(const char *name, Scenario s)
 	return s;
 }
 
+// Stripes that a scan finds empty are unlisted, by each.
+Scenario unlisting(Scenario s)
+{
+	s.unlisting = true;
+	return s;
+}
+
 std::vector<Scenario> make()
 {
 	return {
@@ -115,6 +122,22 @@ std::vector<Scenario> make()
 		named("ready", full("G128 P128", "G1 P1 G2 D2")),
 		bounded(1, named("ready-taken", full("G128 P128 G129 P129", "G130 P130 G1 P1"))),
 		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
+
+		// Stripes that no scan looks at, until their threads come back.
+		unlisting({"unlist-hit", 1, 2, {"G0 P0 | G0 P0", "G1 P1"}}),
+		unlisting({"unlist-hit-again", 2, 3, {"G0 P0 | G0 D0 G0 P0", "G1 P1 | G2 P2 G1 P1"}}),
+		fenced(unlisting({"unlist-hit-fenced", 1, 2, {"G0 P0 | G0 D0 G0 P0", "G1 P1 | G1 D1"}})),
+		unlisting({"unlist-pinned", 1, 3, {"G0 | H0 P0 H0 D0 P0", "G0 P0 | G1 P1", "G0 P0 | G2 P2"}}),
+		unlisting({"unlist-rescue", 1, 2, {"G0 D0 | G0 D0 G0 D0", "G1 P1 | G1 P1"}}),
+		unlisting({"unlist-two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}}),
+		unlisting({"unlist-two-scan", 1, 3, {"G0 P0 | G0 P0", "G1 P1", "G0 P0 | G2 P2"}}),
+		bounded(1, unlisting({"unlist-many-pins", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0", "G9 P9 G9 P9"}})),
+		unlisting({"unlist-many-pins-hit", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 G8 P8 | G8 D8", "G9 P9 G9 P9"}}),
+		unlisting({"unlist-thread-ends", 1, 2, {"G0 P0 |", "G1 P1", "| G0 P0"}}),
+		unlisting({"unlist-put-by-another", 1, 2, {"G0 | O0 G0 D0 G0 P0", "G0 P0 | F0 G1 P1"}}),
+		unlisting({"unlist-delete", 1, 2, {"G0 | X0", "G0 P0 | G0 P0"}}),
+		bounded(1, unlisting({"unlist-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}})),
+		unlisting(named("unlist-segment-given-back", emptied("G11 P11", "V10"))),
 
 		// One loader for a page.
 		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
@@ -205,6 +228,9 @@ std::vector<Scenario> make()
 		{"death-many-pins", 9, 10,
 	         {"G9 P9 | G9 P9", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
+
+		unlisting({"death-unlisted", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}}),
+		unlisting({"death-unlister", 1, 2, {"G0 P0 | G0 D0 G1 P1", "L", "1!: G0 P0 | G1 P1 G0 P0"}}),
 
 		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
 		{"death-doubt", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
