@@ -132,7 +132,7 @@ std::vector<Scenario> make()
 		unlisting({"unlist-two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}}),
 		unlisting({"unlist-two-scan", 1, 3, {"G0 P0 | G0 P0", "G1 P1", "G0 P0 | G2 P2"}}),
 		bounded(1, unlisting({"unlist-many-pins", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0", "G9 P9 G9 P9"}})),
-		unlisting({"unlist-many-pins-hit", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 G8 P8 | G8 D8", "G9 P9 G9 P9"}}),
+		bounded(1, unlisting({"unlist-many-pins-hit", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 G8 P8 | G8 D8", "G9 P9 G9 P9"}})),
 		unlisting({"unlist-thread-ends", 1, 2, {"G0 P0 |", "G1 P1", "| G0 P0"}}),
 		unlisting({"unlist-put-by-another", 1, 2, {"G0 | O0 G0 D0 G0 P0", "G0 P0 | F0 G1 P1"}}),
 		unlisting({"unlist-delete", 1, 2, {"G0 | X0", "G0 P0 | G0 P0"}}),
