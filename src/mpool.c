@@ -76,15 +76,20 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 	if (!mp)
 		return NULL;
 	memset(mp, 0, sizeof *mp);
+	if (!thread_pool_opened(mp)) {
+		free(mp);
+		errno = ENOMEM;
+		return NULL;
+	}
 	region_init(&mp->region);
 	int error = key.at ? share_open(mp, key, fd, pagesize, maxcache) : open_private(mp, fd, pagesize, maxcache);
 	if (error) {
+		thread_pool_closed(mp);
 		region_fini(&mp->region);
 		free(mp);
 		errno = error;
 		return NULL;
 	}
-	thread_pool_opened(mp);
 	return mp;
 }
 
@@ -366,8 +371,8 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
  */
 PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 {
-	struct stripe *s = thread_last.stripe;
-	if (unlikely(thread_last.serial != mp->serial || (flags & (MPOOL_IGNOREPIN | MPOOL_ONCE))))
+	struct stripe *s;
+	if (unlikely(!thread_knows(mp->serial, &s) || (flags & (MPOOL_IGNOREPIN | MPOOL_ONCE))))
 		return get_slow(mp, page, flags);
 	_Atomic uint64_t *word = table_peek(&mp->tables, page);
 	if (unlikely(!word))
@@ -509,8 +514,8 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 
 PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 {
-	struct stripe *s = thread_last.stripe;
-	if (unlikely(thread_last.serial != mp->serial))
+	struct stripe *s;
+	if (unlikely(!thread_knows(mp->serial, &s)))
 		return put_slow(mp, pgaddr, flags);
 	uint64_t f = frame_quotient(&mp->frames, mp->frames.base.pages, pgaddr);
 	_Atomic uint64_t *slot;

@@ -54,7 +54,7 @@ struct MPOOL {
 	struct region region;
 	struct sharing sharing; /* of a shared pool */
 	_Atomic uint64_t forks; /* that this process came from when it opened or adopted the pool */
-	struct MPOOL *next;     /* in the list of open pools */
+	uint32_t place;         /* among the open pools; thread.h */
 };
 
 /* The rooms of a pool whose header is there, for this process. */

@@ -4,37 +4,76 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "pool.h"
 #include "recover.h"
 
-_Thread_local struct last_used thread_last;
+/* Bits of a serial that are a place among the open pools.  The others count. */
+#define PLACE_BITS 22u
+#define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
+/* Places that need no memory. */
+#define PLACES_FIRST 64u
+#define PLACE_NONE   UINT32_MAX
+/* Lines of a thread's first table. */
+#define KNOWN_FIRST 4u
+/* Older threads that a new one asks for: more than one, so that their list gets shorter. */
+#define ASK_FOR 2u
 
-/* The calling thread's attachments, the last one used first. */
-static _Thread_local struct attachment *attachments;
+/* A thread that uses pools. */
+struct user {
+	/* In the list of users; other threads look at these. */
+	struct user *next, *before;
+	pid_t tid;
+	/* The thread's own. */
+	struct known *known;
+	uint64_t mask;
+	uint32_t count; /* lines of its table with an attachment */
+};
 
-/* Guards the list of open pools and the making of the key; taken when a pool
- * opens or closes, a thread first uses a pool, a thread ends, and the process
- * forks.  Nobody who holds it takes another lock, or allocates or frees: see
- * fork.h. */
-static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct MPOOL *pools;
-static uint64_t last_serial;
+/* Of a thread that knows no pool; never written. */
+static struct known known_none;
+_Thread_local struct last_used thread_last = {.known = &known_none};
+static _Thread_local struct user *self;
+
+/* Guards all that follows; taken when a pool opens or closes, a thread first uses a
+ * pool, a thread ends, and the process forks.  Nobody who holds it takes another lock,
+ * or allocates or frees (see fork.h), or goes from pool to pool or thread to thread. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The open pools, by place. */
+struct place {
+	struct MPOOL *mp;   /* NULL: free */
+	uint32_t next_free; /* PLACE_NONE: none */
+};
+static struct place places_first[PLACES_FIRST];
+static struct place *places = places_first;
+static uint32_t places_size = PLACES_FIRST, places_used; /* places from there on were never used */
+static uint32_t place_free = PLACE_NONE;
+static uint32_t pools_open;
+static uint64_t last_serial; /* its upper bits count the pools that were opened */
+
+/* The threads that use pools, in a ring: those who were asked for longest ago first. */
+static struct user users = {.next = &users, .before = &users};
 
 /* How many forks lead from the process that was not forked, with the library, to this one. */
 static uint64_t forks;
-/* In the child of a fork: what the thread that forked knew of its parent's pools.  Under
- * pools_lock. */
-static struct attachment *inherited;
-/* That thread, by its list; NULL: it has ended. */
-static struct attachment **heir;
-/* What an earlier heir had that is in no process any more: to be freed. */
-static struct attachment *forgotten;
-/* One thread at a time adopts; not held at a fork: a child's is made anew. */
+/* In the child of a fork: what the thread that forked knew of its parent's pools; for
+ * forks of forks, each time one more. */
+static struct user *inherited;
+/* That thread, by an address of its own; NULL: it has ended. */
+static const void *heir;
+/* What an earlier heir had, who is in no process any more: to be freed. */
+static struct user *forgotten;
+/* One thread at a time adopts; not held at a fork: a child's is made anew.  The lock above is taken after it. */
 static pthread_mutex_t adopting = PTHREAD_MUTEX_INITIALIZER;
 
 static pthread_key_t key; /* its destructor tells us that a thread ends */
 static bool key_made;
+static bool ended;  /* the library is being unloaded, or the process ends: no key is made any more */
+static bool erased; /* ... and what is known of threads was freed */
 
 /* Spill stripes in the first n groups; group n has one more. */
 static uint32_t spills(unsigned groups)
@@ -42,13 +81,18 @@ static uint32_t spills(unsigned groups)
 	return ((uint32_t)1 << groups) - 1;
 }
 
-/* The open pool of that serial, or NULL. */
+/* ---- what a thread knows ------------------------------------------------ */
+
+static uint32_t place_of(uint64_t serial)
+{
+	return serial & PLACE_MASK;
+}
+
+/* The open pool of that serial, or NULL.  Under the lock. */
 static const struct MPOOL *open_pool(uint64_t serial)
 {
-	const struct MPOOL *mp = pools;
-	while (mp && mp->serial != serial)
-		mp = mp->next;
-	return mp;
+	const struct MPOOL *mp = places[place_of(serial)].mp;
+	return mp && mp->serial == serial ? mp : NULL;
 }
 
 static void drop_peek(struct attachment *a)
@@ -67,7 +111,7 @@ static void leave_stripes(const struct MPOOL *mp, struct attachment *a)
 		pin_orphan(&mp->pins, a->spill[i]);
 }
 
-/* Every process that was forked since adopted the pool.  Acquire: pairs with adopt. */
+/* Every process that was forked since adopted the pool.  Acquire: pairs with adopt_with_heir. */
 static bool is_adopted(const struct MPOOL *mp)
 {
 	return likely(atomic_load_explicit(&mp->forks, memory_order_acquire) == forks);
@@ -78,64 +122,170 @@ bool thread_is_parents(const struct MPOOL *mp)
 	return !is_adopted(mp);
 }
 
-/* From the list that it is in to another. */
-static void move_to(struct attachment **list, struct attachment **at)
+static void attachment_free(struct attachment *a)
 {
-	struct attachment *a = *at;
-	*at = a->next;
-	a->next = *list;
-	*list = a;
+	if (a)
+		free(a->spill);
+	free(a);
 }
 
-/* Of a list, those of closed pools, or `all`; but those that wait for their pool to be adopted stay. */
-static void detach_from(struct attachment **list, bool all, struct attachment **detached)
+/* Take the attachment out of a line of the table. */
+static struct attachment *take_out(struct user *u, struct known *k)
 {
-	for (struct attachment **at = list; *at;) {
-		const struct MPOOL *open = open_pool((*at)->serial);
-		if (open && (!all || !is_adopted(open))) {
-			at = &(*at)->next;
-			continue;
-		}
-		if (open)
-			leave_stripes(open, *at);
-		move_to(detached, at);
-	}
+	struct attachment *a = k->a;
+	u->count -= a != NULL;
+	*k = (struct known){0};
+	return a;
 }
 
 /*
- * Detach from all pools, or from those that were closed.  Under pools_lock;
- * returns the attachments, to be freed without it.
+ * A thread ends, or has ended, whose this was: it leaves its pools, but those that
+ * wait to be adopted.
  */
-static struct attachment *detach_some(bool all)
+static void user_leaves(struct user *u)
 {
-	struct attachment *detached = forgotten;
-	forgotten = NULL;
-	detach_from(&attachments, all, &detached);
-	if (all && heir == &attachments) {
-		detach_from(&inherited, all, &detached);
-		heir = NULL;
+	for (uint64_t i = 0; i <= u->mask; i++) {
+		pthread_mutex_lock(&lock); /* so that the pool is not closed meanwhile */
+		struct attachment *a = u->known[i].a;
+		const struct MPOOL *mp = a ? open_pool(a->serial) : NULL;
+		if (mp && !is_adopted(mp))
+			a = NULL;
+		else if (mp)
+			leave_stripes(mp, a);
+		if (a)
+			take_out(u, &u->known[i]);
+		pthread_mutex_unlock(&lock);
+		attachment_free(a);
 	}
-	thread_last.serial = 0;
-	return detached;
 }
 
-/* Where the heir's attachment to the pool is in the list, at whose end NULL is.  Under pools_lock. */
-static struct attachment **inherited_of(const struct MPOOL *mp)
+/* A list of them, and what is left in their tables. */
+static void users_free(struct user *u)
 {
-	struct attachment **at = &inherited;
-	while (*at && (*at)->serial != mp->serial)
-		at = &(*at)->next;
-	return at;
+	for (struct user *next; u; u = next) {
+		next = u->next;
+		for (uint64_t i = 0; i <= u->mask; i++)
+			attachment_free(u->known[i].a);
+		free(u->known);
+		free(u);
+	}
 }
 
-static void free_all(struct attachment *a)
+/* The calling thread knows no pool. */
+static void forget(void)
 {
-	while (a) {
-		struct attachment *next = a->next;
-		free(a->spill);
-		free(a);
-		a = next;
+	self = NULL;
+	thread_last = (struct last_used){.known = &known_none};
+}
+
+static void table_is(struct user *u, struct known *known, uint64_t mask)
+{
+	u->known = thread_last.known = known;
+	u->mask = thread_last.mask = mask;
+}
+
+/* Twice as large: each line goes to one of two, and no two meet. */
+static bool table_double(struct user *u)
+{
+	uint64_t mask = 2 * u->mask + 1;
+	struct known *known = calloc(mask + 1, sizeof *known);
+	if (!known)
+		return false;
+	for (uint64_t i = 0; i <= u->mask; i++)
+		if (u->known[i].a)
+			known[u->known[i].a->serial & mask] = u->known[i];
+	free(u->known);
+	table_is(u, known, mask);
+	return true;
+}
+
+static bool is_open(uint64_t serial)
+{
+	pthread_mutex_lock(&lock);
+	bool open = open_pool(serial);
+	pthread_mutex_unlock(&lock);
+	return open;
+}
+
+/*
+ * What the heir has inherited of the pool, or NULL; its line, and whose that is, in
+ * *line and *of.  Under the lock.
+ */
+static struct attachment *inherited_of(const struct MPOOL *mp, struct user **of, struct known **line)
+{
+	for (struct user *u = inherited; u; u = u->next) {
+		struct known *k = &u->known[mp->serial & u->mask];
+		if (k->a && k->a->serial == mp->serial) {
+			*of = u;
+			*line = k;
+			return k->a;
+		}
 	}
+	return NULL;
+}
+
+/* ... and it is inherited no more. */
+static struct attachment *take_inherited(const struct MPOOL *mp)
+{
+	struct user *of;
+	struct known *line;
+	return inherited_of(mp, &of, &line) ? take_out(of, line) : NULL;
+}
+
+/* The line for a pool that the thread does not know yet; NULL: no memory. */
+static struct known *line_for(struct user *u, uint64_t serial)
+{
+	for (;;) {
+		struct known *k = &u->known[serial & u->mask];
+		if (k->a && !is_open(k->a->serial))
+			attachment_free(take_out(u, k)); /* another thread has closed it */
+		if (!k->a)
+			return k;
+		if (!table_double(u))
+			return NULL;
+	}
+}
+
+/* ---- threads come and go ------------------------------------------------ */
+
+/* These under the lock. */
+static void list_remove(struct user *u)
+{
+	u->next->before = u->before;
+	u->before->next = u->next;
+}
+
+static void list_append(struct user *u)
+{
+	u->next = &users;
+	u->before = users.before;
+	users.before->next = u;
+	users.before = u;
+}
+
+/* Is there no thread of that number in the process any more?  Another may have it: then later. */
+static bool is_gone(pid_t tid)
+{
+	return syscall(SYS_tgkill, getpid(), tid, 0) != 0 && errno == ESRCH;
+}
+
+/* Put `u` on the list, and take some off whose threads are gone, by `next`. */
+static struct user *list_renew(struct user *u)
+{
+	struct user *gone = NULL, *old;
+	int error = errno;
+	for (unsigned i = 0; i < ASK_FOR && (old = users.next) != &users; i++) {
+		list_remove(old);
+		if (is_gone(old->tid)) {
+			old->next = gone;
+			gone = old;
+		} else {
+			list_append(old);
+		}
+	}
+	list_append(u);
+	errno = error;
+	return gone;
 }
 
 /*
@@ -145,71 +295,194 @@ static void free_all(struct attachment *a)
 static void thread_ends(void *unused)
 {
 	(void)unused;
-	pthread_mutex_lock(&pools_lock);
-	struct attachment *detached = detach_some(true);
-	pthread_mutex_unlock(&pools_lock);
-	free_all(detached);
+	pthread_mutex_lock(&lock);
+	struct user *u = erased ? NULL : self;
+	if (u)
+		list_remove(u);
+	struct user *old = heir == &thread_last ? inherited : NULL;
+	if (heir == &thread_last)
+		heir = NULL; /* before: what waits for its pool's adoption is left by who adopts */
+	pthread_mutex_unlock(&lock);
+	if (u) {
+		user_leaves(u);
+		u->next = NULL;
+		users_free(u);
+	}
+	for (; old; old = old->next)
+		user_leaves(old);
+	forget();
 }
 
-/* Under pools_lock.  False: there is none to be had, now; the next call tries again. */
+/* Under the lock.  False: there is none to be had, now; the next call tries again. */
 static bool have_key(void)
 {
-	if (!key_made)
+	if (!key_made && !ended)
 		key_made = pthread_key_create(&key, thread_ends) == 0;
 	return key_made;
 }
 
-void thread_pool_opened(struct MPOOL *mp)
+/* The calling thread as a user, from now on; NULL: no memory. */
+static struct user *user_new(void)
 {
-	pthread_mutex_lock(&pools_lock);
-	mp->serial = ++last_serial;
-	atomic_store(&mp->forks, forks);
-	mp->next = pools;
-	pools = mp;
-	pthread_mutex_unlock(&pools_lock);
+	struct user *u = calloc(1, sizeof *u);
+	struct known *known = calloc(KNOWN_FIRST, sizeof *known);
+	if (!u || !known)
+		goto no_memory;
+	u->tid = (pid_t)syscall(SYS_gettid);
+	pthread_mutex_lock(&lock);
+	bool keyed = have_key(), last = ended;
+	pthread_mutex_unlock(&lock);
+	/* Any value but NULL makes the destructor run. */
+	if (!last && (!keyed || pthread_setspecific(key, &key) != 0))
+		goto no_memory;
+	table_is(u, known, KNOWN_FIRST - 1);
+	self = u;
+	pthread_mutex_lock(&lock);
+	struct user *gone = list_renew(u), *old = forgotten;
+	forgotten = NULL;
+	pthread_mutex_unlock(&lock);
+	for (struct user *g = gone; g; g = g->next)
+		user_leaves(g);
+	users_free(gone);
+	users_free(old);
+	return u;
+no_memory:
+	free(known);
+	free(u);
+	return NULL;
+}
+
+/* Before the code of the key's destructor goes. */
+__attribute__((destructor)) static void library_ends(void)
+{
+	struct user *u = NULL, *own = NULL, *old = NULL;
+	struct place *mine = NULL;
+	pthread_mutex_lock(&lock);
+	if (key_made)
+		(void)pthread_key_delete(key); /* it is one */
+	key_made = false;
+	ended = true;
+	if (pools_open == 0) {
+		erased = true;
+		users.before->next = NULL;
+		u = users.next == &users ? NULL : users.next;
+		users.next = users.before = &users;
+		own = inherited;
+		old = forgotten;
+		inherited = forgotten = NULL;
+		mine = places == places_first ? NULL : places;
+		places = places_first;
+		places_size = PLACES_FIRST;
+		places_used = 0;
+		place_free = PLACE_NONE;
+	}
+	pthread_mutex_unlock(&lock);
+	free(mine);
+	users_free(u);
+	users_free(own);
+	users_free(old);
+}
+
+/* ---- pools come and go -------------------------------------------------- */
+
+/* Have a free place.  Takes the lock, and leaves it taken.  False: no memory. */
+static bool lock_with_place(void)
+{
+	struct place *more = NULL;
+	pthread_mutex_lock(&lock);
+	while (place_free == PLACE_NONE && places_used == places_size) {
+		uint32_t size = places_size;
+		pthread_mutex_unlock(&lock);
+		more = size > PLACE_MASK / 2 ? NULL : calloc(2 * (size_t)size, sizeof *more);
+		pthread_mutex_lock(&lock);
+		if (!more)
+			return false;
+		if (places_size != size) {
+			/* Another thread was first: its will do. */
+		} else {
+			struct place *fewer = places == places_first ? NULL : places;
+			memcpy(more, places, size * sizeof *more);
+			places = more;
+			places_size = 2 * size;
+			more = fewer;
+		}
+		pthread_mutex_unlock(&lock);
+		free(more);
+		pthread_mutex_lock(&lock);
+	}
+	return true;
+}
+
+bool thread_pool_opened(struct MPOOL *mp)
+{
+	bool may = lock_with_place() && !erased;
+	if (may) {
+		mp->place = place_free != PLACE_NONE ? place_free : places_used++;
+		if (mp->place == place_free)
+			place_free = places[mp->place].next_free;
+		places[mp->place].mp = mp;
+		last_serial += UINT64_C(1) << PLACE_BITS;
+		mp->serial = last_serial | mp->place;
+		atomic_store(&mp->forks, forks);
+		pools_open++;
+	}
+	pthread_mutex_unlock(&lock);
+	return may;
 }
 
 void thread_pool_closed(struct MPOOL *mp)
 {
-	pthread_mutex_lock(&pools_lock);
-	struct MPOOL **at = &pools;
-	while (*at != mp)
-		at = &(*at)->next;
-	*at = mp->next;
-	struct attachment **its = inherited_of(mp);
-	if (*its)
-		move_to(&forgotten, its);
-	struct attachment *detached = detach_some(false);
-	pthread_mutex_unlock(&pools_lock);
-	free_all(detached);
+	struct user *u = self;
+	struct known *k = u ? &u->known[mp->place & u->mask] : NULL;
+	struct attachment *a = NULL;
+	pthread_mutex_lock(&lock);
+	struct attachment *old = take_inherited(mp);
+	places[mp->place] = (struct place){NULL, place_free};
+	place_free = mp->place;
+	pools_open--;
+	/* Also what was known of a pool that had the place before. */
+	if (k && k->a && place_of(k->a->serial) == mp->place)
+		a = take_out(u, k);
+	bool last = u && u->count == 0;
+	if (last)
+		list_remove(u);
+	pthread_mutex_unlock(&lock);
+	attachment_free(a);
+	attachment_free(old);
+	thread_last.serial = 0;
+	if (last) {
+		u->next = NULL;
+		users_free(u);
+		forget();
+	}
 }
 
 void thread_before_fork(void)
 {
-	pthread_mutex_lock(&pools_lock);
-}
-
-/* `list` ends with `more`. */
-static void append(struct attachment **list, struct attachment *more)
-{
-	while (*list)
-		list = &(*list)->next;
-	*list = more;
+	pthread_mutex_lock(&lock);
 }
 
 /* The calling thread is the only one. */
 static void inherit(void)
 {
 	/* An heir before us is a thread like any other that is gone. */
-	if (heir != &attachments) {
-		append(&forgotten, inherited);
+	if (heir != &thread_last) {
+		struct user **last = &inherited;
+		while (*last)
+			last = &(*last)->next;
+		*last = forgotten;
+		forgotten = inherited;
 		inherited = NULL;
 	}
-	append(&inherited, attachments);
-	attachments = NULL;
-	heir = &attachments;
-	/* So its next call on any of them comes by thread_attach. */
-	thread_last.serial = 0;
+	/* The others are gone, and may have been about to change what was theirs: it is lost. */
+	users.next = users.before = &users;
+	if (self) {
+		self->next = inherited;
+		inherited = self;
+	}
+	heir = &thread_last;
+	/* So its next call on any pool comes by thread_attach. */
+	forget();
 	forks++;
 	adopting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
@@ -218,19 +491,7 @@ void thread_after_fork(bool child)
 {
 	if (child)
 		inherit();
-	pthread_mutex_unlock(&pools_lock);
-}
-
-/* The calling thread's, if it is the heir, from now on. */
-static struct attachment *take_inherited(const struct MPOOL *mp)
-{
-	struct attachment *a = NULL;
-	if (heir == &attachments) {
-		struct attachment **at = inherited_of(mp);
-		if ((a = *at))
-			*at = a->next;
-	}
-	return a;
+	pthread_mutex_unlock(&lock);
 }
 
 /*
@@ -239,22 +500,25 @@ static struct attachment *take_inherited(const struct MPOOL *mp)
  */
 static bool adopt_with_heir(struct MPOOL *mp)
 {
-	pthread_mutex_lock(&pools_lock);
+	struct user *of;
+	struct known *line;
+	pthread_mutex_lock(&lock);
 	/* It stays while its pool is not adopted. */
-	struct attachment *a = *inherited_of(mp);
-	pthread_mutex_unlock(&pools_lock);
+	struct attachment *a = inherited_of(mp, &of, &line);
+	pthread_mutex_unlock(&lock);
 	if (a && atomic_load(&a->stripe->busy) == BUSY_IN_CALL)
 		return false;
 	recover_fork(mp, a);
-	pthread_mutex_lock(&pools_lock);
+	pthread_mutex_lock(&lock);
 	/* Release: whoever finds the pool adopted finds it whole. */
 	atomic_store_explicit(&mp->forks, forks, memory_order_release);
 	/* The heir has ended, and could not leave them before. */
-	if (!heir && a) {
-		leave_stripes(mp, a);
-		move_to(&forgotten, inherited_of(mp));
-	}
-	pthread_mutex_unlock(&pools_lock);
+	bool ends = !heir && a;
+	if (ends)
+		leave_stripes(mp, take_inherited(mp));
+	pthread_mutex_unlock(&lock);
+	if (ends)
+		attachment_free(a);
 	return true;
 }
 
@@ -268,55 +532,65 @@ static bool adopt(struct MPOOL *mp)
 	return done;
 }
 
-static struct attachment *attachment_new(struct MPOOL *mp)
+/* ---- attachments -------------------------------------------------------- */
+
+/* What the calling thread has inherited of the pool, or NULL. */
+static struct attachment *own_inherited(const struct MPOOL *mp)
 {
-	pthread_mutex_lock(&pools_lock);
-	struct attachment *detached = detach_some(false); /* what other threads closed meanwhile */
-	bool keyed = have_key();
-	struct attachment *a = take_inherited(mp);
-	pthread_mutex_unlock(&pools_lock);
-	free_all(detached);
-	if (a)
-		return a;
-	a = calloc(1, sizeof *a);
-	/* Any value but NULL makes the destructor run. */
-	if (!a || !keyed || pthread_setspecific(key, &key) != 0)
-		goto no_memory;
-	a->serial = mp->serial;
-	uint32_t from = 0;
-	a->stripe = pin_adopt(&mp->pins, false, &from);
-	if (!a->stripe)
-		goto no_memory;
+	pthread_mutex_lock(&lock);
+	struct attachment *a = heir == &thread_last ? take_inherited(mp) : NULL;
+	pthread_mutex_unlock(&lock);
 	return a;
-no_memory:
-	free(a);
-	errno = ENOMEM;
-	return NULL;
+}
+
+/* NULL: no memory. */
+static struct attachment *attachment_new(const struct MPOOL *mp)
+{
+	struct attachment *a = calloc(1, sizeof *a);
+	uint32_t from = 0;
+	if (!a || !(a->stripe = pin_adopt(&mp->pins, false, &from))) {
+		free(a);
+		return NULL;
+	}
+	a->serial = mp->serial;
+	return a;
+}
+
+/* The calling thread's line of a pool that it does not know yet; NULL and ENOMEM. */
+static struct known *attach(const struct MPOOL *mp)
+{
+	struct user *u = self ? self : user_new();
+	struct known *k = u ? line_for(u, mp->serial) : NULL;
+	struct attachment *a = k && forks > 0 ? own_inherited(mp) : NULL;
+	if (k && !a)
+		a = attachment_new(mp);
+	if (!a) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	*k = (struct known){0, a->stripe, a};
+	u->count++;
+	return k;
 }
 
 struct attachment *thread_attach(struct MPOOL *mp)
 {
-	struct attachment **at = &attachments, *a;
 	if (!is_adopted(mp) && !adopt(mp))
 		return NULL;
 	if (!pageio_agrees(&mp->io)) {
 		errno = ENOTSUP;
 		return NULL;
 	}
-	while ((a = *at) && a->serial != mp->serial)
-		at = &a->next;
-	if (a)
-		*at = a->next;
-	else if (!(a = attachment_new(mp)))
+	struct known *k = &thread_last.known[mp->serial & thread_last.mask];
+	if (!(k->a && k->a->serial == mp->serial) && !(k = attach(mp)))
 		return NULL;
-	a->next = attachments;
-	attachments = a;
-	drop_peek(a);
-	thread_last = (struct last_used){mp->serial, a->stripe};
+	drop_peek(k->a);
+	k->serial = thread_last.serial = mp->serial;
+	thread_last.stripe = k->stripe;
 	/* Before whatever the call takes: the kernel stops a process between two
 	 * instructions, with what came before them done. */
-	atomic_store_explicit(&a->stripe->busy, BUSY_IN_CALL, memory_order_release);
-	return a;
+	atomic_store_explicit(&k->stripe->busy, BUSY_IN_CALL, memory_order_release);
+	return k->a;
 }
 
 /* One of the two stripes of a group that may have pins of `frame`. */
@@ -375,5 +649,7 @@ void thread_each_stripe(const struct attachment *a, void (*see)(struct stripe *s
 void thread_peek(struct attachment *a, _Atomic uint64_t *slot)
 {
 	a->peek = slot;
-	thread_last.serial = 0; /* so that the thread's next call comes by here */
+	/* So that the thread's next call on the pool comes by here. */
+	thread_last.serial = 0;
+	thread_last.known[a->serial & thread_last.mask].serial = 0;
 }

@@ -5,8 +5,23 @@
  * further stripes it took while it held many pins.  All of it is the thread's
  * own memory; other threads see the stripes only.
  *
- * The last pool used stands in two words of thread-local storage, so that a
- * hit finds its stripe with one comparison.
+ * A pool has a serial, never used twice, whose low bits are its place among the open
+ * pools of the process; the place goes to another pool after it is closed.  A thread
+ * has a table of what it knows, in which a pool stands where the low bits of its
+ * serial say: the table is as large as it must be for no two open pools that the
+ * thread uses to stand in one place.  What the thread knows of a pool that was closed
+ * by another is dropped when its place in the table is wanted, or the thread ends.
+ * The last pool used stands in two words of thread-local storage besides, so that a
+ * hit finds its stripe with one comparison, and with two where pools take turns.
+ *
+ * A thread's end is told by the destructor of a key.  A thread that uses a pool in a
+ * later destructor, after the C library's last round of them, is not heard of any
+ * more: so the threads that use pools are on a list, with their numbers, and each that
+ * is new there asks the kernel whether two of those before still exist.
+ *
+ * When what contains the library is unloaded, the key is given back, and what
+ * is known of all threads, unless pools are open: then the process is at its end
+ * and its other threads may still use them, or memory is lost with the pools.
  *
  * More pins than one stripe has slots go to "spill" stripes, in groups of 1, 2,
  * 4, ...: a pin is in one of two stripes of a group, by the frame's number, so
@@ -28,17 +43,43 @@ struct attachment {
 	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
 	/* clock room: frames from hints_first on that may be free or ready, by bit. */
 	uint32_t hints, hints_first;
-	struct attachment *next;
+};
+
+/* One line of a thread's table. */
+struct known {
+	uint64_t serial; /* of `a`; 0: the next call is not to be a hit, or there is none */
+	struct stripe *stripe;
+	struct attachment *a; /* NULL: none */
 };
 
 struct last_used {
 	uint64_t serial;
 	struct stripe *stripe;
+	struct known *known; /* the thread's table, mask + 1 lines: a power of two */
+	uint64_t mask;
 };
 extern _Thread_local struct last_used thread_last;
 
-/* Open and close of a pool: threads that end must know which pools still are. */
-void thread_pool_opened(struct MPOOL *mp);
+/* Has the calling thread used the pool of that serial, and may a hit do?  Its stripe in *s. */
+static inline bool thread_knows(uint64_t serial, struct stripe **s)
+{
+	if (likely(thread_last.serial == serial)) {
+		*s = thread_last.stripe;
+		return true;
+	}
+	const struct known *k = &thread_last.known[serial & thread_last.mask];
+	if (k->serial != serial)
+		return false;
+	thread_last.serial = serial;
+	*s = thread_last.stripe = k->stripe;
+	return true;
+}
+
+/*
+ * Open and close of a pool: threads that end must know which pools still are.
+ * thread_pool_opened gives the pool its serial; false: no memory, or the process ends.
+ */
+bool thread_pool_opened(struct MPOOL *mp);
 void thread_pool_closed(struct MPOOL *mp);
 
 /*

@@ -28,6 +28,8 @@ void object_begin(void *at, uint32_t most, bool watched);
 /* Who runs from now on is of that process. */
 #define OBJECT_PROCESSES 4
 void object_process(unsigned p);
+/* No process has a pool open, or a thread that uses one. */
+void object_processes_begin(void);
 
 /* Is this process dead?  Its memory is given back nevertheless. */
 bool object_dead(void);

@@ -8,12 +8,46 @@
 
 #include "object.h"
 
-static struct MPOOL *pools_of[OBJECT_PROCESSES];
+/* More pools than a process of a scenario opens. */
+#define POOLS_AT_ONCE 4
+
+struct of_process {
+	struct place places[POOLS_AT_ONCE];
+	uint32_t used, free, open;
+	struct user users;
+};
+static struct of_process kept[OBJECT_PROCESSES];
 static unsigned process;
+
+static void keep(struct of_process *p)
+{
+	memcpy(p->places, places_first, sizeof p->places);
+	p->used = places_used;
+	p->free = place_free;
+	p->open = pools_open;
+	p->users = users;
+}
+
+static void bring_back(const struct of_process *p)
+{
+	memcpy(places_first, p->places, sizeof p->places);
+	places_used = p->used;
+	place_free = p->free;
+	pools_open = p->open;
+	users = p->users;
+}
 
 void object_process(unsigned p)
 {
-	pools_of[process] = pools;
+	keep(&kept[process]);
 	process = p;
-	pools = pools_of[p];
+	bring_back(&kept[p]);
+}
+
+void object_processes_begin(void)
+{
+	for (process = OBJECT_PROCESSES; process-- > 0;)
+		kept[process] = (struct of_process){.free = PLACE_NONE, .users = {.next = &users, .before = &users}};
+	process = 0;
+	bring_back(&kept[0]);
 }

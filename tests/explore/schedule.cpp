@@ -172,6 +172,8 @@ public:
 					if (info->dlpi_phdr[i].p_type == PT_TLS) {
 						block_ = static_cast<char *>(info->dlpi_tls_data);
 						bytes_ = info->dlpi_phdr[i].p_memsz;
+						const char *first = reinterpret_cast<const char *>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+						initial_.assign(first, first + info->dlpi_phdr[i].p_filesz);
 					}
 				return 1; // the program comes first
 			},
@@ -190,18 +192,21 @@ public:
 	}
 	void reset()
 	{
-		kept_.assign(bytes_, 0);
+		kept_ = initial_;
+		kept_.resize(bytes_, 0);
 		errno_ = 0;
 	}
 
 private:
 	static char *block_;
 	static size_t bytes_;
+	static std::vector<char> initial_; // what is not zero at first
 	std::vector<char> kept_;
 	int errno_ = 0;
 };
 char *Local::block_;
 size_t Local::bytes_;
+std::vector<char> Local::initial_;
 
 struct Fibre {
 	State state = State::ended;

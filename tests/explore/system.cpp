@@ -298,13 +298,15 @@ std::vector<Opened> opened;
 
 extern "C" {
 
-void __real_thread_pool_opened(MPOOL *);
+bool __real_thread_pool_opened(MPOOL *);
 void __real_thread_pool_closed(MPOOL *);
 
-void __wrap_thread_pool_opened(MPOOL *mp)
+bool __wrap_thread_pool_opened(MPOOL *mp)
 {
-	__real_thread_pool_opened(mp);
+	if (!__real_thread_pool_opened(mp))
+		return false;
 	opened.push_back({mp, process_of(current())});
+	return true;
 }
 
 void __wrap_thread_pool_closed(MPOOL *mp)
@@ -334,6 +336,7 @@ void object_forget_all()
 		object_process(opened.back().process);
 		__wrap_thread_pool_closed(opened.back().pool);
 	}
+	object_processes_begin();
 	object_process(process_of(current()));
 }
 
@@ -425,6 +428,11 @@ int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
 	*key = keys;
 	key_destructor[keys++] = destructor;
+	return 0;
+}
+
+int __wrap_pthread_key_delete(pthread_key_t)
+{
 	return 0;
 }
 
