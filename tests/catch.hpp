@@ -9,6 +9,7 @@
 #define MPOOL_TESTS_CATCH_HPP
 
 #if __has_include(<catch2/catch_test_macros.hpp>)
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_case_info.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -18,6 +19,7 @@
 #include <catch2/reporters/catch_reporter_registrars.hpp>
 
 namespace test {
+using Catch::Approx;
 using Listener = Catch::EventListenerBase;
 using Catch::Matchers::ContainsSubstring;
 } // namespace test
@@ -29,6 +31,7 @@ namespace test {
 #if defined(CATCH_CONFIG_MAIN) || defined(CATCH_CONFIG_RUNNER)
 using Listener = Catch::TestEventListenerBase;
 #endif
+using Catch::Detail::Approx;
 inline auto ContainsSubstring(const std::string &part)
 {
 	return Catch::Contains(part);

@@ -37,7 +37,7 @@ const Fault no_addresses = {Fault::memory, "address space", {}, true, {ENOMEM}};
 const Fault too_large = {Fault::writes, "file size", {}, true, {EFBIG}};
 const Fault no_space = {Fault::writes, "file system", {}, true, {ENOSPC}};
 
-const Workload &named(const std::string &name)
+const Workload &named(const char *name)
 {
 	for (const Workload &work : small)
 		if (work.name == name)

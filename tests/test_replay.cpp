@@ -293,7 +293,7 @@ TEST_CASE("our own traces are the same each time, and what they are said to be")
 	// first no page has so many above it, so the second half alone counts.
 	Pages drift = made_trace("drift")->pages(), first(drift.begin(), drift.begin() + drift.size() / 2);
 	uint32_t misses = lru_misses(trace(drift), 500) - lru_misses(trace(first), 500);
-	CHECK(2.0 * misses / static_cast<double>(drift.size()) == Approx(0.05 + 0.95 * exp(-1)).margin(0.005));
+	CHECK(2.0 * misses / static_cast<double>(drift.size()) == test::Approx(0.05 + 0.95 * exp(-1)).margin(0.005));
 
 	// The most frequent page of 10,000: 1 / (1 + 1/2^0.99 + ...), a tenth.
 	Pages zipf = made_trace("zipf")->pages();
@@ -304,7 +304,7 @@ TEST_CASE("our own traces are the same each time, and what they are said to be")
 		most = std::max(most, static_cast<size_t>(end - at));
 		at = end;
 	}
-	CHECK(static_cast<double>(most) / static_cast<double>(zipf.size()) == Approx(0.1).margin(0.005));
+	CHECK(static_cast<double>(most) / static_cast<double>(zipf.size()) == test::Approx(0.1).margin(0.005));
 }
 
 // ---- anchors --------------------------------------------------------------------

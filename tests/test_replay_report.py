@@ -15,6 +15,9 @@ from pathlib import Path
 
 REPORT = Path(__file__).resolve().parent.parent / "bench" / "replay" / "report.py"
 sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import charts
+
 _spec = importlib.util.spec_from_file_location("replay_report", REPORT)
 report = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(report)
@@ -89,6 +92,34 @@ class Figures(unittest.TestCase):
         text = report.report(self.results, [])
         self.assertIn("| a | 16 | **0.5000** | 0.6000 | 0.2500 | 0.4500 | X-small | -0.1000 | +0.0500 |", text)
         self.assertIn("| own:b | 20 | **0.7000** | 0.6000 | 0.5000 | 0.6000 | LRU | +0.1000 | +0.1000 |", text)
+
+
+class Names(unittest.TestCase):
+    def test_a_policy_has_one_name(self):
+        for given in ("WTinyLFU", "W-TinyLFU"):
+            cells = report.Results(cell("a", 16, {**ours(0.5, 0.6, 0.2), f"{given}-w1p": 0.45, given: 0.47})).cells("file")
+            self.assertEqual(report.families(cells), ["LRU", "OPT", "W-TinyLFU"])
+            self.assertEqual(cells[0].best_other(), ("W-TinyLFU-w1p", 0.45))
+        self.assertEqual([report.family(report.spelled(p)) for p in ("S3FIFO", "S3-FIFO-s", "TwoQ-x", "2Q", "LIRS-1")],
+                         ["S3-FIFO", "S3-FIFO", "2Q", "2Q", "LIRS"])
+        self.assertEqual(set(report.SPELLED.values()) - set(report.LOOKS), set())
+
+
+@unittest.skipUnless(report.comparison.matplotlib, "there is no matplotlib")
+class Charts(unittest.TestCase):
+    def test_they_can_be_read(self):
+        policies = {p: 0.5 for p in report.LOOKS if p not in (report.OPT, report.LRU)}
+        found = []
+        for i in range(14):
+            for cache in (1680, 8403, 16806, 33613, 84034) if i % 2 else (20, 100, 200, 400, 1000):
+                for threads in (1, 2, 4, 16):
+                    found += cell(f"own:trace-{i}", cache, {**ours(0.5, 0.6, 0.2), **policies}, "own", threads)
+        with report.comparison.matplotlib.rc_context(report.comparison.LOOK):
+            for name, chart in report.CHARTS.items():
+                with self.subTest(chart=name):
+                    figure = chart(report.Results(found), "own")
+                    self.assertEqual(charts.collisions(figure), [])
+                    self.assertEqual(charts.lookalikes(figure), [])
 
 
 class Files(unittest.TestCase):

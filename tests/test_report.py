@@ -19,6 +19,9 @@ from pathlib import Path
 
 REPORT = Path(__file__).resolve().parent.parent / "bench" / "compare" / "report.py"
 sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import charts
+
 _spec = importlib.util.spec_from_file_location("report", REPORT)
 report = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(report)
@@ -36,6 +39,10 @@ def goal(workload, part):
     """The one goal of the workload with this in its text."""
     found, = [g for g in report.GOALS if g.workload == workload and part in g.text]
     return found
+
+
+# The figures of the README.
+RECORDED = REPORT.parent.parent / "results" / "results.csv"
 
 
 class Directory(unittest.TestCase):
@@ -273,6 +280,33 @@ class Reports(Directory):
         self.assertIn("| sync (1 thread) | – | – | 2.00 (2.00, 2.00) |", text)
         self.assertIn("9 of 17 goals reached, 2 missed, 6 not measured.", text)
 
+    def test_workloads_that_were_not_chosen_are_not_missed(self):
+        lines = rows("hot", 2, "libmpool", [MILLION] * 3) + rows("hot", 2, report.BDB, [2 * MILLION] * 3)
+        self.write(lines, {"workloads": [{"name": "hot", "what": "get the one page"}]})
+        self.run_main()
+        text = self.made("summary.md")
+        self.assertIn("0 of 4 goals reached, 1 missed, 3 not measured.", text)
+        self.assertIn("| hot | at least 40 times Berkeley DB, two threads | 0.500", text)
+        self.assertNotIn("| sync |", text)
+        self.write(rows("scan", 2, "libmpool", [MILLION]), {"workloads": [{"name": "scan", "what": "get pages"}]})
+        self.run_main()
+        self.assertIn("No goal is about what was measured.", self.made("summary.md"))
+
+    def test_a_busy_machine_is_said(self):
+        lines = rows("hot", 2, "libmpool", [MILLION] * 3) + rows("hot", 2, report.BDB, [2 * MILLION] * 3)
+        about = {"machine": {"cores": "2"}, "others": {"processors": "1.35", "stolen": "0.25", "load_average": "7.5"}}
+        self.write(lines, about)
+        self.run_main()
+        said = ("**The machine was busy while this was measured: other programs took 1.35 and the machine's host took 0.250 of"
+                " 2 processors (load average at the beginning: 7.50). Times, and verdicts on them, are of that.**")
+        for name in ("summary.md", "results.md"):
+            self.assertIn(said, self.made(name))
+        self.assertIn("| **missed by a factor of 80.0, on a busy machine** |", self.made("summary.md"))
+        about["others"] = {"processors": "0.04", "stolen": "0.00", "load_average": "7.5"}
+        self.write(lines, about)
+        self.run_main()
+        self.assertNotIn("busy", self.made("summary.md"))
+
     def test_subjects_may_be_named_by_id(self):
         lines = (rows("hot", 2, "mpool", [40.0]) + rows("hot", 2, "bdb", [1.0])
                  + rows("hot", 2, "new", [2.0]))
@@ -345,6 +379,37 @@ class Reports(Directory):
             tree = xml.etree.ElementTree.fromstring(self.made(f"charts/{name}.svg"))
             self.assertEqual(tree.tag, "{http://www.w3.org/2000/svg}svg")
             self.assertIn("fill: #ffffff", self.made(f"charts/{name}.svg"))  # readable on dark pages
+
+    def check_charts(self, results):
+        with report.matplotlib.rc_context(report.LOOK):
+            for chart in report.CHARTS:
+                figure = chart(results)
+                if figure:
+                    with self.subTest(chart=chart.__name__):
+                        self.assertEqual(charts.collisions(figure), [])
+                        self.assertEqual(charts.lookalikes(figure), [])
+
+    @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
+    def test_charts_can_be_read(self):
+        self.write(self.everything(), self.ABOUT)
+        self.check_charts(report.read(self.csv))
+
+    @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
+    def test_charts_of_all_subjects_can_be_read(self):
+        lines = []
+        for subject in report.SUBJECTS:
+            for threads in (1, 2, 4, 16, 64):
+                lines += rows("half", threads, subject, [MILLION] * 3)
+            for metric, value in zip(report.PERCENTILES, (20, 40, 80, 5e6)):
+                lines += rows("latency", 2, subject, [value] * 3, metric)
+            for parameter in (512, 1024, 4096):
+                lines += rows("memory", 1, subject, [1234], "bytes_per_page", parameter)
+        self.write(lines)
+        self.check_charts(report.read(self.csv))
+
+    @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
+    def test_charts_of_the_recorded_results_can_be_read(self):
+        self.check_charts(report.read(RECORDED))
 
     @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
     def test_the_same_again(self):

@@ -5,13 +5,17 @@
  */
 #include "machine.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <sstream>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "processors.hpp"
 #include "ticks.hpp"
@@ -104,6 +108,61 @@ std::vector<std::pair<std::string, std::string>> machine_facts()
 		{"thp_shared", huge_pages_text("shmem_enabled")},
 		{"threads", "each bound to a core of its own where there are not more of them than cores"},
 		{"clock of single gets", clock_text()},
+	};
+}
+
+static double seconds_of(const struct timeval &t)
+{
+	return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+}
+
+static double processor_seconds(int whose)
+{
+	struct rusage r;
+
+	return getrusage(whose, &r) == 0 ? seconds_of(r.ru_utime) + seconds_of(r.ru_stime) : 0;
+}
+
+Others::Times Others::now()
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	Times times = {static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9, 0, 0,
+		       processor_seconds(RUSAGE_SELF) + processor_seconds(RUSAGE_CHILDREN)};
+
+	/* All processors' ticks, in the order of proc(5). */
+	double user = 0, nice = 0, system = 0, idle, iowait, irq = 0, softirq = 0, steal = 0;
+	std::istringstream(line_of("/proc/stat", "cpu ")) >> user >> nice >> system >> idle >> iowait >> irq >> softirq >> steal;
+	auto hertz = static_cast<double>(sysconf(_SC_CLK_TCK));
+	times.busy = (user + nice + system + irq + softirq) / hertz;
+	times.stolen = steal / hertz;
+	return times;
+}
+
+Others::Others() : begin(now())
+{
+	std::string line = line_of("/proc/loadavg", "");
+	load_average = line.substr(0, line.find(' '));
+}
+
+static std::string decimals(double value)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%.2f", std::max(value, 0.0));
+	return text;
+}
+
+std::vector<std::pair<std::string, std::string>> Others::facts() const
+{
+	Times end = now();
+	double seconds = end.at - begin.at;
+	if (end.busy <= begin.busy || seconds <= 0)
+		return {};
+	return {
+		{"processors", decimals((end.busy - begin.busy - (end.own - begin.own)) / seconds)},
+		{"stolen", decimals((end.stolen - begin.stolen) / seconds)},
+		{"load_average", load_average},
 	};
 }
 

@@ -117,6 +117,7 @@ std::string Output::about(const std::vector<Case> &cases, const std::vector<Subj
 	text += "  \"milliseconds\": " + std::to_string(options.milliseconds) + ",\n";
 	text += "  \"took_seconds\": " + number(took) + ",\n";
 	text += "  \"machine\": " + object(machine_facts()) + ",\n";
+	text += "  \"others\": " + object(others.facts()) + ",\n";
 	text += "  \"subjects\": " + list(subjects, subject_text) + ",\n";
 	text += "  \"workloads\": " + list(one_each(cases), [](const Case &c) {
 		return object({{"name", c.workload}, {"what", c.what}});

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cases.hpp"
+#include "machine.hpp"
 #include "measure.hpp"
 #include "options.hpp"
 #include "register.hpp"
@@ -38,6 +39,7 @@ private:
 	std::string about(const std::vector<Case> &, const std::vector<Subject> &, double took) const;
 
 	const Options &options;
+	Others others;
 	std::ofstream csv;
 	std::vector<Absent> absentees;
 };

@@ -53,7 +53,7 @@ SUBJECTS = {
     "mmap": ("mmap", "#8C6D31", "X"),
     "array": (ARRAY, "#000000", "."),
     "pread": (PREAD, "#7F7F7F", "*"),
-    "pwritev": (PWRITEV, "#7F7F7F", "*"),
+    "pwritev": (PWRITEV, "#7F7F7F", "x"),
 }
 
 # The system calls without a pool: in one workload or two each, so they share a column.
@@ -69,6 +69,8 @@ COSTS = {"ended_ms": "the kernel has ended the process", "noticed_ms": "the deat
          "pause_before_ms": "the same before the death"}
 UNITS = {"ops_per_second": ("Mop/s", 1e-6), "pages_per_second": ("1,000 pages/s", 1e-3)}  # and what to multiply by
 PERCENTILES = {"p50_ns": "median", "p99_ns": "99 %", "p999_ns": "99.9 %", "max_ns": "greatest"}
+# Processors that other programs or the hypervisor took meanwhile: with more than that, times say little.
+BUSY = 0.1
 HEADER = ["workload", "parameter", "threads", "subject", "round", "metric", "value"]
 
 Spread = namedtuple("Spread", "median least greatest")
@@ -173,6 +175,23 @@ class Results:
 
     def growth_workloads(self):
         return [w for w in GROWTH if self.metric(w)]
+
+    def goals(self):
+        """Those of the workloads that were chosen; all, if nobody says which were."""
+        chosen = set(self.texts) | set(self.workloads)
+        return [g for g in GOALS if g.workload in chosen] if self.texts else GOALS
+
+    def busy(self):
+        """What else the machine did while this was measured, in a sentence; "" if it was idle enough."""
+        others = {name: float(value) for name, value in self.about.get("others", {}).items()}
+        parts = [f"{text} took {number(others[name])}" for name, text in
+                 (("processors", "other programs"), ("stolen", "the machine's host")) if others.get(name, 0) > BUSY]
+        if not parts:
+            return ""
+        cores = f" of {self.machine['cores']}" if self.machine.get("cores") else ""
+        return (f"The machine was busy while this was measured: {' and '.join(parts)}{cores} processors"
+                f" (load average at the beginning: {number(others.get('load_average', 0))}). Times, and verdicts on them,"
+                " are of that.")
 
     def what(self, workload):
         """A sentence on what the threads do; "" if nothing is known."""
@@ -450,13 +469,15 @@ def machine_section(results):
     rows += [("measured", ", ".join(filter(None, (about.get("mode"), rounds_text(results), took))))]
     rows += [("date", about["date"])] if about.get("date") else []
     rows += [(name, s["version"]) for name, s in results.described.items() if s.get("version")]
-    return ["## Machine and versions", "", *table(["", ""], rows, left=2)]
+    return ["## Machine and versions", "", *table(["", ""], rows, left=2), *busy_text(results)]
 
 
 def goals_table(results):
     rows = []
-    for goal in GOALS:
+    for goal in results.goals():
         found, verdict = goal.judge(results)
+        if results.busy() and found and not verdict.startswith("reached"):
+            verdict += ", on a busy machine"
         measured = "; ".join(filter(None, (compact(found), found and goal.beside(results))))
         rows.append((goal.workload, goal.text, measured,
                      verdict if verdict.startswith("reached") else f"**{verdict}**"))
@@ -464,8 +485,10 @@ def goals_table(results):
 
 
 def goals_count(results):
-    verdicts = [goal.judge(results)[1].replace(",", " ").split()[0] for goal in GOALS]
-    parts = [f"{verdicts.count('reached')} of {len(GOALS)} goals reached"]
+    verdicts = [goal.judge(results)[1].replace(",", " ").split()[0] for goal in results.goals()]
+    if not verdicts:
+        return "No goal is about what was measured."
+    parts = [f"{verdicts.count('reached')} of {len(verdicts)} goals reached"]
     parts += [f"{verdicts.count(word)} {text}" for word, text in (("missed", "missed"), ("not", "not measured"))
               if word in verdicts]
     return ", ".join(parts) + "."
@@ -487,9 +510,14 @@ def ratios_table(results):
     return lines
 
 
+def busy_text(results):
+    return [f"**{results.busy()}**", ""] if results.busy() else []
+
+
 def summary(results):
     lines = ["libmpool's throughput / the other's, two threads: median (least, greatest) over "
              f"{rounds_text(results)}. More than 1: libmpool does more. {machine_text(results)}.", "",
+             *busy_text(results),
              *(ratios_table(results) or ["Nothing to compare was measured.", ""]),
              *processes_tables(results), *deaths_table(results),
              goals_count(results), "", *goals_table(results)]
@@ -907,6 +935,9 @@ def deaths_chart(results):
                       "A process that shares the pool is killed: median, least and greatest.")
 
 
+CHARTS = (throughput_chart, ratios_chart, latency_chart, growth_chart, memory_chart, processes_chart, deaths_chart)
+
+
 def draw(results, directory):
     """The names of the charts written."""
     if not matplotlib:
@@ -915,8 +946,7 @@ def draw(results, directory):
     directory.mkdir(parents=True, exist_ok=True)
     names = []
     with matplotlib.rc_context(LOOK):
-        for chart in (throughput_chart, ratios_chart, latency_chart, growth_chart, memory_chart, processes_chart,
-                      deaths_chart):
+        for chart in CHARTS:
             name = chart.__name__.partition("_")[0]
             figure = chart(results)
             if figure:

@@ -41,11 +41,17 @@ SPLITS = {"turns": "whichever thread is free takes the next request",
 
 # How policies are drawn: colour and marker, Okabe and Ito's first.
 LOOKS = {
-    OPT: ("#000000", ""), LRU: ("#7F7F7F", "."), "LIRS": ("#0072B2", "s"), "WTinyLFU": ("#009E73", "^"),
-    "S3FIFO": ("#56B4E9", "v"), "ARC": ("#CC79A7", "D"), "TwoQ": ("#E69F00", "P"), "Sieve": ("#8C6D31", "X"),
+    OPT: ("#000000", ""), LRU: ("#7F7F7F", "."), "LIRS": ("#0072B2", "s"), "W-TinyLFU": ("#009E73", "^"),
+    "S3-FIFO": ("#56B4E9", "v"), "ARC": ("#CC79A7", "D"), "2Q": ("#E69F00", "P"), "Sieve": ("#8C6D31", "X"),
     "Clock": ("#5E3C99", "<"), "Clock2": ("#B2ABD2", ">"), "FIFO": ("#B0B0B0", "x"),
 }
 OTHER_LOOK = ("#999933", "*")
+
+# The one way to write a policy's name, by the other that traces' files may have.
+SPELLED = {"WTinyLFU": "W-TinyLFU", "S3FIFO": "S3-FIFO", "TwoQ": "2Q"}
+
+# Of lines that have no policy: together as many pairs as are ever drawn.
+MARKERS = "os^vDPX<>*"
 
 
 class Broken(Exception):
@@ -54,8 +60,19 @@ class Broken(Exception):
 
 # --- what was measured ---
 
+def spelled(policy):
+    """The policy, its setting kept, with the name as it is written everywhere."""
+    for other, name in SPELLED.items():
+        if policy == other or policy.startswith(other + "-"):
+            return name + policy[len(other):]
+    return policy
+
+
 def family(policy):
     """Policies of one name and another setting ("NAME-setting") are one curve."""
+    for name in SPELLED.values():
+        if policy == name or policy.startswith(name + "-"):
+            return name
     return policy.partition("-")[0]
 
 
@@ -90,6 +107,7 @@ class Results:
     def __init__(self, rows):
         found = {}
         for trace, kind, cache, split, threads, policy, ratio in rows:
+            policy = spelled(policy)
             cell = found.setdefault((trace, cache, threads), Cell(trace, kind, cache, threads))
             if policy in cell.ratios:
                 raise Broken(f"{policy} of {cell.name()}, {comparison.threads_text(threads)}, is there twice")
@@ -297,9 +315,14 @@ def style(policy):
             "linestyle": "--" if policy == OPT else "-", "zorder": 3}
 
 
+def pages_text(count):
+    """93, 4,650, 16.8k: five characters at most, so that they stand side by side."""
+    return comparison.thousands(count) if count < 10_000 else f"{comparison.number(count / 1000)}k"
+
+
 def log_pages(axes, xs):
     axes.set_xscale("log")
-    axes.set_xticks(xs, list(map(comparison.thousands, xs)))
+    axes.set_xticks(xs, list(map(pages_text, xs)), fontsize=8)
     comparison.no_minor_ticks(axes.xaxis)
 
 
@@ -353,7 +376,9 @@ def threads_chart(results, kind):
     figure, (axes,) = comparison.panels(1, 1, 3.2, top)
     handles = []
     for i, trace in enumerate(by_trace):
-        look = {"color": f"C{i}", "marker": "os^vDPX<>*"[i % 10], "markersize": 5, "linewidth": 1.3}
+        # The second time round the colours, each has another marker.
+        marker = MARKERS[(i + i // len(MARKERS)) % len(MARKERS)]
+        look = {"color": f"C{i % len(MARKERS)}", "marker": marker, "markersize": 5, "linewidth": 1.3}
         ys = [mean(c.ours for c in results.cells(kind, n) if c.trace == trace) for n in results.threads]
         axes.plot(results.threads, ys, **look)
         handles.append(comparison.handle(trace, **look))
