@@ -42,7 +42,7 @@ const Workload &named(const char *name)
 	for (const Workload &work : small)
 		if (work.name == name)
 			return work;
-	throw Wrong("no workload is named " + name);
+	throw Wrong(std::string("no workload is named ") + name);
 }
 
 // The workload under ever higher limits, until no call fails.
