@@ -6,14 +6,15 @@
 
 #include "mem.h"
 #include "member.h"
-#include "share.h"
 #include "thread.h"
+#include "watch.h"
 
 static int error;
 
 static void before_fork(void)
 {
 	thread_before_fork();
+	watch_before_fork();
 	member_before_fork();
 	mem_before_fork();
 }
@@ -21,10 +22,9 @@ static void before_fork(void)
 static void after_fork(bool child)
 {
 	mem_after_fork();
-	member_after_fork();
+	member_after_fork(child);
+	watch_after_fork(child);
 	thread_after_fork(child);
-	if (child)
-		share_after_fork_child();
 }
 
 static void after_fork_parent(void)

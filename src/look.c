@@ -180,7 +180,7 @@ static int list_processes(const struct copy *c, struct look_pool *lp)
 {
 	const struct member_state *ms = &c->mp->header->members;
 	uint64_t pinned[MEMBERS_MAX] = {0};
-	uint32_t top = atomic_load(&ms->top);
+	uint32_t top = member_top(ms);
 	free(lp->process);
 	lp->processes = 0;
 	lp->process = calloc((size_t)top + 1, sizeof *lp->process);
@@ -389,30 +389,29 @@ static int remove_object(int dir, const char *name, const struct share_key *key)
 }
 
 /* The directory, with the lock of the key held.  0, or an errno. */
-static int lock_objects(uint64_t hash, int *dir, int *lock)
+static int lock_objects(uint64_t hash, int *dir, struct hold *lock)
 {
 	*dir = share_directory(false);
 	if (*dir < 0)
 		return errno;
-	*lock = share_lock_key(*dir, hash, 0);
-	if (*lock >= 0)
-		return 0;
-	int error = errno;
-	close(*dir);
+	int error = share_lock_key(lock, *dir, hash, 0);
+	if (error)
+		close(*dir);
 	return error;
 }
 
 int look_remove(const char *name)
 {
 	uint64_t hash;
-	int dir, lock;
+	int dir;
+	struct hold lock;
 	if (!share_name_hash(name, &hash))
 		return ENOENT;
 	int error = lock_objects(hash, &dir, &lock);
 	if (error)
 		return error;
 	error = remove_object(dir, name, NULL);
-	close(lock);
+	hold_end(&lock);
 	close(dir);
 	return error;
 }
@@ -441,11 +440,13 @@ static int remove_all(int dir, uint64_t hash, struct share_key key)
 int look_remove_key(struct share_key key)
 {
 	uint64_t hash = share_hash(key);
-	int dir, lock, error = lock_objects(hash, &dir, &lock);
+	int dir;
+	struct hold lock;
+	int error = lock_objects(hash, &dir, &lock);
 	if (error)
 		return error;
 	error = remove_all(dir, hash, key);
-	close(lock);
+	hold_end(&lock);
 	close(dir);
 	return error;
 }

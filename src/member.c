@@ -3,83 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "descriptor.h"
 
-/* ---- the lock ----------------------------------------------------------- */
-
-int member_lock_init(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t attr;
-	int error = pthread_mutexattr_init(&attr);
-	if (error)
-		return error;
-	error = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	if (!error)
-		error = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	if (!error)
-		error = pthread_mutex_init(lock, &attr);
-	pthread_mutexattr_destroy(&attr);
-	return error;
-}
-
-/*
- * A wakeup can be lost with the thread that it woke: A unlocks and wakes W, B takes
- * the lock, which then does not say that others wait, and W is killed before it
- * says so again: B's unlock wakes nobody, however many wait.  (The kernel mends
- * that only if the lock is free when W dies.)  So nobody waits for longer than this
- * without looking again.
- */
-enum { LOOK_AGAIN_NS = 10000000, NS_IN_SECOND = 1000000000 };
-
-#ifdef __SANITIZE_THREAD__
-/* It knows no pthread_mutex_clocklock, and not that pthread_mutex_timedlock can find the owner dead. */
-static int lock_for_a_while(pthread_mutex_t *lock)
-{
-	const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
-	int error = pthread_mutex_trylock(lock);
-	if (error != EBUSY)
-		return error;
-	nanosleep(&pause, NULL);
-	return ETIMEDOUT;
-}
-#else
-static int lock_for_a_while(pthread_mutex_t *lock)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LOOK_AGAIN_NS;
-	if (until.tv_nsec >= NS_IN_SECOND) {
-		until.tv_nsec -= NS_IN_SECOND;
-		until.tv_sec++;
-	}
-	return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
-}
-#endif
-
-int member_lock_soon(pthread_mutex_t *lock)
-{
-	int error = lock_for_a_while(lock);
-	return error == EOWNERDEAD ? pthread_mutex_consistent(lock) : error;
-}
-
-int member_lock(pthread_mutex_t *lock, unsigned seconds)
-{
-	uint64_t looks = (uint64_t)seconds * (NS_IN_SECOND / LOOK_AGAIN_NS);
-	int error;
-	do
-		error = member_lock_soon(lock);
-	while (error == ETIMEDOUT && (seconds == 0 || --looks > 0));
-	return error;
-}
-
 uint32_t member_count(const struct member_state *ms)
 {
-	uint32_t n = 0, top = atomic_load(&ms->top);
+	uint32_t n = 0, top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
 		n += member_in(&ms->member[i]);
 	return n;
@@ -88,42 +24,33 @@ uint32_t member_count(const struct member_state *ms)
 uint64_t member_deaths(const struct member_state *ms)
 {
 	uint64_t n = 0;
-	uint32_t top = atomic_load(&ms->top);
+	uint32_t top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
 		n += atomic_load(&ms->member[i].state) / MEMBER_DEATH;
 	return n;
 }
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- locks that go with the process's memory ---------------------------- */
 
 /*
- * A child forked between the opening of the object and its closing would hold the
- * life lock too.  A leaf: see fork.h.
+ * A child forked between the opening of a file and its closing would hold the lock
+ * too.  A leaf: see fork.h.
  */
 static pthread_mutex_t beginning = PTHREAD_MUTEX_INITIALIZER;
+/* A thread of this process has a pool's lock by the object's own descriptor: one at a time. */
+static _Atomic bool by_descriptor;
 
 void member_before_fork(void)
 {
 	pthread_mutex_lock(&beginning);
 }
 
-void member_after_fork(void)
+void member_after_fork(bool child)
 {
+	/* A thread of the parent's may have it, and is not here. */
+	if (child)
+		atomic_store(&by_descriptor, false);
 	pthread_mutex_unlock(&beginning);
-}
-
-static struct flock life_lock(short type, uint32_t member, uint32_t members)
-{
-	return (struct flock){
-		.l_type = type, .l_whence = SEEK_SET, .l_start = LIFE_BYTES + (off_t)member, .l_len = (off_t)members};
-}
-
-/* The same object, opened once more: a lock is its opener's. */
-static int open_again(int object)
-{
-	char name[sizeof "/proc/self/fd/" + 3 * sizeof object];
-	snprintf(name, sizeof name, "/proc/self/fd/%d", object);
-	return descriptor_apart(open(name, O_RDWR | O_CLOEXEC));
 }
 
 /* Have the open file `fd` held by a mapping, and nothing else. */
@@ -131,20 +58,161 @@ static void *hold(int fd)
 {
 	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
 	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
+	if (map == MAP_FAILED) {
+		/* That is what a lack of memory that may be locked is called (mlockall); here it would be taken for another's lock. */
+		errno = errno == EAGAIN ? ENOMEM : errno;
 		return NULL;
+	}
 	if (madvise(map, bytes, MADV_DONTFORK) == 0)
 		return map;
 	munmap(map, bytes);
 	return NULL;
 }
 
-int life_begin(struct life *life, int object, uint32_t member)
+void hold_end(struct hold *h)
 {
-	struct flock lock = life_lock(F_WRLCK, member, 1);
+	if (h->map)
+		munmap(h->map, (size_t)sysconf(_SC_PAGESIZE));
+	h->map = NULL;
+}
+
+static struct flock byte_lock(short type, off_t byte, uint32_t n)
+{
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = (off_t)n};
+}
+
+static bool take_byte(int fd, off_t byte, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct flock lock = byte_lock(F_WRLCK, byte + i, 1);
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return true;
+		if (errno != EAGAIN && errno != EACCES)
+			break;
+	}
+	return false;
+}
+
+int hold_byte(struct hold *h, int dir, const char *name, off_t byte, uint32_t n)
+{
 	int error = 0;
 	pthread_mutex_lock(&beginning);
-	int fd = open_again(object);
+	int fd = descriptor_apart(openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+	if (fd < 0 || !take_byte(fd, byte, n) || !(h->map = hold(fd)))
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	pthread_mutex_unlock(&beginning);
+	return error;
+}
+
+/* ---- the pool's lock ---------------------------------------------------- */
+
+/* Naps between two tries, and for how long together it is to be had soon. */
+enum { FIRST_NAP_NS = 50000, LAST_NAP_NS = 1000000, SOON_NS = 10000000 };
+#define NS_PER_S UINT64_C(1000000000)
+
+bool member_is(int fd, const struct member_object *o)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino;
+}
+
+/* The same object, opened once more; by its name where there is no /proc, or the program has closed the descriptor.  -1 and errno. */
+static int open_again(const struct member_object *o, int mode)
+{
+	char path[sizeof "/proc/self/fd/" + 3 * sizeof o->fd];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", o->fd);
+	const char *name[] = {path, o->path};
+	errno = ENOENT;
+	for (unsigned i = 0; i < sizeof name / sizeof *name && name[i]; i++) {
+		int fd = descriptor_apart(open(name[i], mode | O_NOFOLLOW * (i > 0) | O_NONBLOCK | O_CLOEXEC));
+		if (fd < 0 || member_is(fd, o))
+			return fd;
+		close(fd);
+		errno = ENOENT;
+	}
+	return -1;
+}
+
+/* One try.  0, or an errno, EWOULDBLOCK: another has it.  Opened for reading, it is no closing that the watches are told of. */
+static int try_lock(struct hold *h, const struct member_object *o)
+{
+	int error = 0;
+	pthread_mutex_lock(&beginning);
+	int fd = open_again(o, O_RDONLY);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || !(h->map = hold(fd)))
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	pthread_mutex_unlock(&beginning);
+	return error;
+}
+
+/*
+ * Where no file can be opened or mapped, so that nobody fails to leave for that: by
+ * the descriptor there is.  A child that a fork made has it too: should the holder
+ * die just now, the lock goes with both.
+ */
+static int try_lock_by_descriptor(struct hold *h, const struct member_object *o)
+{
+	if (!member_is(o->fd, o))
+		return EBADF;
+	if (atomic_exchange(&by_descriptor, true))
+		return EWOULDBLOCK;
+	if (flock(o->fd, LOCK_EX | LOCK_NB) == 0) {
+		h->descriptor = o->fd;
+		return 0;
+	}
+	int error = errno;
+	atomic_store(&by_descriptor, false);
+	return error;
+}
+
+/* Time is what was napped: nobody's clock is looked at. */
+static int lock_within(struct hold *h, const struct member_object *o, uint64_t ns)
+{
+	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
+	for (uint64_t napped = 0;; napped += (uint64_t)nap.tv_nsec) {
+		int error = try_lock(h, o);
+		if (error && error != EWOULDBLOCK)
+			error = try_lock_by_descriptor(h, o);
+		if (error != EWOULDBLOCK)
+			return error;
+		if (napped >= ns)
+			return ETIMEDOUT;
+		nanosleep(&nap, NULL);
+		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
+	}
+}
+
+int member_lock(struct hold *h, const struct member_object *o, unsigned seconds)
+{
+	return lock_within(h, o, seconds * NS_PER_S);
+}
+
+int member_lock_soon(struct hold *h, const struct member_object *o)
+{
+	return lock_within(h, o, SOON_NS);
+}
+
+void member_unlock(struct hold *h)
+{
+	if (!h->map) {
+		(void)flock(h->descriptor, LOCK_UN);
+		atomic_store(&by_descriptor, false);
+	}
+	hold_end(h);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+int life_begin(struct hold *life, const struct member_object *o, uint32_t member)
+{
+	struct flock lock = byte_lock(F_WRLCK, LIFE_BYTES + (off_t)member, 1);
+	int error = 0;
+	pthread_mutex_lock(&beginning);
+	int fd = open_again(o, O_RDWR);
 	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) != 0 || !(life->map = hold(fd)))
 		error = errno;
 	if (fd >= 0)
@@ -153,16 +221,9 @@ int life_begin(struct life *life, int object, uint32_t member)
 	return error;
 }
 
-void life_end(struct life *life)
-{
-	if (life->map)
-		munmap(life->map, (size_t)sysconf(_SC_PAGESIZE));
-	life->map = NULL;
-}
-
 static bool life_held(int object, uint32_t member, uint32_t members)
 {
-	struct flock lock = life_lock(F_WRLCK, member, members);
+	struct flock lock = byte_lock(F_WRLCK, LIFE_BYTES + (off_t)member, members);
 	/* In doubt it lives. */
 	return fcntl(object, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }

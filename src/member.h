@@ -17,13 +17,20 @@
  *                                           in --who recovers it, dead--> free, one death more
  *
  * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is
- * robust: should its holder die, the next one takes it over, and does again what
- * the first was at.
+ * one of the kernel's as well, on the whole object (flock(2)), and held in the same
+ * way: no number of a process or thread says whose it is, which in two PID namespaces
+ * could be two, and it goes when its holder's memory goes: the next one has it then,
+ * and does again what the first was at.  Threads of one process exclude each other
+ * too, since each has an open file of its own.  Who waits looks again and again: the
+ * kernel's own waiting has no end that could be set.
+ *
+ * What holds such a lock is opened, locked, mapped and closed under a mutex that a
+ * fork waits for.  A vfork does not: a child that was made in that moment keeps the
+ * lock until it executes something, be it given back or not.
  */
 #ifndef MPOOL_MEMBER_H
 #define MPOOL_MEMBER_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +49,7 @@
 struct member {
 	_Atomic uint32_t state;
 	_Atomic uint32_t evictors; /* clock room: threads of it that have a batch in hand */
+	_Atomic uint32_t watching; /* watch room: it is told of deaths */
 	int32_t pid;               /* to look for its files, and for people to read */
 	int32_t fd;                /* of the file, in that process */
 	int64_t since;             /* when it joined, in seconds of the day's clock */
@@ -49,19 +57,46 @@ struct member {
 };
 
 struct member_state {
-	pthread_mutex_t lock;
 	_Atomic uint32_t top; /* members are below this number */
 	struct member member[MEMBERS_MAX];
 };
 
+/* A lock that goes with the process's memory. */
+struct hold {
+	void *map;      /* what holds it; NULL: not held */
+	int descriptor; /* of a pool's lock, without a map: what it was taken by */
+};
+void hold_end(struct hold *h);
 /*
- * Robust locks in shared memory, which the pool's is.  Whatever a holder that died was at must be done again by who comes next.  member_lock: 0, or
- * ETIMEDOUT: not within `seconds` (0: for ever), or another errno: it is no lock
- * any more.  member_lock_soon: the same, within some milliseconds.
+ * Take the first that is free of `n` bytes of a file, from that one on.  0, or an
+ * errno: EAGAIN, EACCES: all are taken.
  */
-int member_lock_init(pthread_mutex_t *lock);
-int member_lock(pthread_mutex_t *lock, unsigned seconds);
-int member_lock_soon(pthread_mutex_t *lock);
+int hold_byte(struct hold *h, int dir, const char *name, off_t byte, uint32_t n);
+
+/* Of a pool: how to open it again. */
+struct member_object {
+	int fd; /* holds no lock */
+	dev_t dev;
+	ino_t ino;
+	const char *path; /* or NULL */
+};
+/* Is it that one?  A program may close what it does not know. */
+bool member_is(int fd, const struct member_object *o);
+
+/*
+ * The pool's lock.  member_lock: 0, or ETIMEDOUT: not within `seconds`, or another
+ * errno: it cannot be had.  member_lock_soon: the same, within some milliseconds.
+ */
+int member_lock(struct hold *h, const struct member_object *o, unsigned seconds);
+int member_lock_soon(struct hold *h, const struct member_object *o);
+void member_unlock(struct hold *h);
+
+/* Members are below this number, whatever another process has written there. */
+static inline uint32_t member_top(const struct member_state *ms)
+{
+	uint32_t top = atomic_load(&ms->top);
+	return top < MEMBERS_MAX ? top : MEMBERS_MAX;
+}
 
 static inline bool member_in(const struct member *m)
 {
@@ -72,13 +107,8 @@ static inline bool member_in(const struct member *m)
 uint32_t member_count(const struct member_state *ms);
 uint64_t member_deaths(const struct member_state *ms);
 
-/* A process's life lock. */
-struct life {
-	void *map; /* what holds it; NULL: not held */
-};
-/* Take that of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
-int life_begin(struct life *life, int object, uint32_t member);
-void life_end(struct life *life);
+/* Take the life lock of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
+int life_begin(struct hold *life, const struct member_object *o, uint32_t member);
 /* Does the member live?  `object`: any descriptor of the object. */
 bool life_goes_on(int object, uint32_t member);
 /* Does any? */
@@ -86,6 +116,6 @@ bool life_any(int object);
 
 /* Around a fork; see fork.h. */
 void member_before_fork(void);
-void member_after_fork(void);
+void member_after_fork(bool child);
 
 #endif

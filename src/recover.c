@@ -121,6 +121,7 @@ static void clear_member(struct gone *g)
 	/* A thread's first call makes stripes before it is busy. */
 	region_recover(&mp->region, m->making);
 	atomic_store(&m->evictors, 0);
+	atomic_store(&m->watching, 0);
 	/* From here on it cannot be told any more what was its. */
 	each_stripe(g, give_up);
 	/* In one step: whoever does this again after us counts no death twice. */
@@ -138,7 +139,7 @@ bool recover_dead_locked(MPOOL *mp)
 {
 	struct stripe *me = mp->sharing.keeper;
 	bool any = false;
-	uint32_t top = atomic_load(&mp->header->members.top);
+	uint32_t top = member_top(&mp->header->members);
 	/* Should we die in this, there are roles and chunks of ours to be given back too. */
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
@@ -153,24 +154,59 @@ bool recover_dead_locked(MPOOL *mp)
 	return any;
 }
 
-bool recover_due(const MPOOL *mp)
+static bool any_dead(const MPOOL *mp, enum recover_reach reach, uint32_t top, uint32_t also)
 {
-	if (!region_shared(&mp->region) || !share_object_is_ours(mp))
-		return false;
-	uint32_t top = atomic_load(&mp->header->members.top);
-	for (uint32_t i = 0; i < top; i++)
+	const struct member *m = mp->header->members.member;
+	for (uint32_t n = 1; n < top; n++) {
+		uint32_t i = (mp->pins.member + n) % top;
+		if (!member_in(&m[i]))
+			continue;
 		if (is_dead(mp, i))
 			return true;
+		if (reach == RECOVER_NEIGHBOUR)
+			return is_dead(mp, also % top);
+		if (reach == RECOVER_STRETCH && atomic_load(&m[i].watching))
+			break;
+	}
 	return false;
+}
+
+bool recover_due_within(const MPOOL *mp, enum recover_reach reach, uint32_t also)
+{
+	if (!region_shared(&mp->region) || recover_alone(mp) || !share_object_is_ours(mp))
+		return false;
+	return any_dead(mp, reach, member_top(&mp->header->members), also);
+}
+
+bool recover_due(const MPOOL *mp)
+{
+	return recover_due_within(mp, RECOVER_ALL, 0);
+}
+
+bool recover_alone(const MPOOL *mp)
+{
+	const struct member_state *ms = &mp->header->members;
+	uint32_t top = member_top(ms);
+	for (uint32_t i = 0; i < top; i++)
+		if (i != mp->pins.member && member_in(&ms->member[i]))
+			return false;
+	return true;
+}
+
+bool recover_now(MPOOL *mp)
+{
+	struct hold lock = {NULL, -1};
+	struct member_object object = share_object(mp);
+	if (member_lock_soon(&lock, &object) != 0)
+		return false;
+	bool any = recover_dead_locked(mp);
+	member_unlock(&lock);
+	return any;
 }
 
 bool recover_dead(MPOOL *mp)
 {
-	if (!recover_due(mp) || member_lock_soon(&mp->header->members.lock) != 0)
-		return false;
-	bool any = recover_dead_locked(mp);
-	pthread_mutex_unlock(&mp->header->members.lock);
-	return any;
+	return recover_due(mp) && recover_now(mp);
 }
 
 void recover_leave(MPOOL *mp)

@@ -32,16 +32,31 @@
 #define MPOOL_RECOVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "mpool.h"
 
-/* Has one of the processes that share the pool died, and nobody has recovered it yet? */
+/* Whom to look at. */
+enum recover_reach {
+	RECOVER_ALL,
+	RECOVER_STRETCH,  /* those that come after this one, up to the next that is told of deaths (watch.h) */
+	RECOVER_NEIGHBOUR /* the next, */
+};
+/*
+ * Has one of the processes that share the pool died, and nobody has recovered it yet?
+ * RECOVER_NEIGHBOUR: `also`, taken modulo what there are, is looked at as well.
+ */
+bool recover_due_within(const MPOOL *mp, enum recover_reach reach, uint32_t also);
 bool recover_due(const MPOOL *mp);
+/* Is no other process in the pool, dead or alive? */
+bool recover_alone(const MPOOL *mp);
 /*
  * Recover whoever has died.  False: nobody has; or another process has the pool's lock,
  * and may be stopped: nobody waits for it here, but looks again.
  */
 bool recover_dead(MPOOL *mp);
+/* The same, one being due. */
+bool recover_now(MPOOL *mp);
 /* The same, with the pool's lock held. */
 bool recover_dead_locked(MPOOL *mp);
 

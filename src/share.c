@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +20,26 @@
 #include "recover.h"
 #include "resize.h"
 
-#define OBJECTS        "/dev/shm/mpool-%u"
+#define SHARED_MEMORY  "/dev/shm"
+#define OBJECTS        SHARED_MEMORY "/mpool-%u"
 #define LOCK_FILE      "lock"
 #define ONLY_THE_USER  0700
 #define ONLY_TO_USE    0600
 #define FOR_OTHERS     077
 #define MEMORY_PAGE    4096u
 #define MAGIC          "mpool\r\n\032"
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 /* Who joins or leaves waits no longer than that for another process that joins, leaves or recovers. */
 #define PATIENCE_S 10u
 #define NS_PER_S   UINT64_C(1000000000)
+/* Bytes of the file of locks that are no key's: seats.  One of so many instances of inotify is ours; and so many at most. */
+#define SEAT_BYTES ((off_t)1 << 62)
+#define SEAT_SHARE 4u
+#define SEATS_MAX  32u
+/* So many objects are looked at whenever a pool is made. */
+#define STALE_FREE 16u
+/* An object's number: below this. */
+#define NUMBERS 16u
 /* ... and looks so often whether it has the key's lock. */
 #define FIRST_NAP_NS 50000
 #define LAST_NAP_NS  1000000
@@ -49,15 +57,6 @@
 #define OBJECT_LEAST ((uint64_t)32 << 20)
 /* Bytes a frame takes beside its page, rounded up. */
 #define FRAME_OVERHEAD 24u
-
-/* Of the calling process: one opens or closes a shared pool at a time. */
-static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
-
-void share_after_fork_child(void)
-{
-	/* A thread of the parent's may have had it, and is not here to give it back. */
-	opening = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-}
 
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
@@ -100,8 +99,11 @@ int share_directory(bool make)
 	struct stat st;
 	snprintf(path, sizeof path, OBJECTS, (unsigned)geteuid());
 	bool made = make && mkdir(path, ONLY_THE_USER) == 0;
-	if (make && !made && errno != EEXIST)
+	if (make && !made && errno != EEXIST) {
+		/* No such directory, and not no such file, which the pool's might be taken for. */
+		errno = errno == ENOENT || errno == ENOTDIR ? ENOTSUP : errno;
 		return -1;
+	}
 	if (made)
 		(void)chmod(path, ONLY_THE_USER); /* whatever the umask; nobody else may put another there */
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -117,51 +119,75 @@ int share_directory(bool make)
 	return -1;
 }
 
-static uint64_t now_ns(void)
+static off_t key_byte(uint64_t key_hash)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	return (off_t)(key_hash >> 2);
 }
 
-static struct flock key_lock(uint64_t key_hash)
+/* The file of locks: nobody has one by opening it. */
+static int make_lock_file(int dir)
 {
-	return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(key_hash >> 2), .l_len = 1};
+	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+	if (fd < 0)
+		return errno;
+	(void)fchmod(fd, ONLY_TO_USE); /* whatever the umask of who made it */
+	close(fd);
+	return 0;
 }
 
 /* The kernel waits for such a lock with a signal's help only, so this looks again and again. */
-int share_lock_key(int dir, uint64_t key_hash, unsigned seconds)
+int share_lock_key(struct hold *lock, int dir, uint64_t key_hash, unsigned seconds)
 {
-	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
-	if (fd >= 0)
-		(void)fchmod(fd, ONLY_TO_USE); /* whatever the umask of who made it */
-	struct flock lock = key_lock(key_hash);
 	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
-	uint64_t until = now_ns() + seconds * NS_PER_S;
-	while (fd >= 0 && fcntl(fd, F_SETLK, &lock) != 0) {
-		bool taken = errno == EAGAIN || errno == EACCES;
-		int error = taken ? ETIMEDOUT : errno;
-		if (error != EINTR && (!taken || now_ns() > until)) {
-			close(fd);
-			errno = error;
-			return -1;
-		}
+	uint64_t napped = 0;
+	int error = make_lock_file(dir);
+	*lock = (struct hold){NULL, -1};
+	while (!error) {
+		error = hold_byte(lock, dir, LOCK_FILE, key_byte(key_hash), 1);
+		if (error != EAGAIN && error != EACCES && error != EINTR)
+			return error;
+		if (napped >= seconds * NS_PER_S)
+			return ETIMEDOUT;
+		error = 0;
 		nanosleep(&nap, NULL);
+		napped += (uint64_t)nap.tv_nsec;
 		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
 	}
-	return fd;
+	return error;
 }
 
 bool share_key_locked(int dir, uint64_t key_hash)
 {
 	int fd = openat(dir, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	struct flock lock = key_lock(key_hash);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = key_byte(key_hash), .l_len = 1};
 	if (fd < 0)
 		return errno != ENOENT;
 	/* In doubt it is. */
-	bool locked = fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+	bool locked = fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 	close(fd);
 	return locked;
+}
+
+/* How many instances of inotify the user may have, for all programs. */
+static unsigned instances_max(void)
+{
+	char digits[16] = "";
+	int fd = open("/proc/sys/fs/inotify/max_user_instances", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, digits, sizeof digits - 1);
+	if (fd >= 0)
+		close(fd);
+	return n > 0 ? (unsigned)strtoul(digits, NULL, 10) : SEATS_MAX * SEAT_SHARE;
+}
+
+int share_take_seat(struct hold *seat)
+{
+	unsigned seats = instances_max() / SEAT_SHARE;
+	int dir = share_directory(false);
+	if (dir < 0)
+		return errno;
+	int error = hold_byte(seat, dir, LOCK_FILE, SEAT_BYTES, seats < SEATS_MAX ? seats : SEATS_MAX);
+	close(dir);
+	return error;
 }
 
 /* ---- objects ------------------------------------------------------------ */
@@ -266,52 +292,66 @@ bool share_name_hash(const char *name, uint64_t *its)
 	return strcmp(name, right) == 0;
 }
 
+static void name_object(struct sharing *sh, unsigned n)
+{
+	snprintf(sh->name, sizeof sh->name, OBJECT_PREFIX "%u", sh->hash, n);
+}
+
 /* The object of the key among those of its hash, -1: there is none; or an errno. */
 static int find_object(int dir, struct share_key key, struct sharing *sh)
 {
-	uint64_t its;
 	int error = 0;
 	sh->object = -1;
-	DIR *d = share_entries(dir);
-	if (!d)
-		return errno;
-	for (struct dirent *e; sh->object < 0 && !error && (e = readdir(d));)
-		if (share_name_hash(e->d_name, &its) && its == sh->hash) {
-			strcpy(sh->name, e->d_name);
-			error = look_at(dir, sh->name, key, &sh->object);
-		}
-	closedir(d);
+	for (unsigned n = 0; n < NUMBERS && sh->object < 0 && !error; n++) {
+		name_object(sh, n);
+		error = look_at(dir, sh->name, key, &sh->object);
+	}
 	return error;
 }
 
+/* With no key's lock held, for one that dies in this must not have two. */
+static void remove_if_stale(int dir, const char *name, uint64_t its)
+{
+	struct hold lock;
+	int object = share_open_object(dir, name, O_RDONLY);
+	/* It may be one that is just being made: so it is looked at again, with the lock. */
+	if (object >= 0 && !life_any(object) && share_lock_key(&lock, dir, its, 0) == 0) {
+		if (!life_any(object))
+			unlinkat(dir, name, 0);
+		hold_end(&lock);
+	}
+	if (object >= 0)
+		close(object);
+}
+
 /*
- * What crashes have left under other keys: they may never be opened again.  With no
- * key's lock held, for that of another would end it.
+ * What crashes have left under other keys: they may never be opened again.  Whoever
+ * makes many pools looks not at all of them for each, but at as many as it makes.
  */
 static void remove_stale(int dir)
 {
+	static _Atomic unsigned made, seen;
 	uint64_t its;
+	if (atomic_fetch_add(&made, 1) < atomic_load(&seen))
+		return;
+	unsigned n = 0;
 	DIR *d = share_entries(dir);
-	for (struct dirent *e; d && (e = readdir(d));) {
-		int lock = share_name_hash(e->d_name, &its) ? share_lock_key(dir, its, 0) : -1;
-		if (lock < 0)
-			continue;
-		int object = share_open_object(dir, e->d_name, O_RDONLY);
-		if (object >= 0 && !life_any(object))
-			unlinkat(dir, e->d_name, 0);
-		if (object >= 0)
-			close(object);
-		close(lock);
-	}
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (share_name_hash(e->d_name, &its)) {
+			remove_if_stale(dir, e->d_name, its);
+			n++;
+		}
 	if (d)
 		closedir(d);
+	atomic_store(&seen, n > STALE_FREE ? n : 0);
+	atomic_store(&made, 0);
 }
 
 /* A new, empty one.  0, or an errno. */
 static int create_object(int dir, struct sharing *sh)
 {
-	for (unsigned n = 0; n < UINT_MAX; n++) {
-		snprintf(sh->name, sizeof sh->name, OBJECT_PREFIX "%u", sh->hash, n);
+	for (unsigned n = 0; n < NUMBERS; n++) {
+		name_object(sh, n);
 		int fd = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
 		sh->object = descriptor_apart(fd);
 		if (sh->object >= 0)
@@ -334,7 +374,8 @@ static int map_object(struct sharing *sh, uint64_t bytes)
 	/* A program may have all that it maps locked in memory (mlockall), where it can be accessed: of this, all of /dev/shm. */
 	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
 	if (map == MAP_FAILED)
-		return errno;
+		return errno == EAGAIN ? ENOMEM : errno; /* all is to be locked in memory, and that is more than may be */
+	(void)madvise(map, bytes, MADV_DONTDUMP); /* a core file with all of it could fill the disk */
 	if (munlock(map, bytes) != 0 || mprotect(map, bytes, PROT_READ | PROT_WRITE) != 0) {
 		int error = errno;
 		munmap(map, bytes);
@@ -344,13 +385,20 @@ static int map_object(struct sharing *sh, uint64_t bytes)
 	sh->bytes = bytes;
 	sh->dev = st.st_dev;
 	sh->ino = st.st_ino;
+	snprintf(sh->path, sizeof sh->path, OBJECTS "/%s", (unsigned)geteuid(), sh->name);
 	return 0;
 }
 
 bool share_object_is_ours(const MPOOL *mp)
 {
-	struct stat st;
-	return fstat(mp->sharing.object, &st) == 0 && st.st_dev == mp->sharing.dev && st.st_ino == mp->sharing.ino;
+	struct member_object o = share_object(mp);
+	return member_is(o.fd, &o);
+}
+
+struct member_object share_object(const MPOOL *mp)
+{
+	const struct sharing *sh = &mp->sharing;
+	return (struct member_object){sh->object, sh->dev, sh->ino, sh->path[0] ? sh->path : NULL};
 }
 
 /* ---- the file ----------------------------------------------------------- */
@@ -513,12 +561,9 @@ static int fill_object(MPOOL *mp, struct preamble *p, const void *key, uint32_t 
 		return ENOSPC;
 	clock_init(&h->clock, frames);
 	pageio_init(&mp->io, &h->pageio, pages, tail);
-	int error = member_lock_init(&h->members.lock);
-	if (!error) {
-		p->check = preamble_check(p, key);
-		memcpy(map, p, sizeof *p);
-	}
-	return error;
+	p->check = preamble_check(p, key);
+	memcpy(map, p, sizeof *p);
+	return 0;
 }
 
 /* ---- joining ------------------------------------------------------------ */
@@ -556,11 +601,12 @@ static int enter(MPOOL *mp, int fd)
 {
 	struct member_state *ms = &mp->header->members;
 	struct sharing *sh = &mp->sharing;
+	struct member_object object = share_object(mp);
 	int error = EAGAIN; /* as many processes as there may be */
 	uint32_t member = 0;
 	for (; member < MEMBERS_MAX; member++)
 		if (!member_in(&ms->member[member]) &&
-		    (error = life_begin(&sh->life, sh->object, member)) != EAGAIN && error != EACCES)
+		    (error = life_begin(&sh->life, &object, member)) != EAGAIN && error != EACCES)
 			break;
 	if (error)
 		return error;
@@ -595,9 +641,11 @@ static int grow_to(MPOOL *mp, uint32_t frames)
 static int become_member(MPOOL *mp, int fd, uint32_t frames)
 {
 	struct member_state *ms = &mp->header->members;
-	int error = member_lock(&ms->lock, PATIENCE_S);
+	struct hold lock = {NULL, -1};
+	struct member_object object = share_object(mp);
+	int error = member_lock(&lock, &object, PATIENCE_S);
 	if (error)
-		return error == ETIMEDOUT ? error : EBADMSG;
+		return error;
 	error = enter(mp, fd);
 	if (!error) {
 		recover_dead_locked(mp);
@@ -607,7 +655,7 @@ static int become_member(MPOOL *mp, int fd, uint32_t frames)
 		recover_leave(mp);
 	else if (error && mp->sharing.life.map)
 		atomic_fetch_and(&ms->member[mp->pins.member].state, ~MEMBER_IN);
-	pthread_mutex_unlock(&ms->lock);
+	member_unlock(&lock);
 	return error;
 }
 
@@ -679,20 +727,28 @@ static int join(MPOOL *mp, uint32_t frames)
 	return error;
 }
 
+/* Is the file's descriptor still what it was? */
+static bool is_pools_file(const struct sharing *sh)
+{
+	const struct preamble *p = sh->map;
+	struct member_object o = {sh->file, p->file_dev, p->file_ino, NULL};
+	return member_is(sh->file, &o);
+}
+
 /* What this process has of the pool, but its membership. */
 static void let_go(struct sharing *sh, bool parents)
 {
 	/* A child has no copy of the life lock's mapping. */
 	if (!parents)
-		life_end(&sh->life);
-	else
-		watch_forget(&sh->watch);
+		hold_end(&sh->life);
+	struct member_object o = {sh->object, sh->dev, sh->ino, NULL};
+	/* Not if the program has closed it, and the number is another file's; but it is ours as long as it was not mapped. */
+	if (sh->object >= 0 && (!sh->map || member_is(sh->object, &o)))
+		close(sh->object);
+	if (sh->file >= 0 && is_pools_file(sh))
+		close(sh->file);
 	if (sh->map)
 		munmap(sh->map, sh->bytes);
-	if (sh->object >= 0)
-		close(sh->object);
-	if (sh->file >= 0)
-		close(sh->file);
 }
 
 int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
@@ -706,10 +762,8 @@ int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint3
 	if (pagesize == 0)
 		return EINVAL;
 	mp->io.pagesize = pagesize;
-	pthread_mutex_lock(&opening);
-	int dir = share_directory(true), error = dir < 0 ? errno : 0, lock = -1;
-	if (!error && (lock = share_lock_key(dir, sh->hash, PATIENCE_S)) < 0)
-		error = errno;
+	struct hold lock = {NULL, -1};
+	int dir = share_directory(true), error = dir < 0 ? errno : share_lock_key(&lock, dir, sh->hash, PATIENCE_S);
 	if (!error)
 		error = find_object(dir, key, sh);
 	bool made = !error && sh->object < 0;
@@ -717,13 +771,11 @@ int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint3
 		error = made ? make(mp, dir, key, fd, frames) : join(mp, frames);
 	if (error)
 		let_go(sh, false);
-	if (lock >= 0)
-		close(lock);
+	hold_end(&lock);
 	if (made)
 		remove_stale(dir);
 	if (dir >= 0)
 		close(dir);
-	pthread_mutex_unlock(&opening);
 	if (!error)
 		watch_begin(mp);
 	return error;
@@ -740,22 +792,22 @@ static bool has_name(int dir, const struct sharing *sh)
 static void leave(MPOOL *mp)
 {
 	struct sharing *sh = &mp->sharing;
-	pthread_mutex_lock(&opening);
-	int dir = share_directory(false), lock = dir < 0 ? -1 : share_lock_key(dir, sh->hash, PATIENCE_S);
+	struct hold key = {NULL, -1}, lock = key;
+	struct member_object object = share_object(mp);
+	int dir = share_directory(false);
+	bool locked = dir >= 0 && share_lock_key(&key, dir, sh->hash, PATIENCE_S) == 0;
 	/* Who cannot leave in time is taken for dead, and recovered. */
-	if (member_lock(&mp->header->members.lock, PATIENCE_S) == 0) {
+	if (member_lock(&lock, &object, PATIENCE_S) == 0) {
 		recover_leave(mp);
-		pthread_mutex_unlock(&mp->header->members.lock);
+		member_unlock(&lock);
 	}
-	life_end(&sh->life);
+	hold_end(&sh->life);
 	/* Without the lock somebody may be joining just now: who comes next removes it. */
-	if (lock >= 0 && share_object_is_ours(mp) && has_name(dir, sh) && !life_any(sh->object))
+	if (locked && share_object_is_ours(mp) && has_name(dir, sh) && !life_any(sh->object))
 		unlinkat(dir, sh->name, 0);
-	if (lock >= 0)
-		close(lock);
+	hold_end(&key);
 	if (dir >= 0)
 		close(dir);
-	pthread_mutex_unlock(&opening);
 }
 
 void share_close(MPOOL *mp, bool parents)

@@ -4,13 +4,15 @@
  * Owns the objects, files in /dev/shm/mpool-<user's number>, which only the user
  * may enter, and what a process knows of the one it has joined.
  *
- * An object is found by its key: its name begins with the key's hash, and the
- * whole key stands in it, so that keys never collide.  Whoever opens or closes a
+ * An object is found by its key: its name is the key's hash and a small number, and
+ * the whole key stands in it, so that keys never collide.  Whoever opens or closes a
  * pool of that key holds the key's lock, a lock of the kernel's on one byte of the
- * file "lock" there, which goes with the process that has it.  An object of which
- * no process is alive (member.h) is stale, be it half made or left by a crash of
- * all, and is removed by who comes next, with that key or to make another pool.  The
- * last process to leave removes it.
+ * file "lock" there, held as life locks are (member.h): it goes with the process
+ * that has it, and two threads, or two copies of the library, of one process exclude
+ * each other by it as two processes do.  An object of which no process is alive is
+ * stale, be it half made or left by a crash of all, and is removed by who comes next
+ * with that key, or makes other pools: not each time, but as often as there are
+ * objects to be looked at.  The last process to leave removes it.
  *
  *   preamble   constant: what is needed to trust the object and to map it
  *   key
@@ -46,6 +48,7 @@
 #define UNWATCHED_MS 50u
 
 #define OBJECT_NAME_MAX 32u
+#define OBJECT_PATH_MAX 64u
 /* An object's name: this, of its key's hash, and a number. */
 #define OBJECT_PREFIX "%016" PRIx64 "-"
 
@@ -75,7 +78,8 @@ struct sharing {
 	uint64_t hash; /* of the key */
 	void *map;
 	size_t bytes;
-	struct life life;
+	char path[OBJECT_PATH_MAX]; /* of the object, when this process opened it */
+	struct hold life;
 	struct stripe *keeper; /* for recovering others, under the pool's lock */
 	struct watch watch;
 };
@@ -96,6 +100,8 @@ void share_close(MPOOL *mp, bool parents);
 
 /* Is the object's descriptor still what it was?  A program may close what it does not know. */
 bool share_object_is_ours(const MPOOL *mp);
+/* ... and how to open it again. */
+struct member_object share_object(const MPOOL *mp);
 
 /*
  * Of objects that this process need not have joined, for the look room too.
@@ -110,12 +116,11 @@ DIR *share_entries(int dir);
 /* Is it an object's name?  The hash in it. */
 bool share_name_hash(const char *name, uint64_t *hash);
 /*
- * The lock of a key; it goes when the descriptor, or any other of that file in this
- * process, is closed.  -1 and errno; ETIMEDOUT: another process has kept it for so
- * many seconds (0: has it).
+ * The lock of a key, until hold_end.  0, or an errno; ETIMEDOUT: another, or another
+ * thread of this process, has kept it for so many seconds (0: has it).
  */
-int share_lock_key(int dir, uint64_t key_hash, unsigned seconds);
-/* Has another process that lock? */
+int share_lock_key(struct hold *lock, int dir, uint64_t key_hash, unsigned seconds);
+/* Has anybody that lock? */
 bool share_key_locked(int dir, uint64_t key_hash);
 /* Open an object, if it is one that may be trusted so far.  -1 and errno, EACCES: it is not. */
 int share_open_object(int dir, const char *name, int mode);
@@ -132,7 +137,10 @@ void share_rooms(MPOOL *mp, const struct preamble *p, unsigned member);
 /* Of what changes, does that look as this code leaves it which would be followed blindly? */
 bool share_sound(MPOOL *mp, const struct preamble *p);
 
-/* The child of a fork. */
-void share_after_fork_child(void);
+/*
+ * A seat for an instance of inotify, of those of the user's that pools may take
+ * (watch.h).  0, or an errno, EAGAIN: all are taken.
+ */
+int share_take_seat(struct hold *seat);
 
 #endif

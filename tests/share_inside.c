@@ -11,13 +11,3 @@ size_t inside_header_bytes(void)
 {
 	return sizeof(struct header);
 }
-
-size_t inside_lock_at(void)
-{
-	return offsetof(struct header, members.lock);
-}
-
-size_t inside_lock_bytes(void)
-{
-	return sizeof(pthread_mutex_t);
-}

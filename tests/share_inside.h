@@ -13,10 +13,7 @@
 extern "C" {
 #endif
 
-/* The header, and in it the pool's lock. */
 size_t inside_header_bytes(void);
-size_t inside_lock_at(void);
-size_t inside_lock_bytes(void);
 
 #ifdef __cplusplus
 }

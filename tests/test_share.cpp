@@ -6,6 +6,8 @@
 
 #include <climits>
 
+#include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/sysmacros.h>
 
 using namespace test;
@@ -812,6 +814,45 @@ TEST_CASE("a pool keeps no descriptor that the program takes for its standard in
 		CHECK(file.holds(i, 0));
 	if (joining)
 		other.close();
+}
+
+TEST_CASE("a program that has closed the library's descriptors keeps its own by their numbers, and leaves all the same")
+{
+	Key key;
+	File file(page_size, 3);
+	Member a(key, file.fd(), page_size, 4);
+	const std::string path = file.path() + ".own";
+	int result = in_child([&] {
+		MPOOL *mp = mpool_open(key.get(), -1, page_size, 4);
+		CHILD_CHECK(mp);
+		void *page = mpool_get(mp, 1, 0);
+		CHILD_CHECK(page);
+		const int below = *open_fds().rbegin();
+		for (int fd = STDERR_FILENO + 1; fd <= below; fd++)
+			close(fd);
+		// Whatever it is taken for: a file with something in it, and things that can be waited for.
+		for (int fd = STDERR_FILENO + 1; fd <= below; fd++) {
+			int is = fd % 3 == 0 ? open(path.c_str(), O_RDWR | O_CREAT, 0600) : eventfd(1, 0);
+			CHILD_CHECK(is == fd);
+		}
+		CHILD_CHECK(write(3, "mine", 4) == 4);
+		CHILD_CHECK(mpool_put(mp, page, 0) == 0);
+		CHILD_CHECK(mpool_close(mp) == 0);
+		for (int fd = STDERR_FILENO + 1; fd <= below; fd++) {
+			uint64_t n = 0;
+			if (fd % 3 == 0) {
+				Fd again(open(path.c_str(), O_RDWR));
+				CHILD_CHECK(lseek(fd, 0, SEEK_END) == 4 && flock(again, LOCK_EX | LOCK_NB) == 0);
+			} else {
+				CHILD_CHECK(read(fd, &n, sizeof n) == sizeof n && n == 1);
+			}
+		}
+		return 0;
+	});
+	unlink(path.c_str());
+	CHECK(result == 0);
+	CHECK(a.stats().processes == 1);
+	CHECK(a.stats().deaths == 0);
 }
 
 TEST_CASE("who became another user before it closes does not remove that user's pool of the same key")

@@ -9,13 +9,6 @@
 
 using namespace test;
 
-#ifdef __SANITIZE_THREAD__
-// It takes a robust lock that pthread_mutex_timedlock got from a dead owner for one
-// that was not got.
-extern "C" const char *__tsan_default_options();
-extern "C" const char *__tsan_default_options() { return "report_mutex_bugs=0"; }
-#endif
-
 namespace {
 
 constexpr pgno_t page_size = 512;

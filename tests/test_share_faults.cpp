@@ -9,6 +9,7 @@
 #include <cstdarg>
 #include <map>
 
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 
@@ -400,8 +401,6 @@ private:
 
 } // namespace
 
-// Not among what is damaged is the pool's lock: a lock that says that a thread which
-// never ends has it is waited for, ten seconds, and then it is ETIMEDOUT.
 TEST_CASE("who joins a pool whose object is scribbled over gets an error or the pool, and does not crash or hang")
 {
 	const char *wanted = getenv("MPOOL_TEST_SCRIBBLES");
@@ -422,7 +421,6 @@ TEST_CASE("who joins a pool whose object is scribbled over gets an error or the 
 	Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
 	const Image image(object);
 	const off_t header = static_cast<off_t>(number_at(object, at_header_at, 8));
-	const off_t lock = header + static_cast<off_t>(inside_lock_at()), lock_end = lock + static_cast<off_t>(inside_lock_bytes());
 	REQUIRE(number_at(object, at_header_bytes, 4) == inside_header_bytes());
 	std::vector<off_t> in_use; // bytes of the header that say something
 	for (off_t at = header; at < header + static_cast<off_t>(inside_header_bytes()); at += 8)
@@ -439,8 +437,6 @@ TEST_CASE("who joins a pool whose object is scribbled over gets an error or the 
 			         : where < 3  ? header + static_cast<off_t>(random.below(inside_header_bytes()))
 			         : where < 6  ? in_use[random.below(in_use.size())]
 			                      : image.place(random.below(image.size()));
-			if (at >= lock && at < lock_end)
-				continue;
 			unsigned char was = 0, is = static_cast<unsigned char>(random.below(3) == 0 ? 0xff : random.below(256));
 			REQUIRE(pread(object, &was, 1, at) == 1);
 			REQUIRE(pwrite(object, &is, 1, at) == 1);
@@ -867,13 +863,8 @@ TEST_CASE("a process that is stopped with the pool's lock holds up opens and clo
 	Member a(key, file.fd(), page_size, 4), b(key, -1, page_size, 4), c;
 	Common<std::atomic<bool>> locked;
 	Process holder([&] {
-		Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
-		const uint64_t at = number_at(object, at_header_at, 8) + inside_lock_at();
-		const uint64_t grain = static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), from = at / grain * grain;
-		char *map = static_cast<char *>(mmap(nullptr, 2 * grain, PROT_READ | PROT_WRITE, MAP_SHARED, object,
-		                                     static_cast<off_t>(from)));
-		CHILD_CHECK(map != MAP_FAILED);
-		CHILD_CHECK(pthread_mutex_lock(pointer<pthread_mutex_t>(static_cast<uint64_t>(word(map)) + at - from)) == 0);
+		Fd object(open(key.objects()[0].c_str(), O_RDONLY | O_CLOEXEC));
+		CHILD_CHECK(flock(object, LOCK_EX) == 0);
 		*locked = true;
 		pause();
 		return 0;

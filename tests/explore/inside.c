@@ -458,7 +458,6 @@ static const struct {
 	WORD("turn", pageio.turn),            WORD("left", pageio.left),
 	WORD("lost", pageio.lost),            WORD("clock", clock),
 	WORD("wait queue", wait),             WORD("syncing", pageio.syncing),
-	WORD("pool's lock", members.lock),
 	WORD("member", members.member),       WORD("chunk word", region.chunk),
 	WORD("vacant place", region.vacant),
 };

@@ -87,7 +87,7 @@ int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize
 	if (!error)
 		error = become_member(mp, fd, maxcache);
 	if (error)
-		life_end(&sh->life);
+		hold_end(&sh->life);
 	else
 		atomic_store(&sh->watch.awake, watched);
 	return error;
@@ -97,9 +97,11 @@ void __wrap_share_close(MPOOL *mp, bool parents)
 {
 	(void)parents;
 	/* As leave() has it. */
-	if (!object_dead() && member_lock(&mp->header->members.lock, 0) == 0) {
+	struct hold lock = {NULL, -1};
+	struct member_object o = share_object(mp);
+	if (!object_dead() && member_lock(&lock, &o, PATIENCE_S) == 0) {
 		recover_leave(mp);
-		pthread_mutex_unlock(&mp->header->members.lock);
+		member_unlock(&lock);
 	}
-	life_end(&mp->sharing.life);
+	hold_end(&mp->sharing.life);
 }

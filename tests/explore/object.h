@@ -17,8 +17,9 @@
 extern "C" {
 #endif
 
-/* Its descriptor, and where in it the life locks are. */
-#define OBJECT_FD 1001
+/* Its descriptor, another when it is opened again, and where in it the life locks are. */
+#define OBJECT_FD    1001
+#define OBJECT_AGAIN 1002
 extern const off_t object_life;
 
 /* A run begins; the first mpool_open makes the pool.  `most` frames: room for the capacity to grow. */

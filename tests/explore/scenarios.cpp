@@ -297,6 +297,10 @@ std::vector<Scenario> make()
 		by_chance({"death-twice-sync", 1, 1, {"G0 D0 | L2 S", "2!: L", "1!: G0 P0 | S"}}),
 		by_chance({"death-twice-delete", 1, 2, {"G1 P1 | L2 G0 P0", "2!: L", "1!: G0 | X0"}}),
 		by_chance({"death-twice-table-growth", 2, 8, {"G5 P5 | L2 H0 P0", "2!: L", "1!: G0 G1 G2 G3 G4 G5 | G6"}}),
+		// Two recover at once, by the pool's lock, and one of them dies, with it or waiting for it.
+		by_chance({"death-two-recover", 1, 2, {"G1 P1 | L G0 P0", "2: G1 P1 | L", "1!: G0 P0 | G1 D1"}}),
+		by_chance({"death-threads-recover", 1, 2, {"G1 P1 | L G0 P0", "G1 P1 | L", "1!: G0 P0 | G1 D1"}}),
+		by_chance({"death-lock-waited-for", 1, 2, {"G0 D0 | L2 G0 D0", "3: G0 P0 | L2", "2!: G0 P0 | L", "1!: G0 P0 | G1"}}),
 		by_chance({"death-of-two", 2, 2, {"G1 P1 | L L2 G0 D0", "2!: G1 P1 | G0", "1!: G1 P1 | G0"}}),
 
 		// Processes come and go.

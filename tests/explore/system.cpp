@@ -14,6 +14,7 @@
 #include <linux/membarrier.h>
 #include <map>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -209,18 +210,25 @@ static int sync_file(int fd)
 namespace {
 
 struct Mutex {
-	bool locked = false, owner_died = false;
-	unsigned owner = 0;
+	bool locked = false;
 	Token token;
 };
-// Those outside of the object are one for each process.
-constexpr unsigned kShared = kProcesses;
+// One for each process.
 std::map<std::pair<void *, unsigned>, Mutex> mutexes;
 
 Mutex &mutex_of(void *m)
 {
-	return mutexes[{m, in_object(m) ? kShared : process_of(current())}];
+	return mutexes[{m, process_of(current())}];
 }
+
+// The pool's lock: the kernel's, on the object; of an open file, and of what is mapped of it.
+struct PoolLock {
+	bool held = false;
+	unsigned process = 0;
+	int fd = 0; // by which it was taken
+	void *map = nullptr;
+	Token token;
+} pool_lock;
 
 // Life locks, by member.
 struct Life {
@@ -248,26 +256,24 @@ void explore::system_begin(bool f)
 			value = nullptr;
 	for (Life &l : life)
 		l = Life{};
+	pool_lock = PoolLock{};
 	for (Call &c : call)
 		c = Call{};
 }
 
 void explore::system_died(unsigned process)
 {
-	for (auto &m : mutexes)
-		if (m.first.second == kShared && m.second.locked && process_of(m.second.owner) == process) {
-			m.second.locked = false;
-			m.second.owner_died = true;
-			m.second.token.release_of(m.second.owner);
-			wake(&m.second);
-		}
 	for (unsigned t = 1; t < kThreads; t++)
 		if (process_of(t) == process) {
 			stop_call(&call[t]);
 			for (Life &l : life)
 				if (l.held && l.process == process)
 					l.end.release_of(t);
+			if (pool_lock.held && pool_lock.process == process)
+				pool_lock.token.release_of(t);
 		}
+	if (pool_lock.process == process)
+		pool_lock.held = false;
 	for (Life &l : life)
 		if (l.held && l.process == process) {
 			l.held = false;
@@ -342,43 +348,6 @@ void object_forget_all()
 
 void *__real_memset(void *, int, size_t);
 
-int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *)
-{
-	mutex_of(m) = Mutex{};
-	return 0;
-}
-
-int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
-{
-	mutex_of(m) = Mutex{};
-	return 0;
-}
-
-static int lock_mutex(pthread_mutex_t *mutex)
-{
-	if (!running())
-		return 0;
-	Mutex &m = mutex_of(mutex);
-	while (m.locked)
-		block(&m);
-	m.locked = true;
-	m.owner = current();
-	m.token.acquire();
-	if (tracing() && in_object(mutex))
-		trace_line(m.owner_died ? "lock, DEAD" : "lock", mutex, 0, __builtin_return_address(0));
-	return m.owner_died ? EOWNERDEAD : 0;
-}
-
-int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex)
-{
-	if (running()) {
-		point();
-		if (mutex_of(mutex).locked)
-			return EBUSY;
-	}
-	return lock_mutex(mutex);
-}
-
 // Others have all the time they want.
 int __wrap_nanosleep(const struct timespec *, struct timespec *)
 {
@@ -389,14 +358,14 @@ int __wrap_nanosleep(const struct timespec *, struct timespec *)
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	if (running())
-		point();
-	return lock_mutex(mutex);
-}
-
-int __wrap_pthread_mutex_consistent(pthread_mutex_t *mutex)
-{
-	mutex_of(mutex).owner_died = false;
+	if (!running())
+		return 0;
+	point();
+	Mutex &m = mutex_of(mutex);
+	while (m.locked)
+		block(&m);
+	m.locked = true;
+	m.token.acquire();
 	return 0;
 }
 
@@ -405,13 +374,44 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 	if (!running())
 		return 0;
 	Mutex &m = mutex_of(mutex);
-	if (in_object(mutex))
-		point();
-	if (m.owner_died)
-		fail("a lock is given back whose holder died, and nobody has made it consistent");
 	m.token.release();
 	m.locked = false;
 	wake(&m);
+	return 0;
+}
+
+static void give_pool_lock()
+{
+	if (running())
+		point();
+	if (tracing())
+		trace_line("unlock", nullptr, 0, __builtin_return_address(0));
+	pool_lock.token.release();
+	pool_lock.held = false;
+	pool_lock.map = nullptr;
+}
+
+int __wrap_flock(int fd, int operation)
+{
+	bool its = pool_lock.held && pool_lock.process == process_of(current()) && pool_lock.fd == fd && !pool_lock.map;
+	if (operation == LOCK_UN) {
+		if (its)
+			give_pool_lock();
+		return 0;
+	}
+	if (running())
+		point();
+	if (pool_lock.held) {
+		errno = EWOULDBLOCK;
+		return -1;
+	}
+	pool_lock.held = true;
+	pool_lock.process = process_of(current());
+	pool_lock.fd = fd;
+	pool_lock.map = nullptr;
+	pool_lock.token.acquire(); // whoever had it before, and died, has left it so
+	if (tracing())
+		trace_line("lock", nullptr, 0, __builtin_return_address(0));
 	return 0;
 }
 
@@ -524,10 +524,14 @@ static void *memory(size_t bytes, size_t align)
 void *__wrap_mmap(void *, size_t bytes, int, int, int fd, off_t)
 {
 	void *p = memory(bytes, 1);
-	// The mapping holds the locks of the open file; see life_begin.
+	if (!p || fd != OBJECT_AGAIN)
+		return p ? p : MAP_FAILED;
+	// The mapping holds the locks of the open file; see member.c, hold.
 	for (Life &l : life)
-		if (p && fd == OBJECT_FD && l.held && !l.map && l.process == process_of(current()))
+		if (l.held && !l.map && l.process == process_of(current()))
 			l.map = p;
+	if (pool_lock.held && !pool_lock.map && pool_lock.fd == fd && pool_lock.process == process_of(current()))
+		pool_lock.map = p;
 	return p ? p : MAP_FAILED;
 }
 
@@ -536,6 +540,8 @@ int __wrap_munmap(void *p, size_t)
 	for (Life &l : life)
 		if (l.held && l.map == p)
 			l = Life{};
+	if (pool_lock.held && pool_lock.map == p)
+		give_pool_lock();
 	memory_give(p);
 	return 0;
 }
@@ -558,9 +564,16 @@ int __wrap_madvise(void *p, size_t bytes, int advice)
 	return 0;
 }
 
-int __wrap_open(const char *, int, ...) { return OBJECT_FD; }
-int __wrap_open64(const char *, int, ...) { return OBJECT_FD; }
-int __wrap_close(int) { return 0; }
+int __wrap_open(const char *, int, ...) { return OBJECT_AGAIN; }
+int __wrap_open64(const char *, int, ...) { return OBJECT_AGAIN; }
+
+// What nothing maps goes.
+int __wrap_close(int fd)
+{
+	if (fd == OBJECT_AGAIN)
+		__wrap_flock(fd, LOCK_UN);
+	return 0;
+}
 
 void *__wrap_malloc(size_t bytes) { return memory(bytes, 1); }
 void *__wrap_calloc(size_t n, size_t bytes) { return memory(n * bytes, 1); }
