@@ -33,21 +33,6 @@ inline std::string objects_dir()
 	return "/dev/shm/mpool-" + std::to_string(geteuid());
 }
 
-// An empty /dev/shm, of that size (as for mount(8)), for this process and those it
-// starts from now on.  False: it may not have one.
-inline bool own_shm(const char *size)
-{
-	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-	       mount("tmpfs", "/dev/shm", "tmpfs", 0, (std::string("mode=1777,size=") + size).c_str()) == 0;
-}
-
-// Has this program a /dev/shm of its own?  Then keys of any name are its own too.
-inline bool shm_is_ours()
-{
-	static const bool ours = own_shm("50%");
-	return ours;
-}
-
 inline uint64_t hash_of(const std::string &key)
 {
 	uint64_t h = 0xcbf29ce484222325;
@@ -119,7 +104,7 @@ public:
 	}
 
 private:
-	Key(std::nullptr_t, std::string name) : name_(std::move(name)) { shm_is_ours(); }
+	Key(std::nullptr_t, std::string name) : name_(std::move(name)) {}
 	static std::string next()
 	{
 		static unsigned n;
@@ -154,12 +139,13 @@ inline void nap()
 	usleep(500);
 }
 
-// Wait until it is so.  False: it has not come about in that time.
-template <class F> bool comes(F so, unsigned seconds = 10)
+// Wait until it is so.  False: it has not come about in time, by the watchdog's clock.
+constexpr uint64_t ms_to_come = 60000;
+template <class F> bool comes(F so)
 {
-	auto end = std::chrono::steady_clock::now() + std::chrono::seconds(sanitized ? 4 * seconds : seconds);
+	const uint64_t end = watchdog_ms() + ms_to_come;
 	while (!so())
-		if (std::chrono::steady_clock::now() > end)
+		if (watchdog_ms() > end)
 			return so();
 		else
 			nap();
@@ -187,7 +173,6 @@ public:
 		if (pid_ == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			signal(SIGALRM, SIG_DFL);
-			alarm(seconds_per_case);
 			int result = f();
 #ifdef MPOOL_COVERAGE
 			if (!filtered)
@@ -522,21 +507,31 @@ private:
 		return;                  \
 	} while (0)
 
-// Processes that meet: each waits until all have come.  False: one has found
-// something wrong, and comes no further.
+// Processes that meet: each waits until all have come.  False, and it is said: one has
+// found something wrong, and comes no further.
 struct Meeting {
 	std::atomic<unsigned> came{0};
 	std::atomic<bool> over{false};
 	bool all(unsigned n, unsigned round)
 	{
-		const time_t end = time(nullptr) + seconds_per_case / 2;
+		const uint64_t end = watchdog_ms() + ms_to_come;
 		came.fetch_add(1);
 		while (came.load() < n * (round + 1))
-			if (over.load() || time(nullptr) > end)
+			if (over.load())
 				return false;
+			else if (watchdog_ms() > end)
+				return tell_of(n, round);
 			else
 				sched_yield();
 		return true;
+	}
+
+private:
+	bool tell_of(unsigned n, unsigned round) const
+	{
+		fprintf(stderr, "in a child: in round %u only %u of %u processes came to the meeting in time\n", round,
+		        came.load() - n * round, n);
+		return false;
 	}
 };
 

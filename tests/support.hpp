@@ -9,7 +9,7 @@
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
+#include <csignal>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -25,6 +25,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,6 +39,8 @@
 
 #include "sanitizers.hpp"
 #include "seccomp.hpp"
+#include "watchdog/place.h"
+#include "watchdog/watchdog.h"
 
 #ifdef MPOOL_COVERAGE
 extern "C" void __gcov_dump(void);
@@ -418,21 +421,21 @@ inline void run_threads(unsigned n, const std::function<void(unsigned)> &f)
 	start.open();
 }
 
-// Rounds of threads that must meet in each: as many as asked for, or fewer, where a
-// machine with much to do lets them meet so seldom that they would take too long.
+// Rounds of threads that must meet in each: as many as asked for, or fewer, where they
+// meet so seldom that they would take too long.
 class Rounds {
 public:
 	explicit Rounds(size_t most) : most_(most) {}
+	size_t done() const { return done_; }
 	// For one thread, before each round.
 	bool more()
 	{
-		return done_ < most_ && std::chrono::steady_clock::now() < end_ && ++done_;
+		return done_ < most_ && watchdog_ms() < end_ && ++done_;
 	}
 
 private:
-	static constexpr unsigned part_of_limit = 6;
-	const std::chrono::steady_clock::time_point end_ =
-	    std::chrono::steady_clock::now() + std::chrono::seconds(seconds_per_case / part_of_limit);
+	static constexpr unsigned ms_at_most = 20000;
+	const uint64_t end_ = watchdog_ms() + ms_at_most;
 	const size_t most_;
 	size_t done_ = 0;
 };
@@ -482,14 +485,15 @@ inline std::vector<int> open_fds()
 }
 
 // Runs f in a child process, which ends with the number that f returns, or of
-// the signal that killed it plus 1000.  The child must not use Catch.
-inline int in_child(const std::function<int()> &f, unsigned seconds = seconds_per_case - 10)
+// the signal that killed it plus 1000.  The child must not use Catch.  If it hangs,
+// the test case does, and the watchdog says where.
+inline int in_child(const std::function<int()> &f)
 {
 	fflush(nullptr);
 	pid_t pid = fork();
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
-		alarm(seconds);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		signal(SIGALRM, SIG_DFL);
 		int result = f();
 #ifdef MPOOL_COVERAGE

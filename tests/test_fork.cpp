@@ -32,7 +32,6 @@ constexpr pgno_t pages = 60;
 constexpr pgno_t childs = 12; // pages behind these, which children write and their parent does not
 constexpr unsigned bystanders = 64; // pools that are only open: what a fork does may not depend on them
 constexpr unsigned most_pins = 40; // of the threads that are Busy
-constexpr unsigned child_seconds = 100;
 
 // In a child, in a function that returns what it ends with: 0, all is well.
 #define CHILD_CHECK(what)                                                                          \
@@ -267,7 +266,7 @@ TEST_CASE("a process may fork at any time while its threads use, open and close 
 		Busy busy(file, shared);
 		Rounds rounds(forks);
 		for (uint64_t version = 1; rounds.more() && !busy.report.any(); version++) {
-			int verdict = in_child([&] { return child({shared, pinned}, file, own.fd(), version); }, child_seconds);
+			int verdict = in_child([&] { return child({shared, pinned}, file, own.fd(), version); });
 			CAPTURE(version);
 			REQUIRE(verdict == 0);
 			REQUIRE(own.holds(11, version)); // what the child synced is there
@@ -303,7 +302,7 @@ TEST_CASE("a fork waits for a thread that holds one of the library's locks, and 
 	});
 	while (!held)
 		std::this_thread::yield();
-	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }, child_seconds) == 0);
+	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }) == 0);
 	pool.put(pinned);
 }
 
@@ -351,7 +350,6 @@ TEST_CASE("a server that becomes a daemon goes on with the pool that it opened b
 		CHILD_CHECK(mp && modify(mp, 1, 1));
 		void *pinned = mpool_get(mp, 2, 0);
 		CHILD_CHECK(pinned && daemon(1, 1) == 0);
-		alarm(child_seconds); // which a child does not have of its parent
 		bool right = modify(mp, 3, 1) && mpool_put(mp, pinned, 0) == 0;
 		for (pgno_t i = 4; i < 10; i++)
 			right = right && shows(mp, i, 0);
@@ -402,11 +400,11 @@ TEST_CASE("whatever the other threads were at, the child ends it and goes on")
 			report.check(page && is(page, page_size, 30, 0) && mpool_put(pool, page, 0) == 0, "mpool_get");
 		});
 	stop.await(1);
-	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }, child_seconds) == 0);
+	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }) == 0);
 	// And of a child's child, whose parent has not called the pool.
 	CHECK(in_child([&] {
-		return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); }, child_seconds);
-	}, child_seconds) == 0);
+		return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); });
+	}) == 0);
 	stop.open();
 	others.join();
 	report.require_none();
@@ -498,7 +496,6 @@ void forking(void *forker, pgno_t, void *)
 		return;
 	pid_t pid = fork();
 	if (pid == 0) {
-		alarm(child_seconds);
 		_exit(in_filters_child(*f));
 	}
 	int status = -1;
@@ -536,7 +533,7 @@ TEST_CASE("a child's child has the pools that neither of them opened")
 	fill(pinned, page_size, 1, 1);
 	pool.modify(2, 0);
 	const auto last = [&](uint64_t version) {
-		return in_child([&] { return child({pool, pinned}, file, own.fd(), version); }, child_seconds);
+		return in_child([&] { return child({pool, pinned}, file, own.fd(), version); });
 	};
 	SECTION("before the first call")
 	{
@@ -673,7 +670,7 @@ TEST_CASE("threads of a child use its pools, and its exec finds nothing of them"
 		CHECK(in_child([&] {
 			CHILD_CHECK(use_all(version) == 0);
 			return child({pool, pinned}, file, own.fd(), version);
-		}, child_seconds) == 0);
+		}) == 0);
 		// One of its threads forks, while the others make the first call.
 		CHECK(in_child([&] {
 			std::atomic<int> status{-1};
@@ -681,7 +678,6 @@ TEST_CASE("threads of a child use its pools, and its exec finds nothing of them"
 			thread.start([&] {
 				pid_t pid = fork();
 				if (pid == 0) {
-					alarm(child_seconds);
 					// The page was pinned by a thread that is not here.
 					CHILD_CHECK_EXIT(mpool_abandoned(pool, pinned, 0) == 1);
 					CHILD_CHECK_EXIT(mpool_put(pool, pinned, 0) == 0);
@@ -695,7 +691,7 @@ TEST_CASE("threads of a child use its pools, and its exec finds nothing of them"
 			thread.join();
 			CHILD_CHECK(status == 0);
 			return child({pool, pinned}, file, own.fd(), version);
-		}, child_seconds) == 0);
+		}) == 0);
 	}
 	// The thread that forked ends before anybody calls the pool: its pin is anybody's.
 	CHECK(in_child([&] {
@@ -704,7 +700,6 @@ TEST_CASE("threads of a child use its pools, and its exec finds nothing of them"
 			void *its = mpool_get(pool, 40, 0);
 			pid_t pid = its ? fork() : -1;
 			if (pid == 0) {
-				alarm(child_seconds);
 				static MPOOL *mp;
 				static void *page;
 				mp = pool;
@@ -725,11 +720,11 @@ TEST_CASE("threads of a child use its pools, and its exec finds nothing of them"
 			mpool_put(pool, its, 0);
 		});
 		return result;
-	}, child_seconds) == 0);
+	}) == 0);
 	CHECK(in_child([] {
 		execl("/bin/true", "true", nullptr);
 		return 1;
-	}, child_seconds) == 0);
+	}) == 0);
 	busy.stop();
 	busy.report.require_none();
 	pool.put(pinned);

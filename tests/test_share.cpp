@@ -187,7 +187,7 @@ TEST_CASE("keys of any bytes and any length lead to pools of their own")
 	std::vector<std::string> names = {longest, other, bytes, std::string(255, 'x'), std::string(256, 'x'), "one/two", "/",
 	                                  "..", ".", "line\nline", "prefix", "prefix and more", "\xff\xfe\x80", "lock", "%s%n"};
 	std::vector<Key> keys;
-	if (shm_is_ours()) {
+	if (place_is_own()) {
 		names.insert(names.end(), {"", "a", "b"});
 		for (const std::string &name : names)
 			keys.push_back(Key::exactly(name));
@@ -239,7 +239,7 @@ TEST_CASE("keys of any bytes and any length lead to pools of their own")
 
 TEST_CASE("two keys of one hash lead to two pools")
 {
-	if (!shm_is_ours())
+	if (!place_is_own())
 		SKIP_CASE("others may use these keys too");
 	// FNV-1a gives both of them one hash, of 64 bits.
 	Key one = Key::exactly("8yn0iYCKYHlIj4-BwPqk"), two = Key::exactly("GReLUrM4wMqfg9yzV3KQ");
@@ -858,7 +858,7 @@ TEST_CASE("a program that has closed the library's descriptors keeps its own by 
 TEST_CASE("who became another user before it closes does not remove that user's pool of the same key")
 {
 	constexpr uid_t nobody = 65534;
-	if (geteuid() != 0 || !shm_is_ours())
+	if (geteuid() != 0 || !place_is_own())
 		SKIP_CASE("not root, or no mount namespace of one's own");
 	auto become = +[](Here &, Args a) -> int64_t { return seteuid(static_cast<uid_t>(a[0])); };
 	Key key;
@@ -1138,7 +1138,7 @@ TEST_CASE("after the last close memory, descriptors, threads and objects are as 
 	if (!sanitized)
 		CHECK(a.call(count_maps).value == maps);
 	REQUIRE(statfs("/dev/shm", &shm_after) == 0);
-	if (shm_is_ours())
+	if (place_is_own())
 		CHECK(shm_after.f_bfree == shm_before.f_bfree);
 	CHECK(file.holds(4, 0)); // and nothing was written
 }

@@ -62,19 +62,22 @@ private:
 int Freezer::let_go[2];
 std::atomic<bool> Freezer::frozen{false};
 
-void freeze_often(size_t times, const std::function<void(unsigned)> &victim, const std::function<void()> &others)
+// How often it was done.
+size_t freeze_often(size_t times, const std::function<void(unsigned)> &victim, const std::function<void()> &others)
 {
 	const unsigned victims = 2;
 	Freezer freezer;
 	std::atomic<bool> done{false};
 	std::atomic<pthread_t> ids[victims];
+	std::atomic<uint64_t> steps[victims] = {};
+	uint64_t seen[victims] = {};
 	Gate ready;
 	Threads threads;
 	for (unsigned t = 0; t < victims; t++)
 		threads.start([&, t] {
 			ids[t] = pthread_self();
 			ready.pass();
-			while (!done)
+			for (; !done; steps[t]++)
 				victim(t);
 		});
 	ready.await(victims);
@@ -82,12 +85,17 @@ void freeze_often(size_t times, const std::function<void(unsigned)> &victim, con
 	Random random(1);
 	Rounds rounds(times);
 	for (size_t n = 0; rounds.more(); n++) {
+		// It has gone on since the last time: whoever is let go has no processor yet.
+		while (steps[n % victims] == seen[n % victims])
+			std::this_thread::yield();
+		seen[n % victims] = steps[n % victims];
 		for (uint64_t spin = random.below(3000); spin > 0; spin--)
 			__asm__ volatile("");
 		freezer.during(ids[n % victims], others);
 	}
 	done = true;
 	threads.join();
+	return rounds.done();
 }
 
 } // namespace
@@ -132,13 +140,12 @@ TEST_CASE("a thread stopped at any instruction of a hit has the page or has it n
 		return;
 	}
 	const pgno_t maxcache = 6;
-	const size_t times = 500;
 	File file(page_size, 100);
 	Pool pool(file.fd(), page_size, maxcache);
 	Report report;
 	uint64_t others = 0; // misses, each of them
-	freeze_often(
-	    times,
+	const size_t times = freeze_often(
+	    500,
 	    [&](unsigned t) {
 		    for (int n = 0; n < 50; n++) {
 			    void *page = mpool_get(pool, t, 0);

@@ -21,13 +21,14 @@
 #include <unistd.h>
 
 #include "model.hpp"
+#include "../watchdog/watchdog.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 namespace {
 
 constexpr size_t size_most = 900;
-constexpr unsigned seconds_per_input = 60;
+constexpr unsigned seconds_per_input = 300; // of the watchdog
 
 const char *program, *current_file = "";
 char kept_as[64]; // where the current input would be left; "": it is in a file already
@@ -58,9 +59,9 @@ void left_behind(int number)
 
 void run()
 {
-	alarm(seconds_per_input);
+	watchdog_begin("a fuzzed input");
 	LLVMFuzzerTestOneInput(input.data(), input.size());
-	alarm(0);
+	watchdog_end();
 }
 
 unsigned long run_files(const std::vector<std::string> &names)
@@ -132,8 +133,10 @@ int main(int argc, char **argv)
 	if (runs > 0)
 		printf("fuzz: %lu random inputs from seed %llu on\n", runs, static_cast<unsigned long long>(seed));
 	fflush(stdout);
+	watchdog_start(seconds_per_input);
 	unsigned long files = run_files({argv + optind, argv + argc});
 	run_random(seed, runs);
+	watchdog_stop();
 	printf("fuzz: OK: %lu inputs of files, %lu random ones, %lu calls, %lu evictions\n", files, runs, fuzz::calls_made,
 	       fuzz::evictions_seen);
 	return 0;
