@@ -24,6 +24,7 @@
 #include "files.h"
 #include "modes.h"
 #include "page.h"
+#include "patience.h"
 #include "report.h"
 #include "shared.h"
 
@@ -188,12 +189,14 @@ static void start_witness(void)
 /* Waits until something holds, which must come to hold. */
 static void await(bool (*holds)(void), const char *what)
 {
-	double begun = report_seconds();
+	double begun = patience_seconds(), waited = 0;
 
 	while (!holds()) {
 		family_doze((double)POLL_MICRO / PER_SECOND);
 		see_who_ended();
-		if (report_seconds() - begun > the_run->o->watchdog)
+		patience_look(waited > PATIENCE_DOUBT);
+		waited = patience_seconds() - begun;
+		if (waited > the_run->o->watchdog)
 			hang(what);
 	}
 }

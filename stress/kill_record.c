@@ -15,6 +15,7 @@
 #include "draw.h"
 #include "kill.h"
 #include "page.h"
+#include "patience.h"
 #include "report.h"
 
 enum {
@@ -240,11 +241,11 @@ static void raise_to(_Atomic uint64_t *most, uint64_t value)
 static bool mark_comes(struct hand *h, const struct kill_pin *pin)
 {
 	const struct timespec pause = { .tv_nsec = MARK_PAUSE };
-	double begun = report_seconds(), took = 0;
+	double begun = report_seconds(), took = 0, patient_since = patience_seconds();
 
 	while (look_abandoned(h, pin, 0) != 1) {
 		took = report_seconds() - begun;
-		if (took > h->k->o->watchdog / 2.0)
+		if (patience_seconds() - patient_since > h->k->o->watchdog / 2.0)
 			return false;
 		nanosleep(&pause, NULL);
 	}

@@ -14,6 +14,7 @@
 #include "draw.h"
 #include "kill.h"
 #include "page.h"
+#include "patience.h"
 #include "report.h"
 
 enum {
@@ -52,10 +53,10 @@ static void await_recovery(struct witness *w, unsigned pinned)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_PAUSE };
 	struct board *b = w->hand.k->board;
-	double begun = report_seconds(), took = 0;
+	double begun = report_seconds(), took = 0, patient_since = patience_seconds();
 	struct mpool_stats st = stats_of(w);
 
-	while (!dealt_with(b, &st, pinned) && took < w->hand.k->o->watchdog / 2.0) {
+	while (!dealt_with(b, &st, pinned) && patience_seconds() - patient_since < w->hand.k->o->watchdog / 2.0) {
 		nanosleep(&pause, NULL);
 		st = stats_of(w);
 		took = report_seconds() - begun;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "report.h"
+#include "patience.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -38,6 +39,7 @@ void report_start(unsigned limit, uint64_t seed, const char *again)
 	run_again = again;
 	found = shared_make(sizeof *found);
 	clock_gettime(CLOCK_MONOTONIC, &started);
+	patience_start();
 }
 
 double report_seconds(void)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "patience.h"
 #include "report.h"
 #include "shared.h"
 
@@ -32,7 +33,7 @@ struct place {
 	_Atomic pgno_t pgno;
 	/* The guard's own. */
 	uint64_t steps_seen;
-	double seen_at;
+	double seen_at; /* by patience_seconds */
 };
 
 static struct place *table;
@@ -103,8 +104,9 @@ static _Noreturn void hang(unsigned culprit, double now)
 
 void watch_look(void)
 {
-	double now = report_seconds();
+	double now = patience_seconds();
 	unsigned culprit = table_size;
+	bool doubt = false;
 
 	for (unsigned i = 0; i < table_size; i++) {
 		struct place *p = &table[i];
@@ -115,8 +117,11 @@ void watch_look(void)
 			p->seen_at = now;
 		} else if (now - p->seen_at >= limit) {
 			culprit = i;
+		} else if (now - p->seen_at >= PATIENCE_DOUBT) {
+			doubt = true;
 		}
 	}
+	patience_look(doubt);
 	if (culprit < table_size)
 		hang(culprit, now);
 }

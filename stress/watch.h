@@ -4,7 +4,7 @@
  * Owns a table with one line for each place a thread can work at, and two
  * threads.  The guard looks at the table once a second and aborts, with the
  * whole table printed, when some place has been at one step for longer than
- * the limit.  The teller calls the mode's progress function once a second;
+ * the limit, by a clock that is patient with a busy machine (patience.h).  The teller calls the mode's progress function once a second;
  * that looks at the pool, so it can get stuck itself, and the guard cannot.
  *
  * The table is in memory that processes share, so one guard serves them all: that
