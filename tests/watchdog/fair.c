@@ -16,11 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Seconds that a look may count: if it was longer, the watcher, too, was not given its time; or all were stopped. */
+#define MOST_BETWEEN_LOOKS 0.5
+
 enum {
 	THREADS_LOOKED_AT = 256, /* of one process: more are not more to learn from */
 	DISK_SLOWER = 20,        /* times: who waits for a disk may wait for others' transfers */
 	BLIND_SLOWER = 10,       /* times: without /proc it is not known who waits for what */
-	MOST_BETWEEN_LOOKS = 2,  /* seconds: the watcher, too, was not given its time; or all were stopped */
 	NAME_BYTES = 300,
 	TEXT_BYTES = 1024,
 };
