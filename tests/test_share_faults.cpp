@@ -451,7 +451,7 @@ TEST_CASE("who joins a pool whose object is scribbled over gets an error or the 
 			if (tsan)
 				syscall(SYS_exit_group, result); // its _exit waits for a second
 			return result;
-		}, 20);
+		});
 		ended[end]++;
 		CHECK(end != 1000 + SIGALRM);
 		CHECK(end < 1000);
