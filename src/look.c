@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "pool.h"
@@ -16,6 +18,8 @@
 
 /* A copy that looks damaged so many times in a row is of a damaged object. */
 #define LOOKS 8u
+/* Of /proc/PID/maps: the longest name, and as much of a line as has numbers in it. */
+enum { MAPS_PATH_MAX = 32, MAPS_LINE_MAX = 512 };
 
 /* ---- a copy ------------------------------------------------------------- */
 
@@ -176,6 +180,42 @@ static bool count_pins(const struct pins *pins, uint64_t pinned[MEMBERS_MAX])
 	return true;
 }
 
+/*
+ * Is the process that has this number here one that has the object?  A member has it mapped for as
+ * long as it lives.  In another PID namespace the number is another's here, or nobody's.
+ */
+static enum look_where where_is(int32_t pid, const struct stat *object)
+{
+	char path[MAPS_PATH_MAX], line[MAPS_LINE_MAX];
+	bool found = false;
+	snprintf(path, sizeof path, "/proc/%" PRId32 "/maps", pid);
+	FILE *maps = fopen(path, "re");
+	if (!maps)
+		return errno == ENOENT ? LOOK_ELSEWHERE : LOOK_NOT_TOLD;
+	while (!found && fgets(line, sizeof line, maps)) {
+		unsigned int high, low;
+		unsigned long ino;
+		/* addresses rights offset device inode path */
+		found = sscanf(line, "%*s %*s %*s %x:%x %lu", &high, &low, &ino) == 3 && ino == object->st_ino &&
+			makedev(high, low) == object->st_dev;
+	}
+	bool told = !ferror(maps) || errno == ESRCH;
+	fclose(maps);
+	return found ? LOOK_HERE : told ? LOOK_ELSEWHERE : LOOK_NOT_TOLD;
+}
+
+static struct look_process look_at_process(const struct copy *c, const struct stat *object, const struct member *m,
+                                           uint32_t number, uint64_t pinned)
+{
+	struct look_process p = {m->pid, m->since, pinned, life_goes_on(c->object, number), LOOK_HERE};
+	if (p.alive) {
+		p.where = where_is(m->pid, object);
+		/* Its number may be free because it has died since. */
+		p.alive = life_goes_on(c->object, number);
+	}
+	return p;
+}
+
 static int list_processes(const struct copy *c, struct look_pool *lp)
 {
 	const struct member_state *ms = &c->mp->header->members;
@@ -186,11 +226,13 @@ static int list_processes(const struct copy *c, struct look_pool *lp)
 	lp->process = calloc((size_t)top + 1, sizeof *lp->process);
 	if (!lp->process || !count_pins(&c->mp->pins, pinned))
 		return ENOMEM;
+	struct stat object;
+	if (fstat(c->object, &object) != 0)
+		return errno;
 	for (uint32_t i = 0; i < top; i++) {
 		const struct member *m = &ms->member[i];
 		if (member_in(m))
-			lp->process[lp->processes++] =
-				(struct look_process){m->pid, m->since, pinned[i], life_goes_on(c->object, i)};
+			lp->process[lp->processes++] = look_at_process(c, &object, m, i, pinned[i]);
 	}
 	return 0;
 }

@@ -35,11 +35,15 @@
 
 enum look_state { LOOK_LIVE, LOOK_CHANGING, LOOK_STALE, LOOK_DAMAGED, LOOK_UNTRUSTED };
 
+/* Whether its number is its number here too: not in another PID namespace, as a container has one. */
+enum look_where { LOOK_HERE, LOOK_ELSEWHERE, LOOK_NOT_TOLD };
+
 struct look_process {
 	int32_t pid;
 	int64_t since; /* in seconds of the day's clock */
 	uint64_t pinned;
 	bool alive; /* false: it died and is not recovered yet */
+	enum look_where where;
 };
 
 struct look_pool {

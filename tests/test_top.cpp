@@ -72,9 +72,12 @@ std::string key_of(const char *what)
 // ---- Processes that share a pool ----------------------------------------------------
 
 // A child that has a pool open and does what it is told.
+int status_of(pid_t pid);
+
 class Member {
 public:
-	Member(const std::string &key, const File &file)
+	// `number`: in a PID namespace of its own, where that is its number.
+	Member(const std::string &key, const File &file, pid_t number = 0)
 	{
 		int to[2], from[2];
 		REQUIRE(pipe2(to, O_CLOEXEC) == 0);
@@ -86,6 +89,8 @@ public:
 			signal(SIGTERM, SIG_DFL); // which is not for Catch, here
 			::close(to[1]);
 			::close(from[0]);
+			if (number > 0)
+				go_apart(number);
 			serve(key, file.path(), to[0], from[1]);
 		}
 		::close(to[0]);
@@ -137,6 +142,33 @@ private:
 		char what;
 		pgno_t page;
 	};
+
+public:
+	// What goes on has that number in a PID namespace of its own; this process waits for it.  Where there
+	// can be none, it ends with 77.
+	static void go_apart(pid_t number)
+	{
+		if (unshare(CLONE_NEWPID) != 0)
+			_exit(77);
+		go_on_in_child(); // as the namespace's number 1
+		int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+		std::string last = std::to_string(number - 1);
+		if (fd < 0 || write(fd, last.data(), last.size()) != static_cast<ssize_t>(last.size()))
+			_exit(77);
+		::close(fd);
+		go_on_in_child();
+		if (getpid() != number)
+			_exit(77);
+	}
+
+private:
+	static void go_on_in_child()
+	{
+		pid_t child = fork();
+		if (child != 0)
+			_exit(child > 0 ? status_of(child) : 1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
 
 	[[noreturn]] static void serve(const std::string &key, const std::string &path, int from, int to)
 	{
@@ -318,10 +350,10 @@ Row process_row(const std::string &t, pid_t pid)
 
 class Screen {
 public:
-	explicit Screen(const std::vector<std::string> &options)
+	explicit Screen(const std::vector<std::string> &options, unsigned short lines = 40)
 	{
 		struct winsize size{};
-		size.ws_row = 40;
+		size.ws_row = lines;
 		size.ws_col = 200;
 		pid_ = forkpty(&fd_, nullptr, nullptr, &size);
 		REQUIRE(pid_ >= 0);
@@ -358,6 +390,7 @@ public:
 		return "";
 	}
 	void type(char key) const { REQUIRE(write(fd_, &key, 1) == 1); }
+	void press(const char *key) const { REQUIRE(write(fd_, key, strlen(key)) == static_cast<ssize_t>(strlen(key))); }
 	void await_stop() const
 	{
 		int status;
@@ -610,6 +643,75 @@ TEST_CASE("it says which the pool's file is when another is at its path by now")
 	CHECK(s.status() == 0);
 }
 
+TEST_CASE("what has no room on the terminal can be moved to")
+{
+	File file(page_size, pages);
+	std::string key = key_of("moves");
+	Member a(key, file), b(key, file);
+	// The pools of others may be there, too.
+	Screen s({"--interval=0.02"}, 6);
+	auto lines = [](const std::string &frame) {
+		unsigned from = 0, to = 0, all = 0;
+		size_t at = frame.find("  lines ");
+		if (at != std::string::npos)
+			REQUIRE(sscanf(&frame[at], "  lines %u-%u of %u", &from, &to, &all) == 3);
+		CHECK(to == from + 4);
+		return std::make_pair(from, all);
+	};
+	CHECK(lines(s.await({"mpool-top", "  lines "})).first == 1);
+	auto pressed = [&](const char *what, auto there) {
+		s.press(what);
+		for (;;) {
+			std::string frame = s.await({"mpool-top", "  lines "});
+			auto [from, all] = lines(frame);
+			if (there(from, all))
+				return frame;
+		}
+	};
+	pressed("\033[B", [](unsigned from, unsigned) { return from == 2; });
+	pressed("\033[A", [](unsigned from, unsigned) { return from == 1; });
+	std::string end = pressed("\033[F", [](unsigned from, unsigned all) { return from == all - 4; });
+	std::string begin = pressed("\033[H", [](unsigned from, unsigned) { return from == 1; });
+	if (isolated) { // no other pools
+		std::string last = std::to_string(std::max(a.pid(), b.pid()));
+		CHECK(begin.find(file.path()) != std::string::npos);
+		CHECK(begin.find(last) == std::string::npos);
+		CHECK(end.find(file.path()) == std::string::npos);
+		CHECK(end.find(last) != std::string::npos);
+	}
+	pressed("\033[5~", [](unsigned from, unsigned) { return from == 1; }); // nothing is above
+	pressed("\033[6~", [](unsigned from, unsigned all) { return from == std::min(6u, all - 4); });
+	s.type('q');
+	CHECK(s.status() == 0);
+}
+
+TEST_CASE("a member in another PID namespace is not taken for the process that has its number here")
+{
+	pid_t us = getpid();
+	if (pid_t child = fork(); child == 0) {
+		Member::go_apart(us);
+		_exit(0);
+	} else if (status_of(child) != 0) {
+		WARN("skipped: the system gives no PID namespace in which a process has a number of our choice");
+		return;
+	}
+	File file(page_size, pages);
+	std::string key = key_of("namespace");
+	Member a(key, file), b(key, file, us);
+	b.keep(3);
+	std::string t = table();
+	Row r = process_row(t, us);
+	CHECK(r["key"] == key);
+	CHECK(r["state"] == "elsewhere");
+	CHECK(r["command"] == "-");
+	CHECK(r["pinned"] == "1");
+	CHECK(process_row(t, a.pid())["command"] == "test_top");
+	Screen s({"--interval=0.02"});
+	s.await({key, "elsewhere", "(in another PID namespace)"});
+	s.type('q');
+	CHECK(s.status() == 0);
+}
+
 TEST_CASE("Ctrl-C ends it too, and leaves the terminal as it was")
 {
 	Screen s({"--interval=1000"});
@@ -786,6 +888,12 @@ TEST_CASE("no directory is no pools, and one that others may enter is refused")
 	REQUIRE(rename(there.c_str(), aside.c_str()) == 0);
 	std::string t = table();
 	CHECK(t.find("\npool") == std::string::npos);
+	{
+		Screen s({"--interval=0.02"});
+		s.await({"0 pools", "shares a pool"});
+		s.type('q');
+		CHECK(s.status() == 0);
+	}
 	CHECK(top({"--remove=x"}).err.find("no such pool") != std::string::npos);
 	CHECK(top({"--remove-stale"}).status == 0);
 	CHECK(access(there.c_str(), F_OK) != 0);

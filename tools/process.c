@@ -55,6 +55,10 @@ struct process process_of(const struct look_process *p)
 
 	if (!p->alive)
 		return process;
+	if (p->where != LOOK_HERE) {
+		process.state = p->where == LOOK_ELSEWHERE ? "elsewhere" : "alive";
+		return process;
+	}
 	read_proc(p->pid, "comm", process.command, sizeof process.command);
 	process.command[strcspn(process.command, "\n")] = '\0';
 	read_proc(p->pid, "stat", stat, sizeof stat);

@@ -1,6 +1,9 @@
 /*
  * screen.c - see screen.h.
  *
+ * What is to be shown may have more lines than the terminal: the first one always
+ * stands, and the others are shown from `above` on, which keys change.
+ *
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "screen.h"
@@ -30,7 +33,7 @@
 #define HIDE       "\033[?25l"
 #define SHOW       "\033[?25h"
 
-enum { COLUMNS = 80, LINES = 24, LINE_BYTES = 1024, FRAME_BYTES = 1 << 16 };
+enum { COLUMNS = 80, LINES = 24, LINE_BYTES = 1024, FRAME_BYTES = 1 << 16, KEY_BYTES = 8 };
 
 /* ---- the terminal ------------------------------------------------------- */
 
@@ -114,13 +117,14 @@ static void stop(void)
 /* ---- a frame: what is drawn at once ------------------------------------- */
 
 struct frame {
-	FILE *to;
+	FILE *to;           /* NULL: lines are only counted */
 	int columns, lines; /* left of it */
+	size_t n, above;    /* lines so far; of those that can move, how many are above the terminal */
 };
 
 static struct frame frame_begin(void)
 {
-	struct frame f = { stdout, COLUMNS, LINES };
+	struct frame f = { .to = stdout, .columns = COLUMNS, .lines = LINES };
 	struct winsize w;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0) {
@@ -138,8 +142,11 @@ static void line(struct frame *f, const char *style, const char *format, ...)
 	char text[LINE_BYTES];
 	va_list arguments;
 
-	if (f->lines <= 0)
+	if (!f->to || f->lines <= 0 || (f->n > 0 && f->n <= f->above)) {
+		f->n++;
 		return;
+	}
+	f->n++;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
@@ -150,8 +157,7 @@ static void line(struct frame *f, const char *style, const char *format, ...)
 
 static void frame_end(struct frame *f)
 {
-	if (f->lines > 0)
-		fputs(CLEAR_REST, f->to);
+	fputs(CLEAR_REST, f->to);
 	fflush(f->to);
 }
 
@@ -224,13 +230,14 @@ static void show_contents(struct frame *f, const struct look_pool *lp)
 static void show_processes(struct frame *f, const struct look_pool *lp)
 {
 	if (lp->processes > 0)
-		line(f, "", "  %10s  %-8s  %8s  %6s  %s", "PID", "STATE", "PINNED", "SINCE", "COMMAND");
+		line(f, "", "  %10s  %-9s  %8s  %6s  %s", "PID", "STATE", "PINNED", "SINCE", "COMMAND");
 	for (uint32_t i = 0; i < lp->processes; i++) {
 		const struct look_process *p = &lp->process[i];
-		struct process process = process_of(p);
+		struct process process = f->to ? process_of(p) : (struct process){ .state = "" };
 		char age[TEXT_SHORT], *command = text_escape_string(*process.command ? process.command : NULL);
-		line(f, "", "  %10" PRId32 "  %-8s  %8" PRIu64 "  %6s  %s", p->pid, process.state, p->pinned,
-		     text_age(age, (int64_t)time(NULL) - p->since), command);
+		line(f, "", "  %10" PRId32 "  %-9s  %8" PRIu64 "  %6s  %s", p->pid, process.state, p->pinned,
+		     text_age(age, (int64_t)time(NULL) - p->since),
+		     p->alive && p->where == LOOK_ELSEWHERE ? "(in another PID namespace)" : command);
 		free(command);
 	}
 }
@@ -255,10 +262,33 @@ static void show_pool(struct frame *f, const struct look_pool *lp, const struct 
 	free(path);
 }
 
+static void show_pools(struct frame *f, const struct view *v, const struct view *last)
+{
+	if (v->look.n == 0) {
+		line(f, "", " ");
+		line(f, "", "No process of user %u shares a pool: none was opened with a key.", (unsigned)geteuid());
+	}
+	for (size_t i = 0; i < v->look.n; i++)
+		show_pool(f, &v->look.pool[i], earlier(last, &v->look.pool[i]), v->at - last->at);
+}
+
+/* How many lines can move: all but the first. */
+static size_t lines_below(const struct view *v, const struct view *last)
+{
+	struct frame count = { .to = NULL };
+
+	show_pools(&count, v, last);
+	return count.n;
+}
+
+/* Lines that are above the terminal, of those that can move; and how many fit into it. */
+static size_t above, page;
+
 static void show(const struct view *v, const struct view *last)
 {
 	struct frame f = frame_begin();
-	char clock[TEXT_SHORT] = "", memory[TEXT_SHORT];
+	size_t all = lines_below(v, last);
+	char moved[2 * TEXT_SHORT] = "", clock[TEXT_SHORT] = "", memory[TEXT_SHORT];
 	time_t seconds = time(NULL);
 	struct tm tm;
 	uint64_t bytes = 0, processes = 0;
@@ -271,14 +301,51 @@ static void show(const struct view *v, const struct view *last)
 	}
 	if (localtime_r(&seconds, &tm))
 		strftime(clock, sizeof clock, "%H:%M:%S", &tm);
-	line(&f, "", "mpool-top  %s  user %u: %zu pools, %" PRIu64 " processes, %s of memory", clock,
-	     (unsigned)geteuid(), v->look.n, processes, text_size(memory, bytes));
-	for (size_t i = 0; i < v->look.n; i++)
-		show_pool(&f, &v->look.pool[i], earlier(last, &v->look.pool[i]), v->at - last->at);
+	page = f.lines > 1 ? (size_t)f.lines - 1 : 1;
+	if (above > all - (all < page ? all : page))
+		above = all - (all < page ? all : page);
+	if (all > page)
+		snprintf(moved, sizeof moved, "  lines %zu-%zu of %zu", above + 1, above + page, all);
+	f.above = above;
+	line(&f, "", "mpool-top  %s  user %u: %zu pools, %" PRIu64 " processes, %s of memory%s", clock,
+	     (unsigned)geteuid(), v->look.n, processes, text_size(memory, bytes), moved);
+	show_pools(&f, v, last);
 	frame_end(&f);
 }
 
 /* ---- again and again ---------------------------------------------------- */
+
+/* The keys that move the lines, as terminals send them, and what they do to `above`. */
+static void take_key(const char *key)
+{
+	static const struct {
+		const char *key;
+		enum { LINE_UP, LINE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST } move;
+	} moves[] = {
+		{ "\033[A", LINE_UP }, { "\033OA", LINE_UP }, { "k", LINE_UP },
+		{ "\033[B", LINE_DOWN }, { "\033OB", LINE_DOWN }, { "j", LINE_DOWN },
+		{ "\033[5~", PAGE_UP }, { "b", PAGE_UP },
+		{ "\033[6~", PAGE_DOWN }, { " ", PAGE_DOWN },
+		{ "\033[H", FIRST }, { "\033OH", FIRST }, { "\033[1~", FIRST }, { "g", FIRST },
+		{ "\033[F", LAST }, { "\033OF", LAST }, { "\033[4~", LAST }, { "G", LAST },
+	};
+
+	if (*key == 'q')
+		ended = 1;
+	for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+		if (strcmp(key, moves[i].key) != 0)
+			continue;
+		size_t step = moves[i].move == PAGE_UP || moves[i].move == PAGE_DOWN ? page : 1;
+		if (moves[i].move == FIRST)
+			above = 0;
+		else if (moves[i].move == LAST)
+			above = SIZE_MAX - page; /* show() knows how many there are */
+		else if (moves[i].move == LINE_UP || moves[i].move == PAGE_UP)
+			above -= above < step ? above : step;
+		else
+			above += step;
+	}
+}
 
 /* Until it is time for the next view, or a key or a signal comes. */
 static void wait_until(double at)
@@ -287,7 +354,7 @@ static void wait_until(double at)
 	double left = at - now();
 	struct pollfd p = { .fd = keys ? STDIN_FILENO : -1, .events = POLLIN };
 	struct timespec t = { .tv_sec = (time_t)left };
-	char key = 0;
+	char key[KEY_BYTES + 1] = "";
 
 	if (left <= 0)
 		return;
@@ -295,9 +362,10 @@ static void wait_until(double at)
 	if (ppoll(&p, 1, &t, &waiting) <= 0)
 		return;
 	/* A terminal that is gone has no more keys. */
-	keys = read(STDIN_FILENO, &key, 1) == 1;
-	if (keys && key == 'q')
-		ended = 1;
+	ssize_t n = read(STDIN_FILENO, key, KEY_BYTES);
+	keys = n > 0;
+	if (keys)
+		take_key(key);
 }
 
 static struct view view_now(void)
