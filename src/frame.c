@@ -17,7 +17,7 @@
 #define HUGE_PAGE    ((size_t)2 << 20)
 #define HUGE_SEGMENT (8 * HUGE_PAGE)
 
-static size_t round_up(size_t n, size_t to)
+static uint64_t round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;
 }
@@ -27,47 +27,49 @@ static uint64_t stride_of(uint32_t pagesize)
 	return round_up(pagesize, PAGE_ALIGN);
 }
 
-static size_t bits_bytes(uint32_t frames)
+static uint64_t bits_bytes(uint32_t frames)
 {
 	return round_up(frames, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
 }
 
 /* Where the parts of a segment of n frames stand in its chunk; its bytes. */
-static size_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
+static uint64_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
 {
-	size_t pages = round_up(n * fs->stride, CACHE_LINE);
-	size_t frame = round_up(n * sizeof(struct frame), CACHE_LINE);
-	size_t bits = bits_bytes(n);
-	uintptr_t at = (uintptr_t)chunk; /* a number: there is no chunk when only the size is asked for */
+	uint64_t pages = round_up(n * fs->stride, CACHE_LINE);
+	uint64_t frame = round_up((uint64_t)n * sizeof(struct frame), CACHE_LINE);
+	uint64_t bits = bits_bytes(n);
+	/* A number: there is no chunk when only the size is asked for, which may be more than there are addresses. */
+	uintptr_t at = (uintptr_t)chunk;
 	seg->pages = chunk;
-	seg->frame = (struct frame *)(at + pages);
-	seg->free_bits = (_Atomic uint64_t *)(at + pages + frame);
-	seg->mark = (_Atomic uint8_t *)(at + pages + frame + bits);
+	seg->frame = (struct frame *)(at + (uintptr_t)pages);
+	seg->free_bits = (_Atomic uint64_t *)(at + (uintptr_t)(pages + frame));
+	seg->mark = (_Atomic uint8_t *)(at + (uintptr_t)(pages + frame + bits));
 	seg->count = n;
 	return pages + frame + bits + n;
 }
 
 /* ... and of segment 0, which has more. */
-static size_t base_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
+static uint64_t base_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
 {
-	size_t at = round_up(segment_layout(fs, chunk, n, seg), CACHE_LINE);
-	uintptr_t from = (uintptr_t)chunk + at;
-	size_t bits = round_up(bits_bytes(n), CACHE_LINE), words = round_up(n * sizeof(uint32_t), CACHE_LINE);
+	uint64_t at = round_up(segment_layout(fs, chunk, n, seg), CACHE_LINE);
+	uintptr_t from = (uintptr_t)chunk + (uintptr_t)at;
+	uintptr_t bits = (uintptr_t)round_up(bits_bytes(n), CACHE_LINE);
+	uintptr_t words = (uintptr_t)round_up((uint64_t)n * sizeof(uint32_t), CACHE_LINE);
 	seg->hot_bits = (_Atomic uint64_t *)from;
 	seg->once_bits = (_Atomic uint64_t *)(from + bits);
 	seg->past = (_Atomic uint32_t *)(from + 2 * bits);
 	seg->ghost = (_Atomic uint32_t *)(from + 2 * bits + words);
 	seg->ghost_tag = (_Atomic uint16_t *)(from + 2 * bits + 2 * words);
-	return at + 2 * bits + 2 * words + n * sizeof(uint16_t);
+	return at + 2 * (uint64_t)bits + 2 * (uint64_t)words + (uint64_t)n * sizeof(uint16_t);
 }
 
-static size_t base_bytes(const struct frames *fs, uint32_t n)
+static uint64_t base_bytes(const struct frames *fs, uint32_t n)
 {
 	struct segment unused;
 	return base_layout(fs, NULL, n, &unused);
 }
 
-static size_t segment_bytes(const struct frames *fs, uint32_t n)
+static uint64_t segment_bytes(const struct frames *fs, uint32_t n)
 {
 	struct segment unused;
 	return segment_layout(fs, NULL, n, &unused);
@@ -109,7 +111,7 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 		frames = FRAMES_MAX / 2;
 	void *chunk = NULL;
 	for (; frames > 0; frames /= 2) {
-		size_t bytes = base_bytes(fs, frames);
+		uint64_t bytes = base_bytes(fs, frames);
 		bool huge = bytes >= HUGE_SEGMENT;
 		chunk = region_alloc(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align);
 		if (chunk && huge)
@@ -203,7 +205,7 @@ int segment_make(const struct frames *fs, unsigned k)
 	uint64_t n = segment_frames(fs, k);
 	if (segment_first(fs, k) + n > FRAMES_MAX)
 		return -1;
-	size_t bytes = segment_bytes(fs, (uint32_t)n);
+	uint64_t bytes = segment_bytes(fs, (uint32_t)n);
 	void *chunk = region_alloc(fs->region, CHUNK_SEGMENTS + k, bytes, fs->page_align);
 	if (!chunk)
 		return -1;

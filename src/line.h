@@ -26,6 +26,9 @@
 #endif
 #endif
 
+/* Of words in memory that processes share there is no other kind; on x86 of 32 bits it takes an i586. */
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit words are not atomic on this processor");
+
 struct line {
 	_Alignas(CACHE_LINE) _Atomic uint64_t word[LINE_WORDS];
 };

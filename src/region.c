@@ -115,7 +115,7 @@ void region_recover(struct region *r, struct making *its)
 		uint64_t place = atomic_load(&its[i].place), bytes = atomic_load(&its[i].bytes);
 		/* The addresses are not used again. */
 		if (place && bytes && region_shared(r))
-			discard((void *)(r->base + place), bytes);
+			discard((void *)(r->base + (uintptr_t)place), bytes);
 		atomic_store(&its[i].bytes, 0);
 		atomic_store(&its[i].place, 0);
 		/* After: who does this again must not free it again. */
@@ -141,10 +141,12 @@ __attribute__((no_sanitize("thread"), noinline)) static void fill_with_zeros(voi
 
 /* ---- chunks ------------------------------------------------------------- */
 
-void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
+void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align)
 {
+	if (bytes > PTRDIFF_MAX)
+		return NULL;
 	if (!region_shared(r)) {
-		void *own = mem_alloc(&r->mem, bytes, align);
+		void *own = mem_alloc(&r->mem, (size_t)bytes, align);
 		if (own)
 			making_begin(r, (uintptr_t)own, bytes);
 		return own;
@@ -152,7 +154,7 @@ void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align)
 	uint64_t place = take_place(r->state, id, whole_pages(bytes));
 	if (!place)
 		return NULL;
-	void *p = (void *)(r->base + place);
+	void *p = (void *)(r->base + (uintptr_t)place);
 	making_begin(r, place, whole_pages(bytes));
 	discard(p, whole_pages(bytes)); /* who had it before may have died before it did this */
 	if (region_commit(r, p, bytes)) {

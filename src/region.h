@@ -94,7 +94,7 @@ void region_fini(struct region *r);
  * number.  region_add fails when somebody else's chunk has the number (live or
  * in limbo); the caller then frees its own with region_free.
  */
-void *region_alloc(struct region *r, unsigned id, size_t bytes, size_t align);
+void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align);
 void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
 
@@ -120,14 +120,14 @@ static inline bool region_shared(const struct region *r)
 static inline void *region_at(const struct region *r, unsigned id)
 {
 	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire) & ~CHUNK_FLAGS;
-	return w ? (void *)(r->base + w) : NULL;
+	return w ? (void *)(r->base + (uintptr_t)w) : NULL;
 }
 
 /* The chunk unless it is absent, in limbo or at rest. */
 static inline void *region_live(const struct region *r, unsigned id)
 {
 	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire);
-	return w == 0 || w & CHUNK_FLAGS ? NULL : (void *)(r->base + w);
+	return w == 0 || w & CHUNK_FLAGS ? NULL : (void *)(r->base + (uintptr_t)w);
 }
 
 static inline bool region_at_rest(const struct region *r, unsigned id)

@@ -50,9 +50,15 @@
  * the overflow.  Only addresses are used up by that.
  */
 #define OBJECT_TIMES 32u
+#if UINTPTR_MAX > UINT32_MAX
 #define OBJECT_MIN   ((uint64_t)64 << 30)
 /* ... and no more than a process can map beside others, */
 #define OBJECT_MOST  ((uint64_t)1 << 46)
+#else
+/* A 32-bit process has 2 to 4 GiB of addresses, for all that it does. */
+#define OBJECT_MIN   ((uint64_t)128 << 20)
+#define OBJECT_MOST  ((uint64_t)1 << 30)
+#endif
 /* ... and less only where limits of the process leave no other way. */
 #define OBJECT_LEAST ((uint64_t)32 << 20)
 /* Bytes a frame takes beside its page, rounded up. */
@@ -371,6 +377,8 @@ static int map_object(struct sharing *sh, uint64_t bytes)
 	struct stat st;
 	if (fstat(sh->object, &st) != 0)
 		return errno;
+	if (bytes > PTRDIFF_MAX)
+		return ENOMEM;
 	/* A program may have all that it maps locked in memory (mlockall), where it can be accessed: of this, all of /dev/shm. */
 	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
 	if (map == MAP_FAILED)

@@ -168,7 +168,12 @@ static inline uint64_t number_hash(uint32_t n)
 /* One of n places, by a hash. */
 static inline uint32_t hash_place(uint64_t hash, uint32_t n)
 {
+#ifdef __SIZEOF_INT128__
 	return (uint32_t)((unsigned __int128)hash * n >> 64);
+#else
+	/* The same; a 32-bit processor's way. */
+	return (uint32_t)(((hash >> 32) * n + ((hash & UINT32_MAX) * n >> 32)) >> 32);
+#endif
 }
 
 static inline uint32_t table_home(const struct table *t, uint32_t page)

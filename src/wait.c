@@ -30,9 +30,16 @@ uint32_t wait_begin(struct wait_queue *q, uint64_t what)
 	return count;
 }
 
+/* Where long is of 32 bits, the call by this name has times of 32 bits too, and the C library perhaps not. */
+#ifdef SYS_futex_time64
+#define FUTEX_CALL (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX_CALL SYS_futex
+#endif
+
 static long futex(const struct wait_state *w, struct wait_queue *q, int op, uint32_t value, const struct timespec *limit)
 {
-	return syscall(SYS_futex, &q->count, w->shared ? op : op | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
+	return syscall(FUTEX_CALL, &q->count, w->shared ? op : op | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
 }
 
 bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned patience)
