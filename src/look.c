@@ -436,7 +436,7 @@ static int lock_objects(uint64_t hash, int *dir, struct hold *lock)
 	*dir = share_directory(false);
 	if (*dir < 0)
 		return errno;
-	int error = share_lock_key(lock, *dir, hash, 0);
+	int error = share_lock_key(lock, *dir, hash, PATIENCE_S);
 	if (error)
 		close(*dir);
 	return error;

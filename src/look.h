@@ -73,7 +73,7 @@ void look_free(struct look *l);
 
 /*
  * Remove a stale object, by its name or by its key.  0, or an errno: EBUSY: a process
- * lives that has it; ETIMEDOUT: somebody is opening or closing it; ENOENT: there is none;
+ * lives that has it; ETIMEDOUT: somebody is opening or closing it, and does not end; ENOENT: there is none;
  * EACCES: it is not to be trusted.
  */
 int look_remove(const char *name);

@@ -29,8 +29,6 @@
 #define MEMORY_PAGE    4096u
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 2u
-/* Who joins or leaves waits no longer than that for another process that joins, leaves or recovers. */
-#define PATIENCE_S 10u
 #define NS_PER_S   UINT64_C(1000000000)
 /* Bytes of the file of locks that are no key's: seats.  One of so many instances of inotify is ours; and so many at most. */
 #define SEAT_BYTES ((off_t)1 << 62)

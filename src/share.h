@@ -49,6 +49,12 @@
 
 #define OBJECT_NAME_MAX 32u
 #define OBJECT_PATH_MAX 64u
+/*
+ * Who joins, leaves or removes waits no longer than that for another process that joins,
+ * leaves, removes or recovers: in seconds that he has napped.  On a busy machine his naps take
+ * longer than he asks for, as what the other does takes longer: who is only slow is waited for.
+ */
+#define PATIENCE_S 10u
 /* An object's name: this, of its key's hash, and a number. */
 #define OBJECT_PREFIX "%016" PRIx64 "-"
 
