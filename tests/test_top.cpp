@@ -673,7 +673,7 @@ TEST_CASE("what has no room on the terminal can be moved to")
 	pressed("\033[A", [](unsigned from, unsigned) { return from == 1; });
 	std::string end = pressed("\033[F", [](unsigned from, unsigned all) { return from == all - 4; });
 	std::string begin = pressed("\033[H", [](unsigned from, unsigned) { return from == 1; });
-	if (isolated) { // no other pools
+	if (place_is_own()) { // no other pools
 		std::string last = std::to_string(std::max(a.pid(), b.pid()));
 		CHECK(begin.find(file.path()) != std::string::npos);
 		CHECK(begin.find(last) == std::string::npos);
