@@ -63,8 +63,9 @@ static uint64_t forks;
 /* In the child of a fork: what the thread that forked knew of its parent's pools; for
  * forks of forks, each time one more. */
 static struct user *inherited;
-/* That thread, by an address of its own; NULL: it has ended. */
-static const void *heir;
+/* The calling thread is the one that forked; and that one has not ended yet. */
+static _Thread_local bool heir;
+static bool heir_lives;
 /* What an earlier heir had, who is in no process any more: to be freed. */
 static struct user *forgotten;
 /* One thread at a time adopts; not held at a fork: a child's is made anew.  The lock above is taken after it. */
@@ -299,9 +300,9 @@ static void thread_ends(void *unused)
 	struct user *u = erased ? NULL : self;
 	if (u)
 		list_remove(u);
-	struct user *old = heir == &thread_last ? inherited : NULL;
-	if (heir == &thread_last)
-		heir = NULL; /* before: what waits for its pool's adoption is left by who adopts */
+	struct user *old = heir ? inherited : NULL;
+	if (heir)
+		heir = heir_lives = false; /* before: what waits for its pool's adoption is left by who adopts */
 	pthread_mutex_unlock(&lock);
 	if (u) {
 		user_leaves(u);
@@ -466,7 +467,7 @@ void thread_before_fork(void)
 static void inherit(void)
 {
 	/* An heir before us is a thread like any other that is gone. */
-	if (heir != &thread_last) {
+	if (!heir) {
 		struct user **last = &inherited;
 		while (*last)
 			last = &(*last)->next;
@@ -480,11 +481,11 @@ static void inherit(void)
 		self->next = inherited;
 		inherited = self;
 	}
-	heir = &thread_last;
+	heir = heir_lives = true;
 	/* So its next call on any pool comes by thread_attach. */
 	forget();
 	forks++;
-	adopting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	(void)pthread_mutex_init(&adopting, NULL); /* it cannot fail, so made */
 }
 
 void thread_after_fork(bool child)
@@ -513,7 +514,7 @@ static bool adopt_with_heir(struct MPOOL *mp)
 	/* Release: whoever finds the pool adopted finds it whole. */
 	atomic_store_explicit(&mp->forks, forks, memory_order_release);
 	/* The heir has ended, and could not leave them before. */
-	bool ends = !heir && a;
+	bool ends = !heir_lives && a;
 	if (ends)
 		leave_stripes(mp, take_inherited(mp));
 	pthread_mutex_unlock(&lock);
@@ -538,7 +539,7 @@ static bool adopt(struct MPOOL *mp)
 static struct attachment *own_inherited(const struct MPOOL *mp)
 {
 	pthread_mutex_lock(&lock);
-	struct attachment *a = heir == &thread_last ? take_inherited(mp) : NULL;
+	struct attachment *a = heir ? take_inherited(mp) : NULL;
 	pthread_mutex_unlock(&lock);
 	return a;
 }

@@ -202,6 +202,17 @@ static const char *stripes_left(MPOOL *mp, unsigned pins)
 	return NULL;
 }
 
+unsigned inside_pins(MPOOL *mp, unsigned known)
+{
+	uint64_t held = 0;
+	for (uint32_t id = 0; id < NOW(mp->header->pin.stripes); id++)
+		for (unsigned i = 0; i < LINE_WORDS; i++) {
+			uint64_t w = NOW(pin_stripe(&mp->pins, id)->slots.word[i]);
+			held += slot_peek(w) ? 0 : slot_count(w);
+		}
+	return held < known ? known : (unsigned)held;
+}
+
 static uint16_t spill_now(struct table *t, uint32_t b)
 {
 	return NOW(((_Atomic uint16_t *)(void *)&t->bucket[t->buckets + 1])[b]);

@@ -33,6 +33,9 @@ struct inside_pin {
  */
 const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, bool deletes);
 
+/* How many pins are held, not fewer than are `known`: of those of threads that are gone nobody may know. */
+unsigned inside_pins(MPOOL *mp, unsigned known);
+
 /*
  * Nobody is in a call, and `pins` pins are held: no claim, count, wait or frame is left
  * over.  `died`: a process has, and so counts may be too high; never too low.

@@ -16,7 +16,7 @@ using namespace explore;
 namespace {
 
 enum Key { key_bound = 'b', key_random = 'n', key_seed = 's', key_replay = 'r', key_nth = 'f', key_model = 'm',
-	   key_list = 'l', key_deeper = 'd', key_time = 't', key_deaths = 'k' };
+	   key_list = 'l', key_deeper = 'd', key_time = 't', key_deaths = 'k', key_forks = 'c' };
 
 constexpr int kUsage = 2; // the exit status of a command line that asks for nothing that there is
 
@@ -26,7 +26,7 @@ struct Arguments {
 	uint64_t random = 0, seed = 1;
 	unsigned seconds = 0;
 	std::string replay;
-	bool replays = false, list = false, deaths = false;
+	bool replays = false, list = false, deaths = false, forks = false;
 	Options options;
 };
 
@@ -37,6 +37,7 @@ const argp_option kOptions[] = {
 	{"seed", key_seed, "N", 0, "The first of them (1)", 0},
 	{"seconds", key_time, "N", 0, "Go on with random scenarios for that long", 0},
 	{"deaths", key_deaths, nullptr, 0, "All scenarios in which a process dies, instead of all others", 0},
+	{"forks", key_forks, nullptr, 0, "All scenarios in which a process forks, instead", 0},
 	{"model", key_model, "c11|x86", 0, "What memory may do (c11)", 0},
 	{"replay", key_replay, "N:A,...", 0, "Make one run again, and print it", 0},
 	{"fails", key_nth, "N", 0, "... in which the N-th call failed", 0},
@@ -87,6 +88,9 @@ error_t parse(int key, char *arg, argp_state *state)
 		return 0;
 	case key_deaths:
 		a.deaths = true;
+		return 0;
+	case key_forks:
+		a.forks = true;
 		return 0;
 	case key_list:
 		a.list = true;
@@ -249,7 +253,7 @@ bool wanted(const Arguments &a, const Scenario &s)
 	for (const std::string &n : a.names)
 		if (n == s.name)
 			return true;
-	return a.names.empty() && is_deadly(s) == a.deaths;
+	return a.names.empty() && forks(s) == a.forks && (a.forks || is_deadly(s) == a.deaths);
 }
 
 const char kRandomPrefix[] = "random-";
@@ -290,7 +294,7 @@ int main(int argc, char **argv)
 	Total total;
 	unsigned explored = 0;
 	for (const Scenario &s : scenarios()) {
-		if (!wanted(a, s) || (a.names.empty() && !a.deaths && (a.random || a.seconds)))
+		if (!wanted(a, s) || (a.names.empty() && !a.deaths && !a.forks && (a.random || a.seconds)))
 			continue;
 		explored++;
 		if (a.list)
@@ -304,7 +308,7 @@ int main(int argc, char **argv)
 	}
 	if (a.list)
 		return 0;
-	if (a.names.empty() && !a.deaths && (a.random || a.seconds))
+	if (a.names.empty() && !a.deaths && !a.forks && (a.random || a.seconds))
 		explore_random(a, &total);
 	else if (explored == 0) {
 		std::fprintf(stderr, "explore: no such scenario\n");

@@ -560,9 +560,9 @@ void heavy_barrier(bool of_all)
 		return;
 	tick();
 	fence_of(current());
-	unsigned mine = process_of(current());
+	unsigned mine = space_of(current());
 	for (unsigned t = 1; t < kThreads; t++) {
-		if (t == current() || !started(t) || !(of_all || process_of(t) == mine))
+		if (t == current() || !started(t) || !(of_all || space_of(t) == mine))
 			continue;
 		// Of who died all is in memory.
 		if (alive(process_of(t)))

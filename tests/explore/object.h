@@ -32,6 +32,11 @@ void object_process(unsigned p);
 /* No process has a pool open, or a thread that uses one. */
 void object_processes_begin(void);
 
+/* A thread of process 0 forks: before, and in the child.  Must it wait for who has that lock? */
+void object_forks(void);
+void object_forked(void);
+bool object_fork_waits_for(const void *mutex);
+
 /* Is this process dead?  Its memory is given back nevertheless. */
 bool object_dead(void);
 /* Is it one that was opened, and not closed? */

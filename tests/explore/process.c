@@ -19,6 +19,21 @@ struct of_process {
 static struct of_process kept[OBJECT_PROCESSES];
 static unsigned process;
 
+void object_forks(void)
+{
+	thread_before_fork();
+}
+
+void object_forked(void)
+{
+	thread_after_fork(true);
+}
+
+bool object_fork_waits_for(const void *mutex)
+{
+	return mutex == &lock;
+}
+
 static void keep(struct of_process *p)
 {
 	memcpy(p->places, places_first, sizeof p->places);

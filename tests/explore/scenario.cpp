@@ -89,6 +89,9 @@ struct State {
 	unsigned deaths_certain; // of those, of members of the pool
 	std::vector<Offer> offered;
 	Token offer;
+	Token fork;
+	bool forked;
+	bool not_called; // the pool, in the child: the first call takes its time
 	Signal signal[kTokens];
 	std::map<unsigned, uint64_t> count[kThreads];        // modifications made
 	std::map<unsigned, std::vector<Put>> put[kThreads];  // ... and put
@@ -105,7 +108,7 @@ bool fault_seen;
 // By call and by what the thread was about to do.
 std::map<char, std::map<const void *, uint64_t>> died_at;
 
-MPOOL *pool() { return s.pool[process_of(current())]; }
+MPOOL *pool() { return s.pool[space_of(current())]; }
 
 std::vector<Op> parse(const std::string &script)
 {
@@ -145,7 +148,7 @@ Pin *held(unsigned page)
 void pins_add(const Pin &pin)
 {
 	s.pins.push_back({pin.at, pin.page});
-	s.pinner.push_back(process_of(current()));
+	s.pinner.push_back(space_of(current()));
 	if (running())
 		look();
 }
@@ -165,7 +168,7 @@ Pin release(const Pin &pin)
 {
 	Pin copy = pin;
 	std::vector<Pin> &h = s.worker[current()].held;
-	pins_remove(copy, process_of(current()));
+	pins_remove(copy, space_of(current()));
 	h.erase(h.begin() + (&pin - h.data()));
 	return copy;
 }
@@ -200,7 +203,7 @@ void check_held()
 	if (w.peek.at && *w.peek.at != (kMark | w.peek.page))
 		fail("page %u went away under a look with MPOOL_IGNOREPIN", w.peek.page);
 	if (w.peek.at)
-		pins_remove(w.peek, process_of(current()));
+		pins_remove(w.peek, space_of(current()));
 	w.peek.at = nullptr;
 }
 
@@ -227,6 +230,7 @@ void get(unsigned page, char what)
 	auto at = static_cast<Words>(mpool_get(pool(), page, 0));
 	if (what == 'H')
 		hit_ends();
+	s.not_called = false;
 	if (!at) {
 		if (!(what == 'Y' && errno == EINVAL) && !excused(errno))
 			fail("get of page %u fails: %s", page, std::strerror(errno));
@@ -242,11 +246,13 @@ void get(unsigned page, char what)
 void put_back(const Pin &pin, bool dirty, bool own)
 {
 	unsigned me = current();
-	if (own)
+	bool quick = own && !s.not_called;
+	if (quick)
 		hit_begins();
 	int result = mpool_put(pool(), pin.at, dirty ? MPOOL_DIRTY : 0);
-	if (own)
+	if (quick)
 		hit_ends();
+	s.not_called = false;
 	if (result != 0)
 		fail("put of page %u fails: %s", pin.page, std::strerror(errno));
 	if (dirty)
@@ -387,14 +393,14 @@ void put_offered(unsigned page, bool dirty)
 	Pin pin = await_offer(page);
 	if (dirty)
 		modify_page(pin);
-	pins_remove(pin, process_of(current()));
+	pins_remove(pin, space_of(current()));
 	put_back(pin, dirty, false);
 }
 
 void delete_offered(unsigned page)
 {
 	Pin pin = await_offer(page);
-	pins_remove(pin, process_of(current()));
+	pins_remove(pin, space_of(current()));
 	if (!delete_pinned(pin) && !s.others)
 		put_back(pin, false, false);
 }
@@ -509,10 +515,33 @@ void leave()
 	s.pool[process] = nullptr;
 }
 
+// Threads are not in the child: what they had pinned stays so, and may be put by others.
+void threads_gone(unsigned process)
+{
+	for (unsigned t = 1; t < kThreads; t++) {
+		Worker &w = s.worker[t];
+		if (process_of(t) != process)
+			continue;
+		for (const Pin &pin : w.held)
+			s.abandoned.insert(pin.page);
+		if (w.peek.at)
+			pins_remove(w.peek, 0);
+		w.held.clear();
+		w.peek.at = nullptr;
+		s.fork.release_of(t);
+	}
+	// What they were just putting, or deleting, is anybody's guess; what they were handing on is pinned.
+	system_died(process);
+	if (tracing())
+		trace_line("IS NOT IN THE CHILD", nullptr, process, nullptr);
+}
+
 void process_died(unsigned process, const void *code)
 {
 	died_at[s.worker[current()].doing][code]++;
 	s.deaths++;
+	if (is_gone(process))
+		return threads_gone(process);
 	// While it joins or leaves it may be one or not.
 	bool leaves = s.worker[current()].doing == 'Z';
 	s.deaths_certain += s.pool[process] && !leaves;
@@ -538,6 +567,15 @@ void watch_dead_pins()
 			s.in_doubt.insert(d.pin.page);
 		s.dead_pins.erase(s.dead_pins.begin() + static_cast<long>(i));
 	}
+}
+
+void fork_off(unsigned process)
+{
+	fork_without(process);
+	s.forked = s.not_called = true;
+	s.fork.acquire();
+	object_forks();
+	object_forked();
 }
 
 void perform(const Op &op)
@@ -583,6 +621,8 @@ void perform(const Op &op)
 		return await_token(s.signal[op.arg]);
 	case 'L':
 		return look_for_dead(op.arg);
+	case 'C':
+		return fork_off(op.arg);
 	case 'A':
 		return ask_abandoned(page_number(op));
 	case 'K':
@@ -624,7 +664,7 @@ void choose_numbers()
 // A thread's script: of which process, what it does before, and what in the run.
 struct Script {
 	unsigned process = 0;
-	bool shared = false, doomed = false, joins = false;
+	bool shared = false, doomed = false, joins = false, gone = false;
 	std::vector<Op> before, ops;
 };
 
@@ -633,9 +673,10 @@ Script read_script(std::string text)
 	Script script;
 	size_t colon = text.find(':'), bar;
 	if (colon != std::string::npos) {
-		script.shared = true;
 		script.process = static_cast<unsigned>(text[0] - '0');
-		script.doomed = text[colon - 1] == '!';
+		script.gone = text[colon - 1] == '~';
+		script.shared = !script.gone;
+		script.doomed = script.gone || text[colon - 1] == '!';
 		text.erase(0, colon + 1);
 	}
 	if ((bar = text.find('|')) != std::string::npos)
@@ -654,7 +695,7 @@ void open_pool(unsigned thread, bool shared)
 		MPOOL *mp = mpool_open(shared ? key : nullptr, kFile, kPage, s.scenario->frames);
 		if (!mp)
 			fail("mpool_open fails: %s", std::strerror(errno));
-		s.pool[process_of(thread)] = mp;
+		s.pool[space_of(thread)] = mp;
 	});
 }
 
@@ -664,6 +705,8 @@ void open_pools(const std::vector<Script> &scripts)
 	for (unsigned t = 1; t <= scripts.size(); t++) {
 		set_process(t, scripts[t - 1].process);
 		shared |= scripts[t - 1].shared;
+		if (scripts[t - 1].gone)
+			set_gone(scripts[t - 1].process);
 		if (scripts[t - 1].doomed)
 			doom(scripts[t - 1].process);
 	}
@@ -672,7 +715,7 @@ void open_pools(const std::vector<Script> &scripts)
 		object_begin(memory_object(object_bytes(kPage, most)), most, s.scenario->watched);
 	}
 	for (unsigned t = 1; t <= scripts.size(); t++)
-		if (!s.pool[scripts[t - 1].process] && !scripts[t - 1].joins)
+		if (!s.pool[space_of(t)] && !scripts[t - 1].joins)
 			open_pool(t, shared);
 }
 
@@ -787,7 +830,7 @@ std::string check_processes()
 		return "at the end there are no statistics";
 	if (st.processes != living)
 		return std::to_string(living) + " processes share the pool, and " + std::to_string(st.processes) + " are counted";
-	if (st.deaths > s.deaths || st.deaths < s.deaths_certain)
+	if (!s.forked && (st.deaths > s.deaths || st.deaths < s.deaths_certain))
 		return std::to_string(s.deaths) + " processes have died, and " + std::to_string(st.deaths) + " are counted";
 	if (!s.dead_pins.empty())
 		return "a dead process's pin of page " + std::to_string(s.dead_pins[0].pin.page) + " is still there";
@@ -799,7 +842,15 @@ std::string check_end()
 {
 	std::string wrong;
 	as_process(0, [] { inside_recover(pool()); }); // whom nobody had to
-	if (const char *left = inside_left_over(s.pool[0], static_cast<unsigned>(s.pins.size()), s.deaths > 0))
+	if (s.forked) // whatever nobody had to call it for
+		as_process(0, [] {
+			struct mpool_stats st;
+			mpool_stats(pool(), &st, sizeof st);
+		});
+	unsigned known = static_cast<unsigned>(s.pins.size());
+	if (s.forked && inside_wrong(s.pool[0], s.pins.data(), known, false))
+		return std::string("at the end ") + inside_wrong(s.pool[0], s.pins.data(), known, false);
+	if (const char *left = inside_left_over(s.pool[0], s.forked ? inside_pins(s.pool[0], known) : known, s.deaths > 0))
 		return std::string("at the end ") + left;
 	if (!(wrong = check_processes()).empty())
 		return wrong;
@@ -850,6 +901,14 @@ bool is_deadly(const Scenario &scenario)
 	return false;
 }
 
+bool forks(const Scenario &scenario)
+{
+	for (const std::string &text : scenario.threads)
+		if (read_script(text).gone)
+			return true;
+	return false;
+}
+
 static const char *call_name(char what)
 {
 	switch (what) {
@@ -876,6 +935,8 @@ static const char *call_name(char what)
 		return "sync";
 	case 'L':
 		return "recovery";
+	case 'C':
+		return "fork";
 	case 'J':
 		return "join";
 	case 'Z':

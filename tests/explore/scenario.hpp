@@ -29,6 +29,12 @@
 //   J     join the pool, which the process has not done before
 //   Z     leave it
 //
+// A script that begins with a number and '~:' is of a thread of process 0's, and of a
+// private pool, that is not in the child of a fork.
+//
+//   C<n>  fork, and go on as the child, in which those of number n are not: at whatever they
+//         are just then.  Threads that have called nothing before may be the child's.
+//
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef EXPLORE_SCENARIO_HPP
 #define EXPLORE_SCENARIO_HPP
@@ -61,6 +67,8 @@ struct Scenario {
 
 // Does a process die in it?
 bool is_deadly(const Scenario &scenario);
+// Does one fork?
+bool forks(const Scenario &scenario);
 
 const std::vector<Scenario> &scenarios();
 // One of any size, by chance.

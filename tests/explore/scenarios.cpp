@@ -309,6 +309,58 @@ std::vector<Scenario> make()
 		{"death-join-recovers", 1, 2, {"G0 | D0 G0 P0", "2: J G1 P1", "1!: G1 P1 | G0 D0"}},
 		{"death-leave", 1, 2, {"G0 | D0 G1 P1", "L", "1!: G0 G1 P1 | G1 Z"}},
 		{"death-leave-of-another", 1, 2, {"G0 | D0 G1 P1", "2: G0 G1 P1 | Z", "L", "1!: G0 | D0 G1 P1"}},
+
+		// A process forks, and its other threads are not in the child.
+		// Pins.
+		{"fork-hit", 2, 2, {"G0 | C3 A0 P0 G1 P1", "3~: G0 P0 | G0 P0 G0 D0 G0"}},
+		{"fork-pinned", 1, 2, {"G0 | C3 A0 G0 P0 P0 G1 P1", "3~: G0 G0 | D0"}},
+		{"fork-put-by-another", 2, 2, {"G0 | O0 G1 C3 P1 G0 P0", "3~: G1 P1 | F0"}},
+		{"fork-puts-locked", 3, 3, {"G2 | G1 C3 P1 P2 G0 P0", "3~: G0 | P0 G0 O0", "3~: G1 P1 | F0"}},
+		{"fork-thread-end", 2, 3, {"G2 P2 | C3 G0 P0 G2 P2", "3~: G0 | G1 P1"}},
+		{"fork-look", 1, 2, {"G1 P1 | C3 G1 P1", "3~: G0 P0 | I0 G0"}},
+		{"fork-many-pins", 9, 10, {"G9 P9 | C3 G9 P9", "3~: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
+		{"fork-many-pins-of-ours", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 G8 | C3 A0 P0 A8 P8 G9 P9", "3~: G9 P9 | G9 G0 P0"}},
+
+		// Misses, eviction, write-back.
+		{"fork-load", 2, 2, {"G1 P1 | C3 G0 D0", "3~: G1 P1 | G0 P0"}},
+		{"fork-load-waited-for", 2, 2, {"G1 P1 | C3 G0 D0", "3~: | G0 P0", "3~: G1 P1 | G0 P0"}},
+		{"fork-eviction", 1, 2, {"G0 P0 | C3 G0 P0 G1 P1", "3~: G0 D0 | G1 D1"}},
+		fenced({"fork-eviction-fenced", 1, 2, {"G0 P0 | C3 G0 P0 G1 P1", "3~: G0 D0 | G1 D1"}}),
+		{"fork-rescue", 1, 2, {"G1 P1 | G1 C3 P1 G0 D0", "3~: G0 D0 | G0 P0"}},
+		{"fork-two-evictors", 2, 4, {"| C3 G0 D0 G1 D1", "3~: G0 D0 | G2 D2", "3~: G1 D1 | G3 D3"}},
+		{"fork-ready", kFull, kFullPages,
+	                 {"G" + kLast + " P" + kLast + " | C3 G1 P1 G128 P128", "3~: " + filled() + " | G1 P1 G2 D2 G129 P129"}},
+		{"fork-sync", 2, 2, {"G0 | C3 D0 S", "3~: G1 | D1 S"}},
+		{"fork-sync-alone", 2, 2, {"| C3 S G0 D0 S", "3~: G0 D0 G1 D1 | S"}},
+		{"fork-sync-of-pinned", 2, 2, {"G0 D0 G0 | C3 D0 S", "3~: G1 D1 | S"}},
+		{"fork-sync-eviction", 1, 2, {"G0 D0 | C3 G0 P0 S", "3~: G0 P0 | S", "3~: G1 P1 | G1 D1"}},
+
+		// New pages, deleted ones, growth.
+		{"fork-new", 2, 1, {"G0 P0 | C3 N D@ G0 P0", "3~: G0 P0 | N D@"}},
+		{"fork-delete", 1, 2, {"G1 P1 | C3 G0 P0 G1 P1", "3~: G0 | X0"}},
+		{"fork-delete-of-modified", 1, 2, {"G1 P1 | C3 S G1 P1", "3~: G0 | D0 G0 X0"}},
+		{"fork-delete-of-ours", 2, 2, {"G0 | O0 C3 G1 P1 G0 P0", "3~: G1 P1 | x0"}},
+		{"fork-table-growth", 2, 8, {"G5 P5 | C3 G0 P0 G7 P7", "3~: G0 G1 G2 G3 G4 G5 | G6 P6"}},
+		{"fork-table-drained", 2, 12,
+	                 {"G5 P5 | C3 G8 P8 G1 P1 G10 P10 G11 P11", "3~: G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G0 P0 G9 P9"}},
+		{"fork-table-shrinks", 2, 12,
+	                 {"G5 P5 | C3 G5 P5 G0 P0", "3~: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
+		{"fork-overflow-grows", 1, 12, {"G0 P0 | C3 G10 P10", "3~: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
+		{"fork-overflow", 1, 4, {"G2 | C3 P2 G2 P2", "3~: G0 | G1 P0 P1"}},
+		{"fork-segment-given-back", 1, 14,
+	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | C3 G13 P13",
+	                  "3~: G12 P12 | G11 P11"}},
+		{"fork-overflow-given-back", 1, 14,
+	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | C3 G13 P13 G9 D9",
+	                  "3~: G12 P12 | G11 P11"}},
+
+		// The child has threads of its own, and forks.
+		{"fork-called-by-two", 2, 3, {"G2 | C3 T0 G0 D0 P2", "W0 G1 P1 G0 P0", "3~: G0 P0 | G1 D1"}},
+		bounded(1, {"fork-heir-ends", 2, 3, {"G0 | C3 T0", "W0 G1 P1 G2 P2", "3~: G1 | D1"}}),
+		{"fork-twice", 2, 2, {"G0 | C3 T0 C2 A0 P0 G1 P1", "2~: W0 G1 P1", "3~: G1 P1 | G1 D1"}},
+		by_chance({"fork-twice-sync", 2, 2, {"G0 | C3 T0 C2 A0 D0 S", "2~: W0 S", "3~: G1 P1 | G1 D1 S"}}),
+		{"fork-twice-by-another", 2, 2,
+	                 {"W1 C2 G0 P0 G1 P1", "2~: G0 | C3 T0 T1 P0", "2~: W0 G1 P1", "3~: G1 P1 | G1 D1"}},
 	};
 }
 

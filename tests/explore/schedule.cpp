@@ -223,6 +223,9 @@ struct Fibre {
 
 struct Process {
 	bool doomed = false, dead = false;
+	bool gone = false;        // in the child of a fork, which is to be, or is
+	bool fork_waits = false;  // somebody forks
+	unsigned holds = 0;       // what a fork waits for
 };
 
 static Fibre fibre[kThreads];
@@ -262,6 +265,11 @@ unsigned process_of(unsigned thread) { return fibre[thread].process; }
 bool alive(unsigned p) { return !process[p].dead; }
 void set_process(unsigned thread, unsigned p) { fibre[thread].process = p; }
 void doom(unsigned p) { process[p].doomed = true; }
+void set_gone(unsigned p) { process[p].gone = true; }
+bool is_gone(unsigned p) { return process[p].gone; }
+unsigned space_of(unsigned thread) { return is_gone(process_of(thread)) ? 0 : process_of(thread); }
+void hold() { process[process_of(me)].holds++; }
+void let_go() { process[process_of(me)].holds--; }
 
 static void go_on();
 
@@ -274,13 +282,14 @@ static void die(const void *code)
 		if (fibre[t].process == p)
 			fibre[t].state = State::ended;
 	died(p, code);
+	wake(&process[p]);
 }
 
 // Here, perhaps.
 static void may_die(unsigned at_moment, const void *code)
 {
 	const Process &p = process[fibre[me].process];
-	if (!p.doomed || p.dead || !decider->choose_death(at_moment))
+	if (!p.doomed || p.dead || (p.gone && (!p.fork_waits || p.holds > 0)) || !decider->choose_death(at_moment))
 		return;
 	die(code);
 	go_on();
@@ -299,7 +308,8 @@ static void enter()
 {
 	(*thread_body)(me);
 	fibre[me].state = State::ended;
-	if (process[fibre[me].process].doomed && last_of_process())
+	Process &p = process[fibre[me].process];
+	if (p.doomed && last_of_process() && (!p.gone || p.fork_waits))
 		die(nullptr);
 	go_on();
 	std::abort(); // nobody goes on with a thread that has ended
@@ -308,8 +318,8 @@ static void enter()
 // The current thread is `t` from now on.
 static void become(unsigned t)
 {
-	if (process_runs && fibre[t].process != fibre[me].process)
-		process_runs(fibre[t].process);
+	if (process_runs && space_of(t) != space_of(me))
+		process_runs(space_of(t));
 	me = t;
 	fibre[t].local.load();
 }
@@ -460,6 +470,20 @@ unsigned choose(unsigned n)
 {
 	moment++;
 	return n == 1 ? 0 : decider->choose(moment, n, false);
+}
+
+void fork_without(unsigned p)
+{
+	process[p].fork_waits = true;
+	bool any = false;
+	for (unsigned t = 1; t <= threads; t++)
+		any |= fibre[t].process == p && fibre[t].state != State::ended;
+	if (!any && !process[p].dead) {
+		process[p].dead = true; // they have all ended before
+		died(p, nullptr);
+	}
+	while (!process[p].dead)
+		block(&process[p]);
 }
 
 void hit_begins()

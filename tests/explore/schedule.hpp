@@ -16,6 +16,9 @@
 // ended.  Where it does is a decision too, and free: it dies everywhere in turn.
 // Its threads stop for good at that instant.
 //
+// Those of process 0 that are not in the child of a fork are a process of that kind too,
+// of process 0's memory, whose instant is one at which the thread that forks does so.
+//
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef EXPLORE_SCHEDULE_HPP
 #define EXPLORE_SCHEDULE_HPP
@@ -137,6 +140,16 @@ void set_process(unsigned thread, unsigned process);
 void doom(unsigned process);
 unsigned process_of(unsigned thread);
 bool alive(unsigned process);
+// The threads of `process` are process 0's, and gone in a child of its.
+void set_gone(unsigned process);
+bool is_gone(unsigned process);
+// Whose memory, locks and pools the thread's are.
+unsigned space_of(unsigned thread);
+// The current thread forks, as soon as `process` is gone; what is held by a thread of that
+// meanwhile (hold, let_go) it waits for.
+void fork_without(unsigned process);
+void hold();
+void let_go();
 // A thread of the process runs from now on.
 extern void (*process_runs)(unsigned process);
 // A process has just died; its last step was to be from `code`.

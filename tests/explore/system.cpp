@@ -138,6 +138,17 @@ static void stop_call(Call *c)
 	*c = {};
 }
 
+// Its thread is gone in the child of a fork; in the parent it goes on, and so does the call.
+static void forget_call(Call *c)
+{
+	if (c->bytes == 0)
+		return;
+	if (c->from)
+		std::memcpy(&file.bytes[c->at], c->from, c->bytes);
+	claim_pages(c->at, c->bytes, c->from, false);
+	*c = {};
+}
+
 static bool call_begins(int fd)
 {
 	if (fd != kFile)
@@ -218,7 +229,7 @@ std::map<std::pair<void *, unsigned>, Mutex> mutexes;
 
 Mutex &mutex_of(void *m)
 {
-	return mutexes[{m, process_of(current())}];
+	return mutexes[{m, space_of(current())}];
 }
 
 // The pool's lock: the kernel's, on the object; of an open file, and of what is mapped of it.
@@ -265,7 +276,10 @@ void explore::system_died(unsigned process)
 {
 	for (unsigned t = 1; t < kThreads; t++)
 		if (process_of(t) == process) {
-			stop_call(&call[t]);
+			if (!is_gone(process))
+				stop_call(&call[t]);
+			else
+				forget_call(&call[t]);
 			for (Life &l : life)
 				if (l.held && l.process == process)
 					l.end.release_of(t);
@@ -311,7 +325,7 @@ bool __wrap_thread_pool_opened(MPOOL *mp)
 {
 	if (!__real_thread_pool_opened(mp))
 		return false;
-	opened.push_back({mp, process_of(current())});
+	opened.push_back({mp, space_of(current())});
 	return true;
 }
 
@@ -343,7 +357,7 @@ void object_forget_all()
 		__wrap_thread_pool_closed(opened.back().pool);
 	}
 	object_processes_begin();
-	object_process(process_of(current()));
+	object_process(space_of(current()));
 }
 
 void *__real_memset(void *, int, size_t);
@@ -353,6 +367,12 @@ int __wrap_nanosleep(const struct timespec *, struct timespec *)
 {
 	if (running())
 		yield();
+	return 0;
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *)
+{
+	mutex_of(mutex) = Mutex{};
 	return 0;
 }
 
@@ -366,6 +386,8 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 		block(&m);
 	m.locked = true;
 	m.token.acquire();
+	if (object_fork_waits_for(mutex))
+		hold();
 	return 0;
 }
 
@@ -374,6 +396,8 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 	if (!running())
 		return 0;
 	Mutex &m = mutex_of(mutex);
+	if (object_fork_waits_for(mutex))
+		let_go();
 	m.token.release();
 	m.locked = false;
 	wake(&m);
@@ -454,7 +478,7 @@ static long futex(uint32_t *word, int operation, uint32_t value, const struct ti
 	// A private one is met by the process's own threads only.
 	const char *where = reinterpret_cast<const char *>(word);
 	if (operation & FUTEX_PRIVATE_FLAG)
-		where += 1 + process_of(current());
+		where += 1 + space_of(current());
 	if ((operation & FUTEX_CMD_MASK) == FUTEX_WAIT) {
 		point();
 		// The kernel's look: the newest value, after a full barrier.
