@@ -234,6 +234,9 @@ static void end_thread(const struct gone *g, struct stripe *s)
 	bool goes_on = atomic_load(&s->busy) == BUSY_FORKED;
 	atomic_store(&s->section, EPOCH_OUTSIDE);
 	atomic_store(&s->putting, 0);
+	/* Its owner may have been listing it; whatever it has pinned, that is done. */
+	if (!goes_on)
+		atomic_store(&s->listed, 0);
 	for (unsigned i = 0; i < LINE_WORDS && !goes_on; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
 		if (slot_pins(w, slot_frame(w)))

@@ -63,9 +63,10 @@ static uint64_t forks;
 /* In the child of a fork: what the thread that forked knew of its parent's pools; for
  * forks of forks, each time one more. */
 static struct user *inherited;
-/* The calling thread is the one that forked; and that one has not ended yet. */
+/* The calling thread is the one that forked.  That one lives; is about to end, and leaves
+ * what it can; or has ended. */
 static _Thread_local bool heir;
-static bool heir_lives;
+static enum { HEIR_LIVES, HEIR_LEAVES, HEIR_GONE } heir_state;
 /* What an earlier heir had, who is in no process any more: to be freed. */
 static struct user *forgotten;
 /* One thread at a time adopts; not held at a fork: a child's is made anew.  The lock above is taken after it. */
@@ -233,6 +234,21 @@ static struct attachment *take_inherited(const struct MPOOL *mp)
 	return inherited_of(mp, &of, &line) ? take_out(of, line) : NULL;
 }
 
+/* What was inherited and has come to its end, of an heir that is gone. */
+static struct user *take_empty(void)
+{
+	struct user *empty = NULL;
+	for (struct user **at = &inherited, *u; (u = *at);)
+		if (u->count > 0) {
+			at = &u->next;
+		} else {
+			*at = u->next;
+			u->next = empty;
+			empty = u;
+		}
+	return empty;
+}
+
 /* The line for a pool that the thread does not know yet; NULL: no memory. */
 static struct known *line_for(struct user *u, uint64_t serial)
 {
@@ -302,7 +318,7 @@ static void thread_ends(void *unused)
 		list_remove(u);
 	struct user *old = heir ? inherited : NULL;
 	if (heir)
-		heir = heir_lives = false; /* before: what waits for its pool's adoption is left by who adopts */
+		heir_state = HEIR_LEAVES; /* before: what waits for its pool's adoption is left by who adopts */
 	pthread_mutex_unlock(&lock);
 	if (u) {
 		user_leaves(u);
@@ -311,6 +327,14 @@ static void thread_ends(void *unused)
 	}
 	for (; old; old = old->next)
 		user_leaves(old);
+	if (heir) {
+		pthread_mutex_lock(&lock);
+		heir_state = HEIR_GONE;
+		old = take_empty();
+		pthread_mutex_unlock(&lock);
+		heir = false;
+		users_free(old);
+	}
 	forget();
 }
 
@@ -481,7 +505,8 @@ static void inherit(void)
 		self->next = inherited;
 		inherited = self;
 	}
-	heir = heir_lives = true;
+	heir = true;
+	heir_state = HEIR_LIVES;
 	/* So its next call on any pool comes by thread_attach. */
 	forget();
 	forks++;
@@ -514,10 +539,12 @@ static bool adopt_with_heir(struct MPOOL *mp)
 	/* Release: whoever finds the pool adopted finds it whole. */
 	atomic_store_explicit(&mp->forks, forks, memory_order_release);
 	/* The heir has ended, and could not leave them before. */
-	bool ends = !heir_lives && a;
+	bool ends = heir_state != HEIR_LIVES && a;
 	if (ends)
 		leave_stripes(mp, take_inherited(mp));
+	struct user *empty = heir_state == HEIR_GONE ? take_empty() : NULL;
 	pthread_mutex_unlock(&lock);
+	users_free(empty);
 	if (ends)
 		attachment_free(a);
 	return true;
