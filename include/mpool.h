@@ -6,11 +6,14 @@
  *
  * A pool holds copies of the fixed-size pages of one open file.  A page is
  * "pinned" from the call that hands out its address (mpool_get, mpool_new) to
- * the mpool_put that gives it back; a pinned page keeps its address.
+ * the mpool_put that gives it back; a pinned page keeps its address.  The address is a
+ * multiple of 16, and of the page size if that is a power of two up to 4096.
  *
  * Thread-safety, unless a call says otherwise: every call may be made by any
  * number of threads on one pool at the same time.  What two threads do to the
  * bytes of one pinned page is theirs to order.
+ *
+ * Signals: no handler of a signal may make a call here.
  *
  * Cancellation (pthread_cancel): no call is a cancellation point, so a thread
  * cancelled in one finishes it first; what it has pinned stays pinned, for others
@@ -155,7 +158,13 @@ MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, p
  * a page of zeros for what the program calls a page never written.  It does not run
  * on the zeros of a page that mpool_new makes.  pgout works on a private copy, never on the page that readers see.
  * Both run on several threads at once, for different pages.  They must not
- * call the pool.  Set filters before the first mpool_get or mpool_new, and
+ * call the pool, and are refused with EDEADLK if they do more there than hit.  They
+ * must return: not leave by an exception, longjmp, or the end of the thread.  If one
+ * does, the call it was run by is over, and has failed: what that held is given back,
+ * so that the page can be got again, and what it was to write is modified still.  After
+ * a longjmp that happens in the thread's next call on the pool that is not a hit, or at
+ * its end, and others wait until then; the thread cannot be cancelled any more, and
+ * the call's write buffer is lost.  Set filters before the first mpool_get or mpool_new, and
  * not while other threads use the pool.
  *
  * With a filter, every new page counts as modified, so that its zeros reach the
@@ -197,6 +206,9 @@ void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
  * However many threads get one page, it is read once and has one address.  A
  * page that was never written reads as zeros, or what pgin makes of them.  Flags other than these are
  * ignored, as in 4.4BSD:
+ *
+ * A get that has to bring a page in may have to write modified pages first, to make
+ * room: it needs a descriptor that can be written, and fails as a write does.
  *
  * MPOOL_IGNOREPIN  the page needs no mpool_put: its bytes stay where they are
  *                  until the calling thread's next call on this pool, or its

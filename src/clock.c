@@ -450,8 +450,9 @@ static uint32_t batch_begin(MPOOL *mp)
 	return share == 0 ? 1 : share < batch ? share : batch;
 }
 
-static void batch_end(MPOOL *mp)
+static void batch_end(MPOOL *const *pool)
 {
+	MPOOL *mp = *pool;
 	atomic_fetch_sub_explicit(&mp->header->members.member[mp->pins.member].evictors, 1, memory_order_relaxed);
 }
 
@@ -461,6 +462,8 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 	struct window w = {.n = 1};
 	struct ready r;
 	uint32_t f = FRAME_NONE, batch = batch_begin(mp);
+	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
+	__attribute__((cleanup(batch_end), unused)) MPOOL *const counted = mp;
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&mp->epoch, me);
@@ -471,7 +474,6 @@ static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const
 		window_evict(mp, me, &w, &r, error);
 		f = keep_one(mp, me, sh, f, &r);
 	}
-	batch_end(mp);
 	return f;
 }
 

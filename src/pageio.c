@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "thread.h"
 
 #define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
 #define MEMORY_PAGE 4096u
@@ -158,6 +159,21 @@ static int read_bytes(const struct pageio *io, uint32_t page, void *to)
 	return 0;
 }
 
+/* Should the filter not return, thread_filtering tells (thread.h). */
+static void filter(const struct pageio *io, void (*by)(void *, pgno_t, void *), uint32_t page, void *bytes)
+{
+	struct filtering before = thread_filtering;
+	thread_filtering = (struct filtering){io, (uintptr_t)__builtin_frame_address(0)};
+	by(io->cookie, page, bytes);
+	thread_filtering = before;
+}
+
+void pageio_encode(const struct pageio *io, uint32_t page, void *copy)
+{
+	if (io->pgout)
+		filter(io, io->pgout, page, copy);
+}
+
 int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
 {
 	bool reads = !unwritten(io, page);
@@ -166,7 +182,7 @@ int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
 	else if (read_bytes(io, page, to) != 0)
 		return -1;
 	if (io->pgin && !(made && all_zeros(to, io->pagesize)))
-		io->pgin(io->cookie, page, to);
+		filter(io, io->pgin, page, to);
 	return reads;
 }
 

@@ -91,6 +91,8 @@ uint32_t pageio_extend(const struct pageio *io, uint32_t page);
  */
 int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made);
 
+/* A page's copy, in the form that the file has. */
+void pageio_encode(const struct pageio *io, uint32_t page, void *copy);
 /*
  * Write `n` pages from `page` on.  Returns how many were written whole; fewer
  * than `n`: errno tells why.

@@ -4,18 +4,21 @@
 #include "pool.h"
 #include "writeback.h"
 
-/* A process that is gone. */
+/* A process that is gone, or a call that is. */
 struct gone {
 	MPOOL *mp;
 	unsigned member;
 	bool died;   /* or left */
 	bool forked; /* the parent, in its child: all of its threads, for the one that forked was in no call */
+	const struct stripe *one; /* NULL; or the thread whose call was left, and nobody else */
 };
 
 static bool is_gone(void *gone, uint32_t stripe)
 {
 	const struct gone *g = gone;
 	const struct pins *p = &g->mp->pins;
+	if (g->one)
+		return stripe == g->one->id;
 	return stripe < atomic_load(&p->state->stripes) && (g->forked || stripe_of(pin_stripe(p, stripe), g->member));
 }
 
@@ -144,7 +147,7 @@ bool recover_dead_locked(MPOOL *mp)
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
 		if (is_dead(mp, i)) {
-			clear_member(&(struct gone){mp, i, true, false});
+			clear_member(&(struct gone){mp, i, true, false, NULL});
 			any = true;
 		}
 	/* It may have died growing. */
@@ -211,7 +214,15 @@ bool recover_dead(MPOOL *mp)
 
 void recover_leave(MPOOL *mp)
 {
-	clear_member(&(struct gone){mp, mp->pins.member, false, false});
+	clear_member(&(struct gone){mp, mp->pins.member, false, false, NULL});
+}
+
+void recover_call(MPOOL *mp, struct stripe *s)
+{
+	end_calls(&(struct gone){.mp = mp, .member = mp->pins.member, .died = true, .one = s}, s);
+	wait_wake_all(&mp->header->wait);
+	/* Release: as at the end of a call (thread.h). */
+	atomic_store_explicit(&s->busy, BUSY_NOT, memory_order_release);
 }
 
 /* ---- the child of a fork ------------------------------------------------ */

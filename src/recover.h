@@ -66,7 +66,15 @@ bool recover_dead_locked(MPOOL *mp);
  * forked, which was in no call on the pool; NULL: it had none.
  */
 struct attachment;
+struct stripe;
 void recover_fork(MPOOL *mp, const struct attachment *forked);
+
+/*
+ * A thread left a call in the middle, out of a filter; the stripe is its own.  What the
+ * call held is given back, and what it was writing is modified still.  By the thread
+ * itself, or by who deals with its end.
+ */
+void recover_call(MPOOL *mp, struct stripe *s);
 
 /* This process leaves the pool, with the pool's lock held, and no thread of it is in a call. */
 void recover_leave(MPOOL *mp);

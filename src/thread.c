@@ -36,6 +36,7 @@ struct user {
 /* Of a thread that knows no pool; never written. */
 static struct known known_none;
 _Thread_local struct last_used thread_last = {.known = &known_none};
+_Thread_local struct filtering thread_filtering;
 static _Thread_local struct user *self;
 
 /* Guards all that follows; taken when a pool opens or closes, a thread first uses a
@@ -108,6 +109,8 @@ static void drop_peek(struct attachment *a)
 static void leave_stripes(const struct MPOOL *mp, struct attachment *a)
 {
 	drop_peek(a);
+	if (atomic_load(&a->stripe->busy) == BUSY_IN_CALL)
+		recover_call(a->mp, a->stripe); /* it has left its last call by longjmp */
 	pin_orphan(&mp->pins, a->stripe);
 	for (uint32_t i = 0; i < spills(a->groups); i++)
 		pin_orphan(&mp->pins, a->spill[i]);
@@ -601,8 +604,28 @@ static struct known *attach(const struct MPOOL *mp)
 	return k;
 }
 
+void thread_call_left(struct attachment *a)
+{
+	if (thread_filtering.of != &a->mp->io)
+		return; /* another pool's, whose filter has called this one */
+	thread_filtering.of = NULL;
+	recover_call(a->mp, a->stripe);
+}
+
+/* The thread is in a call on the pool.  True: no more, it has left it by longjmp. */
+static bool has_left(struct attachment *a, uintptr_t stack)
+{
+	/* Further down: in a filter, or in a handler of a signal. */
+	if (stack < (thread_filtering.of ? thread_filtering.stack : a->stack))
+		return false;
+	thread_filtering.of = NULL;
+	recover_call(a->mp, a->stripe);
+	return true;
+}
+
 struct attachment *thread_attach(struct MPOOL *mp)
 {
+	uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
 	if (!is_adopted(mp) && !adopt(mp))
 		return NULL;
 	if (!pageio_agrees(&mp->io)) {
@@ -612,6 +635,12 @@ struct attachment *thread_attach(struct MPOOL *mp)
 	struct known *k = &thread_last.known[mp->serial & thread_last.mask];
 	if (!(k->a && k->a->serial == mp->serial) && !(k = attach(mp)))
 		return NULL;
+	if (unlikely(atomic_load_explicit(&k->stripe->busy, memory_order_relaxed) != BUSY_NOT) && !has_left(k->a, stack)) {
+		errno = EDEADLK;
+		return NULL;
+	}
+	k->a->mp = mp;
+	k->a->stack = stack;
 	drop_peek(k->a);
 	k->serial = thread_last.serial = mp->serial;
 	thread_last.stripe = k->stripe;

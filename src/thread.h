@@ -34,6 +34,7 @@
 #include "pin.h"
 
 struct MPOOL;
+struct pageio;
 
 struct attachment {
 	uint64_t serial; /* of the pool: serials are never used twice */
@@ -41,6 +42,8 @@ struct attachment {
 	struct stripe **spill; /* `groups` groups, one after the other */
 	unsigned groups;
 	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
+	struct MPOOL *mp;       /* of the last call that was more than a hit, */
+	uintptr_t stack;        /* and where on the stack it was made */
 	/* clock room: frames from hints_first on that may be free or ready, by bit. */
 	uint32_t hints, hints_first;
 };
@@ -96,7 +99,7 @@ bool thread_is_parents(const struct MPOOL *mp);
 /*
  * The calling thread's attachment to the pool, made if need be, and its peek
  * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool, and cannot be
- * adopted; ENOTSUP: it is shared, and other processes' pages have another form in the
+ * adopted; EDEADLK: the thread is in a filter of the pool; ENOTSUP: it is shared, and other processes' pages have another form in the
  * file.  See CALL.
  */
 struct attachment *thread_attach(struct MPOOL *mp);
@@ -107,12 +110,27 @@ struct attachment *thread_attach(struct MPOOL *mp);
  * stripe says that it is busy: should the process die, there may be more to be given
  * back than pins (recover.h).
  */
+/*
+ * A call that is left out of a filter.  By an exception, or the end of the thread:
+ * thread_call_ends sees that the filter has not returned.  By longjmp, which it does not
+ * see: the stripe is busy when the thread makes its next call, or ends.  Or that is a
+ * call made in a filter, which is refused: it is made further down the stack.
+ */
+struct filtering {
+	const struct pageio *of; /* whose filter runs; NULL: none's */
+	uintptr_t stack;         /* where it was called */
+};
+extern _Thread_local struct filtering thread_filtering; /* the pageio room sets it */
+void thread_call_left(struct attachment *a);
+
 #define CALL(mp, a)  \
 	NO_CANCELLATION; \
 	__attribute__((cleanup(thread_call_ends))) struct attachment *const a = thread_attach(mp)
 
 static inline void thread_call_ends(struct attachment *const *a)
 {
+	if (*a && unlikely(thread_filtering.of))
+		thread_call_left(*a);
 	/* Release: all that the call held is given back before. */
 	if (*a)
 		atomic_store_explicit(&(*a)->stripe->busy, BUSY_NOT, memory_order_release);

@@ -134,7 +134,9 @@ static void frame_change(const struct victim *v, uint32_t off, uint32_t on)
 
 /* ---- copies ------------------------------------------------------------- */
 
+/* Given back also when a filter does not return. */
 struct buffer {
+	MPOOL *mp;
 	char *bytes;
 	unsigned pages; /* it has room for */
 	unsigned used;
@@ -161,14 +163,17 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 	return b->bytes;
 }
 
-static void buffer_put(MPOOL *mp, struct buffer *b)
+static void buffer_put(struct buffer *b)
 {
+	MPOOL *mp = b->mp;
 	for (unsigned i = 0; i < SPARES && b->bytes; i++)
 		if (!atomic_load_explicit(&mp->spare[i], memory_order_relaxed))
 			b->bytes = atomic_exchange(&mp->spare[i], b->bytes);
 	if (b->bytes)
 		mem_free(&mp->region.mem, b->bytes);
+	b->bytes = NULL;
 }
+#define BUFFER(b, mp) __attribute__((cleanup(buffer_put))) struct buffer b = {.mp = mp}
 
 /* The next page's room in the buffer. */
 static char *buffer_room(const MPOOL *mp, const struct buffer *b)
@@ -192,12 +197,6 @@ __attribute__((no_sanitize("thread"), noinline)) static void copy_as_it_stands(c
 		((uint64_t *)(void *)to)[i] = w[i];
 	for (size_t i = words * sizeof(uint64_t); i < bytes; i++)
 		to[i] = c[i];
-}
-
-static void encode(const MPOOL *mp, uint32_t page, char *copy)
-{
-	if (mp->io.pgout)
-		mp->io.pgout(mp->io.cookie, page, copy);
 }
 
 /* The list before the word: doubt.h. */
@@ -227,7 +226,7 @@ static bool copy_unpinned(MPOOL *mp, const struct victim *v, struct buffer *b, b
 		return false;
 	}
 	victim_note_doubt(mp, v);
-	encode(mp, v->page, copy);
+	pageio_encode(&mp->io, v->page, copy);
 	b->used++;
 	return true;
 }
@@ -365,7 +364,7 @@ static bool any_dirty(const struct window *w)
 
 void window_evict(MPOOL *mp, struct stripe *me, struct window *w, struct ready *r, int *error)
 {
-	struct buffer b = {0};
+	BUFFER(b, mp);
 	struct copied c = {0};
 	r->n = 0;
 	if (any_dirty(w)) {
@@ -382,7 +381,6 @@ void window_evict(MPOOL *mp, struct stripe *me, struct window *w, struct ready *
 			*error = failed;
 		settle_written(mp, &c, r);
 	}
-	buffer_put(mp, &b);
 }
 
 /* ---- sync --------------------------------------------------------------- */
@@ -398,6 +396,13 @@ struct modified_list {
 	size_t n, room;
 	bool no_memory;
 };
+
+static void modified_free(struct modified_list *l)
+{
+	free(l->at);
+	l->at = NULL;
+}
+#define MODIFIED_LIST(l) __attribute__((cleanup(modified_free))) struct modified_list l = {0}
 
 static void modified_add(struct modified_list *l, uint32_t page, uint32_t frame)
 {
@@ -433,7 +438,7 @@ static void copy_pinned(MPOOL *mp, const struct victim *v, struct buffer *b)
 	victim_reopen(v);
 	frame_change(v, 0, FRAME_WRITING | FRAME_AS_IT_STOOD);
 	copy_as_it_stands(copy, frame_page(&mp->frames, v->frame), mp->io.pagesize);
-	encode(mp, v->page, copy);
+	pageio_encode(&mp->io, v->page, copy);
 	b->used++;
 }
 
@@ -513,7 +518,7 @@ static void sync_done(MPOOL *mp, const struct copied *c)
 static int sync_pass(MPOOL *mp, struct stripe *me, const struct modified_list *l, bool force,
                      struct modified_list *later)
 {
-	struct buffer b;
+	BUFFER(b, mp);
 	int error = 0;
 	if (!buffer_get(mp, &b))
 		return ENOMEM;
@@ -530,7 +535,6 @@ static int sync_pass(MPOOL *mp, struct stripe *me, const struct modified_list *l
 		error = error ? error : failed;
 		sync_done(mp, &c);
 	}
-	buffer_put(mp, &b);
 	return error;
 }
 
@@ -554,7 +558,7 @@ void frame_wait(MPOOL *mp, struct stripe *me, uint32_t frame, uint32_t page)
 /* Write every page that is modified now.  0, or errno. */
 static int write_modified(MPOOL *mp, struct stripe *me)
 {
-	struct modified_list l = {0};
+	MODIFIED_LIST(l);
 	epoch_enter(&mp->epoch, me);
 	clock_each_frame(mp, collect_modified, &l);
 	epoch_leave(me);
@@ -563,15 +567,15 @@ static int write_modified(MPOOL *mp, struct stripe *me)
 	int error = 0;
 	/* First those unpinned at some instant; then the rest as they stand. */
 	for (bool force = false; l.n > 0 && !l.no_memory; force = true) {
-		struct modified_list later = {0};
+		MODIFIED_LIST(later);
 		int failed = sync_pass(mp, me, &l, force, &later);
 		error = error ? error : failed;
-		free(l.at);
+		modified_free(&l);
 		l = later;
+		later.at = NULL;
 		if (l.n > 0)
 			frame_wait(mp, me, l.at[0].frame, l.at[0].page);
 	}
-	free(l.at);
 	return l.no_memory ? ENOMEM : error;
 }
 
