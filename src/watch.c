@@ -517,7 +517,7 @@ void watch_after_fork(bool child)
 		descriptors = (struct watch_ring){&descriptors, &descriptors};
 		running = ending = false;
 		busy = NULL;
-		seat = (struct hold){NULL}; /* no such mapping is here */
+		seat = (struct hold){0};    /* no such mapping is here */
 		/* Threads of the parent's may have been at it, and are not here. */
 		changing = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 		done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;

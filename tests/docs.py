@@ -286,6 +286,22 @@ class Documents(unittest.TestCase):
                 with self.assertRaises(Wrong):
                     check(line)
 
+    def test_figures_are_recorded(self):
+        text = (SOURCE / "README.md").read_text(encoding="utf-8")
+        recorded = (SOURCE / "bench/results/summary.md").read_text(encoding="utf-8")
+        cells = re.findall(r"\| (\d[\d.,]* \(\d[\d.,]*, \d[\d.,]*\)) (?=\|)", text)
+        self.assertGreater(len(cells), 50)
+        for cell in cells:
+            with self.subTest(figure=cell):
+                self.assertIn(f"| {cell} |", recorded)
+        replay = (SOURCE / "bench/results/replay/summary.md").read_text(encoding="utf-8")
+        head, _, means = re.search(r"^(\| Belady .*)\n(.*)\n(.*)$", text, re.M).groups()
+        for policy, mean in zip(head.strip("| ").split(" | "), means.strip("| ").split(" | ")):
+            with self.subTest(policy=policy):
+                name = "OPT" if policy == "Belady" else policy
+                found = re.search(rf"^\| \**{re.escape(name)}\** \| \d+ \| \**([\d.]+)", replay, re.M)
+                self.assertEqual(f"{float(found[1]):.3f}", mean.strip("*"))
+
     def test_labels_are_listed(self):
         text = (SOURCE / "CONTRIBUTING.md").read_text(encoding="utf-8")
         listed = re.search(r"# by label: (.*)", text)[1].split(", ")
