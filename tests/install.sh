@@ -81,8 +81,8 @@ diff -u "$tmp/public" "$tmp/a" || fail "libmpool.a has other symbols of default 
 readelf -dW "$so" > "$tmp/dynamic"
 grep -q 'SONAME.*\[libmpool\.so\.0\]' "$tmp/dynamic" || fail "SONAME is not libmpool.so.0"
 grep -q 'NODELETE' "$tmp/dynamic" || fail "libmpool.so is not marked NODELETE"
-# The C library, by whatever file names, is all it may need.
-if grep NEEDED "$tmp/dynamic" | grep -vE '\[(libc|libpthread|ld-linux[^]]*)\.so\.[0-9]+\]'; then
+# The C library, by whatever file names, and what unwinds the stack under a filter that throws are all it may need.
+if grep NEEDED "$tmp/dynamic" | grep -vE '\[(libc|libpthread|libgcc_s|ld-linux[^]]*)\.so\.[0-9]+\]'; then
 	fail "libmpool.so needs that"
 fi
 
