@@ -1,11 +1,11 @@
 /*
  * clock.h - which frame next: free frames, the hands' victims, growth and its undoing.
  *
- * Owns the shards, the hints where free and ready frames are, and the count of frames in
- * the overflow.  The frame's word is the truth about every frame; what stands
+ * Owns the shards, the hints where free and ready frames are, and the flags of the
+ * overflow.  The frame's word is the truth about every frame; what stands
  * here only says where to look, and may be wrong or lost at any time.
  *
- * A shard is a range of segment 0's frames with a policy of its own, whose two hands
+ * A shard is a range of segment 0's frames with a policy of its own, whose hands
  * choose its victims (policy.h).  A page looks for a frame in the shard of its hash
  * first, in this order:
  *
@@ -53,7 +53,7 @@
 #include "policy.h"
 #include "thread.h"
 
-/* A shard has at least that many frames, so that small pools have one hand. */
+/* A shard has at least that many frames, so that small pools have one. */
 #define SHARD_FRAMES 4096u
 #define SHARDS_MAX   64u
 

@@ -36,7 +36,7 @@
 #include "mpool.h"
 #include "table.h"
 
-/* Victims of one barrier.  It costs 10 us, and each victim 48 bytes of stack. */
+/* Victims of one barrier.  It costs 10 us, and each victim 60 bytes of stack. */
 #define WINDOW_MAX 128u
 #define WINDOW_MAP (4 * WINDOW_MAX)
 
