@@ -27,7 +27,8 @@
  * (mpool_abandoned): they may have been at it.  Whatever call they were in is undone or
  * ended by the child's first call on the pool.  Parent and child write to one file, each
  * from its own memory, and over each other: one of them is to leave it alone.  So daemon(3)
- * after mpool_open works; the parent, which ends, writes nothing.
+ * after mpool_open works; the parent, which ends, writes nothing.  With O_DIRECT, open(2)
+ * warns of a fork while another thread may be reading a page.
  * Not to be used by the child, where calls fail with EBADF, and good for mpool_close
  * only: shared pools, which it opens again by their key, and one in whose filter it was
  * forked.
