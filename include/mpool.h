@@ -109,8 +109,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * its process's: it cannot be put by another.  A process that opens a key twice has
  * two handles, which are to each other as two processes are.  A process that ends,
  * closed or not, gives its pins back; if it died with a page pinned, what it left
- * there is handed on as it stands (mpool_abandoned).  The pool has one thread in
- * each process, asleep, that notices deaths.
+ * there is handed on as it stands (mpool_abandoned).  A process has one thread for
+ * all its shared pools, asleep, that notices deaths.  What pools that are shared have
+ * of memory is left out of core files.
  *
  * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer;
  *          or fd is open for writing with O_APPEND, with which Linux writes
@@ -119,7 +120,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * ESPIPE   fd is neither a regular file nor a block device
  * ENOMEM   no memory
  * and with a key:
- * ENOMEM   maxcache is more than the pool has addresses for
+ * ENOMEM   maxcache is more than the pool has addresses for; or all memory of the
+ *          process is to be locked, mlockall(2) with MCL_FUTURE, and that is more than
+ *          its limit lets it lock: it takes 32 MiB at least, of addresses
  * EINVAL   the pool's pages are of another size
  * EACCES   the place where the user's pools are, or the pool, is not the user's
  *          alone: somebody else made it, or may use it; or the file may not be opened
@@ -128,13 +131,14 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *          is no /proc
  * EBADMSG  what is there under the key, in use, is damaged, or of another version
  * ENAMETOOLONG  the key has more than MPOOL_KEY_MAX bytes
- * ENOTSUP  the pool was made where membarrier(2) can be used, and it cannot be here
+ * ENOTSUP  the pool was made where membarrier(2) can be used, and it cannot be here;
+ *          or there is no /dev/shm
  * ENOSPC   no memory for a shared pool: /dev/shm is full, or Linux older than 5.14
  * EFBIG    maxcache pages are more than an object can have (32 TiB and what goes with
  *          them), or than the limits of this process let it have
  * EAGAIN   256 processes share the pool
  * ETIMEDOUT  a process that was stopped while it joined, left or recovered another
- *          keeps the pool's lock
+ *          keeps the pool's lock, or the key's
  * EMFILE, ENFILE, ... as open(2), mmap(2) and fcntl(2) gave it
  */
 MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache);

@@ -39,7 +39,9 @@
 static uint32_t shards_of(const struct clock_state *c)
 {
 	/* Acquire: pairs with shard_add. */
-	return atomic_load_explicit(&c->shards, memory_order_acquire);
+	uint32_t n = atomic_load_explicit(&c->shards, memory_order_acquire);
+	/* Whatever another process has written there. */
+	return n < SHARDS_MAX ? n : SHARDS_MAX;
 }
 
 static uint32_t count_of(const struct shard *sh)
@@ -262,11 +264,11 @@ static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment
 static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 {
 	/* They have one size, but for those by which a pool grew: near there it is. */
-	uint32_t i = f / count_of(&c->shard[0]), last = shards_of(c) - 1;
-	i = i < last ? i : last;
-	while (f < c->shard[i].first)
+	uint32_t each = count_of(&c->shard[0]), n = shards_of(c), last = n > 0 ? n - 1 : 0;
+	uint32_t i = each > 0 && f / each < last ? f / each : last;
+	while (i > 0 && f < c->shard[i].first)
 		i--;
-	while (f - c->shard[i].first >= count_of(&c->shard[i]))
+	while (i < last && f - c->shard[i].first >= count_of(&c->shard[i]))
 		i++;
 	return &c->shard[i];
 }
@@ -442,18 +444,25 @@ static uint32_t batch_begin(MPOOL *mp)
 	struct member_state *ms = &mp->header->members;
 	atomic_fetch_add_explicit(&ms->member[mp->pins.member].evictors, 1, memory_order_relaxed);
 	/* Each process counts its own, so that one that dies leaves nothing behind. */
-	uint32_t evictors = 0, top = atomic_load_explicit(&ms->top, memory_order_relaxed);
+	uint32_t evictors = 0, top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
 		evictors += atomic_load_explicit(&ms->member[i].evictors, memory_order_relaxed);
+	/* The least there is, whatever others have made of the counts: ours may be cleared while we live. */
+	if (evictors == 0)
+		evictors = 1;
 	uint32_t batch = atomic_load_explicit(&c->batch, memory_order_relaxed);
 	uint32_t share = atomic_load_explicit(&c->budget, memory_order_relaxed) / evictors;
-	return share == 0 ? 1 : share < batch ? share : batch;
+	share = share < batch ? share : batch;
+	return share == 0 ? 1 : share < WINDOW_MAX ? share : WINDOW_MAX;
 }
 
 static void batch_end(MPOOL *const *pool)
 {
-	MPOOL *mp = *pool;
-	atomic_fetch_sub_explicit(&mp->header->members.member[mp->pins.member].evictors, 1, memory_order_relaxed);
+	_Atomic uint32_t *own = &(*pool)->header->members.member[(*pool)->pins.member].evictors;
+	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
+	/* One that was cleared meanwhile must not become very many. */
+	while (n > 0 && !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 /* A frame from this shard's hand, claimed. */

@@ -26,7 +26,6 @@
 #define ONLY_THE_USER  0700
 #define ONLY_TO_USE    0600
 #define FOR_OTHERS     077
-#define MEMORY_PAGE    4096u
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 2u
 #define NS_PER_S   UINT64_C(1000000000)
@@ -61,6 +60,12 @@
 #define OBJECT_LEAST ((uint64_t)32 << 20)
 /* Bytes a frame takes beside its page, rounded up. */
 #define FRAME_OVERHEAD 24u
+
+/* What memory is given and taken back by: 4, 16 or 64 KiB.  Who share an object have one kernel. */
+static uint64_t memory_page(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
@@ -205,10 +210,10 @@ bool share_read(int object, void *to, size_t bytes, uint64_t at)
 /* Where the parts stand, for so many frames of that size and a key of that length. */
 static void place_parts(struct preamble *p)
 {
-	p->key_at = round_up(sizeof *p, MEMORY_PAGE);
-	p->header_at = round_up(p->key_at + p->key_bytes + 1, MEMORY_PAGE);
-	p->frames_at = round_up(p->header_at + sizeof(struct header), MEMORY_PAGE);
-	p->chunks_at = round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), MEMORY_PAGE);
+	p->key_at = round_up(sizeof *p, memory_page());
+	p->header_at = round_up(p->key_at + p->key_bytes + 1, memory_page());
+	p->frames_at = round_up(p->header_at + sizeof(struct header), memory_page());
+	p->chunks_at = round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), memory_page());
 }
 
 static bool layout_right(const struct preamble *p, uint64_t size)
@@ -505,7 +510,7 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 	uint64_t most = file_bytes_max();
 	int error = EFBIG;
 	for (uint64_t total = asked > OBJECT_MIN ? asked : OBJECT_MIN; total >= OBJECT_LEAST; total /= 2) {
-		p->total = round_up(total, MEMORY_PAGE);
+		p->total = round_up(total, memory_page());
 		p->limit = limit_for(total, p->pagesize);
 		if (p->limit < frames)
 			break;
@@ -579,7 +584,7 @@ bool share_sound(MPOOL *mp, const struct preamble *p)
 	struct header *h = mp->header;
 	struct region_state *r = &h->region;
 	uint64_t top = atomic_load(&r->top);
-	if (r->end != p->total || top < p->chunks_at || top > p->total || top % MEMORY_PAGE != 0)
+	if (r->end != p->total || top < p->chunks_at || top > p->total || top % memory_page() != 0)
 		return false;
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
 		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
@@ -587,7 +592,7 @@ bool share_sound(MPOOL *mp, const struct preamble *p)
 			continue;
 		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
 		top = atomic_load(&r->top);
-		if (top > p->total || place % MEMORY_PAGE != 0 || place < p->chunks_at || place >= top)
+		if (top > p->total || place % memory_page() != 0 || place < p->chunks_at || place >= top)
 			return false;
 		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
 		                      : !table_sound(region_at(&mp->region, id), id, top - place))
@@ -733,25 +738,23 @@ static int join(MPOOL *mp, uint32_t frames)
 	return error;
 }
 
-/* Is the file's descriptor still what it was? */
-static bool is_pools_file(const struct sharing *sh)
+/* The program has closed that descriptor, and has another file by its number: then it is not ours to close. */
+static bool is_another(int fd, dev_t dev, ino_t ino)
 {
-	const struct preamble *p = sh->map;
-	struct member_object o = {sh->file, p->file_dev, p->file_ino, NULL};
-	return member_is(sh->file, &o);
+	struct stat st;
+	return fstat(fd, &st) == 0 && (st.st_dev != dev || st.st_ino != ino);
 }
 
 /* What this process has of the pool, but its membership. */
 static void let_go(struct sharing *sh, bool parents)
 {
+	const struct preamble *p = sh->map; /* NULL: all that was opened is ours yet */
 	/* A child has no copy of the life lock's mapping. */
 	if (!parents)
 		hold_end(&sh->life);
-	struct member_object o = {sh->object, sh->dev, sh->ino, NULL};
-	/* Not if the program has closed it, and the number is another file's; but it is ours as long as it was not mapped. */
-	if (sh->object >= 0 && (!sh->map || member_is(sh->object, &o)))
+	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))
 		close(sh->object);
-	if (sh->file >= 0 && is_pools_file(sh))
+	if (sh->file >= 0 && !(p && is_another(sh->file, p->file_dev, p->file_ino)))
 		close(sh->file);
 	if (sh->map)
 		munmap(sh->map, sh->bytes);

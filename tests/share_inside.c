@@ -11,3 +11,8 @@ size_t inside_header_bytes(void)
 {
 	return sizeof(struct header);
 }
+
+size_t inside_evictors_at(void)
+{
+	return offsetof(struct header, members.member[0].evictors);
+}

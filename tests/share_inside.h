@@ -13,7 +13,9 @@
 extern "C" {
 #endif
 
+/* The header, and in it how many of the first member's threads evict. */
 size_t inside_header_bytes(void);
+size_t inside_evictors_at(void);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,8 @@
 #include <cstdarg>
 #include <map>
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
@@ -39,6 +41,8 @@ struct Striking {
 
 } // namespace
 
+static bool pretends();
+
 #define WRAP(type, call, parameters, arguments, error, failure)   \
 	extern "C" type __real_##call parameters;                 \
 	extern "C" type __wrap_##call parameters;                 \
@@ -58,11 +62,21 @@ WRAP(int, fstat, (int fd, struct stat *st), (fd, st), EIO, -1)
 WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), EPERM, -1)
 WRAP(ssize_t, pread, (int fd, void *to, size_t bytes, off_t at), (fd, to, bytes, at), EIO, -1)
 WRAP(ssize_t, readlink, (const char *path, char *to, size_t bytes), (path, to, bytes), EACCES, -1)
-WRAP(void *, mmap, (void *at, size_t bytes, int prot, int flags, int fd, off_t from), (at, bytes, prot, flags, fd, from),
-     ENOMEM, MAP_FAILED)
+static void *aligned_map(size_t bytes, int prot, int flags, int fd, off_t from);
+extern "C" void *__real_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t from);
+extern "C" void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t from);
+extern "C" void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t from)
+{
+	if (strike("mmap", ENOMEM))
+		return MAP_FAILED;
+	return fd >= 0 && pretends() ? aligned_map(bytes, prot, flags, fd, from) : __real_mmap(at, bytes, prot, flags, fd, from);
+}
 WRAP(int, madvise, (void *at, size_t bytes, int advice), (at, bytes, advice), ENOMEM, -1)
 WRAP(int, munlock, (const void *at, size_t bytes), (at, bytes), ENOMEM, -1)
 WRAP(int, mprotect, (void *at, size_t bytes, int prot), (at, bytes, prot), ENOMEM, -1)
+WRAP(int, flock, (int fd, int operation), (fd, operation), ENOLCK, -1)
+WRAP(int, epoll_create1, (int flags), (flags), EMFILE, -1)
+WRAP(int, eventfd, (unsigned first, int flags), (first, flags), ENFILE, -1)
 WRAP(int, inotify_init1, (int flags), (flags), EMFILE, -1)
 WRAP(int, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask), ENOSPC, -1)
 WRAP(int, pthread_create, (pthread_t *t, const pthread_attr_t *attr, void *(*f)(void *), void *arg), (t, attr, f, arg),
@@ -71,6 +85,33 @@ WRAP(DIR *, fdopendir, (int fd), (fd), ENOMEM, nullptr)
 WRAP(void *, malloc, (size_t bytes), (bytes), ENOMEM, nullptr)
 WRAP(void *, calloc, (size_t n, size_t bytes), (n, bytes), ENOMEM, nullptr)
 WRAP(void *, aligned_alloc, (size_t align, size_t bytes), (align, bytes), ENOMEM, nullptr)
+
+namespace {
+
+// What the system's page is said to be; 0: what it is.
+long pretended_page;
+
+} // namespace
+
+static bool pretends() { return pretended_page != 0; }
+
+extern "C" long __real_sysconf(int name);
+extern "C" long __wrap_sysconf(int name);
+extern "C" long __wrap_sysconf(int name)
+{
+	return pretended_page && name == _SC_PAGESIZE ? pretended_page : __real_sysconf(name);
+}
+
+// As where pages are so large, a mapping begins with one.
+static void *aligned_map(size_t bytes, int prot, int flags, int fd, off_t from)
+{
+	const size_t page = static_cast<size_t>(pretended_page);
+	char *room = static_cast<char *>(__real_mmap(nullptr, bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	if (room == MAP_FAILED)
+		return room;
+	char *at = pointer<char>((static_cast<uint64_t>(word(room)) + page - 1) / page * page);
+	return __real_mmap(at, bytes, prot, flags | MAP_FIXED, fd, from);
+}
 
 namespace {
 
@@ -464,6 +505,39 @@ TEST_CASE("who joins a pool whose object is scribbled over gets an error or the 
 	CHECK(ended[0] > 0);
 	CHECK(ended[EBADMSG] > 0);
 	key.may_be_left();
+}
+
+TEST_CASE("a count that is cleared while its process lives divides nothing by zero, and does not become very many")
+{
+	Key key;
+	File file(page_size, 200);
+	Member a(key, file.fd(), page_size, 4);
+	Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
+	const off_t at = static_cast<off_t>(number_at(object, at_header_at, 8) + inside_evictors_at());
+	// As after a count that was cleared in the middle of an eviction, which then ended.
+	const uint32_t one_less = UINT32_MAX;
+	REQUIRE(pwrite(object, &one_less, sizeof one_less, at) == sizeof one_less);
+	a.touch(0, 100);
+	CHECK(a.shows(1, 0));
+	CHECK(number_at(object, at, 4) == 0);
+}
+
+TEST_CASE("where the system's pages are large, the parts of an object begin with one")
+{
+	const long page = GENERATE(16384, 65536);
+	CAPTURE(page);
+	Key key;
+	File file(page_size, 20);
+	CHECK(in_child([&] {
+		pretended_page = page;
+		MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+		CHILD_CHECK(mp && works(mp, 1));
+		Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
+		for (off_t at : {static_cast<off_t>(at_header_at), static_cast<off_t>(at_frames_at), static_cast<off_t>(at_chunks_at)})
+			CHILD_CHECK(number_at(object, at, 8) % static_cast<uint64_t>(page) == 0);
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
 }
 
 // ---- No room ---------------------------------------------------------------------

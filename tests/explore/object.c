@@ -37,9 +37,9 @@ static uint64_t lay_out(struct preamble *p, uint32_t pagesize, uint32_t frames)
 {
 	p->limit = frames;
 	p->unit = frames_unit(1);
-	p->header_at = round_up(sizeof *p, MEMORY_PAGE);
-	p->frames_at = round_up(p->header_at + sizeof(struct header), MEMORY_PAGE);
-	p->chunks_at = round_up(p->frames_at + frames_bytes(pagesize, frames), MEMORY_PAGE);
+	p->header_at = round_up(sizeof *p, memory_page());
+	p->frames_at = round_up(p->header_at + sizeof(struct header), memory_page());
+	p->chunks_at = round_up(p->frames_at + frames_bytes(pagesize, frames), memory_page());
 	return p->total = p->chunks_at + CHUNKS_BYTES;
 }
 
