@@ -1,27 +1,85 @@
 /*
  * descriptor.h - descriptors of the library's own.
  *
- * Owns nothing.  A program may run with its standard input, output or error closed.
- * What it prints all the same must not end up in a pool's object or file: so none of
- * those that are kept has one of their numbers.
+ * Owns those of users' files that it has done with and may not close yet, a list of
+ * the process's.
+ *
+ * None that is kept has the number of one of the standard ones.  A program may run
+ * with its standard input, output or error closed, and what it prints all the same
+ * must not end up in a pool's object or file.
+ *
+ * To close any descriptor of a file is to give up all locks of fcntl's F_SETLK that the
+ * process has on it (POSIX), whoever took them.  So a descriptor of a user's file is
+ * let go: closed, if nobody has such a lock on the file, which F_OFD_GETLK tells of
+ * the own process's too; kept otherwise, until some later letting go or opening finds
+ * that nobody has.  One that is kept serves again who opens the same file in the same
+ * way, so that there are no more of them than were open at one time:
+ *
+ *   ours --let go, and locked--> kept --no lock any more--> closed
+ *                                kept --it is opened, or received, again--> ours
+ *
+ * One whose open file description other processes have too has a name, a number that
+ * it has in all of them, and serves by that name only: what the kernel has to say of
+ * failed write-backs it says once to all who have it.  Should there be more than
+ * KEPT_MAX, the one that was kept for longest is closed all the same.
  */
 #ifndef MPOOL_DESCRIPTOR_H
 #define MPOOL_DESCRIPTOR_H
 
-#include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define KEPT_MAX 256u
+
+/* What of the way a file is opened is the pool's business. */
+#define FILE_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
+
+/*
+ * By which names a descriptor is opened again.  /proc/self is the main thread's, which
+ * may have ended, or have other descriptors; Linux older than 3.17 has nothing else.
+ */
+#define DESCRIPTOR_OF_THREAD  "/proc/thread-self/fd/%d"
+#define DESCRIPTOR_OF_PROCESS "/proc/self/fd/%d"
+#define DESCRIPTOR_NAME_MAX   (sizeof DESCRIPTOR_OF_THREAD + 3 * sizeof(int))
 
 /* What was just opened, above the standard ones.  -1 and errno, as they were, or of the moving. */
-static inline int descriptor_apart(int fd)
-{
-	if (fd < 0 || fd > STDERR_FILENO)
-		return fd;
-	int apart = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), error = errno;
-	close(fd);
-	/* EINVAL: the limit is so low that there can be none above. */
-	errno = error == EINVAL ? EMFILE : error;
-	return apart;
-}
+int descriptor_apart(int fd);
+
+/* Open a user's file by some path, above the standard ones, not inherited.  -1 and errno. */
+int descriptor_open(const char *path, int flags);
+/*
+ * The same file as `fd`'s, opened once more: an open file description of its own, to
+ * which the kernel tells from now on what goes wrong.  -1 and errno, ENOENT: no /proc.
+ */
+int descriptor_again(int fd, int flags);
+/* Have done with a user's file.  `name`: other processes may have the same open file description; 0: they have not. */
+void descriptor_let_go(int fd, uint64_t name);
+/* The one of that name, if it is kept; -1. */
+int descriptor_kept(uint64_t name);
+
+/* Is it certain that `fd` is not that file, object or socket?  A program may close what it does not know, and have another by that number. */
+bool descriptor_is_another(int fd, uint64_t device, uint64_t inode);
+
+/* The path by which `fd` is had, as readlink(2) gives it. */
+ssize_t descriptor_path(int fd, char *to, size_t bytes);
+
+/*
+ * While these are taken, what is opened or received is above the standard
+ * descriptors.  A user's file that came to have one of their numbers could not be
+ * moved without closing one of its descriptors.
+ */
+struct low {
+	int fd[3];
+	unsigned n;
+};
+void descriptor_take_low(struct low *low);
+void descriptor_give_low(struct low *low);
+
+/* Around a fork; see fork.h. */
+void descriptor_before_fork(void);
+void descriptor_after_fork(void);
 
 #endif

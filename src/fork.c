@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "descriptor.h"
+#include "hand.h"
 #include "mem.h"
 #include "member.h"
 #include "thread.h"
@@ -17,14 +19,20 @@ static void before_fork(void)
 	watch_before_fork();
 	member_before_fork();
 	mem_before_fork();
+	descriptor_before_fork();
+	hand_lock();
 }
 
 static void after_fork(bool child)
 {
+	hand_unlock();
+	descriptor_after_fork();
 	mem_after_fork();
 	member_after_fork(child);
 	watch_after_fork(child);
 	thread_after_fork(child);
+	if (child)
+		hand_after_fork_child();
 }
 
 static void after_fork_parent(void)

@@ -121,16 +121,20 @@ bool member_is(int fd, const struct member_object *o)
 /* The same object, opened once more; by its name where there is no /proc, or the program has closed the descriptor.  -1 and errno. */
 static int open_again(const struct member_object *o, int mode)
 {
-	char path[sizeof "/proc/self/fd/" + 3 * sizeof o->fd];
-	snprintf(path, sizeof path, "/proc/self/fd/%d", o->fd);
-	const char *name[] = {path, o->path};
+	char of_thread[DESCRIPTOR_NAME_MAX], of_process[DESCRIPTOR_NAME_MAX];
+	snprintf(of_thread, sizeof of_thread, DESCRIPTOR_OF_THREAD, o->fd);
+	snprintf(of_process, sizeof of_process, DESCRIPTOR_OF_PROCESS, o->fd);
+	const char *name[] = {of_thread, of_process, o->path};
 	errno = ENOENT;
-	for (unsigned i = 0; i < sizeof name / sizeof *name && name[i]; i++) {
-		int fd = descriptor_apart(open(name[i], mode | O_NOFOLLOW * (i > 0) | O_NONBLOCK | O_CLOEXEC));
-		if (fd < 0 || member_is(fd, o))
+	for (unsigned i = 0; i < sizeof name / sizeof *name && name[i] && errno == ENOENT; i++) {
+		int follow = name[i] == o->path ? O_NOFOLLOW : 0;
+		int fd = descriptor_apart(open(name[i], mode | follow | O_NONBLOCK | O_CLOEXEC));
+		if (fd >= 0 && member_is(fd, o))
 			return fd;
-		close(fd);
-		errno = ENOENT;
+		if (fd >= 0) {
+			close(fd);
+			errno = ENOENT;
+		}
 	}
 	return -1;
 }

@@ -82,6 +82,7 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 		return NULL;
 	}
 	region_init(&mp->region);
+	pageio_none(&mp->io);
 	int error = key.at ? share_open(mp, key, fd, pagesize, maxcache) : open_private(mp, fd, pagesize, maxcache);
 	if (error) {
 		thread_pool_closed(mp);
@@ -114,6 +115,8 @@ PUBLIC int mpool_close(MPOOL *mp)
 	thread_pool_closed(mp);
 	if (region_shared(&mp->region))
 		share_close(mp, parents);
+	else
+		pageio_close(&mp->io, false);
 	for (unsigned i = 0; i < SPARES; i++)
 		if (mp->spare[i])
 			mem_free(&mp->region.mem, mp->spare[i]);

@@ -7,8 +7,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "frame.h"
 #include "thread.h"
 
@@ -67,9 +69,230 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 	return 0;
 }
 
+/* A program may close what it does not know, and have another file by that number. */
+bool pageio_is_file(const struct pageio *io, int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_dev == io->device && st.st_ino == io->inode;
+}
+
+/* ---- witnesses ---------------------------------------------------------- */
+
+void pageio_none(struct pageio *io)
+{
+	io->fd = -1;
+	for (unsigned i = 0; i < WITNESSES; i++)
+		atomic_init(&io->witness[i], NO_WITNESS);
+}
+
+/* There was no room for another descriptor; whatever else it is, the system does not let it be done. */
+static bool no_room(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* A witness, or WITNESS_IS_FD; -1 and errno: there was no room. */
+static int reopen(int fd, int flags)
+{
+	int again = descriptor_again(fd, flags);
+	/* That may be had by the file's owner only. */
+	if (again < 0 && errno == EPERM && (flags & O_NOATIME))
+		again = descriptor_again(fd, flags & ~O_NOATIME);
+	return again >= 0 || no_room(errno) ? again : WITNESS_IS_FD;
+}
+
+int pageio_reopen(struct pageio *io, int fd, unsigned n, bool write)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags == -1)
+		return errno;
+	flags &= FILE_FLAGS;
+	int wanted = write ? (flags & ~O_ACCMODE) | O_RDWR : flags;
+	for (unsigned i = 0; i < n; i++) {
+		int w = reopen(fd, wanted);
+		if (w == WITNESS_IS_FD && i == 0 && wanted != flags)
+			w = reopen(fd, wanted = flags);
+		if (w == -1) {
+			int error = errno;
+			pageio_close(io, false);
+			return error;
+		}
+		if (w == WITNESS_IS_FD && i > 0)
+			break;
+		atomic_store(&io->witness[i], w);
+		if (w == WITNESS_IS_FD)
+			break;
+	}
+	return 0;
+}
+
+void pageio_establish(const struct pageio *io)
+{
+	struct pageio_state *st = io->state;
+	uint32_t there = 0;
+	for (unsigned i = 0; i < WITNESSES; i++)
+		if (atomic_load(&io->witness[i]) != NO_WITNESS)
+			there |= 1u << i;
+	/* The doubts last: those were of others, and whoever dies in this leaves too many. */
+	if (atomic_load(&st->newest) < io->generation)
+		atomic_store(&st->newest, io->generation);
+	atomic_store(&st->generation, io->generation);
+	atomic_store(&st->witnesses, there);
+	atomic_store(&st->doubtful, 0);
+}
+
+uint64_t pageio_name(const struct pageio_state *st, uint32_t generation, unsigned i)
+{
+	return st->name + (uint64_t)generation * WITNESSES + i;
+}
+
+void pageio_close(struct pageio *io, bool shared)
+{
+	for (unsigned i = 0; i < WITNESSES; i++) {
+		int w = atomic_exchange(&io->witness[i], NO_WITNESS);
+		if (w >= 0 && !descriptor_is_another(w, io->device, io->inode))
+			descriptor_let_go(w, shared ? pageio_name(io->state, io->generation, i) : 0);
+	}
+}
+
+/* The offset of a private pool's witness: how many are in an fsync, and, above, how often it has failed. */
+#define ASKING     ((off_t)1)
+#define ASKING_ALL ((off_t)1023)
+#define TOLD       (ASKING_ALL + 1)
+/* For so long one waits for the others that are. */
+#define OTHERS_NAP_NS 1000000
+#define OTHERS_NAPS   2000
+
+/* No offset: nothing is on record. */
+static int64_t failures(off_t offset)
+{
+	return offset < 0 ? 0 : offset / TOLD;
+}
+
+/*
+ * A private pool's, before its first write, so that who only reads does not pay for it.
+ * 0, or an errno.
+ */
+static int witness_write(struct pageio *io)
+{
+	int none = NO_WITNESS;
+	if (io->shared || atomic_load_explicit(&io->witness[0], memory_order_relaxed) != NO_WITNESS)
+		return 0;
+	int flags = fcntl(io->fd, F_GETFL);
+	if (flags == -1)
+		return errno;
+	/* Two threads may come to it at once. */
+	int w = reopen(io->fd, flags & FILE_FLAGS);
+	if (w == -1)
+		return errno;
+	if (atomic_compare_exchange_strong(&io->witness[0], &none, w))
+		atomic_store(&io->told, failures(lseek(w, 0, SEEK_CUR)));
+	else if (w >= 0)
+		descriptor_let_go(w, 0);
+	return 0;
+}
+
+/* fsync, through one of them; 0, or an errno. */
+static int flush_through(const struct pageio *io, unsigned i)
+{
+	int w = atomic_load(&io->witness[i]), fd = w >= 0 ? w : io->fd;
+	if (!pageio_is_file(io, fd))
+		return EBADF;
+	while (fsync(fd) != 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
+}
+
+/* What others are told just now is on record soon.  The offset, when nobody is in an fsync; or they have died. */
+static off_t await_others(int fd, off_t offset)
+{
+	const struct timespec nap = {.tv_nsec = OTHERS_NAP_NS};
+	for (unsigned i = 0; offset >= 0 && (offset & ASKING_ALL) && i < OTHERS_NAPS; i++) {
+		nanosleep(&nap, NULL);
+		offset = lseek(fd, 0, SEEK_CUR);
+	}
+	return offset;
+}
+
+static int flush_private(struct pageio *io)
+{
+	int fd = atomic_load(&io->witness[0]);
+	if (fd < 0)
+		return flush_through(io, 0);
+	(void)lseek(fd, ASKING, SEEK_CUR);
+	int error = flush_through(io, 0);
+	if (error)
+		(void)lseek(fd, TOLD, SEEK_CUR);
+	off_t offset = await_others(fd, lseek(fd, -ASKING, SEEK_CUR));
+	if (failures(offset) != atomic_exchange(&io->told, failures(offset)) && !error)
+		error = EIO;
+	/* The others are stopped in it, or dead, and may have been told. */
+	return !error && offset >= 0 && (offset & ASKING_ALL) ? EAGAIN : error;
+}
+
+int pageio_fresh(const struct pageio *io)
+{
+	int fd = atomic_load(&io->witness[0]), fresh = fd < 0 ? -1 : reopen(fd, fcntl(fd, F_GETFL) & FILE_FLAGS);
+	return fresh >= 0 ? fresh : NO_WITNESS;
+}
+
+void pageio_renew(struct pageio *io, int fresh)
+{
+	if (fresh == NO_WITNESS)
+		return;
+	if (!pageio_left_any(io)) {
+		fresh = atomic_exchange(&io->witness[0], fresh);
+		atomic_store(&io->told, 0);
+	}
+	descriptor_let_go(fresh, 0);
+}
+
+int pageio_flush(struct pageio *io)
+{
+	if (!io->shared)
+		return flush_private(io);
+	struct pageio_state *st = io->state;
+	uint32_t there = atomic_load(&st->witnesses), doubtful = atomic_load(&st->doubtful);
+	unsigned first = 0;
+	while (first + 1 < WITNESSES && (doubtful & 1u << first))
+		first++;
+	/* Before it may be told: who recovers must know that it was asked. */
+	atomic_store(&st->doubtful, doubtful | 1u << first);
+	int error = flush_through(io, first);
+	if (!error)
+		return 0;
+	atomic_store(&st->doubtful, there);
+	for (unsigned i = 0; i < WITNESSES; i++)
+		if (i != first && (there & 1u << i))
+			(void)flush_through(io, i);
+	return error;
+}
+
+void pageio_noted(const struct pageio *io)
+{
+	atomic_store(&io->state->doubtful, 0);
+}
+
+bool pageio_left_any(const struct pageio *io)
+{
+	return atomic_load(&io->state->left[0]) || atomic_load(&io->state->left[1]);
+}
+
+bool pageio_blind(const struct pageio *io)
+{
+	if (!io->shared)
+		return false; /* what it said is on record */
+	uint32_t there = atomic_load(&io->state->witnesses);
+	return (atomic_load(&io->state->doubtful) & there) == there;
+}
+
+/* ---- pages -------------------------------------------------------------- */
+
 void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail)
 {
 	io->state = st;
+	atomic_init(&st->witnesses, 1);
 	atomic_init(&st->pages, pages);
 	atomic_init(&st->extent, pages);
 	atomic_init(&st->tail, tail ? pages : PAGE_NONE);
@@ -204,10 +427,11 @@ static size_t write_bytes(const struct pageio *io, const char *from, size_t byte
 	return done;
 }
 
-uint32_t pageio_write(const struct pageio *io, uint32_t page, uint32_t n, const void *from)
+uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from)
 {
-	if (!in_file_range(io, page, n)) {
-		errno = EFBIG;
+	int error = in_file_range(io, page, n) ? witness_write(io) : EFBIG;
+	if (error) {
+		errno = error;
 		return 0;
 	}
 	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, page_offset(io, page));

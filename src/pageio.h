@@ -1,8 +1,8 @@
 /*
  * pageio.h - pages to and from the file.
  *
- * Owns the descriptor (the caller's, used with pread and pwrite only), the
- * number of pages, what of the file was ever written, the filters, and what is
+ * Owns the descriptors of the file (used with pread and pwrite only), the number of
+ * pages, what of the file was ever written, the filters, and what is
  * known to be on stable storage.
  *
  * A page below `extent` is in the file; a page from there on was never written,
@@ -10,6 +10,35 @@
  * tail, until it is written: those bytes are no page's.  Zeros go through pgin as
  * what was read does, for `extent` says nothing of a page below it: a hole of the
  * file must not come in another way when a page behind it was written.
+ *
+ * Witnesses.  That a write-back failed the kernel tells once to each open file
+ * description, to one that is opened later only if nobody was told before.  So an fsync
+ * through a descriptor that others have too, or that was opened after the pages were
+ * written, may say 0 of pages that are gone.  A pool has open file descriptions of its
+ * own, its witnesses, that were there before its first write and through which nobody
+ * else makes an fsync: a private pool one, from its first write on; a shared pool
+ * WITNESSES of them, from the beginning, that each process has (witness.h).
+ *
+ * Who dies in an fsync takes with him what it said.  So of each witness it is on record
+ * whether somebody asked it, and did not note the answer (`doubtful`): it is not asked
+ * again before another has said that all is well, since then there was nothing to be
+ * told.  Who is told of a failure has the others tell theirs, too, before he notes it:
+ * it is one failure, and no later fsync is to fail for it.
+ *
+ *   doubtful  of a witness   on   before its fsync
+ *             of all         on   before those of the others, after a failure
+ *             of all         off  when the answer is noted: frames, then left and lost;
+ *                                 and by who recovers, if all are and what has left
+ *                                 is lost, or nothing has
+ *
+ * A private pool's witness is also its children's, after a fork.  What they were told is
+ * on record where all of them have it, in the witness's offset, which serves nothing
+ * else: how many are in an fsync through it just now, and how often one has failed.
+ * Who finds that somebody else was told takes it as told to himself.  A child has a new
+ * one as soon as nothing depends on what that has to say: it is opened, then all that was
+ * written and not synced is made dirty, then it is asked whether a page has left.
+ *
+ * Where a file may not be opened again, the caller's descriptor is the only witness.
  *
  * Stable storage.  After fsync fails, the kernel may drop what was written
  * before it returned, and say so only once.  So a frame remembers, as
@@ -34,10 +63,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "mpool.h"
 
 #define PAGE_NONE MAX_PAGE_NUMBER
+#define WITNESSES 2u
+#define NO_WITNESS (-1)
+/* Where the system does not let the file be opened again. */
+#define WITNESS_IS_FD (-2)
 
 struct pageio_state {
 	_Atomic uint32_t pages;  /* in the file, and made by mpool_new */
@@ -48,6 +82,11 @@ struct pageio_state {
 	_Atomic bool lost;       /* ... and its fsync failed */
 	_Atomic uint32_t syncing; /* writeback room: number of the stripe that syncs + 1; 0: none */
 	_Atomic uint32_t form;   /* enum form: what the processes that share the pool have agreed upon */
+	_Atomic uint32_t doubtful;   /* witnesses, by bits */
+	_Atomic uint32_t witnesses;  /* those that there are, by bits */
+	_Atomic uint32_t generation; /* of a shared pool's witnesses */
+	_Atomic uint32_t newest;     /* that there was */
+	uint64_t name;               /* of the pool, for its witnesses' names; 0: it is private */
 };
 
 /* Of a shared pool's pages in memory and in the file: the first call on it decides. */
@@ -55,7 +94,10 @@ enum form { FORM_OPEN, FORM_PLAIN, FORM_FILTERED };
 
 struct pageio {
 	struct pageio_state *state;
-	int fd;
+	int fd; /* to read and write */
+	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
+	uint32_t generation;            /* of these; they are right while it is the pool's */
+	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
 	bool shared;
 	uint32_t pagesize;
 	size_t align; /* of memory that is read into or written from */
@@ -67,6 +109,21 @@ struct pageio {
 
 /* Check the file and size it up: what mpool_open promises.  0, or -1 and errno. */
 int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail);
+/* Is the descriptor one of the file? */
+bool pageio_is_file(const struct pageio *io, int fd);
+/* Nothing is open. */
+void pageio_none(struct pageio *io);
+/*
+ * Open `n` witnesses of the file that `fd` is, to read and write if `write`, else as
+ * `fd` is.  0, or an errno: EMFILE and the like.
+ */
+int pageio_reopen(struct pageio *io, int fd, unsigned n, bool write);
+/* They are, with their generation, what this shared pool's members are to have from now on. */
+void pageio_establish(const struct pageio *io);
+/* Their names, in all processes: see descriptor.h. */
+uint64_t pageio_name(const struct pageio_state *st, uint32_t generation, unsigned i);
+/* Let them go.  `shared`: other processes have them. */
+void pageio_close(struct pageio *io, bool shared);
 void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
 
 /* Do this process's filters suit a shared pool? */
@@ -97,7 +154,21 @@ void pageio_encode(const struct pageio *io, uint32_t page, void *copy);
  * Write `n` pages from `page` on.  Returns how many were written whole; fewer
  * than `n`: errno tells why.
  */
-uint32_t pageio_write(const struct pageio *io, uint32_t page, uint32_t n, const void *from);
+uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from);
+
+/*
+ * fsync, through a witness that can be believed, and what it says is not noted yet: 0,
+ * or an errno, EAGAIN: another process may just have been told.  pageio_noted: it is.  Both with the turn to sync.
+ */
+int pageio_flush(struct pageio *io);
+/* A new witness for a private pool, NO_WITNESS: none; and to have it, if no page has left. */
+int pageio_fresh(const struct pageio *io);
+void pageio_renew(struct pageio *io, int fresh);
+void pageio_noted(const struct pageio *io);
+/* Has a page left memory unsynced since the last success? */
+bool pageio_left_any(const struct pageio *io);
+/* Who made a flush died in it: is there nobody any more who could tell? */
+bool pageio_blind(const struct pageio *io);
 
 /* The turn to note a write in that is done. */
 unsigned pageio_turn(const struct pageio *io);

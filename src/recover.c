@@ -152,6 +152,7 @@ bool recover_dead_locked(MPOOL *mp)
 		}
 	/* It may have died growing. */
 	clock_cover(&mp->header->clock, frames_capacity(&mp->frames));
+	writeback_settle(mp, me);
 	/* Release: as at the end of a call (thread.h). */
 	atomic_store_explicit(&me->busy, 0, memory_order_release);
 	return any;
@@ -291,9 +292,11 @@ void recover_fork(MPOOL *mp, const struct attachment *forked)
 		end_calls(&g, me);
 	atomic_store(&m->evictors, 0);
 	table_join(&mp->tables);
+	int fresh = pageio_fresh(&mp->io);
 	epoch_enter(&mp->epoch, me);
 	writeback_distrust(mp);
 	epoch_leave(me);
+	pageio_renew(&mp->io, fresh);
 	/* Last, since it takes `busy` off: a child that is forked meanwhile does all of this again. */
 	each_stripe(&g, end_deletes);
 }

@@ -16,12 +16,13 @@
 #include <unistd.h>
 
 #include "descriptor.h"
+#include "hand.h"
 #include "pool.h"
 #include "recover.h"
 #include "resize.h"
+#include "witness.h"
 
 #define SHARED_MEMORY  "/dev/shm"
-#define OBJECTS        SHARED_MEMORY "/mpool-%u"
 #define LOCK_FILE      "lock"
 #define ONLY_THE_USER  0700
 #define ONLY_TO_USE    0600
@@ -83,9 +84,14 @@ static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 	return h;
 }
 
+uint64_t share_hash_of(const void *bytes, size_t n)
+{
+	return hash(HASH_START, bytes, n);
+}
+
 uint64_t share_hash(struct share_key key)
 {
-	return hash(HASH_START, key.at, key.bytes);
+	return share_hash_of(key.at, key.bytes);
 }
 
 static uint64_t preamble_check(const struct preamble *pre, const void *key)
@@ -352,6 +358,7 @@ static void remove_stale(int dir)
 		}
 	if (d)
 		closedir(d);
+	hand_remove_stale(dir);
 	atomic_store(&seen, n > STALE_FREE ? n : 0);
 	atomic_store(&made, 0);
 }
@@ -414,9 +421,6 @@ struct member_object share_object(const MPOOL *mp)
 
 /* ---- the file ----------------------------------------------------------- */
 
-/* What of the way the file is opened is the pool's business. */
-#define FILE_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
-
 static bool is_the_file(const struct stat *st, const struct preamble *p)
 {
 	return st->st_dev == p->file_dev && st->st_ino == p->file_ino;
@@ -434,10 +438,10 @@ static int open_file(const char *path, const struct preamble *p)
 		return -1;
 	}
 	/* Whatever has come there meanwhile, opening it must not wait. */
-	int fd = descriptor_apart(open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+	int fd = descriptor_open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || (fstat(fd, &st) == 0 && is_the_file(&st, p)))
 		return fd;
-	close(fd);
+	descriptor_let_go(fd, 0);
 	errno = ENOENT;
 	return -1;
 }
@@ -463,16 +467,14 @@ static int find_file(const struct preamble *p, const struct member_state *ms)
 static int describe_file(struct preamble *p, int fd)
 {
 	struct stat st;
-	char link[sizeof "/proc/self/fd/" + 3 * sizeof fd];
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fstat(fd, &st) != 0)
 		return errno;
 	p->file_flags = (uint32_t)(flags & FILE_FLAGS);
 	p->file_dev = st.st_dev;
 	p->file_ino = st.st_ino;
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	/* Too long for us, or none: it is found by a descriptor then. */
-	ssize_t n = readlink(link, p->path, sizeof p->path - 1);
+	ssize_t n = descriptor_path(fd, p->path, sizeof p->path - 1);
 	p->path[n > 0 ? n : 0] = 0;
 	return 0;
 }
@@ -571,7 +573,13 @@ static int fill_object(MPOOL *mp, struct preamble *p, const void *key, uint32_t 
 	if (!frames_grow(&mp->frames, frames) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	const uint64_t seed[] = {(uint64_t)t.tv_sec, (uint64_t)t.tv_nsec, (uint64_t)getpid(), sh->dev, sh->ino};
+	h->pageio.name = share_hash_of(seed, sizeof seed) | 1;
 	pageio_init(&mp->io, &h->pageio, pages, tail);
+	mp->io.generation = 1;
+	pageio_establish(&mp->io);
 	p->check = preamble_check(p, key);
 	memcpy(map, p, sizeof *p);
 	return 0;
@@ -625,6 +633,8 @@ static int enter(MPOOL *mp, int fd)
 	m->pid = getpid();
 	m->fd = fd;
 	m->since = time(NULL);
+	atomic_store(&m->generation, mp->io.generation);
+	atomic_store(&m->door, 0);
 	atomic_store(&m->evictors, 0);
 	if (atomic_load(&ms->top) <= member)
 		atomic_store(&ms->top, member + 1);
@@ -662,6 +672,8 @@ static int become_member(MPOOL *mp, int fd, uint32_t frames)
 		recover_dead_locked(mp);
 		error = grow_to(mp, frames);
 	}
+	if (!error)
+		witness_enter(mp);
 	if (error && mp->sharing.keeper)
 		recover_leave(mp);
 	else if (error && mp->sharing.life.map)
@@ -680,7 +692,9 @@ static int make(MPOOL *mp, int dir, struct share_key key, int fd, uint32_t frame
 	if (!p)
 		return ENOMEM;
 	uint32_t pagesize = mp->io.pagesize;
-	int error = pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0 ? errno : describe_file(p, fd);
+	int error = pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0 ? errno : witness_make(mp, fd);
+	if (!error)
+		error = describe_file(p, mp->io.fd);
 	memcpy(p->magic, MAGIC, sizeof p->magic);
 	p->version = LAYOUT_VERSION;
 	p->bytes = sizeof *p;
@@ -697,17 +711,27 @@ static int make(MPOOL *mp, int dir, struct share_key key, int fd, uint32_t frame
 	if (!error)
 		error = fill_object(mp, p, key.at, frames, pages, tail);
 	if (!error)
-		error = become_member(mp, fd, frames);
+		error = become_member(mp, mp->io.fd, frames);
 	if (error && mp->sharing.object >= 0)
 		unlinkat(dir, mp->sharing.name, 0);
 	free(p);
 	return error;
 }
 
-static int join_object(MPOOL *mp, const struct preamble *p, uint32_t frames)
+/* Is it open for writing? */
+static bool writable(int fd)
+{
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	return flags != -1 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static int join_object(MPOOL *mp, const struct preamble *p, int fd, uint32_t frames)
 {
 	if (p->pagesize != mp->io.pagesize)
 		return EINVAL;
+	/* Whoever made it could not open the file for writing: nobody's modified pages could be written. */
+	if ((p->file_flags & O_ACCMODE) == O_RDONLY && writable(fd))
+		return EROFS;
 	if (p->barrier != BARRIER_FENCE && !barrier_available(BARRIER_PROCESSES))
 		return ENOTSUP;
 	int error = map_object(&mp->sharing, p->total);
@@ -717,23 +741,24 @@ static int join_object(MPOOL *mp, const struct preamble *p, uint32_t frames)
 	if (!share_sound(mp, p))
 		return EBADMSG;
 	table_join(&mp->tables);
-	mp->io.fd = mp->sharing.file = find_file(p, &mp->header->members);
-	mp->io.align = p->align;
 	mp->io.device = p->file_dev;
 	mp->io.inode = p->file_ino;
+	mp->io.align = p->align;
+	if (!witness_join(mp))
+		mp->io.fd = mp->sharing.file = find_file(p, &mp->header->members);
 	if (mp->io.fd < 0)
 		return errno;
 	return become_member(mp, mp->io.fd, frames);
 }
 
-static int join(MPOOL *mp, uint32_t frames)
+static int join(MPOOL *mp, int fd, uint32_t frames)
 {
 	struct preamble *p = malloc(sizeof *p);
 	char *key = NULL;
 	int error = p ? share_read_preamble(mp->sharing.object, p, &key) : ENOMEM;
 	free(key);
 	if (!error)
-		error = join_object(mp, p, frames);
+		error = join_object(mp, p, fd, frames);
 	free(p);
 	return error;
 }
@@ -755,7 +780,7 @@ static void let_go(struct sharing *sh, bool parents)
 	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))
 		close(sh->object);
 	if (sh->file >= 0 && !(p && is_another(sh->file, p->file_dev, p->file_ino)))
-		close(sh->file);
+		descriptor_let_go(sh->file, sh->file_name);
 	if (sh->map)
 		munmap(sh->map, sh->bytes);
 }
@@ -777,16 +802,20 @@ int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint3
 		error = find_object(dir, key, sh);
 	bool made = !error && sh->object < 0;
 	if (!error)
-		error = made ? make(mp, dir, key, fd, frames) : join(mp, frames);
-	if (error)
+		error = made ? make(mp, dir, key, fd, frames) : join(mp, fd, frames);
+	if (error) {
+		pageio_close(&mp->io, !made);
 		let_go(sh, false);
+	}
 	hold_end(&lock);
 	if (made)
 		remove_stale(dir);
 	if (dir >= 0)
 		close(dir);
-	if (!error)
+	if (!error) {
 		watch_begin(mp);
+		hand_begin(mp);
+	}
 	return error;
 }
 
@@ -813,7 +842,7 @@ static void leave(MPOOL *mp)
 	hold_end(&sh->life);
 	/* Without the lock somebody may be joining just now: who comes next removes it. */
 	if (locked && share_object_is_ours(mp) && has_name(dir, sh) && !life_any(sh->object))
-		unlinkat(dir, sh->name, 0);
+		sh->last = unlinkat(dir, sh->name, 0) == 0;
 	hold_end(&key);
 	if (dir >= 0)
 		close(dir);
@@ -822,8 +851,10 @@ static void leave(MPOOL *mp)
 void share_close(MPOOL *mp, bool parents)
 {
 	if (!parents) {
+		hand_end(mp);
 		watch_end(mp);
 		leave(mp);
 	}
+	pageio_close(&mp->io, !mp->sharing.last);
 	let_go(&mp->sharing, parents);
 }

@@ -47,6 +47,8 @@
 /* Without a watch: how long to wait before looking whether somebody died. */
 #define UNWATCHED_MS 50u
 
+/* Where the user's objects are. */
+#define OBJECTS "/dev/shm/mpool-%u"
 #define OBJECT_NAME_MAX 32u
 #define OBJECT_PATH_MAX 64u
 /*
@@ -77,17 +79,20 @@ struct stripe;
 /* What this process knows of the pool that it shares. */
 struct sharing {
 	int object; /* a descriptor of it that holds no lock */
-	int file;   /* the pool's file, opened by us; -1: it is the caller's descriptor */
+	int file;   /* the pool's file, opened by us; -1: it is had by a witness, or the caller's descriptor */
+	uint64_t file_name; /* it was a witness of that name; 0: it never was */
 	dev_t dev;  /* of the object */
 	ino_t ino;
 	char name[OBJECT_NAME_MAX];
 	uint64_t hash; /* of the key */
+	bool last; /* it was left by us, and nobody else was there */
 	void *map;
 	size_t bytes;
 	char path[OBJECT_PATH_MAX]; /* of the object, when this process opened it */
 	struct hold life;
 	struct stripe *keeper; /* for recovering others, under the pool's lock */
 	struct watch watch;
+	MPOOL *next_handed; /* hand room: in the list of those whose witnesses are handed out */
 };
 
 /* Any bytes, NUL too; with 0 of them it is a key as any other. */
@@ -117,6 +122,7 @@ struct member_object share_object(const MPOOL *mp);
  */
 int share_directory(bool make);
 uint64_t share_hash(struct share_key key);
+uint64_t share_hash_of(const void *bytes, size_t n);
 /* What is in the directory, to be closed by closedir; NULL and errno. */
 DIR *share_entries(int dir);
 /* Is it an object's name?  The hash in it. */

@@ -166,10 +166,14 @@ static _Atomic uint32_t *watching(MPOOL *mp)
 static void subscribe(struct watch *w)
 {
 	MPOOL *mp = POOL_OF(w);
-	char name[sizeof "/proc/self/fd/" + 3 * sizeof mp->sharing.object];
-	snprintf(name, sizeof name, "/proc/self/fd/%d", mp->sharing.object);
+	char name[DESCRIPTOR_NAME_MAX];
+	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, mp->sharing.object);
 	/* What holds a life lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
 	w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
+	if (w->subject < 0 && errno == ENOENT) {
+		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, mp->sharing.object);
+		w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
+	}
 	atomic_store(&w->awake, w->subject >= 0);
 	atomic_store(watching(mp), w->subject >= 0);
 }

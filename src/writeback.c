@@ -8,6 +8,7 @@
 
 #include "pool.h"
 #include "recover.h"
+#include "witness.h"
 
 /* A write buffer holds that much, or one page if that is more. */
 #define BUFFER_BYTES ((size_t)1 << 20)
@@ -600,6 +601,13 @@ static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
 	} while (!atomic_compare_exchange_weak(&fr->word, &w, to));
 }
 
+/* Pages that were written are gone, or nobody can tell: those that left memory are not to be had again. */
+static void lose_what_left(MPOOL *mp)
+{
+	if (pageio_left_any(&mp->io))
+		atomic_store(&mp->io.state->lost, true);
+}
+
 /* fsync, and what it means for the pages written since the last one.  0, or errno. */
 static int flush(MPOOL *mp, struct stripe *me)
 {
@@ -607,38 +615,46 @@ static int flush(MPOOL *mp, struct stripe *me)
 	unsigned turn = atomic_load(&st->turn);
 	/* Sequentially consistent, before fsync: see the head of pageio.h. */
 	atomic_store(&st->turn, 1 - turn);
-	int error = 0;
-	while (fsync(mp->io.fd) != 0 && (error = errno) == EINTR)
-		error = 0;
+	int error = pageio_flush(&mp->io), fresh = error == EAGAIN ? pageio_fresh(&mp->io) : NO_WITNESS;
 	struct fsync_end end = {FRAME_UNSYNCED(turn), error != 0};
 	epoch_enter(&mp->epoch, me);
 	clock_each_frame(mp, fsync_ended, &end);
 	epoch_leave(me);
 	/* After the frames: a page that left before its frame was looked at has
 	 * said so by now. */
-	bool left = atomic_exchange(&st->left[turn], false);
-	if (error && (left | atomic_exchange(&st->left[1 - turn], false)))
-		atomic_store(&st->lost, true);
+	if (error == EAGAIN)
+		pageio_renew(&mp->io, fresh);
+	else if (error)
+		lose_what_left(mp);
+	else
+		/* Who says now that it left in that turn was written before the flip. */
+		atomic_store(&st->left[turn], false);
+	pageio_noted(&mp->io);
 	return atomic_load(&st->lost) ? EIO : error;
 }
 
 /* ---- one sync at a time -------------------------------------------------- */
 
+bool writeback_turn(MPOOL *mp, const struct stripe *me)
+{
+	uint32_t nobody = 0;
+	return atomic_compare_exchange_strong(&mp->io.state->syncing, &nobody, me->id + 1);
+}
+
 static void sync_begin(MPOOL *mp, const struct stripe *me)
 {
-	_Atomic uint32_t *syncing = &mp->io.state->syncing;
 	struct wait_queue *q = wait_queue_of(&mp->header->wait, wait_for_sync());
 	for (;;) {
-		uint32_t nobody = 0, count = wait_begin(q, wait_for_sync());
-		/* Sequentially consistent, after the announcement: pairs with sync_end. */
-		if (atomic_compare_exchange_strong(syncing, &nobody, me->id + 1))
+		uint32_t count = wait_begin(q, wait_for_sync());
+		/* Sequentially consistent, after the announcement: pairs with writeback_turn_over. */
+		if (writeback_turn(mp, me))
 			return;
 		if (!wait_sleep(&mp->header->wait, q, count, pool_patience(mp)))
 			recover_dead(mp);
 	}
 }
 
-static void sync_end(MPOOL *mp)
+void writeback_turn_over(MPOOL *mp)
 {
 	atomic_store(&mp->io.state->syncing, 0);
 	wait_tell(&mp->header->wait, wait_for_sync());
@@ -650,7 +666,23 @@ void writeback_recover(MPOOL *mp, stripe_test *dead, void *of)
 	if (!syncing || !dead(of, syncing - 1))
 		return;
 	writeback_distrust(mp);
-	sync_end(mp);
+	bool left = pageio_left_any(&mp->io);
+	if (left && pageio_blind(&mp->io))
+		lose_what_left(mp);
+	/* Nothing that is on record depends on what the dead one was told; or all is lost. */
+	if (!left || atomic_load(&mp->io.state->lost))
+		pageio_noted(&mp->io);
+	writeback_turn_over(mp);
+}
+
+void writeback_settle(MPOOL *mp, struct stripe *me)
+{
+	const struct pageio_state *st = mp->io.state;
+	if (atomic_load(&st->doubtful) == 0 || mp->io.generation != atomic_load(&st->generation) ||
+	    !writeback_turn(mp, me))
+		return;
+	(void)flush(mp, me); /* whatever it says is noted */
+	writeback_turn_over(mp);
 }
 
 void writeback_distrust(MPOOL *mp)
@@ -662,10 +694,13 @@ void writeback_distrust(MPOOL *mp)
 int writeback_sync(MPOOL *mp, struct stripe *me)
 {
 	sync_begin(mp, me);
-	int error = write_modified(mp, me);
+	/* Before the writes: it may be that pages are to be written again. */
+	int error = witness_have(mp, me);
+	if (!error)
+		error = write_modified(mp, me);
 	if (!error)
 		error = flush(mp, me);
-	sync_end(mp);
+	writeback_turn_over(mp);
 	if (!error)
 		return 0;
 	errno = error;

@@ -113,6 +113,16 @@ void writeback_recover(MPOOL *mp, stripe_test *dead, void *of);
  */
 void writeback_distrust(MPOOL *mp);
 
+/*
+ * Somebody died in an fsync, and pages had left: ask another witness at once, for should
+ * all who ask die, nobody could know any more.  With the pool's lock, in no epoch section.
+ */
+void writeback_settle(MPOOL *mp, struct stripe *me);
+
+/* Take the turn to sync, if nobody has it; give it back. */
+bool writeback_turn(MPOOL *mp, const struct stripe *me);
+void writeback_turn_over(MPOOL *mp);
+
 /* What mpool_sync promises.  0, or -1 and errno. */
 int writeback_sync(MPOOL *mp, struct stripe *me);
 

@@ -21,6 +21,8 @@ std::atomic<Script *> current{nullptr};
 
 Script::Script(int fd, Decide decide, After after) : fd_(fd), decide_(std::move(decide)), after_(std::move(after))
 {
+	if (fstat(fd, &file_) != 0)
+		file_ = {};
 	Script *none = nullptr;
 	if (!current.compare_exchange_strong(none, this))
 		abort();
@@ -29,6 +31,13 @@ Script::Script(int fd, Decide decide, After after) : fd_(fd), decide_(std::move(
 Script::~Script()
 {
 	current.store(nullptr);
+}
+
+// The library has descriptors of its own of the file.
+bool Script::is_of(int fd) const
+{
+	struct stat st;
+	return fd == fd_ || (fstat(fd, &st) == 0 && st.st_dev == file_.st_dev && st.st_ino == file_.st_ino);
 }
 
 namespace {
@@ -53,7 +62,7 @@ ssize_t transfer(const Fate &fate, size_t bytes, const Script::Real &real_call)
 ssize_t Script::make(int fd, Call call, const Real &real_call)
 {
 	Script *script = current.load(std::memory_order_acquire);
-	if (!script || script->fd_ != fd)
+	if (!script || !script->is_of(fd))
 		return real_call(call.bytes);
 	call.nth = script->count_[static_cast<int>(call.op)].fetch_add(1, std::memory_order_relaxed);
 	ssize_t result = transfer(script->decide_(call), call.bytes, real_call);

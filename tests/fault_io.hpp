@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Programs that use it are linked with --wrap for the calls in fault_io.cpp.
-// Without a script, and for other descriptors than the script's, every call is
-// the real one.
+// Without a script, and for other files than the script's, every call is the real
+// one.
 #ifndef MPOOL_TESTS_FAULT_IO_HPP
 #define MPOOL_TESTS_FAULT_IO_HPP
 
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 namespace fault {
@@ -46,7 +47,7 @@ inline Fate error(int number) { return {Fate::is_error, number, 0}; }
 // that an fsync does not happen and succeeds.
 inline Fate at_most(size_t bytes) { return {Fate::is_short, 0, bytes}; }
 
-// Decides about each call on `fd` while it lives; it may block the caller.  It
+// Decides about each call on the file that `fd` is, by whatever descriptor, while it lives; it may block the caller.  It
 // runs on the threads that make the calls, with no lock held, so that it orders
 // nothing that the library must order.  One at a time, and no call may be under
 // way at its end.  `after` is told what came of each call, on the same thread
@@ -70,7 +71,9 @@ public:
 	static ssize_t make(int fd, Call call, const Real &real_call);
 
 private:
+	bool is_of(int fd) const;
 	int fd_;
+	struct stat file_;
 	Decide decide_;
 	After after_;
 	std::atomic<uint64_t> count_[3] = {};

@@ -12,7 +12,9 @@
 
 namespace explore {
 
-constexpr int kFile = 1000; // its descriptor
+constexpr int kFile = 1000; // its descriptor, the caller's
+// Those that are opened in the run; each is an open file description, whoever has it.
+constexpr int kOpened = 2000;
 
 struct Faults {
 	// The n-th call from the run's start on fails (1: the first; 0: none).
@@ -31,6 +33,12 @@ void file_filled();
 void file_faults(const Faults &faults);
 // One has failed since.
 bool file_faulted();
+// The kernel writes what it has, and cannot: it is thrown away, and will be told of.
+void file_write_back_fails();
+// Another program's fsync.
+void file_sync_by_another();
+// Has a write-back failed in this run?
+bool file_lost_some();
 // A run begins.  `fenced`: membarrier is refused.
 void system_begin(bool fenced);
 // The kernel ends a process: its locks go, its calls stop halfway.

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "../../src/hand.h"
 #include "inside.h"
 
 #include <inttypes.h>
@@ -167,6 +168,14 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 	if (*gone && !(NOW(frame_of(&mp->frames, f)->word) & FRAME_ABANDONED))
 		return WRONG("a dead process's pin of frame %" PRIu32 " goes, and the page is not marked abandoned", f);
 	return NULL;
+}
+
+bool inside_hand(MPOOL *mp, struct handed *h)
+{
+	h->generation = mp->io.generation;
+	for (h->n = 0; h->n < WITNESSES && NOW(mp->io.witness[h->n]) != NO_WITNESS; h->n++)
+		h->fd[h->n] = NOW(mp->io.witness[h->n]);
+	return h->n > 0 && h->generation == NOW(mp->io.state->generation);
 }
 
 bool inside_modified(MPOOL *mp, const void *page)
@@ -468,6 +477,8 @@ static const struct {
 	WORD("extent", pageio.extent),        WORD("tail", pageio.tail),
 	WORD("turn", pageio.turn),            WORD("left", pageio.left),
 	WORD("lost", pageio.lost),            WORD("clock", clock),
+	WORD("doubtful", pageio.doubtful),    WORD("witnesses", pageio.witnesses),
+	WORD("generation", pageio.generation), WORD("newest", pageio.newest),
 	WORD("wait queue", wait),             WORD("syncing", pageio.syncing),
 	WORD("member", members.member),       WORD("chunk word", region.chunk),
 	WORD("vacant place", region.vacant),

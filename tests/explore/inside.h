@@ -54,6 +54,10 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 /* The page is modified, and not yet written. */
 bool inside_modified(MPOOL *mp, const void *page);
 
+/* The witnesses of the pool's generation, if this process has them. */
+struct handed;
+bool inside_hand(MPOOL *mp, struct handed *h);
+
 /* What stands at `at`, in words. */
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);
 

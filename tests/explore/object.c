@@ -9,11 +9,13 @@
  */
 #include "../../src/share.c"
 
+#include "inside.h"
 #include "object.h"
 
 /* Linked with --wrap. */
 int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
 void __wrap_share_close(MPOOL *mp, bool parents);
+bool __wrap_hand_ask(MPOOL *mp, struct handed *h);
 
 /* What is in it beside frames: room for tables, stripes and segments. */
 #define CHUNKS_BYTES ((uint64_t)192 << 10)
@@ -23,10 +25,13 @@ const off_t object_life = LIFE_BYTES;
 static struct preamble preamble;
 static char *object;
 static uint32_t limit;
-static bool watched;
+static bool watched, silent;
+static MPOOL *pool_of[OBJECT_PROCESSES];
 
-void object_begin(void *at, uint32_t most, bool watch)
+void object_begin(void *at, uint32_t most, bool watch, bool quiet)
 {
+	silent = quiet;
+	memset(pool_of, 0, sizeof pool_of);
 	object = at;
 	limit = most;
 	watched = watch;
@@ -56,6 +61,9 @@ static int make_object(MPOOL *mp, int fd, uint32_t pagesize, uint32_t frames)
 	bool tail;
 	if (pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0)
 		return errno;
+	int error = witness_make(mp, fd);
+	if (error)
+		return error;
 	preamble.pagesize = pagesize;
 	preamble.align = (uint32_t)mp->io.align;
 	preamble.barrier = barrier_available(BARRIER_PROCESSES) ? BARRIER_PROCESSES : BARRIER_FENCE;
@@ -70,9 +78,22 @@ static int join_made(MPOOL *mp, int fd)
 	if (!share_sound(mp, &preamble))
 		return EBADMSG;
 	table_join(&mp->tables);
-	mp->io.fd = fd;
 	mp->io.align = preamble.align;
-	return 0;
+	if (!witness_join(mp)) {
+		/* As find_file() has it: by the file's path. */
+		mp->io.fd = mp->sharing.file = descriptor_again(fd, O_RDWR);
+		mp->sharing.file_name = 0;
+	}
+	return mp->io.fd < 0 ? errno : 0;
+}
+
+/* Any process that lives, and has them, answers at once. */
+bool __wrap_hand_ask(MPOOL *mp, struct handed *h)
+{
+	for (unsigned p = 0; p < OBJECT_PROCESSES && !silent; p++)
+		if (pool_of[p] && pool_of[p] != mp && object_lives(p) && inside_hand(pool_of[p], h))
+			return true;
+	return false;
 }
 
 int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
@@ -86,16 +107,21 @@ int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize
 	int error = preamble.total == 0 ? make_object(mp, fd, pagesize, maxcache) : join_made(mp, fd);
 	if (!error)
 		error = become_member(mp, fd, maxcache);
-	if (error)
+	if (error) {
 		hold_end(&sh->life);
-	else
-		atomic_store(&sh->watch.awake, watched);
+		return error;
+	}
+	pool_of[object_process_now()] = mp;
+	atomic_store(&sh->watch.awake, watched);
 	return error;
 }
 
 void __wrap_share_close(MPOOL *mp, bool parents)
 {
 	(void)parents;
+	for (unsigned p = 0; p < OBJECT_PROCESSES; p++)
+		if (pool_of[p] == mp)
+			pool_of[p] = NULL;
 	/* As leave() has it. */
 	struct hold lock = {NULL, -1};
 	struct member_object o = share_object(mp);

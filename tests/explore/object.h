@@ -22,13 +22,17 @@ extern "C" {
 #define OBJECT_AGAIN 1002
 extern const off_t object_life;
 
-/* A run begins; the first mpool_open makes the pool.  `most` frames: room for the capacity to grow. */
+/*
+ * A run begins; the first mpool_open makes the pool.  `most` frames: room for the capacity to grow.
+ * `silent`: who is asked for descriptors does not answer, being stopped.
+ */
 size_t object_bytes(uint32_t pagesize, uint32_t most);
-void object_begin(void *at, uint32_t most, bool watched);
+void object_begin(void *at, uint32_t most, bool watched, bool silent);
 
 /* Who runs from now on is of that process. */
 #define OBJECT_PROCESSES 4
 void object_process(unsigned p);
+unsigned object_process_now(void);
 /* No process has a pool open, or a thread that uses one. */
 void object_processes_begin(void);
 
@@ -37,6 +41,7 @@ void object_forks(void);
 void object_forked(void);
 bool object_fork_waits_for(const void *mutex);
 
+bool object_lives(unsigned process);
 /* Is this process dead?  Its memory is given back nevertheless. */
 bool object_dead(void);
 /* Is it one that was opened, and not closed? */

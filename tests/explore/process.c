@@ -52,6 +52,11 @@ static void bring_back(const struct of_process *p)
 	users = p->users;
 }
 
+unsigned object_process_now(void)
+{
+	return process;
+}
+
 void object_process(unsigned p)
 {
 	keep(&kept[process]);

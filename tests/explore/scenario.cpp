@@ -216,6 +216,12 @@ void modify_page(const Pin &pin)
 
 // ---- the calls -------------------------------------------------------------
 
+// Processes that could tell are stopped, or a write-back has failed.
+bool sync_excused(int error)
+{
+	return (error == EAGAIN && s.scenario->silent) || (error == EIO && file_lost_some());
+}
+
 bool excused(int error)
 {
 	if (!s.scenario->fails || !s.fault)
@@ -343,7 +349,7 @@ void sync()
 				if (known.knows(t, p.time))
 					promised[t][of_page.first] = p.count;
 	if (mpool_sync(pool()) != 0) {
-		if (!excused(errno))
+		if (!excused(errno) && !sync_excused(errno))
 			fail("sync fails: %s", std::strerror(errno));
 		return;
 	}
@@ -627,6 +633,10 @@ void perform(const Op &op)
 		return ask_abandoned(page_number(op));
 	case 'K':
 		return forgive(page_number(op));
+	case 'E':
+		return file_write_back_fails();
+	case 'U':
+		return file_sync_by_another();
 	case 'J':
 		return join();
 	case 'Z':
@@ -712,7 +722,7 @@ void open_pools(const std::vector<Script> &scripts)
 	}
 	if (shared) {
 		unsigned most = std::max(s.scenario->frames, s.scenario->joins);
-		object_begin(memory_object(object_bytes(kPage, most)), most, s.scenario->watched);
+		object_begin(memory_object(object_bytes(kPage, most)), most, s.scenario->watched, s.scenario->silent);
 	}
 	for (unsigned t = 1; t <= scripts.size(); t++)
 		if (!s.pool[space_of(t)] && !scripts[t - 1].joins)
@@ -783,7 +793,7 @@ void thread_body(unsigned t)
 // The last sync may fail for good only if an fsync did before.
 bool file_is_lost()
 {
-	return s.scenario->fails == fail_syncs && errno == EIO;
+	return sync_excused(errno);
 }
 
 uint64_t last_put(unsigned t, unsigned page)

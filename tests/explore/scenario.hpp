@@ -14,6 +14,7 @@
 //   f<p>  the same, modified                 x<p>  wait for such a pin, delete the page
 //   V<p>  put it, which nobody has pinned    B<p>  put another thread's pin, which it may put itself
 //   M     make the last page there can be
+//   E     the kernel writes back, and fails  U     another program's fsync of the file
 //   T<n>  give token n                       W<n>  wait for token n
 //
 // All puts of a thread's own pins must be as quick as hits.  What a thread holds
@@ -61,6 +62,7 @@ struct Scenario {
 	unsigned bound = 0;        // deviations, in the short run
 	bool watched = true;       // somebody looks for the dead; else those who wait do
 	uint64_t by_chance = 0;    // so many random runs, in the short run
+	bool silent = false;       // nobody hands out descriptors: they are all stopped when they are asked
 	unsigned joins = 0;        // maxcache of who joins in the run; 0: as above
 	bool unlisting = false;    // every scan unlists the stripes that it finds empty
 };

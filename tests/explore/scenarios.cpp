@@ -87,6 +87,12 @@ Scenario by_chance(Scenario s, uint64_t runs = kRunsByChance)
 	return s;
 }
 // Who joins in the run asks for more frames.
+// Who is asked for descriptors does not answer.
+Scenario silent(Scenario s)
+{
+	s.silent = true;
+	return s;
+}
 Scenario growing(unsigned frames, Scenario s)
 {
 	s.joins = frames;
@@ -176,6 +182,10 @@ std::vector<Scenario> make()
 		{"sync-of-pinned", 2, 2, {"G0 | T0 D0 G0 P0", "G1 P1 | W0 S G0 P0"}},
 		{"sync-fenced-eviction", 1, 2, {"G0 | D0 T0", "G1 P1", "W0 S"}, false, true},
 
+		// The kernel's write-back fails, and somebody else is told of it first.
+		{"told-another", 1, 2, {"G0 D0 | G1 P1 S S", "| E U"}},
+		{"told-another-pinned", 1, 2, {"G0 D0 G0 | D0 S S", "| E U"}},
+
 		// Failures, the first call, the second, ... in turn.
 		failing(fail_reads, {"failed-read", 2, 2, {"G0 P0", "G0 P0"}}),
 		failing(fail_reads, {"failed-read-eviction", 1, 4, {"G0 D0 | G1 P1 G3 P3", "G2 P2 | G1 P1"}}),
@@ -214,6 +224,13 @@ std::vector<Scenario> make()
 
 		// Processes that share the pool.
 		{"processes-hit-eviction", 1, 2, {"G0 P0 | G0 P0", "1: G1 P1"}},
+		{"processes-told", 1, 2, {"G0 D0 | G1 P1 T1 W2 S", "1: W1 E U S S T2"}},
+		{"processes-told-both", 1, 2, {"G0 D0 | G1 P1 T1 S", "1: G1 P1 | W1 E U S S"}},
+		{"processes-late", 1, 2, {"G0 D0 | G1 P1 E U T1 S", "1: W1 J S S"}},
+		{"processes-late-writes", 1, 3, {"G0 D0 | G1 P1 T1 W2 E U S", "1: W1 J G2 D2 G1 P1 T2 S"}},
+		silent({"processes-late-silent", 1, 2, {"G0 D0 | G1 P1 E U T1 W2 S", "1: W1 J S S T2"}}),
+		silent({"processes-late-silent-clean", 1, 2, {"G0 D0 | G1 P1 S T1 W2 S", "1: W1 J G0 D0 G1 P1 E U S T2"}}),
+		silent({"processes-late-silent-join", 1, 2, {"G0 D0 | G1 P1 E U", "1: J S S"}}),
 		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
 
 		// ... and one of which dies.
@@ -263,6 +280,16 @@ std::vector<Scenario> make()
 		{"death-sync-eviction", 1, 2, {"G0 P0 | G1 D1", "L", "1!: G0 D0 | S"}},
 		{"death-sync-of-pinned", 2, 2, {"G0 | D0 G0 D0", "L S", "1!: G1 D1 | S"}},
 		{"death-sync-put", 2, 2, {"G0 | D0 S", "L", "1!: G0 D0 | S"}},
+
+		// ... and the kernel's write-back has failed.
+		{"death-told", 1, 2, {"G0 D0 | G1 P1 E U T1 L S S", "1!: G1 P1 | W1 S"}},
+		{"death-told-in-between", 1, 3, {"G0 D0 | G1 P1 L E U S S", "1!: G2 P2 | G0 D0 S"}},
+		{"death-told-any-time", 1, 2, {"G0 D0 | G1 P1 L S S", "1!: G1 P1 | S", "| E U"}},
+		{"death-told-all-well", 1, 2, {"G0 D0 | G1 P1 T1 L S", "1!: G1 P1 | W1 S"}},
+		{"death-late", 1, 2, {"G0 D0 | G1 P1 E U L S S", "1!: J S"}},
+		silent({"death-late-silent", 1, 2, {"G0 D0 | G1 P1 S T1 L S S", "1!: W1 J G0 D0 G1 P1 E U S"}}),
+		by_chance({"death-twice-told", 1, 2, {"G0 D0 | G1 P1 E U T1 T2 L2 S S", "1!: G1 P1 | W1 S", "2!: G1 P1 | W2 L S"}}),
+		by_chance({"death-twice-well", 1, 2, {"G0 D0 | G1 P1 T1 T2 L2 S S", "1!: G1 P1 | W1 S", "2!: G1 P1 | W2 L S"}}),
 
 		// New pages, and deleted ones.
 		{"death-new", 2, 1, {"N D@ | N D@", "L", "1!: G0 P0 | N D@"}},

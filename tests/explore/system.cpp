@@ -8,6 +8,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <cerrno>
 #include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -47,7 +48,35 @@ struct File {
 	Faults faults;
 	unsigned reads = 0, writes = 0, syncs = 0, memories = 0;
 	bool faulted = false;
+	// Failed write-backs, as the kernel keeps them (errseq_t): their number, and whether anybody
+	// was told of the last.  By open file description: how many it was told of.
+	unsigned failures = 0;
+	bool told = true;
+	std::map<int, unsigned> known;
+	std::map<int, off_t> offset;
 } file;
+
+constexpr int kAnother = kFile - 1; // another program's
+
+// One that is new need not be told of what somebody was told of.
+void open_description(int fd) { file.known[fd] = file.told ? file.failures : file.failures - 1; }
+
+void write_back_failed()
+{
+	file.bytes = file.stable;
+	file.page.resize(file.bytes.size() / file.page_bytes);
+	file.failures += file.told;
+	file.told = false;
+}
+
+// Is it told of one now?
+bool is_told(int fd)
+{
+	if (file.known[fd] == file.failures)
+		return false;
+	file.known[fd] = file.failures;
+	return file.told = true;
+}
 
 bool fenced;
 
@@ -71,8 +100,36 @@ void explore::file_begin(size_t page_bytes, unsigned pages)
 	file.bytes.assign(page_bytes * pages, 0);
 	file.stable = file.bytes;
 	file.page.assign(pages, {});
+	file.failures = 0;
+	file.told = true;
+	file.known.clear();
+	file.offset.clear();
+	open_description(kFile);
+	open_description(kAnother);
 	file_faults(Faults{});
 }
+
+void explore::file_write_back_fails()
+{
+	if (running())
+		point();
+	if (file.bytes != file.stable)
+		write_back_failed();
+	if (tracing())
+		trace_line("the kernel's write-back FAILS", nullptr, 0, nullptr);
+}
+
+void explore::file_sync_by_another()
+{
+	if (running())
+		point();
+	bool told = is_told(kAnother);
+	file.stable = file.bytes;
+	if (tracing())
+		trace_line(told ? "another's fsync FAILS" : "another's fsync", nullptr, 0, nullptr);
+}
+
+bool explore::file_lost_some() { return file.failures > 0; }
 
 void explore::file_filled() { file.stable = file.bytes; }
 
@@ -151,11 +208,12 @@ static void forget_call(Call *c)
 
 static bool call_begins(int fd)
 {
-	if (fd != kFile)
+	bool known = file.known.count(fd) > 0;
+	if (!known)
 		errno = EBADF;
 	else if (running())
 		point();
-	return fd == kFile;
+	return known;
 }
 
 static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
@@ -205,15 +263,15 @@ static int sync_file(int fd)
 	std::vector<char> covered = file.bytes; // what is written from here on need not be
 	if (running())
 		point();
-	if (failed) {
-		// As Linux does it: what was not written out is thrown away, and said once.
-		file.bytes = file.stable;
-		file.page.resize(file.bytes.size() / file.page_bytes);
-		errno = file.faults.error;
-		return -1;
-	}
-	file.stable = covered;
-	return 0;
+	// As Linux does it: what was not written out is thrown away, and said once to each.
+	if (failed)
+		write_back_failed();
+	else
+		file.stable = covered;
+	if (!is_told(fd))
+		return 0;
+	errno = file.faults.error;
+	return -1;
 }
 
 // ---- threads ---------------------------------------------------------------
@@ -344,6 +402,8 @@ bool object_open(MPOOL *mp)
 			return true;
 	return false;
 }
+
+bool object_lives(unsigned process) { return alive(process); }
 
 bool object_dead()
 {
@@ -588,8 +648,24 @@ int __wrap_madvise(void *p, size_t bytes, int advice)
 	return 0;
 }
 
-int __wrap_open(const char *, int, ...) { return OBJECT_AGAIN; }
-int __wrap_open64(const char *, int, ...) { return OBJECT_AGAIN; }
+// The file, once more, or the object.
+int __wrap_open(const char *path, int, ...)
+{
+	int of = OBJECT_AGAIN;
+	const char *last = std::strrchr(path, '/');
+	if (!last || std::sscanf(last, "/%d", &of) != 1 || !file.known.count(of))
+		return OBJECT_AGAIN;
+	if (running())
+		point();
+	if (refused()) {
+		errno = ENOMEM;
+		return -1;
+	}
+	int fd = kOpened + static_cast<int>(file.known.size());
+	open_description(fd);
+	return fd;
+}
+int __wrap_open64(const char *path, int flags, ...) { return __wrap_open(path, flags); }
 
 // What nothing maps goes.
 int __wrap_close(int fd)
@@ -632,6 +708,10 @@ ssize_t __wrap_pread64(int fd, void *to, size_t n, off_t at) { return read_file(
 ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at) { return write_file(fd, from, n, at); }
 ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at) { return write_file(fd, from, n, at); }
 int __wrap_fsync(int fd) { return sync_file(fd); }
+
+// A witness's: by steps from where it is.
+off_t __wrap_lseek(int fd, off_t by, int) { return file.offset[fd] += by; }
+off_t __wrap_lseek64(int fd, off_t by, int) { return file.offset[fd] += by; }
 
 int __wrap_fstat(int, struct stat *st)
 {

@@ -1,0 +1,45 @@
+/*
+ * witness.h - who of a shared pool can be told that a write-back failed.
+ *
+ * Owns the rule by which a process comes to have the pool's witnesses (pageio.h):
+ *
+ *   makes the pool        opens them, before anything was written: generation 1
+ *   joins                 is handed them by a member that has them (hand.h)
+ *   ... nobody answers    opens the file by its path, and is late
+ *   joins, or syncs without them: asks again; nobody answers, and it has
+ *     those of an earlier generation    they are the pool's again
+ *     none, and nothing has left        opens new ones: the next generation
+ *     none, and something has           a member that has them, or had, is alive, and
+ *                                       stopped: EAGAIN, for now; none is: nobody can
+ *                                       know any more, EIO, for good
+ *
+ * "Left" is a page that was written, not synced, and left memory.  New witnesses are as
+ * good as the first if nothing depends on what those had to say: they are opened, then
+ * every page in memory that was written and not synced is made dirty, then it is asked
+ * whether any has left.  None has: whatever is not synced is written from here on.
+ *
+ * Those of an earlier generation were not asked since a later one took their place, and
+ * nothing depended on them then: so they will tell all that went wrong since.  Those of
+ * a later one may have told a process that died in it: they are not taken back.
+ *
+ * The generation, and with it the witnesses of all, changes with the turn to sync only.
+ */
+#ifndef MPOOL_WITNESS_H
+#define MPOOL_WITNESS_H
+
+#include <stdbool.h>
+
+#include "mpool.h"
+
+struct stripe;
+
+/* Who makes the pool: open them.  0, or an errno. */
+int witness_make(MPOOL *mp, int fd);
+/* Who joins, before it is a member: be handed them.  False: it has to open the file. */
+bool witness_join(MPOOL *mp);
+/* It is a member now, with the pool's lock held. */
+void witness_enter(MPOOL *mp);
+/* With the turn to sync: have them.  0, or an errno as above. */
+int witness_have(MPOOL *mp, struct stripe *me);
+
+#endif
