@@ -124,6 +124,8 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *          process is to be locked, mlockall(2) with MCL_FUTURE, and that is more than
  *          its limit lets it lock: it takes 32 MiB at least, of addresses
  * EINVAL   the pool's pages are of another size
+ * EROFS    fd is open for writing, and the file cannot be written through the pool:
+ *          who made it could not open it for writing
  * EACCES   the place where the user's pools are, or the pool, is not the user's
  *          alone: somebody else made it, or may use it; or the file may not be opened
  * ENOENT   the file is not to be found: it is not at its old path any more, nor
@@ -268,6 +270,14 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  * again.  If fsync(2) fails after a modified page was written and left memory,
  * this and every later call fails with EIO: that page may be lost.
  *
+ * The kernel tells a failed write once to each open file description.  So a pool opens
+ * the file anew for itself, by /proc, before its first write, and flushes it by that:
+ * whoever else has the file open and flushes it, the pool is told.  Processes that
+ * share a pool hand such descriptors on.  Where the file may not be opened again (no
+ * /proc, no permission), fd itself is used: then nobody else may call fsync(2) by it.
+ *
+ * EAGAIN   those who could tell whether a page that was written, and left memory, is on
+ *          stable storage are stopped just now: call again
  * EIO, ENOSPC, EDQUOT, EFBIG, EBADF, ...  as pwrite(2) and fsync(2) gave it
  * ENOMEM   no memory
  */
