@@ -33,9 +33,6 @@
  * only: shared pools, which it opens again by their key, and one in whose filter it was
  * forked.
  *
- * Signals: no call may be made in a signal handler that may have interrupted a call of the
- * same thread.
- *
  * Processes: those of one user that open the same key share one pool.  A process may
  * die at any instruction; the others go on, and lose nothing that was put.  What
  * two processes do to the bytes of one page is theirs to order, too.
