@@ -12,6 +12,8 @@
  * is a property of a pool, decided when it is made: a reader that believes in
  * the other side's heavy barrier must never meet an evictor without it.
  *
+ * While a pool has one thread, its evictor makes none at all: pin_barrier.
+ *
  * Pairs: every barrier_light call names the barrier_heavy it pairs with.
  */
 #ifndef MPOOL_BARRIER_H

@@ -468,9 +468,10 @@ static void batch_end(MPOOL *const *pool)
 /* A frame from this shard's hand, claimed. */
 static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
 {
-	struct window w = {.n = 1};
+	struct window w;
 	struct ready r;
 	uint32_t f = FRAME_NONE, batch = batch_begin(mp);
+	w.n = 1;
 	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
 	__attribute__((cleanup(batch_end), unused)) MPOOL *const counted = mp;
 	/* Again if all victims were rescued, which is no reason to grow. */
@@ -573,9 +574,10 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 {
 	bool left = false;
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
-		struct window w = {.n = 0};
-		struct ready r = {.n = 0};
+		struct window w;
+		struct ready r;
 		struct segment seg;
+		w.n = r.n = 0;
 		uint32_t used = 0, emptied = 0;
 		epoch_enter(&mp->epoch, me);
 		bool there = frame_segment(&mp->frames, k, &seg);

@@ -27,7 +27,7 @@ void epoch_retire(const struct epoch *e, const struct stripe *me, unsigned id)
 	atomic_store(&e->state->stamp[id], epoch_stamp(e));
 
 	uint64_t before = epoch_now(e);
-	barrier_heavy(e->barrier);
+	pin_barrier(e->pins, e->barrier);
 	epoch_reclaim(e, me, before);
 }
 
@@ -47,7 +47,7 @@ static uint64_t oldest_section(const struct epoch *e)
 
 bool epoch_passed(const struct epoch *e, uint64_t stamp)
 {
-	barrier_heavy(e->barrier); /* pairs with barrier_light in epoch_enter */
+	pin_barrier(e->pins, e->barrier); /* pairs with barrier_light in epoch_enter */
 	return stamp < oldest_section(e);
 }
 

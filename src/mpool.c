@@ -454,7 +454,8 @@ enum proof { PROOF_AGAIN, PROOF_CLAIMED, PROOF_UNPINNED };
  */
 static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct frame *fr)
 {
-	struct window w = {.n = 0};
+	struct window w;
+	w.n = 0;
 	bool claimed = frame_claim(fr, a->stripe->id);
 	bool closed = claimed && window_add(mp, &w, frame);
 	epoch_leave(a->stripe);
@@ -571,7 +572,8 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 		return -1;
 	int error;
 	do {
-		struct window w = {.n = 0};
+		struct window w;
+		w.n = 0;
 		error = EAGAIN;
 		epoch_enter(&mp->epoch, a->stripe);
 		uint32_t f = frame_at(&mp->frames, pgaddr);

@@ -21,6 +21,15 @@ enum { SUMMARY_IDLE, SUMMARY_LISTED, SUMMARY_LEAVING };
 /* A scan that looks at no more than that in vain is as quick as can be. */
 #define STRIPES_FEW 4u
 
+void pin_enter_user(const struct pins *p)
+{
+	uint32_t none = USERS_NONE;
+	if (!atomic_compare_exchange_strong(&p->state->users, &none, USERS_ONE))
+		atomic_store(&p->state->users, USERS_MANY);
+	/* The full fence: what this thread loads from here on comes after that. */
+	barrier_light(BARRIER_FENCE);
+}
+
 bool pin_again(_Atomic uint64_t *slot, uint32_t frame)
 {
 	uint64_t w = atomic_load_explicit(slot, memory_order_relaxed);

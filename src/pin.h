@@ -67,6 +67,17 @@
  * stripe is never idle while its owner, outside pin_list, takes it for listed.  An
  * unlister that stops anywhere leaves stripes that are looked at in vain.
  *
+ * While one thread alone has used a private pool, who closes entries or withdraws
+ * chunks is that thread, and needs no barrier.  The pool's `users`, for good:
+ *
+ *   none --L, the first thread--> one --L, any other, before all else--> many
+ *
+ *   the one    entry <-L- closing, or chunk withdrawn (L); users still one (sequentially consistent)
+ *   another    users <-L- many; a fence; whatever entry or chunk it looks at it finds closing, or withdrawn
+ *
+ * A thread that a fork leaves is the one that it was.  Shared pools have many from
+ * the start.
+ *
  * Counters beside the slots are written by the owner alone, and go on from one
  * owner to the next.
  */
@@ -122,11 +133,13 @@ _Static_assert(sizeof(struct stripe) == 2 * CACHE_LINE, "a stripe is its slots a
 _Static_assert(STRIPES_MAX <= 1u << STRIPE_ID_BITS, "a stripe's number fits its bits");
 
 enum { PUTS_PLAIN, PUTS_SWITCHING, PUTS_LOCKED };
+enum { USERS_NONE, USERS_ONE, USERS_MANY };
 
 struct pin_state {
 	_Atomic uint32_t stripes;  /* stripes 0 .. stripes - 1 may hold pins */
 	_Atomic uint32_t vain;     /* looks of scans at empty stripes, since some were unlisted */
 	_Atomic uint32_t unlister; /* number of the stripe that is at it + 1; 0: none */
+	_Atomic uint32_t users;    /* threads that have used the pool: USERS_... */
 };
 
 struct pins {
@@ -304,6 +317,20 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 	/* Release: pairs with the wait in pin_lock_puts. */
 	atomic_store_explicit(&s->putting, 0, memory_order_release);
 	return plain || pin_drop(slot, frame);
+}
+
+/* A thread that has not used the pool so far is about to: before it looks at anything. */
+void pin_enter_user(const struct pins *p);
+
+/*
+ * After entries were closed or chunks withdrawn, before slots and sections are looked
+ * at: barrier_heavy, unless there is nobody whom it could reach.
+ */
+static inline void pin_barrier(const struct pins *p, enum barrier barrier)
+{
+	/* Sequentially consistent: pairs with pin_enter_user. */
+	if (atomic_load(&p->state->users) != USERS_ONE)
+		barrier_heavy(barrier);
 }
 
 /* From here on pins in other threads' slots may be put. */

@@ -570,6 +570,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const void *key, uint32_t 
 	rooms(mp, p, 0);
 	h->wait.shared = true;
 	epoch_init(&h->epoch);
+	atomic_store(&h->pin.users, USERS_MANY); /* and in other processes */
 	if (!frames_grow(&mp->frames, frames) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);

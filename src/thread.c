@@ -579,6 +579,7 @@ static struct attachment *attachment_new(const struct MPOOL *mp)
 {
 	struct attachment *a = calloc(1, sizeof *a);
 	uint32_t from = 0;
+	pin_enter_user(&mp->pins);
 	if (!a || !(a->stripe = pin_adopt(&mp->pins, false, &from))) {
 		free(a);
 		return NULL;

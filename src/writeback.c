@@ -39,19 +39,25 @@ bool window_add(MPOOL *mp, struct window *w, uint32_t frame)
 	return true;
 }
 
-static unsigned map_start(uint32_t frame)
+static unsigned map_start(const struct window *w, uint32_t frame)
 {
-	return hash_place(number_hash(frame), WINDOW_MAP);
+	return hash_place(number_hash(frame), w->places);
+}
+
+static unsigned map_next(const struct window *w, unsigned at)
+{
+	return at + 1 < w->places ? at + 1 : 0;
 }
 
 static void map_fill(struct window *w)
 {
-	memset(w->map, 0, sizeof w->map);
+	w->places = w->n * WINDOW_SPREAD;
+	memset(w->map, 0, w->places);
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
-		unsigned at = map_start(v->frame);
+		unsigned at = map_start(w, v->frame);
 		while (w->map[at])
-			at = (at + 1) % WINDOW_MAP;
+			at = map_next(w, at);
 		w->map[at] = (uint8_t)(i + 1);
 		v->pins = v->tries = v->peeks = v->own = 0;
 	}
@@ -74,7 +80,7 @@ static void victim_seen(void *scan, const struct stripe *s, uint64_t slot)
 	const struct scan *sc = scan;
 	struct window *w = sc->window;
 	uint32_t frame = slot_frame(slot);
-	for (unsigned at = map_start(frame); w->map[at]; at = (at + 1) % WINDOW_MAP) {
+	for (unsigned at = map_start(w, frame); w->map[at]; at = map_next(w, at)) {
 		struct victim *v = &w->victim[w->map[at] - 1];
 		if (v->frame != frame)
 			continue;
@@ -92,7 +98,7 @@ void window_scan(MPOOL *mp, const struct stripe *me, struct window *w)
 	map_fill(w);
 	bool unlisting = pin_unlist_begin(&mp->pins, me);
 	/* Pairs with barrier_light in a get, between its slot and its re-check. */
-	barrier_heavy(mp->barrier);
+	pin_barrier(&mp->pins, mp->barrier);
 	uint32_t vain = pin_scan(&mp->pins, victim_seen, &(struct scan){w, mp->pins.member});
 	pin_unlist_end(&mp->pins, unlisting, vain);
 	epoch_reclaim(&mp->epoch, me, before); /* our barrier serves it as well */
@@ -366,8 +372,8 @@ static bool any_dirty(const struct window *w)
 void window_evict(MPOOL *mp, struct stripe *me, struct window *w, struct ready *r, int *error)
 {
 	BUFFER(b, mp);
-	struct copied c = {0};
-	r->n = 0;
+	struct copied c;
+	r->n = c.n = 0;
 	if (any_dirty(w)) {
 		/* The copies are made in this order, and written in it. */
 		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
@@ -525,7 +531,8 @@ static int sync_pass(MPOOL *mp, struct stripe *me, const struct modified_list *l
 		return ENOMEM;
 	for (size_t i = 0; i < l->n;) {
 		struct window w;
-		struct copied c = {0};
+		struct copied c;
+		c.n = 0;
 		b.used = 0;
 		i = sync_claim(mp, me, &w, &b, l, i, later);
 		if (w.n == 0)

@@ -38,7 +38,8 @@
 
 /* Victims of one barrier.  It costs 10 us, and each victim 60 bytes of stack. */
 #define WINDOW_MAX 128u
-#define WINDOW_MAP (4 * WINDOW_MAX)
+/* Places of the map a victim: it is never full. */
+#define WINDOW_SPREAD 4u
 
 struct victim {
 	uint32_t frame;
@@ -54,7 +55,8 @@ struct victim {
 struct window {
 	unsigned n;
 	struct victim victim[WINDOW_MAX];
-	uint8_t map[WINDOW_MAP]; /* frame -> victim + 1, open addressing; filled by the scan */
+	unsigned places; /* of the map that are in use */
+	uint8_t map[WINDOW_SPREAD * WINDOW_MAX]; /* frame -> victim + 1, open addressing; filled by the scan */
 };
 
 /* Victims that may be emptied, claimed still. */

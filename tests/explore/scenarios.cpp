@@ -145,6 +145,26 @@ std::vector<Scenario> make()
 		bounded(1, unlisting({"unlist-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}})),
 		unlisting(named("unlist-segment-given-back", emptied("G11 P11", "V10"))),
 
+		bounded(2, unlisting({"unlist-by-two", 3, 6, {"G0 P0 | G0 P0 T1 W2 G0 P0", "G1 P1 G3 P3 | G4 P4 T2", "G0 P0 | W1 G2 P2"}})),
+		unlisting(named("unlist-section", emptied("V0 G11 P11", "V10"))),
+
+		// One thread needs no barrier, until a second one comes.
+		{"second-hit", 1, 2, {"G0 P0 | G1 P1 G0 P0", "G0 P0"}},
+		{"second-dirty", 1, 2, {"G0 D0 | G1 D1 G0 D0", "G0 D0"}},
+		fenced({"second-dirty-fenced", 1, 2, {"G0 D0 | G1 D1 G0 D0", "G0 D0"}}),
+		{"second-evicts", 1, 3, {"G0 P0 | G1 P1", "G2 P2 G0 P0"}},
+		{"second-rescues", 1, 2, {"G0 D0 | G1 P1 G1 P1", "G0 D0 G0 D0"}},
+		{"second-and-third", 1, 2, {"G0 P0 | G1 P1 G0 P0", "G0 P0", "G1 P1"}},
+		{"second-first", 1, 2, {"G0 P0 G1 P1", "G0 P0 G1 P1"}},
+		{"second-puts", 2, 2, {"G0 | O0 G1 P1", "F0 G0 P0"}},
+		{"second-deletes", 2, 2, {"G0 | O0 G1 P1", "x0"}},
+		{"second-gets-deleted", 1, 2, {"G0 | X0 G1 P1", "G0 P0"}},
+		{"second-sync", 1, 2, {"G0 D0 | S G1 P1", "G0 D0 S"}},
+		bounded(1, {"second-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G8 P8 H0 P0", "G5 P5 H1 P1"}}),
+		{"second-segment-given-back", 1, 14,
+	         {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "V10"}},
+		bounded(1, {"second-ready", kFull, kFullPages, {filled() + " | G128 P128 G129 P129", "G1 P1 G2 D2"}}),
+
 		// One loader for a page.
 		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
 		bounded(3, {"one-page-waited-for", 2, 2, {"G1 P1", "G1"}}),
