@@ -14,6 +14,8 @@
  *                        else write the copy -> writing off, unsynced on -> free the
  *                        entry (L), as above: it was closing all the while
  *
+ * (No barrier while the pool has one user: pin.h.)
+ *
  * Why it is right: a get pins by a store to its slot and then looks at the entry
  * again.  If that look came before our closing, the barrier makes its store
  * visible to our scan.  If it came after, it saw "closing" and can only go on

@@ -267,6 +267,7 @@ std::vector<Scenario> make()
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
 
 		unlisting({"death-unlisted", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}}),
+		unlisting({"death-listing", 1, 2, {"G1 P1 G0 P0 | G1 P1", "L G0 P0", "1!: G0 P0 | G0 P0 G0 D0"}}),
 		unlisting({"death-unlister", 1, 2, {"G0 P0 | G0 D0 G1 P1", "L", "1!: G0 P0 | G1 P1 G0 P0"}}),
 
 		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
