@@ -14,7 +14,7 @@ namespace {
 enum How { throws, jumps, ends, calls, HOWS };
 enum Where { reading, evicting, syncing, WHERES };
 const char *const hows[] = {"throws", "jumps", "ends", "calls the pool"}, *const wheres[] = {"reading", "evicting", "syncing"};
-enum { PAGE = 512, PAGES = 40, CACHE = 8, SOON = 600 };
+enum { PAGE = 512, PAGES = 40, CACHE = 8 };
 
 How how;
 Where where;
@@ -145,7 +145,6 @@ void run(void *stays)
 
 int main()
 {
-	alarm(SOON); // somebody waits for ever
 	for (int h = 0; h < HOWS; h++)
 		for (int w = 0; w < WHERES; w++) {
 			how = static_cast<How>(h);
