@@ -115,7 +115,8 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *          every page at the end of the file
  * EBADF    fd is no open descriptor
  * ESPIPE   fd is neither a regular file nor a block device
- * ENOMEM   no memory
+ * ENOMEM   no memory, or no addresses for maxcache pages (of more than 2^28 pages, for
+ *          so many)
  * and with a key:
  * ENOMEM   maxcache is more than the pool has addresses for; or all memory of the
  *          process is to be locked, mlockall(2) with MCL_FUTURE, and that is more than

@@ -83,11 +83,17 @@ static void shard_add(struct clock_state *c, uint32_t first, uint32_t count)
 	atomic_store_explicit(&c->shards, n + 1, memory_order_release);
 }
 
-void clock_init(struct clock_state *c, uint32_t frames)
+uint32_t clock_shards(uint32_t frames)
 {
 	uint32_t shards = 1;
 	while (shards < SHARDS_MAX && frames / (2 * shards) >= SHARD_FRAMES)
 		shards *= 2;
+	return shards;
+}
+
+void clock_init(struct clock_state *c, uint32_t frames)
+{
+	uint32_t shards = clock_shards(frames);
 	uint32_t count = whole_words(frames / shards);
 	for (uint32_t i = 0, first; i < shards && (first = i * count) < frames; i++)
 		shard_add(c, first, frames - first < count ? frames - first : count);
@@ -441,7 +447,7 @@ static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_
 static uint32_t batch_begin(MPOOL *mp)
 {
 	const struct clock_state *c = clock_of(mp);
-	struct member_state *ms = &mp->header->members;
+	struct member_state *ms = mp->members;
 	atomic_fetch_add_explicit(&ms->member[mp->pins.member].evictors, 1, memory_order_relaxed);
 	/* Each process counts its own, so that one that dies leaves nothing behind. */
 	uint32_t evictors = 0, top = member_top(ms);
@@ -458,7 +464,7 @@ static uint32_t batch_begin(MPOOL *mp)
 
 static void batch_end(MPOOL *const *pool)
 {
-	_Atomic uint32_t *own = &(*pool)->header->members.member[(*pool)->pins.member].evictors;
+	_Atomic uint32_t *own = &(*pool)->members->member[(*pool)->pins.member].evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
 	/* One that was cleared meanwhile must not become very many. */
 	while (n > 0 && !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))

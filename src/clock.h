@@ -79,6 +79,8 @@ struct clock_state {
 	struct shard shard[SHARDS_MAX];
 };
 
+/* Shards of a pool of so many frames. */
+uint32_t clock_shards(uint32_t frames);
 void clock_init(struct clock_state *c, uint32_t frames);
 /* The shards are to cover so many frames, more than they do. */
 void clock_cover(struct clock_state *c, uint32_t frames);

@@ -3,15 +3,15 @@
 
 #include "table.h"
 
-static unsigned bucket_of(uint32_t page)
+static unsigned bucket_of(const struct doubt_state *d, uint32_t page)
 {
-	return hash_place(number_hash(page), DOUBT_BUCKETS);
+	return hash_place(number_hash(page), d->buckets);
 }
 
 /* The page's place in its bucket, or DOUBT_PLACES. */
 static unsigned place_of(const struct doubt_state *d, uint32_t page)
 {
-	const _Atomic uint32_t *place = d->page[bucket_of(page)];
+	const _Atomic uint32_t *place = d->page[bucket_of(d, page)];
 	unsigned i = 0;
 	while (i < DOUBT_PLACES && atomic_load(&place[i]) != page + 1)
 		i++;
@@ -25,7 +25,7 @@ bool doubt_has(const struct doubt_state *d, uint32_t page)
 
 void doubt_add(struct doubt_state *d, uint32_t page)
 {
-	_Atomic uint32_t *place = d->page[bucket_of(page)];
+	_Atomic uint32_t *place = d->page[bucket_of(d, page)];
 	/* Before the page: who does not see it does not see the page either. */
 	atomic_store(&d->any, 1);
 	/* Only who holds the claim of its frame adds a page, so it cannot come twice. */
@@ -47,5 +47,5 @@ void doubt_remove(struct doubt_state *d, uint32_t page)
 	unsigned i = place_of(d, page);
 	/* Unless another page has taken the place meanwhile. */
 	if (i < DOUBT_PLACES)
-		atomic_compare_exchange_strong(&d->page[bucket_of(page)][i], &its, 0);
+		atomic_compare_exchange_strong(&d->page[bucket_of(d, page)][i], &its, 0);
 }

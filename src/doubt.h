@@ -35,6 +35,7 @@
 struct doubt_state {
 	/* Was there ever one?  Every miss asks, and mostly no more than this. */
 	_Atomic uint32_t any;
+	uint32_t buckets; /* as many as there are of these */
 	/* A page's number + 1, or 0. */
 	_Alignas(CACHE_LINE) _Atomic uint32_t page[DOUBT_BUCKETS][DOUBT_PLACES];
 };

@@ -109,21 +109,17 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 	/* Overflow segments double from `unit`, so that half of the numbers are theirs. */
 	if (frames > FRAMES_MAX / 2)
 		frames = FRAMES_MAX / 2;
-	void *chunk = NULL;
-	for (; frames > 0; frames /= 2) {
-		uint64_t bytes = base_bytes(fs, frames);
-		bool huge = bytes >= HUGE_SEGMENT;
-		chunk = region_alloc(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align);
-		if (chunk && huge)
-			(void)madvise(chunk, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* or without */
-		if (chunk)
-			break;
-	}
+	uint64_t bytes = base_bytes(fs, frames);
+	bool huge = bytes >= HUGE_SEGMENT;
+	/* A page is filled before it is seen. */
+	void *chunk = region_alloc_raw(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align, (size_t)(frames * fs->stride));
 	if (!chunk)
 		return -1;
+	if (huge)
+		(void)madvise(chunk, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* or without */
 	base_layout(fs, chunk, frames, &fs->base);
 	fs->base.first = 0;
-	region_add(r, CHUNK_SEGMENTS, chunk, base_bytes(fs, frames));
+	region_add(r, CHUNK_SEGMENTS, chunk, bytes);
 	fs->unit = frames_unit(frames);
 	atomic_store(&st->capacity, frames);
 	return 0;

@@ -101,7 +101,7 @@ struct frames {
 	size_t page_align;   /* alignment of a segment's pages */
 };
 
-/* The frame room of a private pool.  `frames` is lowered to what there is memory for.  0, or -1: not even for one. */
+/* The frame room of a private pool, of FRAMES_MAX / 2 frames at the most.  0, or -1: no memory. */
 int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, uint32_t frames,
                 size_t page_align);
 

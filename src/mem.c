@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -94,6 +96,13 @@ static void arena_destroy(unsigned arena)
 		arena_call(arena, "destroy", NULL);
 }
 
+/* The library may be unloaded; see thread.h. */
+__attribute__((destructor)) static void arenas_end(void)
+{
+	for (unsigned arena; mallctl && arena_reuse(&arena);)
+		arena_call(arena, "destroy", NULL);
+}
+
 static void *arena_alloc(unsigned arena, size_t bytes, size_t align)
 {
 	return mallocx(bytes, JE_ALIGN(align) | JE_ZERO | JE_TCACHE_NONE | JE_ARENA(arena));
@@ -134,13 +143,57 @@ static void arena_free(void *p)
 
 void mem_init(struct mem *m)
 {
-	m->arena_made = arena_create(&m->arena);
+	*m = (struct mem){0};
 }
 
 void mem_fini(struct mem *m)
 {
-	if (m->arena_made)
-		arena_destroy(m->arena);
+	unsigned arena = atomic_load(&m->arena);
+	free(m->block);
+	if (arena >= ARENA_FIRST)
+		arena_destroy(arena - ARENA_FIRST);
+}
+
+/* One for the pool; of two threads that need it first, one makes it. */
+static unsigned arena_of(struct mem *m)
+{
+	unsigned arena = atomic_load(&m->arena), mine;
+	if (arena != ARENA_UNDECIDED)
+		return arena;
+	unsigned made = arena_create(&mine) ? mine + ARENA_FIRST : ARENA_NONE;
+	if (atomic_compare_exchange_strong(&m->arena, &arena, made))
+		return made;
+	if (made != ARENA_NONE)
+		arena_destroy(mine);
+	return arena;
+}
+
+void mem_block_begins(struct mem *m, uint64_t bytes)
+{
+	if (bytes > MEM_BLOCK_MAX || !(m->block = malloc((size_t)bytes)))
+		return;
+	m->block_next = m->block;
+	m->block_end = m->block + bytes;
+}
+
+void mem_block_ends(struct mem *m)
+{
+	m->block_next = m->block_end;
+}
+
+static void *block_alloc(struct mem *m, size_t bytes, size_t align, size_t raw)
+{
+	uintptr_t at = ((uintptr_t)m->block_next + align - 1) & ~(uintptr_t)(align - 1), end = (uintptr_t)m->block_end;
+	if (at > end || bytes > end - at)
+		return NULL;
+	m->block_next = (char *)at + bytes;
+	memset((char *)at + raw, 0, bytes - raw);
+	return (void *)at;
+}
+
+static bool in_block(const struct mem *m, const void *p)
+{
+	return (uintptr_t)p >= (uintptr_t)m->block && (uintptr_t)p < (uintptr_t)m->block_end;
 }
 
 /* Stands right before the bytes of a mapping: what to unmap. */
@@ -164,14 +217,27 @@ static void *map_alloc(size_t bytes, size_t align)
 	return (void *)at;
 }
 
+void *mem_alloc_raw(struct mem *m, size_t bytes, size_t align, size_t raw)
+{
+	if (m->block_next != m->block_end) {
+		void *p = block_alloc(m, bytes, align, raw);
+		if (p)
+			return p;
+	}
+	unsigned arena = arena_of(m);
+	return arena >= ARENA_FIRST ? arena_alloc(arena - ARENA_FIRST, bytes, align) : map_alloc(bytes, align);
+}
+
 void *mem_alloc(struct mem *m, size_t bytes, size_t align)
 {
-	return m->arena_made ? arena_alloc(m->arena, bytes, align) : map_alloc(bytes, align);
+	return mem_alloc_raw(m, bytes, align, 0);
 }
 
 void mem_free(struct mem *m, void *p)
 {
-	if (m->arena_made) {
+	if (in_block(m, p))
+		return; /* with all of it */
+	if (atomic_load(&m->arena) >= ARENA_FIRST) {
 		arena_free(p);
 	} else {
 		struct map_head *head = (struct map_head *)p - 1;

@@ -9,6 +9,7 @@
 #include "mpool.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,8 @@
 void pool_rooms(MPOOL *mp, struct header *h, enum barrier barrier, unsigned member)
 {
 	mp->header = h;
+	mp->members = &h->members;
+	mp->doubt = &h->doubt;
 	mp->barrier = barrier;
 	mp->pins = (struct pins){&mp->region, &h->pin, barrier == BARRIER_FENCE ? PUTS_LOCKED : PUTS_PLAIN, member};
 	mp->epoch = (struct epoch){&mp->region, &mp->pins, &h->epoch, barrier};
@@ -40,6 +43,35 @@ void pool_fence(MPOOL *mp)
 	atomic_store(&mp->pins.puts, PUTS_LOCKED);
 }
 
+/*
+ * A private pool's header has the shards there are; then comes the state of its one
+ * member, then that of pages in doubt, of which a small pool has few.
+ */
+#define WHOLE_LINES(bytes) (((bytes) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE)
+struct private_header {
+	size_t members, doubt, bytes; /* where they are; all of it */
+	uint32_t doubt_buckets;
+};
+
+static struct private_header measure_header(uint32_t frames)
+{
+	struct private_header h;
+	h.members = offsetof(struct header, clock.shard) + clock_shards(frames) * sizeof(struct shard);
+	h.doubt = h.members + WHOLE_LINES(offsetof(struct member_state, member) + sizeof(struct member));
+	h.doubt_buckets = frames / DOUBT_PLACES < DOUBT_BUCKETS ? frames / DOUBT_PLACES + 1 : DOUBT_BUCKETS;
+	h.bytes = h.doubt + offsetof(struct doubt_state, page) + h.doubt_buckets * sizeof(((struct doubt_state *)0)->page[0]);
+	return h;
+}
+
+/* What it takes to open a private pool comes from one block; the pages too if they are few. */
+static void begin_block(MPOOL *mp, size_t header, uint32_t pages, uint32_t frames)
+{
+	size_t table = table_bytes_for(resize_first(frames, pages));
+	size_t bytes = header + pin_first_bytes() + table + 2 * sizeof(struct stripe) + CACHE_LINE;
+	uint64_t segment = frames_bytes(mp->io.pagesize, frames) + mp->io.align;
+	mem_block_begins(&mp->region.mem, bytes + segment <= MEM_BLOCK_MAX ? bytes + segment : bytes);
+}
+
 /* A pool of this process's own.  0, or an errno. */
 static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 {
@@ -47,21 +79,29 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	bool tail;
 	if (pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0)
 		return errno;
-	struct header *h = region_alloc(&mp->region, CHUNK_HEADER, sizeof *h, CACHE_LINE);
+	struct private_header at = measure_header(frames);
+	begin_block(mp, at.bytes, pages, frames);
+	struct header *h = region_alloc(&mp->region, CHUNK_HEADER, at.bytes, CACHE_LINE);
 	if (!h)
 		return ENOMEM;
-	region_add(&mp->region, CHUNK_HEADER, h, sizeof *h);
-	if (frames_init(&mp->frames, &mp->region, &h->frame, pagesize, frames, mp->io.align) != 0)
-		return ENOMEM;
+	region_add(&mp->region, CHUNK_HEADER, h, at.bytes);
 	pool_rooms(mp, h, barrier_available(BARRIER_PROCESS) ? BARRIER_PROCESS : BARRIER_FENCE, 0);
+	mp->members = (struct member_state *)(void *)((char *)h + at.members);
+	mp->doubt = (struct doubt_state *)(void *)((char *)h + at.doubt);
+	mp->doubt->buckets = at.doubt_buckets;
+	/* The pages last: they are the least likely to fit, and what they begin with leaves a gap. */
+	if (!pin_first(&mp->pins) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0 ||
+	    frames_init(&mp->frames, &mp->region, &h->frame, pagesize, frames, mp->io.align) != 0)
+		return ENOMEM;
+	mem_block_ends(&mp->region.mem);
 	epoch_init(&h->epoch);
 	frames = frames_capacity(&mp->frames);
 	clock_init(&h->clock, frames);
-	atomic_store(&h->members.top, 1);
-	atomic_store(&h->members.member[0].state, MEMBER_IN);
-	mp->region.making = h->members.member[0].making;
+	atomic_store(&mp->members->top, 1);
+	atomic_store(&mp->members->member[0].state, MEMBER_IN);
+	mp->region.making = mp->members->member[0].making;
 	pageio_init(&mp->io, &h->pageio, pages, tail);
-	return table_init(&mp->tables, 0, resize_first(frames, pages)) == 0 ? 0 : ENOMEM;
+	return 0;
 }
 
 /* `key`: at NULL: the pool is private. */
@@ -242,8 +282,8 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 static void judge(MPOOL *mp, const struct want *want, struct frame *fr)
 {
 	if (want->how == HOW_AFRESH)
-		doubt_remove(&mp->header->doubt, want->page);
-	else if (doubt_has(&mp->header->doubt, want->page))
+		doubt_remove(mp->doubt, want->page);
+	else if (doubt_has(mp->doubt, want->page))
 		atomic_fetch_or(&fr->word, FRAME_ABANDONED);
 }
 
@@ -609,7 +649,7 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 static uint32_t forgive(MPOOL *mp, struct frame *fr)
 {
 	uint32_t word = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);
-	doubt_remove(&mp->header->doubt, atomic_load_explicit(&fr->page, memory_order_relaxed));
+	doubt_remove(mp->doubt, atomic_load_explicit(&fr->page, memory_order_relaxed));
 	return word;
 }
 

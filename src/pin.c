@@ -125,6 +125,16 @@ static bool chunk_make(const struct pins *p, unsigned k)
 	return true;
 }
 
+size_t pin_first_bytes(void)
+{
+	return chunk_bytes(0);
+}
+
+bool pin_first(const struct pins *p)
+{
+	return chunk_make(p, 0);
+}
+
 static bool stripe_has_room(const struct stripe *s, bool empty)
 {
 	unsigned pins = 0;

@@ -128,7 +128,7 @@ struct stripe {
 };
 _Static_assert(sizeof(struct stripe) == 2 * CACHE_LINE, "a stripe is its slots and one line beside");
 
-#define STRIPES_FIRST 64u /* stripes in the first chunk; each next one has twice as many */
+#define STRIPES_FIRST 8u /* stripes in the first chunk; each next one has twice as many */
 #define STRIPES_MAX   (STRIPES_FIRST * ((1u << STRIPE_CHUNKS) - 1))
 _Static_assert(STRIPES_MAX <= 1u << STRIPE_ID_BITS, "a stripe's number fits its bits");
 
@@ -338,6 +338,10 @@ void pin_lock_puts(struct pins *p);
 
 /* One pin more in `slot` (L), if it still pins `frame`. */
 bool pin_again(_Atomic uint64_t *slot, uint32_t frame);
+
+/* Bytes of the first stripes; and have memory for them.  False: there is none. */
+size_t pin_first_bytes(void);
+bool pin_first(const struct pins *p);
 
 struct stripe *pin_stripe(const struct pins *p, uint32_t id);
 

@@ -31,12 +31,12 @@ struct header {
 	struct epoch_state epoch;
 	_Alignas(CACHE_LINE) struct pageio_state pageio;
 	_Alignas(CACHE_LINE) struct frame_state frame;
-	struct clock_state clock;
 	struct pin_state pin;
 	struct wait_state wait;
-	struct region_state region; /* of a shared pool */
-	struct member_state members;
+	struct clock_state clock; /* the last of a private pool's, with as many shards as it needs */
 	struct doubt_state doubt;
+	struct member_state members;
+	struct region_state region;
 };
 
 struct MPOOL {
@@ -44,6 +44,8 @@ struct MPOOL {
 	_Alignas(CACHE_LINE) uint64_t serial;
 	enum barrier barrier; /* see barrier.h */
 	struct header *header;
+	struct member_state *members; /* of a private pool: one */
+	struct doubt_state *doubt;
 	struct tables tables;
 	struct epoch epoch;
 	struct frames frames;

@@ -112,7 +112,7 @@ static void end_calls(struct gone *g, struct stripe *me)
 static void clear_member(struct gone *g)
 {
 	MPOOL *mp = g->mp;
-	struct member *m = &mp->header->members.member[g->member];
+	struct member *m = &mp->members->member[g->member];
 	epoch_enter(&mp->epoch, mp->sharing.keeper);
 	each_stripe(g, drop_pins);
 	epoch_leave(mp->sharing.keeper);
@@ -134,7 +134,7 @@ static void clear_member(struct gone *g)
 
 static bool is_dead(const MPOOL *mp, uint32_t member)
 {
-	const struct member *m = &mp->header->members.member[member];
+	const struct member *m = &mp->members->member[member];
 	return member != mp->pins.member && member_in(m) && !life_goes_on(mp->sharing.object, member);
 }
 
@@ -142,7 +142,7 @@ bool recover_dead_locked(MPOOL *mp)
 {
 	struct stripe *me = mp->sharing.keeper;
 	bool any = false;
-	uint32_t top = member_top(&mp->header->members);
+	uint32_t top = member_top(mp->members);
 	/* Should we die in this, there are roles and chunks of ours to be given back too. */
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
@@ -160,7 +160,7 @@ bool recover_dead_locked(MPOOL *mp)
 
 static bool any_dead(const MPOOL *mp, enum recover_reach reach, uint32_t top, uint32_t also)
 {
-	const struct member *m = mp->header->members.member;
+	const struct member *m = mp->members->member;
 	for (uint32_t n = 1; n < top; n++) {
 		uint32_t i = (mp->pins.member + n) % top;
 		if (!member_in(&m[i]))
@@ -179,7 +179,7 @@ bool recover_due_within(const MPOOL *mp, enum recover_reach reach, uint32_t also
 {
 	if (!region_shared(&mp->region) || recover_alone(mp) || !share_object_is_ours(mp))
 		return false;
-	return any_dead(mp, reach, member_top(&mp->header->members), also);
+	return any_dead(mp, reach, member_top(mp->members), also);
 }
 
 bool recover_due(const MPOOL *mp)
@@ -189,7 +189,7 @@ bool recover_due(const MPOOL *mp)
 
 bool recover_alone(const MPOOL *mp)
 {
-	const struct member_state *ms = &mp->header->members;
+	const struct member_state *ms = mp->members;
 	uint32_t top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
 		if (i != mp->pins.member && member_in(&ms->member[i]))
@@ -275,7 +275,7 @@ static void end_deletes(const struct gone *g, struct stripe *s)
 void recover_fork(MPOOL *mp, const struct attachment *forked)
 {
 	struct gone g = {.mp = mp, .member = mp->pins.member, .died = true, .forked = true};
-	struct member *m = &mp->header->members.member[g.member];
+	struct member *m = &mp->members->member[g.member];
 	if (mp->barrier != BARRIER_FENCE && !barrier_available(mp->barrier))
 		pool_fence(mp);
 	region_recover(&mp->region, m->making);

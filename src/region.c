@@ -141,12 +141,12 @@ __attribute__((no_sanitize("thread"), noinline)) static void fill_with_zeros(voi
 
 /* ---- chunks ------------------------------------------------------------- */
 
-void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align)
+void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t align, size_t raw)
 {
 	if (bytes > PTRDIFF_MAX)
 		return NULL;
 	if (!region_shared(r)) {
-		void *own = mem_alloc(&r->mem, (size_t)bytes, align);
+		void *own = mem_alloc_raw(&r->mem, (size_t)bytes, align, raw);
 		if (own)
 			making_begin(r, (uintptr_t)own, bytes);
 		return own;
@@ -168,6 +168,11 @@ void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align)
 	if (id == CHUNK_ANY)
 		return_place(r->state, place, whole_pages(bytes));
 	return NULL;
+}
+
+void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align)
+{
+	return region_alloc_raw(r, id, bytes, align, 0);
 }
 
 void region_free(struct region *r, unsigned id, void *p, size_t bytes)

@@ -40,7 +40,7 @@
 /* Numbers of chunks, by kind. */
 enum {
 	CHUNK_HEADER = 0, /* the pool's shared words */
-	STRIPE_CHUNKS = 16,
+	STRIPE_CHUNKS = 19,
 	CHUNK_STRIPES = CHUNK_HEADER + 1, /* pin room */
 	SEGMENT_CHUNKS = 28,
 	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS, /* frame room */
@@ -95,6 +95,8 @@ void region_fini(struct region *r);
  * in limbo); the caller then frees its own with region_free.
  */
 void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align);
+/* ... of which the first `raw` bytes need not be zero. */
+void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t align, size_t raw);
 void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
 

@@ -569,6 +569,7 @@ static int fill_object(MPOOL *mp, struct preamble *p, const void *key, uint32_t 
 	atomic_store(&h->region.top, p->chunks_at);
 	rooms(mp, p, 0);
 	h->wait.shared = true;
+	h->doubt.buckets = DOUBT_BUCKETS;
 	epoch_init(&h->epoch);
 	atomic_store(&h->pin.users, USERS_MANY); /* and in other processes */
 	if (!frames_grow(&mp->frames, frames) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)

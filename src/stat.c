@@ -108,8 +108,8 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->pagesize = mp->io.pagesize;
 	s->device = mp->io.device;
 	s->inode = mp->io.inode;
-	s->processes = member_count(&mp->header->members);
-	s->deaths = member_deaths(&mp->header->members);
+	s->processes = member_count(mp->members);
+	s->deaths = member_deaths(mp->members);
 }
 
 /* 0, or -1 and errno. */

@@ -49,6 +49,11 @@ static size_t table_size(uint32_t buckets)
 	return sizeof(struct table) + (buckets + (size_t)1) * sizeof(struct line) + buckets * sizeof(uint16_t);
 }
 
+size_t table_bytes_for(uint64_t entries)
+{
+	return table_size(buckets_for(entries));
+}
+
 static struct table *table_make(struct tables *ts, uint32_t me, uint32_t buckets)
 {
 	struct table *t = region_alloc(ts->region, CHUNK_ANY, table_size(buckets), CACHE_LINE);

@@ -204,6 +204,8 @@ static inline _Atomic uint64_t *table_peek(struct tables *ts, uint32_t page)
 	return &b->word[(unsigned)i];
 }
 
+/* Bytes of a table for so many entries. */
+size_t table_bytes_for(uint64_t entries);
 /* Make the first table.  0, or -1: no memory. */
 int table_init(struct tables *ts, uint32_t me, uint64_t entries);
 

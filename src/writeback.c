@@ -156,6 +156,9 @@ static bool buffer_get(MPOOL *mp, struct buffer *b)
 	b->pages = page < BUFFER_BYTES ? (unsigned)(BUFFER_BYTES / page) : 1;
 	if (b->pages > WINDOW_MAX)
 		b->pages = WINDOW_MAX;
+	/* A private pool's capacity stays, and so does the size of the spare ones. */
+	if (!region_shared(&mp->region) && b->pages > frames_capacity(&mp->frames))
+		b->pages = frames_capacity(&mp->frames);
 	b->bytes = NULL;
 	for (unsigned i = 0; i < SPARES && !b->bytes; i++)
 		/* Acquire: pairs with the release in buffer_put. */
@@ -211,9 +214,9 @@ void victim_note_doubt(MPOOL *mp, const struct victim *v)
 {
 	if (!(frame_word(v) & FRAME_ABANDONED))
 		return;
-	doubt_add(&mp->header->doubt, v->page);
+	doubt_add(mp->doubt, v->page);
 	if (!(frame_word(v) & FRAME_ABANDONED))
-		doubt_remove(&mp->header->doubt, v->page);
+		doubt_remove(mp->doubt, v->page);
 }
 
 /*

@@ -170,7 +170,7 @@ static uint32_t in_doubt(const struct doubt_state *d, uint32_t pages)
 
 void room_doubt(uint32_t pages, struct room_doubt_result *result)
 {
-	struct doubt_state d = {0};
+	struct doubt_state d = {.buckets = DOUBT_BUCKETS};
 	*result = (struct room_doubt_result){0};
 	for (uint32_t page = 0; page < pages; page++) {
 		doubt_add(&d, page);

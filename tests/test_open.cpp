@@ -258,6 +258,30 @@ TEST_CASE("pages far behind the first four gigabytes are their own")
 	REQUIRE_NULL(mpool_get(pool, 0x80000001, 0), EINVAL);
 }
 
+TEST_CASE("a maxcache that there are no addresses for is refused with ENOMEM, and not made smaller")
+{
+	if (sanitized) {
+		WARN("skipped: sanitizers need more memory than a limit leaves");
+		return;
+	}
+	File file(4096, 3);
+	int result = in_child([&] {
+		struct rlimit limit;
+		limit.rlim_cur = limit.rlim_max = statm().size + (256 << 20);
+		if (setrlimit(RLIMIT_AS, &limit) != 0)
+			return 1;
+		errno = 0;
+		if (mpool_open(nullptr, file.fd(), 4096, 100000) || errno != ENOMEM)
+			return 2;
+		MPOOL *mp = mpool_open(nullptr, file.fd(), 4096, 1000);
+		struct mpool_stats st;
+		if (!mp || mpool_stats(mp, &st, sizeof st) != 0 || st.maxcache != 1000)
+			return 3;
+		return mpool_close(mp) == 0 ? 0 : 4;
+	});
+	CHECK(result == 0);
+}
+
 TEST_CASE("the largest page size, in the largest pool too, is not mistaken for a small one")
 {
 	const pgno_t size = GENERATE(0x80000000u, 0xffffffffu);

@@ -309,8 +309,8 @@ static const char *shards_left(MPOOL *mp)
 static const char *hints_left(MPOOL *mp)
 {
 	struct clock_state *c = &mp->header->clock;
-	for (uint32_t i = 0; i < MEMBERS_MAX; i++)
-		if (NOW(mp->header->members.member[i].evictors))
+	for (uint32_t i = 0; i < NOW(mp->members->top); i++)
+		if (NOW(mp->members->member[i].evictors))
 			return WRONG("threads are counted as evicting");
 	for (uint32_t i = 0; i < NOW(c->shards); i++) {
 		const struct shard *sh = &c->shard[i];
@@ -328,10 +328,10 @@ static const char *roles_left(MPOOL *mp)
 {
 	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer) || NOW(mp->header->pageio.syncing))
 		return WRONG("a thread is counted as draining, reclaiming or syncing");
-	for (unsigned i = 0; i < MEMBERS_MAX; i++)
-		if (NOW(mp->header->members.member[i].evictors))
+	for (unsigned i = 0; i < NOW(mp->members->top); i++)
+		if (NOW(mp->members->member[i].evictors))
 			return WRONG("member %u is counted as evicting", i);
-		else if (NOW(mp->header->members.member[i].making[0].place))
+		else if (NOW(mp->members->member[i].making[0].place))
 			return WRONG("member %u has memory of no chunk", i);
 	return NULL;
 }
