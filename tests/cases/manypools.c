@@ -13,7 +13,7 @@
 
 enum { FEW = 500, MANY = 8 * FEW, PAGE = 4096, TURNS = 20, TRIES = 5 };
 /* What is linear costs 8 times as much, and twice that where the many do not fit the caches; what is square, 64 times. */
-static const double most = 32;
+static const double most = 48;
 
 enum part { OPEN, FIRST_USE, IN_TURN, CLOSE, PARTS };
 static const char *const names[PARTS] = {"to open", "the first use", "use in turn", "to close"};
