@@ -836,6 +836,8 @@ TEST_CASE("a program that has closed the library's descriptors keeps its own by 
 		CHILD_CHECK(write(3, "mine", 4) == 4);
 		CHILD_CHECK(mpool_put(mp, page, 0) == 0);
 		CHILD_CHECK(mpool_close(mp) == 0);
+		for (int fd = STDERR_FILENO + 1; fd <= below; fd++)
+			CHILD_CHECK(fcntl(fd, F_GETFD) >= 0);
 		for (int fd = STDERR_FILENO + 1; fd <= below; fd++) {
 			uint64_t n = 0;
 			if (fd % 3 == 0) {

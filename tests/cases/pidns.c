@@ -117,13 +117,15 @@ int main(void)
 	kill(common->pid[1], SIGKILL);
 	MUST(comes(&common->inside, 1));
 	each_waiter(SIGCONT);
-	MUST(comes(&common->asked, WAITERS));
+	for (int i = 0; i < PATIENCE && !common->taken && common->asked < WAITERS; i++)
+		usleep(10000);
 	for (int i = 2; i < WAITERS + 1; i++) {
 		kill(common->pid[i], SIGKILL);
 		usleep(20000);
 	}
-	int asked = common->asked;
-	MUST(comes(&common->asked, asked + A_WHILE));
+	/* Unless one gets it, which then asks no more. */
+	for (int i = 0, asked = common->asked; i < PATIENCE && !common->taken && common->asked < asked + A_WHILE; i++)
+		usleep(10000);
 	RIGHT(common->taken == 0, "the pool's lock was taken %d times from who has it and lives", common->taken);
 	common->go_on = true;
 	holder = false;
