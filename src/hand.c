@@ -240,7 +240,7 @@ void hand_begin(MPOOL *mp)
 	hand_lock();
 	mp->sharing.next_handed = door.pools;
 	door.pools = mp;
-	atomic_store(&mp->header->members.member[mp->pins.member].door, door.name);
+	atomic_store(&mp->members->member[mp->pins.member].door, door.name);
 	hand_unlock();
 	pthread_mutex_unlock(&changing);
 }
@@ -289,7 +289,7 @@ static bool had_before(const MPOOL *mp, struct handed *h)
 /* Has the member what is wanted, and a door? */
 static uint64_t door_of(const MPOOL *mp, uint32_t member)
 {
-	const struct member *m = &mp->header->members.member[member];
+	const struct member *m = &mp->members->member[member];
 	if (!member_in(m) || atomic_load(&m->generation) != atomic_load(&mp->io.state->generation))
 		return 0;
 	return member == mp->pins.member ? 0 : atomic_load(&m->door);
@@ -336,7 +336,7 @@ static bool await_answer(const MPOOL *mp, int socket, int64_t until, struct hand
 
 static bool ask_around(const MPOOL *mp, int out, const int *pair, struct handed *h)
 {
-	uint32_t top = atomic_load(&mp->header->members.top), i = 0;
+	uint32_t top = atomic_load(&mp->members->top), i = 0;
 	int64_t until = now_ms() + ANSWER_MS;
 	bool any = false;
 	for (unsigned batch = 1; i < top && i < MEMBERS_MAX; batch *= 2) {

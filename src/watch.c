@@ -159,7 +159,7 @@ static void open_instance(void)
 
 static _Atomic uint32_t *watching(MPOOL *mp)
 {
-	return &mp->header->members.member[mp->pins.member].watching;
+	return &mp->members->member[mp->pins.member].watching;
 }
 
 /* Under the lock. */

@@ -10,7 +10,7 @@
 
 static struct member *own_record(MPOOL *mp)
 {
-	return &mp->header->members.member[mp->pins.member];
+	return &mp->members->member[mp->pins.member];
 }
 
 int witness_make(MPOOL *mp, int fd)
@@ -53,9 +53,9 @@ bool witness_join(MPOOL *mp)
 /* Has anybody else who is alive those of the generation that it is, or of one that it may be again? */
 static bool somebody_has(const MPOOL *mp)
 {
-	uint32_t top = atomic_load(&mp->header->members.top), now = atomic_load(&mp->io.state->generation);
+	uint32_t top = atomic_load(&mp->members->top), now = atomic_load(&mp->io.state->generation);
 	for (uint32_t i = 0; i < top; i++) {
-		const struct member *m = &mp->header->members.member[i];
+		const struct member *m = &mp->members->member[i];
 		uint32_t its = atomic_load(&m->generation);
 		if (i != mp->pins.member && member_in(m) && its != 0 && its <= now &&
 		    life_goes_on(mp->sharing.object, i))
