@@ -363,6 +363,7 @@ static struct user *user_new(void)
 	/* Any value but NULL makes the destructor run. */
 	if (!last && (!keyed || pthread_setspecific(key, &key) != 0))
 		goto no_memory;
+	u->next = u->before = u; /* a list of its own, until it is in the one of all */
 	table_is(u, known, KNOWN_FIRST - 1);
 	self = u;
 	pthread_mutex_lock(&lock);
