@@ -90,7 +90,7 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	mp->doubt = (struct doubt_state *)(void *)((char *)h + at.doubt);
 	mp->doubt->buckets = at.doubt_buckets;
 	/* The pages last: they are the least likely to fit, and what they begin with leaves a gap. */
-	if (!pin_first(&mp->pins) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0 ||
+	if (!pin_make(&mp->pins, 1) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0 ||
 	    frames_init(&mp->frames, &mp->region, &h->frame, pagesize, frames, mp->io.align) != 0)
 		return ENOMEM;
 	mem_block_ends(&mp->region.mem);

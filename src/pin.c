@@ -130,9 +130,12 @@ size_t pin_first_bytes(void)
 	return chunk_bytes(0);
 }
 
-bool pin_first(const struct pins *p)
+bool pin_make(const struct pins *p, uint32_t stripes)
 {
-	return chunk_make(p, 0);
+	bool made = true;
+	for (unsigned k = 0; made && k < STRIPE_CHUNKS && chunk_first(k) < stripes; k++)
+		made = chunk_make(p, k);
+	return made;
 }
 
 static bool stripe_has_room(const struct stripe *s, bool empty)

@@ -339,9 +339,10 @@ void pin_lock_puts(struct pins *p);
 /* One pin more in `slot` (L), if it still pins `frame`. */
 bool pin_again(_Atomic uint64_t *slot, uint32_t frame);
 
-/* Bytes of the first stripes; and have memory for them.  False: there is none. */
+/* Bytes of the first chunk of stripes. */
 size_t pin_first_bytes(void);
-bool pin_first(const struct pins *p);
+/* Have chunks for the first so many stripes, before anybody needs one.  False: no memory. */
+bool pin_make(const struct pins *p, uint32_t stripes);
 
 struct stripe *pin_stripe(const struct pins *p, uint32_t id);
 

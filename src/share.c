@@ -29,6 +29,8 @@
 #define FOR_OTHERS     077
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 2u
+/* Stripes that there is memory for from the start: pages may take all that there is, and pins are needed then. */
+#define STRIPES_AT_FIRST 64u
 #define NS_PER_S   UINT64_C(1000000000)
 /* Bytes of the file of locks that are no key's: seats.  One of so many instances of inotify is ours; and so many at most. */
 #define SEAT_BYTES ((off_t)1 << 62)
@@ -572,7 +574,8 @@ static int fill_object(MPOOL *mp, struct preamble *p, const void *key, uint32_t 
 	h->doubt.buckets = DOUBT_BUCKETS;
 	epoch_init(&h->epoch);
 	atomic_store(&h->pin.users, USERS_MANY); /* and in other processes */
-	if (!frames_grow(&mp->frames, frames) || table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
+	if (!pin_make(&mp->pins, STRIPES_AT_FIRST) || !frames_grow(&mp->frames, frames) ||
+	    table_init(&mp->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
 	struct timespec t;

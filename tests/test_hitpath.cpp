@@ -282,8 +282,10 @@ TEST_CASE("where membarrier is refused later on, the process ends: it does not g
 	int result = in_child([&] {
 		signal(SIGILL, SIG_DFL); // which Catch would report
 		signal(SIGTRAP, SIG_DFL);
-		// No page has to go yet, so no barrier is made.
+		// No page has to go yet, so no barrier is made; and not by one thread for itself alone.
 		MPOOL *mp = mpool_open(nullptr, file.fd(), 64, 4);
+		for (int threads = 0; threads < 2; threads++)
+			std::thread([&] { mpool_put(mp, mpool_get(mp, 0, 0), 0); }).join();
 		if (!install_filter({SYS_membarrier}, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW))
 			return int{no_filter};
 		for (pgno_t i = 0; i < 40; i++)

@@ -58,7 +58,7 @@ std::set<std::string> objects()
 	std::set<std::string> names;
 	if (DIR *dir = opendir(directory().c_str())) {
 		while (const dirent *e = readdir(dir))
-			if (e->d_name[0] != '.' && strcmp(e->d_name, "lock") != 0)
+			if (e->d_name[0] != '.' && strcmp(e->d_name, "lock") != 0 && e->d_type != DT_SOCK)
 				names.insert(e->d_name);
 		closedir(dir);
 	}
