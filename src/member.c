@@ -126,7 +126,8 @@ static int open_again(const struct member_object *o, int mode)
 	snprintf(of_process, sizeof of_process, DESCRIPTOR_OF_PROCESS, o->fd);
 	const char *name[] = {of_thread, of_process, o->path};
 	errno = ENOENT;
-	for (unsigned i = 0; i < sizeof name / sizeof *name && name[i] && errno == ENOENT; i++) {
+	/* ENXIO: the program has closed the object, and what has the number now cannot be opened again. */
+	for (unsigned i = 0; i < sizeof name / sizeof *name && name[i] && (errno == ENOENT || errno == ENXIO); i++) {
 		int follow = name[i] == o->path ? O_NOFOLLOW : 0;
 		int fd = descriptor_apart(open(name[i], mode | follow | O_NONBLOCK | O_CLOEXEC));
 		if (fd >= 0 && member_is(fd, o))

@@ -19,7 +19,10 @@ std::atomic<Script *> current{nullptr};
 
 } // namespace
 
-Script::Script(int fd, Decide decide, After after) : fd_(fd), decide_(std::move(decide)), after_(std::move(after))
+Script::Script(int fd, Decide decide, After after) : Script(fd, std::move(decide), std::move(after), nobody_looks) {}
+
+Script::Script(int fd, Decide decide, After after, int by)
+    : fd_(fd), by_(by), decide_(std::move(decide)), after_(std::move(after))
 {
 	if (fstat(fd, &file_) != 0)
 		file_ = {};
@@ -37,6 +40,8 @@ Script::~Script()
 bool Script::is_of(int fd) const
 {
 	struct stat st;
+	if (fd == by_)
+		return false;
 	return fd == fd_ || (fstat(fd, &st) == 0 && st.st_dev == file_.st_dev && st.st_ino == file_.st_ino);
 }
 

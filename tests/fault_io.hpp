@@ -57,6 +57,9 @@ public:
 	using Decide = std::function<Fate(const Call &)>;
 	using After = std::function<void(const Call &, ssize_t result)>;
 	Script(int fd, Decide decide, After after = nullptr);
+	// `by`: a descriptor of the file that the test itself looks with; nobody_looks: none.
+	static constexpr int nobody_looks = -1;
+	Script(int fd, Decide decide, After after, int by);
 	~Script();
 	Script(const Script &) = delete;
 	Script &operator=(const Script &) = delete;
@@ -72,7 +75,7 @@ public:
 
 private:
 	bool is_of(int fd) const;
-	int fd_;
+	int fd_, by_;
 	struct stat file_;
 	Decide decide_;
 	After after_;

@@ -469,7 +469,7 @@ public:
 			      s.written(call, result);
 		      else if (call.op == Op::sync)
 			      s.flushed(result);
-	      })
+	      }, s.beside())
 	{
 	}
 };

@@ -83,6 +83,7 @@ public:
 
 	// For the script of its reads, writes and fsyncs.
 	int fd() const { return file_->fd(); }
+	int beside() const { return *beside_; }
 	void written(const fault::Call &call, ssize_t result);
 	void flushed(ssize_t result);
 

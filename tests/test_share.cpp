@@ -816,6 +816,11 @@ TEST_CASE("a pool keeps no descriptor that the program takes for its standard in
 
 TEST_CASE("a program that has closed the library's descriptors keeps its own by their numbers, and leaves all the same")
 {
+	if (tsan)
+		SKIP_CASE("to close what another thread waits for is a race to ThreadSanitizer");
+	// Which of the library's descriptors' numbers are a file's, and which an eventfd's.
+	const int shift = GENERATE(0, 1, 2);
+	CAPTURE(shift);
 	Key key;
 	File file(page_size, 3);
 	Member a(key, file.fd(), page_size, 4);
@@ -830,17 +835,20 @@ TEST_CASE("a program that has closed the library's descriptors keeps its own by 
 			close(fd);
 		// Whatever it is taken for: a file with something in it, and things that can be waited for.
 		for (int fd = STDERR_FILENO + 1; fd <= below; fd++) {
-			int is = fd % 3 == 0 ? open(path.c_str(), O_RDWR | O_CREAT, 0600) : eventfd(1, 0);
+			int is = (fd + shift) % 3 == 0 ? open(path.c_str(), O_RDWR | O_CREAT, 0600) : eventfd(1, 0);
 			CHILD_CHECK(is == fd);
 		}
-		CHILD_CHECK(write(3, "mine", 4) == 4);
+		{
+			Fd whole(open(path.c_str(), O_RDWR));
+			CHILD_CHECK(write(whole, "mine", 4) == 4);
+		}
 		CHILD_CHECK(mpool_put(mp, page, 0) == 0);
 		CHILD_CHECK(mpool_close(mp) == 0);
 		for (int fd = STDERR_FILENO + 1; fd <= below; fd++)
 			CHILD_CHECK(fcntl(fd, F_GETFD) >= 0);
 		for (int fd = STDERR_FILENO + 1; fd <= below; fd++) {
 			uint64_t n = 0;
-			if (fd % 3 == 0) {
+			if ((fd + shift) % 3 == 0) {
 				Fd again(open(path.c_str(), O_RDWR));
 				CHILD_CHECK(lseek(fd, 0, SEEK_END) == 4 && flock(again, LOCK_EX | LOCK_NB) == 0);
 			} else {

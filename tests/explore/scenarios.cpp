@@ -145,7 +145,7 @@ std::vector<Scenario> make()
 		bounded(1, unlisting({"unlist-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}})),
 		unlisting(named("unlist-segment-given-back", emptied("G11 P11", "V10"))),
 
-		bounded(2, unlisting({"unlist-by-two", 3, 6, {"G0 P0 | G0 P0 T1 W2 G0 P0", "G1 P1 G3 P3 | G4 P4 T2", "G0 P0 | W1 G2 P2"}})),
+		bounded(1, unlisting({"unlist-by-two", 3, 6, {"G0 P0 | G0 P0 T1 W2 G0 P0", "G1 P1 G3 P3 | G4 P4 T2", "G0 P0 | W1 G2 P2"}})),
 		unlisting(named("unlist-section", emptied("V0 G11 P11", "V10"))),
 
 		// One thread needs no barrier, until a second one comes.

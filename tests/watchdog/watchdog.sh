@@ -49,6 +49,11 @@ says "out of time: sh -c"
 says "sleep: state S"
 ends 124 "$watched" --seconds 1 sh -c 'while :; do :; done'
 says "out of time: sh -c"
+# Whoever adopted it may not have waited for it yet.
+for ((look = 0; look < 100; look++)); do
+	kill -0 "$(cat "$tmp/pid")" 2> /dev/null || break
+	sleep 0.1
+done
 ! kill -0 "$(cat "$tmp/pid")" 2> /dev/null || fail "it is still there"
 
 echo "== a test case too, by its name"
