@@ -88,7 +88,8 @@ static bool send_with(int socket, const struct sockaddr_un *to, void *bytes, siz
 	                   .msg_iovlen = 1,
 	                   .msg_control = &c,
 	                   .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
-	c.header = (struct cmsghdr){CMSG_LEN(sizeof(int) * count), SOL_SOCKET, SCM_RIGHTS};
+	c.header = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(sizeof(int) * count), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
 	memcpy(CMSG_DATA(&c.header), fds, sizeof(int) * count);
 	return sendmsg(socket, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
 }
