@@ -64,19 +64,34 @@ struct kept {
 };
 
 static struct {
-	pthread_mutex_t lock; /* a leaf: see fork.h */
+	pthread_mutex_t lock; /* a leaf; taken after every other lock: see fork.h */
 	_Atomic unsigned n;   /* changed with the lock held; looked at without */
 	struct kept at[KEPT_MAX];
 } kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* Held from descriptor_begin to descriptor_noted. */
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+
+void descriptor_begin(void)
+{
+	pthread_mutex_lock(&opening);
+}
+
+void descriptor_noted(void)
+{
+	pthread_mutex_unlock(&opening);
+}
+
 void descriptor_before_fork(void)
 {
+	descriptor_begin();
 	pthread_mutex_lock(&kept.lock);
 }
 
 void descriptor_after_fork(void)
 {
 	pthread_mutex_unlock(&kept.lock);
+	descriptor_noted();
 }
 
 /* Is it still what it was?  A program may close what it does not know. */

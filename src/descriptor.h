@@ -78,6 +78,14 @@ struct low {
 void descriptor_take_low(struct low *low);
 void descriptor_give_low(struct low *low);
 
+/*
+ * A fork waits from before a descriptor is opened until its number is where a child of the
+ * fork looks for it.  The kernel copies the table of descriptors first and the memory after
+ * that, while the other threads run on: a child could find a number and no descriptor.
+ */
+void descriptor_begin(void);
+void descriptor_noted(void);
+
 /* Around a fork; see fork.h. */
 void descriptor_before_fork(void);
 void descriptor_after_fork(void);

@@ -19,14 +19,14 @@ static void before_fork(void)
 	watch_before_fork();
 	member_before_fork();
 	mem_before_fork();
-	descriptor_before_fork();
 	hand_lock();
+	descriptor_before_fork(); /* after it: who holds it lets go of descriptors */
 }
 
 static void after_fork(bool child)
 {
-	hand_unlock();
 	descriptor_after_fork();
+	hand_unlock();
 	mem_after_fork();
 	member_after_fork(child);
 	watch_after_fork(child);

@@ -5,8 +5,9 @@
  *
  * Only the thread that forks is in the child, so whatever lock another thread
  * holds just then stays locked there.  The process-wide locks are therefore
- * taken before a fork and released after it, on both sides.  They are leaves:
- * nobody who holds one takes another lock or allocates, so it does not matter
+ * taken before a fork and released after it, on both sides.  They are leaves, but for
+ * that of the descriptors that are kept, which is taken last, after any other:
+ * nobody who holds one takes another of them or allocates, so it does not matter
  * where among other libraries' handlers (jemalloc's, say) ours come, except that
  * locks of the program's are taken before them: so the handlers are registered
  * when the library is loaded, before the program can register any, and run last.

@@ -181,15 +181,15 @@ static int witness_write(struct pageio *io)
 	int flags = fcntl(io->fd, F_GETFL);
 	if (flags == -1)
 		return errno;
+	descriptor_begin();
+	int w = reopen(io->fd, flags & FILE_FLAGS), error = w == -1 ? errno : 0;
 	/* Two threads may come to it at once. */
-	int w = reopen(io->fd, flags & FILE_FLAGS);
-	if (w == -1)
-		return errno;
-	if (atomic_compare_exchange_strong(&io->witness[0], &none, w))
+	if (!error && atomic_compare_exchange_strong(&io->witness[0], &none, w))
 		atomic_store(&io->told, failures(lseek(w, 0, SEEK_CUR)));
 	else if (w >= 0)
 		descriptor_let_go(w, 0);
-	return 0;
+	descriptor_noted();
+	return error;
 }
 
 /* fsync, through one of them; 0, or an errno. */
@@ -233,19 +233,20 @@ static int flush_private(struct pageio *io)
 
 int pageio_fresh(const struct pageio *io)
 {
+	descriptor_begin();
 	int fd = atomic_load(&io->witness[0]), fresh = fd < 0 ? -1 : reopen(fd, fcntl(fd, F_GETFL) & FILE_FLAGS);
 	return fresh >= 0 ? fresh : NO_WITNESS;
 }
 
 void pageio_renew(struct pageio *io, int fresh)
 {
-	if (fresh == NO_WITNESS)
-		return;
-	if (!pageio_left_any(io)) {
+	if (fresh != NO_WITNESS && !pageio_left_any(io)) {
 		fresh = atomic_exchange(&io->witness[0], fresh);
 		atomic_store(&io->told, 0);
 	}
-	descriptor_let_go(fresh, 0);
+	if (fresh != NO_WITNESS)
+		descriptor_let_go(fresh, 0);
+	descriptor_noted();
 }
 
 int pageio_flush(struct pageio *io)

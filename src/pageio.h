@@ -161,7 +161,10 @@ uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *
  * or an errno, EAGAIN: another process may just have been told.  pageio_noted: it is.  Both with the turn to sync.
  */
 int pageio_flush(struct pageio *io);
-/* A new witness for a private pool, NO_WITNESS: none; and to have it, if no page has left. */
+/*
+ * A new witness for a private pool, NO_WITNESS: none; and to have it, if no page has left.
+ * Between the two a fork waits (descriptor.h).
+ */
 int pageio_fresh(const struct pageio *io);
 void pageio_renew(struct pageio *io, int fresh);
 void pageio_noted(const struct pageio *io);

@@ -630,6 +630,84 @@ TEST_CASE("what was written and not synced before a fork is written again by the
 	CHECK(pool.stats().dirty == before.dirty);
 }
 
+namespace {
+
+// A thread that opens a pool, has it write, and closes it, over and over; a fork takes place
+// while there is one, at any moment of its first write.
+class FirstWrites {
+public:
+	explicit FirstWrites(const File &file) : file_(file)
+	{
+		thread_.start([this] {
+			while (!over_ && !report.any())
+				use(mpool_open(nullptr, file_.fd(), page_size, 1));
+		});
+	}
+	~FirstWrites() { stop(); }
+	void stop()
+	{
+		over_ = true;
+		thread_.join();
+	}
+	// What the child ends with; -1: there is no pool just now.
+	int fork_beside()
+	{
+		std::lock_guard<std::mutex> stays(lock_);
+		return pool_ ? in_child([this] {
+			CHILD_CHECK(mpool_sync(pool_) == 0);
+			return 0;
+		}) : -1;
+	}
+	Report report;
+
+private:
+	void show(MPOOL *mp)
+	{
+		std::lock_guard<std::mutex> with(lock_);
+		pool_ = mp;
+	}
+	void use(MPOOL *mp)
+	{
+		report.check(mp, "mpool_open");
+		if (!mp)
+			return;
+		show(mp);
+		// More than it keeps.
+		for (pgno_t i = 0; i < 20; i++)
+			report.check(modify(mp, i, i), "a modification");
+		show(nullptr);
+		report.check(mpool_close(mp) == 0, "mpool_close");
+	}
+
+	const File &file_;
+	std::mutex lock_;
+	MPOOL *pool_ = nullptr;
+	std::atomic<bool> over_{false};
+	Threads thread_;
+};
+
+} // namespace
+
+TEST_CASE("a child finds each descriptor that its copy of a pool names")
+{
+	if (asan)
+		return; // it leaves locks of its own malloc held in the child
+	// The kernel copies descriptors, then memory: so that the latter takes a while.
+	std::vector<char> memory(32u << 20, 1);
+	File file(page_size, pages);
+	FirstWrites writes(file);
+	Rounds rounds(shrink(500));
+	int verdict = -1;
+	for (bool more = rounds.more(); more && !writes.report.any(); more = verdict == -1 || rounds.more()) {
+		verdict = writes.fork_beside();
+		REQUIRE(verdict <= 0);
+		if (verdict == -1)
+			std::this_thread::yield();
+	}
+	writes.stop();
+	writes.report.require_none();
+}
+
 TEST_CASE("a child that is refused membarrier pays for fences")
 {
 	if (!can_filter())

@@ -31,7 +31,7 @@ void object_forked(void)
 
 bool object_fork_waits_for(const void *mutex)
 {
-	return mutex == &lock;
+	return mutex != &adopting;
 }
 
 static void keep(struct of_process *p)
