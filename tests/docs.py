@@ -6,7 +6,8 @@ exists and can be run; scripts, options, presets, labels, test cases, workloads,
 scenarios and planted faults are ones that there are; files that are named match at
 least one.  Of inline code, the same where it begins with a program of the project.
 Programs are looked for in BUILD, whichever preset's directory the document names.
-And the programs that README shows are those of examples/, to the letter.
+And the programs that README shows are those of examples/, to the letter; its pictures
+are all that there are, and small.
 
 SPDX-License-Identifier: BSD-2-Clause
 """
@@ -38,6 +39,7 @@ MODES = {"verify", "churn", "kill"}  # of mpool-stress, each with options of its
 # A script gives its options to the program.
 PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/replay": "mpool-replay"}
 TESTS_WITH_CASES = "tests/test_"
+MOST_OF_A_PICTURE = 100_000  # bytes
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*(\.csv|\.tsv)?(,\.\.\.)?$")
 
 
@@ -301,6 +303,15 @@ class Documents(unittest.TestCase):
                 name = "OPT" if policy == "Belady" else policy
                 found = re.search(rf"^\| \**{re.escape(name)}\** \| \d+ \| \**([\d.]+)", replay, re.M)
                 self.assertEqual(f"{float(found[1]):.3f}", mean.strip("*"))
+
+    def test_pictures_are_those_shown(self):
+        shown = set(re.findall(r"!\[[^]]*\]\(([^)]*\.svg)\)", (SOURCE / "README.md").read_text(encoding="utf-8")))
+        kept = {str(p.relative_to(SOURCE)) for p in (SOURCE / "bench").rglob("*.svg")}
+        self.assertEqual(kept, shown)
+        for name in kept:
+            with self.subTest(picture=name):
+                self.assertLess((SOURCE / name).stat().st_size, MOST_OF_A_PICTURE)
+                self.assertIn("<text", (SOURCE / name).read_text(encoding="utf-8"))
 
     def test_labels_are_listed(self):
         text = (SOURCE / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -41,9 +41,6 @@ def goal(workload, part):
     return found
 
 
-# The figures of the README.
-RECORDED = REPORT.parent.parent / "results" / "results.csv"
-
 
 class Directory(unittest.TestCase):
     """Gives each test a directory, and makes reports of CSVs in it."""
@@ -379,6 +376,15 @@ class Reports(Directory):
             tree = xml.etree.ElementTree.fromstring(self.made(f"charts/{name}.svg"))
             self.assertEqual(tree.tag, "{http://www.w3.org/2000/svg}svg")
             self.assertIn("fill: #ffffff", self.made(f"charts/{name}.svg"))  # readable on dark pages
+            self.assertEqual(re.findall(r' (?:[xydc]\w*|points)="[^"]*\.\d\d', self.made(f"charts/{name}.svg")), [])
+        self.assertIn(">0.300</text>", self.made("charts/ratios.svg"))  # figures are not rounded
+
+    @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
+    def test_charts_that_are_wanted(self):
+        self.write(self.everything(), self.ABOUT)
+        self.run_main("--charts", "ratios,memory")
+        self.assertEqual(sorted(p.stem for p in (self.directory / "charts").iterdir()), ["memory", "ratios"])
+        self.assertEqual(self.made("results.md").count("](charts/"), 2)
 
     def check_charts(self, results):
         with report.matplotlib.rc_context(report.LOOK):
@@ -406,10 +412,6 @@ class Reports(Directory):
                 lines += rows("memory", 1, subject, [1234], "bytes_per_page", parameter)
         self.write(lines)
         self.check_charts(report.read(self.csv))
-
-    @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
-    def test_charts_of_the_recorded_results_can_be_read(self):
-        self.check_charts(report.read(RECORDED))
 
     @unittest.skipUnless(HAVE_MATPLOTLIB, "there is no matplotlib")
     def test_the_same_again(self):

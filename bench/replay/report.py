@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""report.py RESULTS.tsv [--output DIR] [--own-charts] - tables and charts of what mpool-replay measured.
+"""report.py RESULTS.tsv [--output DIR] [--charts NAME,...] - tables and charts of what mpool-replay measured.
 
 Writes into DIR (where RESULTS.tsv is, when not given):
 
@@ -392,21 +392,21 @@ def threads_chart(results, kind):
 CHARTS = {"{kind}": trace_chart, "{kind}_means": means_chart, "{kind}_threads": threads_chart}
 
 
-def draw(results, directory, kinds):
-    """The names of the charts written."""
+def draw(results, directory, wanted=None):
+    """The names of the charts written; all that there are, when none are named."""
     if not comparison.matplotlib:
         print("report.py: no charts without matplotlib (Debian's python3-matplotlib)", file=sys.stderr)
         return []
     directory.mkdir(parents=True, exist_ok=True)
     names = []
     with comparison.matplotlib.rc_context(comparison.LOOK):
-        for kind in kinds:
+        for kind in results.kinds():
             for form, chart in CHARTS.items():
-                figure = chart(results, kind)
+                name = form.format(kind=kind)
+                figure = chart(results, kind) if not wanted or name in wanted else None
                 if figure:
-                    names.append(form.format(kind=kind))
-                    figure.savefig(directory / f"{names[-1]}.svg", facecolor="white",
-                                   metadata={"Date": None, "Creator": None})
+                    names.append(name)
+                    comparison.save(figure, directory / f"{name}.svg")
     return names
 
 
@@ -414,14 +414,13 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="report.py", description="Tables and charts of what mpool-replay measured.")
     parser.add_argument("tsv", metavar="RESULTS.tsv", help="what mpool-replay --tsv wrote")
     parser.add_argument("--output", metavar="DIR", help="where to write; beside RESULTS.tsv when not given")
-    parser.add_argument("--own-charts", action="store_true", help="draw the program's own traces only")
+    parser.add_argument("--charts", metavar="NAME,...", type=lambda names: names.split(","), help="draw these only")
     options = parser.parse_args(arguments)
     output = Path(options.output or Path(options.tsv).parent)
     try:
         results = read(options.tsv)
         output.mkdir(parents=True, exist_ok=True)
-        kinds = [kind for kind in results.kinds() if kind == "own" or not options.own_charts]
-        charts = draw(results, output / "charts", kinds)
+        charts = draw(results, output / "charts", options.charts)
         (output / "results.md").write_text(report(results, charts), encoding="utf-8")
         (output / "summary.md").write_text(summary(results), encoding="utf-8")
     except (Broken, OSError) as error:
