@@ -12,16 +12,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "doubt.h"
-#include "epoch.h"
-#include "frame.h"
-#include "line.h"
-#include "pin.h"
-#include "policy.h"
-#include "pool.h"
-#include "region.h"
-#include "table.h"
-#include "wait.h"
+#include "io/doubt.h"
+#include "core/epoch.h"
+#include "core/frame.h"
+#include "os/line.h"
+#include "core/pin.h"
+#include "evict/policy.h"
+#include "api/pool.h"
+#include "core/region.h"
+#include "core/table.h"
+#include "os/wait.h"
 
 int room_line_find(const uint64_t words[8], uint32_t key)
 {

@@ -5,7 +5,7 @@
  */
 #include "share_inside.h"
 
-#include "pool.h"
+#include "api/pool.h"
 
 size_t inside_header_bytes(void)
 {

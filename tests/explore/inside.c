@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "../../src/hand.h"
+#include "share/hand.h"
 #include "inside.h"
 
 #include <inttypes.h>
@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool.h"
-#include "recover.h"
+#include "api/pool.h"
+#include "share/recover.h"
 
 #define ENTRIES_MAX 256u
 #define NOW(word)   atomic_load_explicit(&(word), memory_order_relaxed)

@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "../../src/share.c"
+#include "share/share.c"
 
 #include "inside.h"
 #include "object.h"

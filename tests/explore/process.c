@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "../../src/thread.c"
+#include "core/thread.c"
 
 #include "object.h"
 

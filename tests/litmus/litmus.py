@@ -14,7 +14,7 @@ are enumerated.  In the first comment stands what must come out:
     weaken fenced P1: `a` -> `b`    the same, in that mode only (see below)
     modes membarrier                the test is meant for that mode only
 
-Beyond herd7's format, barrier_light() and barrier_heavy() are those of src/barrier.h.
+Beyond herd7's format, barrier_light() and barrier_heavy() are those of src/os/barrier.h.
 A test that has them is checked in two modes: "membarrier", where the light side
 is nothing and the heavy side is membarrier(2), and "fenced", where both are
 sequentially consistent fences.

@@ -1,0 +1,158 @@
+/* stat.c - mpool_stats and mpool_stat; see stat.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "api/pool.h"
+#include "api/stat.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+struct frame_count {
+	struct mpool_stats *stats;
+	uint32_t limit; /* frames from this number on are the overflow's */
+};
+
+static void count_frame(void *count, uint32_t frame, struct frame *fr)
+{
+	const struct frame_count *c = count;
+	struct mpool_stats *st = c->stats;
+	uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	st->cached += word != FRAME_FREE;
+	st->overflow += word != FRAME_FREE && frame >= c->limit;
+	st->dirty += (word & (FRAME_DIRTY | FRAME_WRITING)) != 0;
+}
+
+/* The frames of all slots, several pins of one frame included. */
+struct pinned_frames {
+	uint32_t *frame;
+	size_t n, room;
+};
+
+static void count_slot(void *pinned, const struct stripe *s, uint64_t slot)
+{
+	(void)s;
+	(void)slot;
+	((struct pinned_frames *)pinned)->room++;
+}
+
+static void note_slot(void *pinned, const struct stripe *s, uint64_t slot)
+{
+	struct pinned_frames *p = pinned;
+	(void)s;
+	if (slot_pins(slot, slot_frame(slot)) && p->n < p->room)
+		p->frame[p->n++] = slot_frame(slot);
+}
+
+static int by_frame(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+int stat_pinned(MPOOL *mp, uint64_t *pinned)
+{
+	struct pinned_frames p = {0};
+	*pinned = 0;
+	pin_scan(&mp->pins, count_slot, &p);
+	if (p.room == 0)
+		return 0;
+	p.frame = malloc(p.room * sizeof *p.frame);
+	if (!p.frame)
+		return -1;
+	pin_scan(&mp->pins, note_slot, &p);
+	qsort(p.frame, p.n, sizeof *p.frame, by_frame);
+	for (size_t i = 0; i < p.n; i++)
+		*pinned += i == 0 || p.frame[i] != p.frame[i - 1];
+	free(p.frame);
+	return 0;
+}
+
+/* Bytes a frame takes beside its page: word and number, mark, a bit of hints. */
+static uint64_t frame_bytes(uint64_t frames)
+{
+	return frames * (sizeof(struct frame) + sizeof(uint8_t)) + frames / 8;
+}
+
+/* ... and one of segment 0 besides: past, ghost and its tag, a bit for hot and one for once. */
+static uint64_t policy_bytes(uint64_t frames)
+{
+	return frames * (2 * sizeof(uint32_t) + sizeof(uint16_t)) + frames / 4;
+}
+
+static uint64_t metadata_bytes(MPOOL *mp)
+{
+	uint64_t capacity = frames_capacity(&mp->frames), frames = capacity;
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (frame_segment(&mp->frames, k, &seg))
+			frames += seg.count;
+	}
+	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->tables);
+}
+
+void stat_counts(MPOOL *mp, struct mpool_stats *s)
+{
+	s->hits = pin_counter(&mp->pins, COUNT_HITS);
+	s->misses = pin_counter(&mp->pins, COUNT_MISSES);
+	s->reads = pin_counter(&mp->pins, COUNT_READS);
+	s->writes = pin_counter(&mp->pins, COUNT_WRITES);
+	s->evictions = pin_counter(&mp->pins, COUNT_EVICTIONS);
+	s->rescues = pin_counter(&mp->pins, COUNT_RESCUES);
+	clock_each_frame(mp, count_frame, &(struct frame_count){s, mp->frames.base.count});
+	s->pages = pageio_pages(&mp->io);
+	s->maxcache = frames_capacity(&mp->frames);
+	s->pagesize = mp->io.pagesize;
+	s->device = mp->io.device;
+	s->inode = mp->io.inode;
+	s->processes = member_count(mp->members);
+	s->deaths = member_deaths(mp->members);
+}
+
+/* 0, or -1 and errno. */
+static int collect(MPOOL *mp, struct mpool_stats *s)
+{
+	CALL(mp, a);
+	*s = (struct mpool_stats){0};
+	if (!a || stat_pinned(mp, &s->pinned) != 0)
+		return -1;
+	epoch_enter(&mp->epoch, a->stripe);
+	stat_counts(mp, s);
+	s->metadata = metadata_bytes(mp);
+	epoch_leave(a->stripe);
+	return 0;
+}
+
+PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)
+{
+	struct mpool_stats s;
+	if (collect(mp, &s) != 0)
+		return -1;
+	memset(st, 0, size);
+	memcpy(st, &s, size < sizeof s ? size : sizeof s);
+	return 0;
+}
+
+PUBLIC void mpool_stat(MPOOL *mp)
+{
+	NO_CANCELLATION;
+	struct mpool_stats s;
+	if (collect(mp, &s) != 0) {
+		perror("mpool_stat");
+		return;
+	}
+	uint64_t gets = s.hits + s.misses;
+	fprintf(stderr,
+	        "%" PRIu64 " pages in the file, of %" PRIu64 " bytes; device %u:%u, inode %" PRIu64 "\n"
+	        "%" PRIu64 " pages in memory, of at most %" PRIu64 " (%" PRIu64 " beyond it); %" PRIu64
+	        " modified, %" PRIu64 " pinned\n"
+	        "%" PRIu64 " hits, %" PRIu64 " misses (%.2f%% hits), %" PRIu64 " page reads, %" PRIu64 " page writes\n"
+	        "%" PRIu64 " evictions, %" PRIu64 " called off by a get in time\n"
+	        "%" PRIu64 " bytes of bookkeeping\n",
+	        s.pages, s.pagesize, major(s.device), minor(s.device), s.inode, s.cached, s.maxcache, s.overflow, s.dirty, s.pinned, s.hits, s.misses,
+	        gets ? 100.0 * (double)s.hits / (double)gets : 0.0, s.reads, s.writes, s.evictions, s.rescues,
+	        s.metadata);
+}

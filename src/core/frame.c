@@ -1,0 +1,260 @@
+/* frame.c - see frame.h. */
+#include "core/frame.h"
+
+#include <sys/mman.h>
+
+/* Segment 1 has a sixteenth of the capacity, within these bounds. */
+#define UNIT_SHARE 16u
+#define UNIT_MIN   8u
+#define UNIT_MAX   1024u
+
+#define BITS_PER_WORD 64u
+/*
+ * From HUGE_SEGMENT on, pages stand in the kernel's huge pages: a get of one of
+ * many pages is a miss of the address translation otherwise.  Frames are used in
+ * order, so at most one huge page is there for nothing.
+ */
+#define HUGE_PAGE    ((size_t)2 << 20)
+#define HUGE_SEGMENT (8 * HUGE_PAGE)
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+static uint64_t stride_of(uint32_t pagesize)
+{
+	return round_up(pagesize, PAGE_ALIGN);
+}
+
+static uint64_t bits_bytes(uint32_t frames)
+{
+	return round_up(frames, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
+}
+
+/* Where the parts of a segment of n frames stand in its chunk; its bytes. */
+static uint64_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
+{
+	uint64_t pages = round_up(n * fs->stride, CACHE_LINE);
+	uint64_t frame = round_up((uint64_t)n * sizeof(struct frame), CACHE_LINE);
+	uint64_t bits = bits_bytes(n);
+	/* A number: there is no chunk when only the size is asked for, which may be more than there are addresses. */
+	uintptr_t at = (uintptr_t)chunk;
+	seg->pages = chunk;
+	seg->frame = (struct frame *)(at + (uintptr_t)pages);
+	seg->free_bits = (_Atomic uint64_t *)(at + (uintptr_t)(pages + frame));
+	seg->mark = (_Atomic uint8_t *)(at + (uintptr_t)(pages + frame + bits));
+	seg->count = n;
+	return pages + frame + bits + n;
+}
+
+/* ... and of segment 0, which has more. */
+static uint64_t base_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
+{
+	uint64_t at = round_up(segment_layout(fs, chunk, n, seg), CACHE_LINE);
+	uintptr_t from = (uintptr_t)chunk + (uintptr_t)at;
+	uintptr_t bits = (uintptr_t)round_up(bits_bytes(n), CACHE_LINE);
+	uintptr_t words = (uintptr_t)round_up((uint64_t)n * sizeof(uint32_t), CACHE_LINE);
+	seg->hot_bits = (_Atomic uint64_t *)from;
+	seg->once_bits = (_Atomic uint64_t *)(from + bits);
+	seg->past = (_Atomic uint32_t *)(from + 2 * bits);
+	seg->ghost = (_Atomic uint32_t *)(from + 2 * bits + words);
+	seg->ghost_tag = (_Atomic uint16_t *)(from + 2 * bits + 2 * words);
+	return at + 2 * (uint64_t)bits + 2 * (uint64_t)words + (uint64_t)n * sizeof(uint16_t);
+}
+
+static uint64_t base_bytes(const struct frames *fs, uint32_t n)
+{
+	struct segment unused;
+	return base_layout(fs, NULL, n, &unused);
+}
+
+static uint64_t segment_bytes(const struct frames *fs, uint32_t n)
+{
+	struct segment unused;
+	return segment_layout(fs, NULL, n, &unused);
+}
+
+/* The inverse of an odd number modulo 2^64: Newton's iteration. */
+static uint64_t inverse_of(uint64_t odd)
+{
+	uint64_t x = odd; /* right in the lowest 3 bits; each round doubles that */
+	for (int bits = 3; bits < 64; bits *= 2)
+		x *= 2 - odd * x;
+	return x;
+}
+
+static void frames_measure(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize)
+{
+	fs->region = r;
+	fs->state = st;
+	fs->stride = stride_of(pagesize);
+	fs->twos = (unsigned)__builtin_ctzll(fs->stride);
+	fs->inverse = inverse_of(fs->stride >> fs->twos);
+}
+
+uint32_t frames_unit(uint32_t frames)
+{
+	uint32_t unit = UNIT_MIN;
+	while (unit < UNIT_MAX && unit < frames / UNIT_SHARE)
+		unit *= 2;
+	return unit;
+}
+
+int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, uint32_t frames,
+                size_t page_align)
+{
+	frames_measure(fs, r, st, pagesize);
+	fs->page_align = page_align;
+	/* Overflow segments double from `unit`, so that half of the numbers are theirs. */
+	if (frames > FRAMES_MAX / 2)
+		frames = FRAMES_MAX / 2;
+	uint64_t bytes = base_bytes(fs, frames);
+	bool huge = bytes >= HUGE_SEGMENT;
+	/* A page is filled before it is seen. */
+	void *chunk = region_alloc_raw(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align, (size_t)(frames * fs->stride));
+	if (!chunk)
+		return -1;
+	if (huge)
+		(void)madvise(chunk, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* or without */
+	base_layout(fs, chunk, frames, &fs->base);
+	fs->base.first = 0;
+	region_add(r, CHUNK_SEGMENTS, chunk, bytes);
+	fs->unit = frames_unit(frames);
+	atomic_store(&st->capacity, frames);
+	return 0;
+}
+
+/* ---- segment 0 of a shared pool ----------------------------------------- */
+
+uint64_t frames_bytes(uint32_t pagesize, uint32_t limit)
+{
+	struct frames fs = {.stride = stride_of(pagesize)};
+	return base_bytes(&fs, limit);
+}
+
+void frames_share(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, void *chunk,
+                  uint32_t limit, uint32_t unit)
+{
+	frames_measure(fs, r, st, pagesize);
+	fs->page_align = CACHE_LINE; /* a shared region's chunks begin with a page of memory anyway */
+	fs->unit = unit;
+	base_layout(fs, chunk, limit, &fs->base);
+	fs->base.first = 0;
+}
+
+bool frames_grow(const struct frames *fs, uint32_t frames)
+{
+	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)) ||
+	    !region_commit(fs->region, fs->base.hot_bits, bits_bytes(frames)) ||
+	    !region_commit(fs->region, fs->base.once_bits, bits_bytes(frames)))
+		return false;
+	/* Release: who sees the capacity finds memory there. */
+	atomic_store(&fs->state->capacity, frames);
+	return true;
+}
+
+bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n)
+{
+	const struct segment *b = &fs->base;
+	return region_commit(fs->region, &b->frame[first], n * sizeof *b->frame) &&
+	       region_commit(fs->region, (const void *)(uintptr_t)&b->mark[first], n * sizeof *b->mark) &&
+	       region_commit(fs->region, &b->past[first], n * sizeof *b->past) &&
+	       region_commit(fs->region, frame_page_base(fs, first), n * fs->stride);
+}
+
+/* ---- the overflow ------------------------------------------------------- */
+
+static uint64_t segment_frames(const struct frames *fs, unsigned k)
+{
+	return (uint64_t)fs->unit << (k - 1);
+}
+
+static uint64_t segment_first(const struct frames *fs, unsigned k)
+{
+	return fs->base.count + segment_frames(fs, k) - fs->unit;
+}
+
+bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
+{
+	void *chunk = region_live(fs->region, CHUNK_SEGMENTS + k);
+	if (!chunk)
+		return false;
+	segment_layout(fs, chunk, (uint32_t)segment_frames(fs, k), seg);
+	seg->first = (uint32_t)segment_first(fs, k);
+	return true;
+}
+
+bool frames_sound(const struct frames *fs)
+{
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++)
+		if (region_at(fs->region, CHUNK_SEGMENTS + k) &&
+		    (segment_first(fs, k) + segment_frames(fs, k) > FRAMES_MAX ||
+		     atomic_load(&fs->region->state->bytes[CHUNK_SEGMENTS + k]) !=
+		             segment_bytes(fs, (uint32_t)segment_frames(fs, k))))
+			return false;
+	return !region_at(fs->region, CHUNK_SEGMENTS);
+}
+
+int segment_make(const struct frames *fs, unsigned k)
+{
+	uint64_t n = segment_frames(fs, k);
+	if (segment_first(fs, k) + n > FRAMES_MAX)
+		return -1;
+	uint64_t bytes = segment_bytes(fs, (uint32_t)n);
+	void *chunk = region_alloc(fs->region, CHUNK_SEGMENTS + k, bytes, fs->page_align);
+	if (!chunk)
+		return -1;
+	if (region_add(fs->region, CHUNK_SEGMENTS + k, chunk, bytes))
+		return 1;
+	region_free(fs->region, CHUNK_SEGMENTS + k, chunk, bytes);
+	return 0;
+}
+
+uint32_t frames_end(const struct frames *fs, uint32_t capacity)
+{
+	struct segment seg;
+	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--)
+		if (frame_segment(fs, k, &seg))
+			return frame_rank(fs, capacity, seg.first + seg.count);
+	return capacity;
+}
+
+/* The segment that frame f >= base.count belongs to. */
+static unsigned segment_of(const struct frames *fs, uint32_t f)
+{
+	return 32 - (unsigned)__builtin_clz((f - fs->base.count) / fs->unit + 1);
+}
+
+struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uint8_t **mark, char **page)
+{
+	unsigned k = segment_of(fs, f);
+	struct segment seg;
+	/* In limbo too: a caller in an epoch section may still look at it. */
+	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), (uint32_t)segment_frames(fs, k), &seg);
+	uint32_t i = f - (uint32_t)segment_first(fs, k);
+	if (mark)
+		*mark = &seg.mark[i];
+	if (page)
+		*page = seg.pages + i * fs->stride;
+	return &seg.frame[i];
+}
+
+struct frame *frame_live_overflow(const struct frames *fs, uint32_t f)
+{
+	struct segment seg;
+	return frame_segment(fs, segment_of(fs, f), &seg) ? &seg.frame[f - seg.first] : NULL;
+}
+
+uint32_t frame_at_overflow(const struct frames *fs, const void *page)
+{
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (!frame_segment(fs, k, &seg))
+			continue;
+		uint64_t q = frame_quotient(fs, seg.pages, page);
+		if (q < seg.count)
+			return seg.first + (uint32_t)q;
+	}
+	return FRAME_NONE;
+}

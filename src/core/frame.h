@@ -1,0 +1,281 @@
+/*
+ * frame.h - frames: a page's worth of memory, its word, its page number, its mark, its past.
+ *
+ * Owns the segments.  Segment 0 has the pool's capacity in frames and stays;
+ * segments 1, 2, ... are the overflow, made while more pages are pinned than the
+ * pool holds and given back afterwards.  Frame numbers run through all of them.
+ * A shared pool's capacity grows: segment 0 has room, addresses and numbers for
+ * `limit` frames; memory is asked for when a frame is first used.
+ *
+ * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, as it stood,
+ * owner of the claim (24 bits); 0: free.  Who may change it:
+ *
+ *   free            --L, any-->                claimed          a thread in need of a frame
+ *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, proof of a put, drain
+ *   claimed         --L, the claim's owner-->  used, unclaimed  or free, when no entry names it
+ *   dirty: on by a put before it unpins (L, any time); off only by the claim's
+ *     owner while the entry is closing and no pin was seen (L), and on again if
+ *     the write fails or a get came first; on by sync when fsync fails (L)
+ *   writing: on and off by the claim's owner (L)
+ *   unsynced: on by the claim's owner when a write is done, in the bit of the
+ *     current turn; off by sync when an fsync that began later has succeeded
+ *   abandoned: on by who recovers a process that died with the page pinned, or was forked
+ *     while another thread had it pinned, or reads a page in doubt (doubt.h) (L); off when
+ *     the frame is emptied, or by mpool_abandoned (L)
+ *   as it stood: on by sync, which writes a page that is pinned as it stands, maybe half
+ *     of a modification; off when it is written unpinned (L, the claim's owner)
+ *   the claim of a process that died is ended by who recovers it (recover.h)
+ *
+ * The claim is what makes an entry's closing safe: only its holder may close,
+ * so an entry that it finds still closing was never rescued in between.
+ *
+ * The page number stands beside the word, stored by the claim's owner before
+ * the entry becomes resident.
+ *
+ * The mark, one byte a frame in an array of its own, says that the page was
+ * used since a hand last came by.  A hit stores it only when it is not set.
+ *
+ * What the policy room knows of a frame, its past and whether it is hot, and of pages
+ * that were evicted, the ghosts, stands behind segment 0, in arrays of their own:
+ * hints, changed by any thread (policy.h).  The overflow has none: its pages go as
+ * soon as they can.
+ */
+#ifndef MPOOL_FRAME_H
+#define MPOOL_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/epoch.h"
+#include "os/line.h"
+#include "core/pin.h"
+#include "core/region.h"
+#include "core/table.h"
+
+#define FRAME_FREE         0u
+#define FRAME_USED         (1u << 0)
+#define FRAME_DIRTY        (1u << 1)
+#define FRAME_WRITING      (1u << 2)
+#define FRAME_UNSYNCED(t)  (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
+#define FRAME_UNSYNCED_ANY (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
+#define FRAME_ABANDONED    (1u << 5)
+#define FRAME_AS_IT_STOOD  (1u << 6)
+#define FRAME_OWNER_SHIFT  8
+#define FRAME_OWNER        (~0u << FRAME_OWNER_SHIFT)
+_Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");
+
+struct frame {
+	_Atomic uint32_t word;
+	_Atomic uint32_t page;
+};
+
+/* Memory of a page starts at a multiple of this, as malloc's would. */
+#define PAGE_ALIGN 16u
+
+struct segment {
+	char *pages;
+	struct frame *frame;
+	_Atomic uint8_t *mark;
+	_Atomic uint64_t *free_bits; /* clock room: hints, one bit a frame */
+	/* Of segment 0 only; policy room. */
+	_Atomic uint64_t *hot_bits, *once_bits;
+	_Atomic uint32_t *past;
+	_Atomic uint32_t *ghost;     /* the past of a page that was evicted; as many as frames, */
+	_Atomic uint16_t *ghost_tag; /* and of which page: some of its hash */
+	uint32_t first;              /* number of its first frame */
+	uint32_t count;
+};
+
+struct frame_state {
+	_Atomic uint32_t capacity; /* frames of segment 0 that are in use, or may be */
+};
+
+struct frames {
+	struct region *region;
+	struct frame_state *state;
+	struct segment base; /* segment 0; its count is the limit */
+	uint64_t stride;     /* bytes from page to page */
+	uint64_t inverse;    /* of the stride's odd part, modulo 2^64 */
+	unsigned twos;       /* factors of two in the stride */
+	uint32_t unit;       /* frames in segment 1, a power of two */
+	size_t page_align;   /* alignment of a segment's pages */
+};
+
+/* The frame room of a private pool, of FRAMES_MAX / 2 frames at the most.  0, or -1: no memory. */
+int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, uint32_t frames,
+                size_t page_align);
+
+/* ... of a shared one: segment 0 has been given `chunk`, of frames_bytes, with room for `limit` frames. */
+void frames_share(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, void *chunk,
+                  uint32_t limit, uint32_t unit);
+uint64_t frames_bytes(uint32_t pagesize, uint32_t limit);
+/* What the first overflow segment of a pool for `frames` is to hold. */
+uint32_t frames_unit(uint32_t frames);
+/* The capacity of a shared pool is to be `frames`; for one thread at a time.  False: no memory, or no room. */
+bool frames_grow(const struct frames *fs, uint32_t frames);
+/* Have memory for frames that were never used.  False: there is none. */
+bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n);
+
+/* Are the overflow's segments of the sizes that they have to be? */
+bool frames_sound(const struct frames *fs);
+
+static inline uint32_t frames_capacity(const struct frames *fs)
+{
+	/* Acquire: pairs with frames_grow. */
+	return atomic_load_explicit(&fs->state->capacity, memory_order_acquire);
+}
+
+/* Segment k >= 1 in *seg; false: it is absent (or in limbo). */
+bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
+/* Make overflow segment k.  1: made; 0: another thread was first; -1: no memory. */
+int segment_make(const struct frames *fs, unsigned k);
+/*
+ * Numbers without a gap, for arrays: those of the overflow follow the capacity.
+ * frames_end: above any of them.
+ */
+uint32_t frames_end(const struct frames *fs, uint32_t capacity);
+static inline uint32_t frame_rank(const struct frames *fs, uint32_t capacity, uint32_t f)
+{
+	return f < fs->base.count ? f : capacity + (f - fs->base.count);
+}
+
+static inline uint32_t claim_owner(uint32_t me)
+{
+	return (me + 1) << FRAME_OWNER_SHIFT;
+}
+static inline bool frame_claimed(uint32_t word)
+{
+	return word & FRAME_OWNER;
+}
+
+/* ---- from number to frame, and back ------------------------------------- */
+
+struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uint8_t **mark, char **page);
+struct frame *frame_live_overflow(const struct frames *fs, uint32_t f);
+uint32_t frame_at_overflow(const struct frames *fs, const void *page);
+
+static inline struct frame *frame_of(const struct frames *fs, uint32_t f)
+{
+	return likely(f < fs->base.count) ? &fs->base.frame[f] : frame_of_overflow(fs, f, NULL, NULL);
+}
+
+/* As frame_of, for a number that may be out of date; NULL: its segment is gone. */
+static inline struct frame *frame_live(const struct frames *fs, uint32_t f)
+{
+	return likely(f < fs->base.count) ? &fs->base.frame[f] : frame_live_overflow(fs, f);
+}
+
+static inline char *frame_page_base(const struct frames *fs, uint64_t f)
+{
+	return fs->base.pages + f * fs->stride;
+}
+
+static inline char *frame_page(const struct frames *fs, uint32_t f)
+{
+	if (likely(f < fs->base.count))
+		return frame_page_base(fs, f);
+	char *page;
+	frame_of_overflow(fs, f, NULL, &page);
+	return page;
+}
+
+static inline _Atomic uint8_t *frame_mark(const struct frames *fs, uint32_t f)
+{
+	if (likely(f < fs->base.count))
+		return &fs->base.mark[f];
+	_Atomic uint8_t *mark;
+	frame_of_overflow(fs, f, &mark, NULL);
+	return mark;
+}
+
+/* Which of the pages from `first` on starts at `page`?  If none does, a huge number. */
+static inline uint64_t frame_quotient(const struct frames *fs, const char *first, const void *page)
+{
+	uint64_t offset = (uint64_t)((const char *)page - first);
+	/* Exact division is multiplication by the inverse; an offset that is no
+	 * multiple ends up above any quotient. */
+	uint64_t q = offset * fs->inverse;
+	return q >> fs->twos | q << (-fs->twos & 63);
+}
+
+/* The frame in segment 0 whose page starts at `page`, or FRAME_NONE. */
+static inline uint32_t frame_at_base(const struct frames *fs, const void *page)
+{
+	uint64_t q = frame_quotient(fs, fs->base.pages, page);
+	return likely(q < fs->base.count) ? (uint32_t)q : FRAME_NONE;
+}
+
+/* The frame of any segment whose page starts at `page`, or FRAME_NONE. */
+static inline uint32_t frame_at(const struct frames *fs, const void *page)
+{
+	uint32_t f = frame_at_base(fs, page);
+	if (f == FRAME_NONE)
+		return frame_at_overflow(fs, page);
+	return f < frames_capacity(fs) ? f : FRAME_NONE;
+}
+
+/* A page of this frame was used.  The caller has it pinned. */
+static inline void mark_set(_Atomic uint8_t *mark)
+{
+	if (unlikely(!atomic_load_explicit(mark, memory_order_relaxed)))
+		atomic_store_explicit(mark, 1, memory_order_relaxed);
+}
+
+static inline void frame_touch_base(const struct frames *fs, uint64_t f)
+{
+	mark_set(&fs->base.mark[f]);
+}
+
+static inline void frame_touch(const struct frames *fs, uint32_t f)
+{
+	mark_set(frame_mark(fs, f));
+}
+
+/* ---- the word ----------------------------------------------------------- */
+
+/* free -> claimed.  Acquire: pairs with frame_free. */
+static inline bool frame_take(struct frame *fr, uint32_t me)
+{
+	uint32_t w = FRAME_FREE;
+	return atomic_load_explicit(&fr->word, memory_order_relaxed) == FRAME_FREE &&
+	       atomic_compare_exchange_strong(&fr->word, &w, FRAME_USED | claim_owner(me));
+}
+
+/* claimed -> free.  No entry names the frame any more. */
+static inline void frame_free(struct frame *fr)
+{
+	atomic_exchange(&fr->word, FRAME_FREE);
+}
+
+/* used, unclaimed -> claimed.  Fails when free or claimed. */
+static inline bool frame_claim(struct frame *fr, uint32_t me)
+{
+	uint32_t w = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	while (w != FRAME_FREE && !frame_claimed(w))
+		if (atomic_compare_exchange_weak(&fr->word, &w, w | claim_owner(me)))
+			return true;
+	return false;
+}
+
+/* claimed -> unclaimed.  The caller then tells those who wait (wait_tell). */
+static inline void frame_unclaim(struct frame *fr)
+{
+	atomic_fetch_and(&fr->word, ~FRAME_OWNER);
+}
+
+/*
+ * A put's mark.  The caller's pin keeps the page; should it be somebody else's,
+ * and put meanwhile, a frame that is free by now must stay so.
+ */
+static inline void frame_set_dirty(struct frame *fr)
+{
+	/* Sequentially consistent, as the rescue before it was: who takes the mark off
+	 * for a copy looks for a rescue afterwards (copy_unpinned), so that either we
+	 * find it off, or the copy is thrown away. */
+	uint32_t w = atomic_load(&fr->word);
+	while ((w & FRAME_USED) && !(w & FRAME_DIRTY))
+		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_DIRTY))
+			return;
+}
+
+#endif

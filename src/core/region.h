@@ -1,0 +1,145 @@
+/*
+ * region.h - a pool's memory, addressed by index, never by pointer.
+ *
+ * Owns the chunks a pool is made of, each known by its number.  A word stored
+ * in a chunk may name a chunk, a frame, a stripe or a table by number and
+ * nothing by address, so that processes may map a region where they like.
+ *
+ * A chunk's word, and who may change it:
+ *
+ *   absent --add: any thread, CAS--> live --withdraw: who proved it unused, CAS-->
+ *   limbo --release: the epoch room's one reclaimer--> absent, or, a table: at rest
+ *   at rest --revive: who replaces a table, CAS--> live
+ *
+ * A chunk in limbo can no longer be found by region_live, but those who found
+ * it before may still look at it; the epoch room knows when the last one left.
+ * A hit looks at the newest table without the epoch room's leave: so a table at
+ * rest keeps its address until the pool is closed, all its words zero, and is
+ * taken again where one of its size is wanted.
+ *
+ * A private region takes its chunks from the mem room; a word is an address.  A
+ * shared one is an object that each process maps as a whole (share.h); a word is
+ * an offset.  Its chunks are cut off a free end, and the place of one that was
+ * released is kept for the next chunk of its number, which has its size.  Its
+ * memory is asked for before it is touched (region_commit): a process that
+ * touches memory which the system cannot give dies.
+ *
+ * While a chunk is being made, which takes its time, its process's record says
+ * where (`making`), so that its memory is not lost with the process.
+ */
+#ifndef MPOOL_REGION_H
+#define MPOOL_REGION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "os/mem.h"
+
+/* Numbers of chunks, by kind. */
+enum {
+	CHUNK_HEADER = 0, /* the pool's shared words */
+	STRIPE_CHUNKS = 19,
+	CHUNK_STRIPES = CHUNK_HEADER + 1, /* pin room */
+	SEGMENT_CHUNKS = 28,
+	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS, /* frame room */
+	TABLE_CHUNKS = 64,
+	CHUNK_TABLES = CHUNK_SEGMENTS + SEGMENT_CHUNKS, /* table room */
+	CHUNK_COUNT = CHUNK_TABLES + TABLE_CHUNKS
+};
+
+/* Or-ed to a chunk's address or offset. */
+#define CHUNK_LIMBO ((uint64_t)1)
+#define CHUNK_REST  ((uint64_t)2)
+#define CHUNK_FLAGS (CHUNK_LIMBO | CHUNK_REST)
+
+/* In the object of a shared region. */
+struct region_state {
+	_Atomic uint64_t chunk[CHUNK_COUNT];
+	_Atomic uint64_t bytes[CHUNK_TABLES]; /* of the chunk that has, or had, the number; a table says it itself */
+	_Atomic uint64_t vacant[CHUNK_COUNT]; /* offset of the place it had; 0: none */
+	_Atomic uint64_t top;                 /* from here on nothing was ever used */
+	uint64_t end;
+};
+
+/* A place that a process has taken memory for, and given no number yet. */
+struct making {
+	_Atomic uint64_t place; /* 0: none */
+	_Atomic uint64_t bytes;
+};
+/* For so many threads of a process at once; what more make is not on record. */
+#define MAKINGS 4u
+
+struct region {
+	struct mem mem;             /* this process's own */
+	_Atomic uint64_t *word;     /* offset or address | flag, by number; 0: absent */
+	uintptr_t base;             /* what offsets count from; 0: the region is private */
+	struct region_state *state; /* NULL: private */
+	struct making *making;      /* this process's; NULL: the pool is only being made, or joined */
+	_Atomic uint64_t own[CHUNK_COUNT];
+};
+
+void region_init(struct region *r);
+/* The region is one that others share, mapped at `base`, with the chunks of `state`. */
+void region_share(struct region *r, void *base, struct region_state *state);
+/* Frees every chunk of a private region. */
+void region_fini(struct region *r);
+
+/* For memory that is not meant for a certain number, and stays to the end. */
+#define CHUNK_ANY CHUNK_COUNT
+
+/*
+ * region_alloc / region_add: make zeroed memory, fill it in, then give it its
+ * number.  region_add fails when somebody else's chunk has the number (live or
+ * in limbo); the caller then frees its own with region_free.
+ */
+void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align);
+/* ... of which the first `raw` bytes need not be zero. */
+void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t align, size_t raw);
+void region_free(struct region *r, unsigned id, void *p, size_t bytes);
+bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
+
+/* What a process that died was making is the system's again. */
+void region_recover(struct region *r, struct making *its);
+
+/* Have memory behind these bytes of a shared region.  False: there is none. */
+bool region_commit(const struct region *r, const void *p, size_t bytes);
+
+/* live -> limbo; false: it was not live. */
+bool region_withdraw(struct region *r, unsigned id);
+/* limbo -> absent, and the memory is freed; or -> at rest.  The epoch room's alone. */
+void region_release(struct region *r, unsigned id);
+/* at rest -> live; false: it was not at rest. */
+bool region_revive(struct region *r, unsigned id);
+
+static inline bool region_shared(const struct region *r)
+{
+	return r->base != 0;
+}
+
+/* The chunk, in limbo or at rest too; NULL: absent.  Acquire: pairs with region_add. */
+static inline void *region_at(const struct region *r, unsigned id)
+{
+	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire) & ~CHUNK_FLAGS;
+	return w ? (void *)(r->base + (uintptr_t)w) : NULL;
+}
+
+/* The chunk unless it is absent, in limbo or at rest. */
+static inline void *region_live(const struct region *r, unsigned id)
+{
+	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire);
+	return w == 0 || w & CHUNK_FLAGS ? NULL : (void *)(r->base + (uintptr_t)w);
+}
+
+static inline bool region_at_rest(const struct region *r, unsigned id)
+{
+	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_REST;
+}
+
+static inline bool region_in_limbo(const struct region *r, unsigned id)
+{
+	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_LIMBO;
+}
+
+#endif

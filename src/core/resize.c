@@ -1,0 +1,148 @@
+/* resize.c - see resize.h. */
+#include "core/resize.h"
+
+#include "api/pool.h"
+
+/* The first table is for that many pages at least, if the pool ever holds them. */
+#define FIRST_ENTRIES 1024u
+/* Buckets to drain in one step: a few microseconds. */
+#define DRAIN_BUCKETS 16u
+/* ... where nothing is expected to be left: as long. */
+#define QUIET_BUCKETS 256u
+
+uint64_t resize_first(uint32_t frames, uint32_t pages)
+{
+	uint64_t entries = pages < FIRST_ENTRIES ? FIRST_ENTRIES : pages;
+	return entries < frames ? entries : frames;
+}
+
+/* Too full at three quarters: between that and two thirds is room for misses under way. */
+static bool too_full(const struct table *t)
+{
+	return table_entries(t) * 4 > (uint64_t)t->buckets * LINE_WORDS * 3;
+}
+
+/* More than twice what all of segment 0 needs, and no more is in use. */
+static bool too_large(const MPOOL *mp, const struct table *t)
+{
+	uint64_t frames = frames_capacity(&mp->frames);
+	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
+}
+
+/* By one of the same size, with the next factor. */
+static int rehash(MPOOL *mp, uint32_t me, const struct table *t)
+{
+	return table_replace(&mp->tables, me, t, TABLE_ENTRIES_OF(t->buckets), t->factor_number + 1);
+}
+
+int resize_grow(MPOOL *mp, uint32_t me, const struct table *full)
+{
+	uint64_t frames = frames_capacity(&mp->frames), entries = TABLE_ENTRIES_OF(full->buckets);
+	if (table_clumped(full, true))
+		return rehash(mp, me, full);
+	/* The last step of a filling pool ends at just what it needs. */
+	entries = entries < frames && 2 * entries > frames ? frames : 2 * entries;
+	return table_replace(&mp->tables, me, full, entries, full->factor_number);
+}
+
+/* Move entry `e`, as it was just seen at `from`, if nobody has its frame claimed.  False: the head has no room. */
+static bool move(MPOOL *mp, const struct stripe *me, const struct table_ref *from, uint64_t e)
+{
+	uint32_t f = entry_who(e);
+	struct frame *fr = frame_live(&mp->frames, f);
+	if (!fr || !frame_claim(fr, me->id))
+		return true;
+	/* Under the claim it stays as it is. */
+	bool moved = atomic_load(from->word) != e || table_move(&mp->tables, from);
+	pool_unclaim(mp, f, fr);
+	return moved;
+}
+
+void resize_hit(MPOOL *mp, const struct stripe *me, const struct table_ref *at, uint64_t e)
+{
+	if (at->table != table_head(&mp->tables) && entry_state(e) == ENTRY_RESIDENT)
+		(void)move(mp, me, at, e);
+}
+
+/* Move what is resident in bucket `b`.  False: the head has no room. */
+static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, uint32_t b)
+{
+	for (unsigned s = 0; s < LINE_WORDS; s++) {
+		struct table_ref ref = {t, b, &t->bucket[b].word[s]};
+		uint64_t e = atomic_load(ref.word);
+		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(mp, me, &ref, e))
+			return false;
+		/* What is claimed or loading is left for the next pass; what is ready goes first anyway. */
+		if (e != ENTRY_FREE && atomic_load(ref.word) != ENTRY_FREE)
+			atomic_store(&t->left, true);
+	}
+	return true;
+}
+
+/*
+ * A pass over an older table has come to its end.  True: it is empty for good.
+ * Only the second pass that finds nothing can tell: entries are placed in it as
+ * long as sections last in which it was the head.
+ */
+static bool pass_ends(MPOOL *mp, struct table *t)
+{
+	bool none = !atomic_load(&t->left), quiet = atomic_load(&t->quiet);
+	if (none && quiet)
+		return true;
+	if (none)
+		atomic_store(&t->quiet, epoch_passed(&mp->epoch, atomic_load(&t->since)));
+	atomic_store(&t->left, false);
+	atomic_store(&t->drained, 0);
+	return false;
+}
+
+/* Some buckets of the oldest table.  It, if they were its last, or NULL. */
+static struct table *drain_some(MPOOL *mp, const struct stripe *me)
+{
+	struct table *t = table_oldest(&mp->tables);
+	if (!t)
+		return NULL;
+	if (atomic_load(&t->since) == 0)
+		atomic_store(&t->since, epoch_stamp(&mp->epoch));
+	uint32_t b = atomic_load(&t->drained);
+	uint32_t step = atomic_load(&t->quiet) ? QUIET_BUCKETS : DRAIN_BUCKETS;
+	for (uint32_t i = 0; i < step && b < t->buckets && drain_bucket(mp, me, t, b); i++)
+		b++;
+	atomic_store(&t->drained, b);
+	return b == t->buckets ? t : NULL;
+}
+
+/* With the drain's role. */
+static void drain(MPOOL *mp, struct stripe *me)
+{
+	epoch_enter(&mp->epoch, me);
+	struct table *t = drain_some(mp, me);
+	epoch_leave(me);
+	/* Nobody else unlinks it. */
+	if (!t || !pass_ends(mp, t))
+		return;
+	epoch_enter(&mp->epoch, me);
+	table_unlink(&mp->tables, t);
+	epoch_leave(me);
+	epoch_retire(&mp->epoch, me, t->id);
+}
+
+void resize_step(MPOOL *mp, struct stripe *me)
+{
+	epoch_enter(&mp->epoch, me);
+	struct table *t = table_head(&mp->tables);
+	bool older = atomic_load_explicit(&t->next, memory_order_relaxed) != TABLE_NONE;
+	/* No memory for it: the table works on, only slower. */
+	if (too_full(t))
+		(void)resize_grow(mp, me->id, t);
+	else if (!older && table_clumped(t, false))
+		(void)rehash(mp, me->id, t);
+	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
+		(void)table_replace(&mp->tables, me->id, t, frames_capacity(&mp->frames), t->factor_number);
+	epoch_leave(me);
+	uint32_t nobody = 0;
+	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &nobody, me->id + 1)) {
+		drain(mp, me);
+		atomic_store(&mp->header->table.draining, 0);
+	}
+}

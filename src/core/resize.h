@@ -1,0 +1,32 @@
+/*
+ * resize.h - the table follows the number of pages.
+ *
+ * Owns the drain: who moves the entries of a replaced table to the newest.  A
+ * table that is too full, too clumped, or far too large after an overflow, is
+ * replaced by a new head at once, and emptied bit by bit by those who miss, and
+ * of what they come for by those who hit; lookups search both meanwhile.  The
+ * old one goes through the epoch room, since gets may be looking at it.
+ *
+ * An entry is moved under the claim of its frame (see table.h), pinned or not:
+ * the frame stays the same.
+ */
+#ifndef MPOOL_RESIZE_H
+#define MPOOL_RESIZE_H
+
+#include "mpool.h"
+#include "core/pin.h"
+#include "core/table.h"
+
+/* Entries to make the first table for. */
+uint64_t resize_first(uint32_t frames, uint32_t pages);
+
+/* After a miss: do a little of it. */
+void resize_step(MPOOL *mp, struct stripe *me);
+
+/* A hit found `e` at `at`: in a table that was replaced, it moves, so that the next one is fast. */
+void resize_hit(MPOOL *mp, const struct stripe *me, const struct table_ref *at, uint64_t e);
+
+/* `full`, the newest table just now, has no room for some page.  0, or -1: no memory. */
+int resize_grow(MPOOL *mp, uint32_t me, const struct table *full);
+
+#endif

@@ -1,0 +1,281 @@
+/*
+ * table.h - the hash table: page number -> frame.
+ *
+ * Owns the tables: one, and while it is being replaced by a larger or smaller
+ * one, the older ones too, newest (the head) first.  An entry is one 64-bit
+ * word, and is the only authority on where a page stands:
+ *
+ *   page + 1 (32 bits), frame, or owner while tentative or loading (29 bits),
+ *   state (3 bits; resident is 0, so that a hit needs no look at it); free: 0.
+ *
+ *   free      --L, a thread that misses-->    tentative
+ *   tentative --L, its owner-->               loading    the rest of the path held no
+ *                                                        other entry of the page
+ *   tentative --L, anybody-->                 free       retracted, or killed: safe any time
+ *   loading   --L, its owner-->               resident   read, or free: the read failed
+ *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, proof of a put
+ *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
+ *   closing   --L, holder of the claim-->     closing    not rescued so far: a copy is kept
+ *   closing   --L, holder of the claim-->     free       evicted
+ *   free      --L, holder of the claim-->     resident   in a newer table, the older table's
+ *   resident  --L, holder of the claim-->     free       word following: the entry has moved
+ *
+ * Loading, resident and closing entries are valid: a page has at most one (two
+ * for an instant while it moves, of the same frame).  Hence the order of an
+ * insertion: place (L), then scan the whole path again.  Of two threads that
+ * insert one page, at least one sees the other, and a tentative entry can be
+ * killed before it becomes loading, so at most one of them wins.
+ *
+ * Path of a page: from its home bucket on, while the bucket's spill count,
+ * "entries that wanted a place here and went on", is not zero; in every table,
+ * oldest first.  Oldest first because entries move from older to newer: whoever
+ * finds an entry gone from the older table finds it in a newer one.  The count
+ * is raised before the placing and lowered by whoever frees the word.
+ *
+ * The counts, those of spills and a table's `entries`, are raised before a
+ * placing and lowered after the freeing, so who dies in between leaves them too
+ * high, which costs a look in vain, and no more.
+ *
+ * An older table is unlinked when it is empty for good: all sections in which it
+ * was the head are over, and a pass over its words since then found no entry
+ * (resize.h).  It is left to the epoch room, after which it rests (region.h)
+ * until one of its size is wanted.
+ *
+ * Callers, but for table_peek's, are in an epoch section; those that hold the
+ * entry they refer to (their own tentative or loading one, or any of a frame they
+ * have claimed) need one only to free it.
+ */
+#ifndef MPOOL_TABLE_H
+#define MPOOL_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/epoch.h"
+#include "os/line.h"
+#include "core/region.h"
+
+enum entry_state { ENTRY_RESIDENT, ENTRY_CLOSING, ENTRY_LOADING, ENTRY_TENTATIVE };
+
+#define ENTRY_FREE        ((uint64_t)0)
+#define ENTRY_WHO_SHIFT   32
+#define ENTRY_STATE_SHIFT 61
+#define FRAMES_MAX        (1u << 29) /* numbers of frames and of owners fit in 29 bits */
+
+static inline uint64_t entry_word(uint32_t page, enum entry_state state, uint32_t who)
+{
+	return (uint64_t)state << ENTRY_STATE_SHIFT | (uint64_t)who << ENTRY_WHO_SHIFT | (page + 1);
+}
+static inline uint32_t entry_key(uint32_t page)
+{
+	return page + 1;
+}
+static inline uint32_t entry_page(uint64_t e)
+{
+	return (uint32_t)e - 1;
+}
+static inline enum entry_state entry_state(uint64_t e)
+{
+	return e >> ENTRY_STATE_SHIFT;
+}
+/* The frame of a resident or closing entry; the owner of another. */
+static inline uint32_t entry_who(uint64_t e)
+{
+	return e >> ENTRY_WHO_SHIFT & (FRAMES_MAX - 1);
+}
+/* The frame, if `e` is a resident entry of `page`; FRAMES_MAX or more if it is anything else. */
+static inline uint64_t entry_resident_frame(uint64_t e, uint32_t page)
+{
+	/* What is left beside the frame is turned to where it makes a huge number; a
+	 * free entry's is huge too, whatever the page: page + 1 is 33 bits here. */
+	uint64_t rest = e - ((uint64_t)page + 1);
+	return rest >> ENTRY_WHO_SHIFT | rest << ENTRY_WHO_SHIFT;
+}
+static inline bool entry_in_memory(uint64_t e)
+{
+	return e != ENTRY_FREE && entry_state(e) <= ENTRY_CLOSING;
+}
+static inline bool entry_valid(uint64_t e)
+{
+	return e != ENTRY_FREE && entry_state(e) <= ENTRY_LOADING;
+}
+
+#define TABLE_NONE 0u
+/* Buckets an entry may be away from home; beyond that the table is replaced. */
+#define TABLE_PROBES 16u
+/* ... in one that was hashed anew as often as may be: few enough for a spill count to hold those who pass by. */
+#define TABLE_PROBES_MAX 4096u
+/* Buckets that a hit looks at: home and next door. */
+#define TABLE_NEAR 2u
+/* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
+#define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets)*LINE_WORDS * 2 / 3)
+
+/*
+ * A page's home is the fraction of page x factor, a place between 0 and 1: one
+ * multiplication, and for nearly all strides of page numbers more even than
+ * chance.  For a few it is a disaster, so a table that finds its entries far
+ * from home is replaced by one with the next factor.
+ */
+#define TABLE_FACTORS 8u
+
+struct table {
+	uint32_t id; /* its chunk's number */
+	uint32_t buckets;
+	_Atomic uint64_t factor; /* fixed while the table is in use; changed at rest */
+	uint32_t factor_number;
+	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
+	_Atomic uint32_t maker;   /* number of the stripe that is to link it, or give it back, + 1; 0: none */
+	size_t bytes;
+	/* Resize room: the drain of a table that is not the head any more. */
+	_Atomic uint64_t since;   /* an epoch stamp; 0: none yet */
+	_Atomic uint32_t drained; /* buckets that this pass has looked at */
+	_Atomic bool left;        /* ... and found entries in that could not be moved */
+	_Atomic bool quiet;       /* since this pass began nothing is placed in it any more */
+	_Alignas(CACHE_LINE) _Atomic uint64_t entries;
+	_Atomic uint64_t far; /* of them, those a hit does not find */
+	_Alignas(CACHE_LINE) struct line bucket[];
+	/* then: one bucket that stays empty, so that each has one next door;
+	 * _Atomic uint16_t spill[buckets] */
+};
+
+struct table_state {
+	_Atomic uint32_t head;
+	_Atomic uint32_t draining; /* resize room: number of the stripe that moves entries + 1; 0: none */
+};
+
+struct tables {
+	/* This process's own way to the head, for hits: a hint, for it may be late.
+	 * A table that was replaced stays where it is, without entries. */
+	_Atomic(struct table *) newest;
+	struct region *region;
+	struct table_state *state;
+};
+
+/* Where an entry stands. */
+struct table_ref {
+	struct table *table;
+	uint32_t bucket;
+	_Atomic uint64_t *word;
+};
+
+/* For numbers that are few or need no speed: two rounds, so that no stride of them clashes. */
+static inline uint64_t number_hash(uint32_t n)
+{
+	uint64_t h = (n + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+}
+
+/* One of n places, by a hash. */
+static inline uint32_t hash_place(uint64_t hash, uint32_t n)
+{
+#ifdef __SIZEOF_INT128__
+	return (uint32_t)((unsigned __int128)hash * n >> 64);
+#else
+	/* The same; a 32-bit processor's way. */
+	return (uint32_t)(((hash >> 32) * n + ((hash & UINT32_MAX) * n >> 32)) >> 32);
+#endif
+}
+
+static inline uint32_t table_home(const struct table *t, uint32_t page)
+{
+	uint64_t factor = atomic_load_explicit(&t->factor, memory_order_relaxed);
+	return hash_place(((uint64_t)page + 1) * factor, t->buckets);
+}
+
+static inline struct table *table_head(const struct tables *ts)
+{
+	/* Acquire: pairs with the new head in table_replace. */
+	return region_at(ts->region, atomic_load_explicit(&ts->state->head, memory_order_acquire));
+}
+
+/*
+ * The fast look, in no epoch section: a word near the home of `page` in the
+ * newest table that had the page's number just now.  NULL proves nothing.
+ */
+static inline _Atomic uint64_t *table_peek(struct tables *ts, uint32_t page)
+{
+	/* Acquire: pairs with newest_is; the table was filled in before. */
+	struct table *t = atomic_load_explicit(&ts->newest, memory_order_acquire);
+	struct line *b = &t->bucket[table_home(t, page)];
+	int i = line_find(b, entry_key(page));
+	/* One page in thirty: most often it is next door. */
+	if (unlikely(i == LINE_NONE) && (i = line_find(++b, entry_key(page))) == LINE_NONE)
+		return NULL;
+	return &b->word[(unsigned)i];
+}
+
+/* Bytes of a table for so many entries. */
+size_t table_bytes_for(uint64_t entries);
+/* Make the first table.  0, or -1: no memory. */
+int table_init(struct tables *ts, uint32_t me, uint64_t entries);
+
+/* In a process that joins a pool: hits are to look at the head. */
+void table_join(struct tables *ts);
+
+/*
+ * The entry of `page` on its whole path: a valid one if there is one, else a
+ * tentative one, else ENTRY_FREE.
+ */
+uint64_t table_find(struct tables *ts, uint32_t page, struct table_ref *ref);
+
+enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
+/*
+ * Become the loader of `page`, of which table_find has just given `seen`: free
+ * or tentative.  WON: *ref is the caller's loading entry.  LOST:
+ * somebody else's entry is or was there: look again.  FULL: no free word near
+ * home in the newest table, which is ref->table: replace it.
+ */
+enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint64_t seen, struct table_ref *ref);
+
+/* One transition each (see above); false: the entry was not in the state before. */
+bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
+bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
+bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
+bool table_stay_closed(const struct table_ref *ref, uint32_t page, uint32_t frame);
+/* To free, from the state that `entry` shows; lowers the counts. */
+bool table_free(const struct table_ref *ref, uint64_t entry);
+
+/* The holder of the frame's claim: the entry at `from` moves to the newest table. */
+bool table_move(struct tables *ts, const struct table_ref *from);
+
+/*
+ * Replace `old`, if it is the head still, by one for that many entries, with
+ * the factor of that number.  0, or -1: no memory.
+ */
+int table_replace(struct tables *ts, uint32_t me, const struct table *old, uint64_t entries, uint32_t factor_number);
+/*
+ * Its entries are further from home than chance would have them, and another
+ * factor is left to try.  `full`: an insertion has found no place.
+ */
+bool table_clumped(const struct table *t, bool full);
+
+/* Entries the head has and is meant to have at the most. */
+uint64_t table_entries(const struct table *t);
+
+/* The oldest table, if it is not the head as well; else NULL. */
+struct table *table_oldest(struct tables *ts);
+/*
+ * Unlink the oldest table, which is empty for good, and give its memory back but
+ * not its addresses; for one thread at a time.
+ */
+void table_unlink(struct tables *ts, struct table *oldest);
+
+uint64_t table_bytes(struct tables *ts);
+
+/*
+ * For who recovers a dead process (recover.h), whose stripes `dead` tells.
+ *
+ * table_recover: its tentative and loading entries are freed; whoever waits for a
+ * load is to be woken by the caller.  Tables that it was about to link or to give
+ * back are retired.
+ *
+ * table_settle: page's entry that names `frame`, whose claim the dead one held.
+ * If the entry was being moved there are two: the older goes.  ENTRY_FREE: none.
+ */
+void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, void *of);
+uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref);
+
+/* Is it a table as this code makes them, in at most `room` bytes? */
+bool table_sound(const struct table *t, unsigned id, uint64_t room);
+
+#endif

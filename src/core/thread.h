@@ -1,0 +1,150 @@
+/*
+ * thread.h - which stripe is mine?
+ *
+ * Owns what a thread knows of the pools it uses: for each, its stripe, and the
+ * further stripes it took while it held many pins.  All of it is the thread's
+ * own memory; other threads see the stripes only.
+ *
+ * A pool has a serial, never used twice, whose low bits are its place among the open
+ * pools of the process; the place goes to another pool after it is closed.  A thread
+ * has a table of what it knows, in which a pool stands where the low bits of its
+ * serial say: the table is as large as it must be for no two open pools that the
+ * thread uses to stand in one place.  What the thread knows of a pool that was closed
+ * by another is dropped when its place in the table is wanted, or the thread ends.
+ * The last pool used stands in two words of thread-local storage besides, so that a
+ * hit finds its stripe with one comparison, and with two where pools take turns.
+ *
+ * A thread's end is told by the destructor of a key.  A thread that uses a pool in a
+ * later destructor, after the C library's last round of them, is not heard of any
+ * more: so the threads that use pools are on a list, with their numbers, and each that
+ * is new there asks the kernel whether two of those before still exist.
+ *
+ * When what contains the library is unloaded, the key is given back, and what
+ * is known of all threads, unless pools are open: then the process is at its end
+ * and its other threads may still use them, or memory is lost with the pools.
+ *
+ * More pins than one stripe has slots go to "spill" stripes, in groups of 1, 2,
+ * 4, ...: a pin is in one of two stripes of a group, by the frame's number, so
+ * that a thread with a million pins finds one with forty looks.
+ */
+#ifndef MPOOL_THREAD_H
+#define MPOOL_THREAD_H
+
+#include "os/cancel.h"
+#include "core/pin.h"
+
+struct MPOOL;
+struct pageio;
+
+struct attachment {
+	uint64_t serial; /* of the pool: serials are never used twice */
+	struct stripe *stripe;
+	struct stripe **spill; /* `groups` groups, one after the other */
+	unsigned groups;
+	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
+	struct MPOOL *mp;       /* of the last call that was more than a hit, */
+	uintptr_t stack;        /* and where on the stack it was made */
+	/* clock room: frames from hints_first on that may be free or ready, by bit. */
+	uint32_t hints, hints_first;
+};
+
+/* One line of a thread's table. */
+struct known {
+	uint64_t serial; /* of `a`; 0: the next call is not to be a hit, or there is none */
+	struct stripe *stripe;
+	struct attachment *a; /* NULL: none */
+};
+
+struct last_used {
+	uint64_t serial;
+	struct stripe *stripe;
+	struct known *known; /* the thread's table, mask + 1 lines: a power of two */
+	uint64_t mask;
+};
+extern _Thread_local struct last_used thread_last;
+
+/* Has the calling thread used the pool of that serial, and may a hit do?  Its stripe in *s. */
+static inline bool thread_knows(uint64_t serial, struct stripe **s)
+{
+	if (likely(thread_last.serial == serial)) {
+		*s = thread_last.stripe;
+		return true;
+	}
+	const struct known *k = &thread_last.known[serial & thread_last.mask];
+	if (k->serial != serial)
+		return false;
+	thread_last.serial = serial;
+	*s = thread_last.stripe = k->stripe;
+	return true;
+}
+
+/*
+ * Open and close of a pool: threads that end must know which pools still are.
+ * thread_pool_opened gives the pool its serial; false: no memory, or the process ends.
+ */
+bool thread_pool_opened(struct MPOOL *mp);
+void thread_pool_closed(struct MPOOL *mp);
+
+/*
+ * Around a fork; see fork.h.  What the forking thread knew of its pools is then
+ * "inherited": of the child's only thread, but for whichever of these pools is adopted
+ * first, by any thread.  Whatever the number of pools, it is one list that moves.
+ */
+void thread_before_fork(void);
+void thread_after_fork(bool child);
+
+/* Is the pool one of the parent's that no thread of this process has adopted yet? */
+bool thread_is_parents(const struct MPOOL *mp);
+
+/*
+ * The calling thread's attachment to the pool, made if need be, and its peek
+ * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool, and cannot be
+ * adopted; EDEADLK: the thread is in a filter of the pool; ENOTSUP: it is shared, and other processes' pages have another form in the
+ * file.  See CALL.
+ */
+struct attachment *thread_attach(struct MPOOL *mp);
+
+/*
+ * A public call that is more than a hit: `a` is the calling thread's attachment for
+ * the rest of the block, NULL and errno as thread_attach has it.  Meanwhile the
+ * stripe says that it is busy: should the process die, there may be more to be given
+ * back than pins (recover.h).
+ */
+/*
+ * A call that is left out of a filter.  By an exception, or the end of the thread:
+ * thread_call_ends sees that the filter has not returned.  By longjmp, which it does not
+ * see: the stripe is busy when the thread makes its next call, or ends.  Or that is a
+ * call made in a filter, which is refused: it is made further down the stack.
+ */
+struct filtering {
+	const struct pageio *of; /* whose filter runs; NULL: none's */
+	uintptr_t stack;         /* where it was called */
+};
+extern _Thread_local struct filtering thread_filtering; /* the pageio room sets it */
+void thread_call_left(struct attachment *a);
+
+#define CALL(mp, a)  \
+	NO_CANCELLATION; \
+	__attribute__((cleanup(thread_call_ends))) struct attachment *const a = thread_attach(mp)
+
+static inline void thread_call_ends(struct attachment *const *a)
+{
+	if (*a && unlikely(thread_filtering.of))
+		thread_call_left(*a);
+	/* Release: all that the call held is given back before. */
+	if (*a)
+		atomic_store_explicit(&(*a)->stripe->busy, BUSY_NOT, memory_order_release);
+}
+
+/* An empty slot of the calling thread, for a pin of `frame`; NULL: no memory. */
+_Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame);
+/* A slot of the calling thread that pins `frame`, or NULL. */
+_Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame);
+
+/* Its stripes. */
+void thread_each_stripe(const struct attachment *a, void (*see)(struct stripe *s));
+
+/* `slot` is a peek: see that the thread's next call on the pool ends it. */
+void thread_peek(struct attachment *a, _Atomic uint64_t *slot);
+
+#endif

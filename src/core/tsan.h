@@ -1,0 +1,46 @@
+/*
+ * tsan.h - an order that ThreadSanitizer cannot see.
+ *
+ * It sees one process.  In a shared pool the order between two threads of one
+ * process often goes through another, which evicts the page that the first had
+ * written, so that the second reads another page into its frame, or moves its entry
+ * in the table.  So it is told: who has filled a frame, or puts a page, gives the
+ * frame's bytes on, who gets a page or is to fill a frame takes them.  What get and
+ * put themselves fail to order it does not see in shared pools, then; in private
+ * ones, where nothing is told, it does.
+ */
+#ifndef MPOOL_TSAN_H
+#define MPOOL_TSAN_H
+
+#include "core/region.h"
+
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+
+static inline void tsan_give(const struct region *r, const void *bytes)
+{
+	if (region_shared(r))
+		__tsan_release((void *)(uintptr_t)bytes); /* which it does not change */
+}
+
+static inline void *tsan_take(const struct region *r, void *bytes)
+{
+	if (region_shared(r))
+		__tsan_acquire(bytes);
+	return bytes;
+}
+#else
+static inline void tsan_give(const struct region *r, const void *bytes)
+{
+	(void)r;
+	(void)bytes;
+}
+
+static inline void *tsan_take(const struct region *r, void *bytes)
+{
+	(void)r;
+	return bytes;
+}
+#endif
+
+#endif

@@ -1,0 +1,783 @@
+/* clock.c - see clock.h. */
+#include "evict/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/pool.h"
+#include "share/recover.h"
+#include "io/writeback.h"
+
+/* A batch is this share of a shard: pages chosen sooner than they have to go. */
+#define BATCH_SHARE 64u
+/* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
+#define BUDGET_SHARE 2u
+/*
+ * A vain look that met more than CREDIT_PINS pins, and so took long, is repeated
+ * after 1/CREDIT_SHARE as many pages.
+ */
+#define CREDIT_PINS  1024u
+#define CREDIT_SHARE 8u
+/* Frames of an overflow segment to be emptied at once: what a thread stopped there holds back. */
+#define TRIM_BATCH 64u
+/* Batches of victims that may come to nothing before the pool looks elsewhere. */
+#define EVICT_TRIES 4u
+/* Of these, with pages wanted once only before others: all of them may be pinned just now. */
+#define ONCE_TRIES 2u
+/* Victims that others may claim first before the pool looks elsewhere: so many times the shard. */
+#define SWEEPS 2u
+/* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
+#define SEGMENT_KEPT  1u
+#define BITS_PER_WORD 64u
+/* Memory of a shared pool's pages is asked for by so much: what the system's call costs is little then. */
+#define COMMIT_BYTES ((size_t)1 << 20)
+/* Hints that a thread takes at once: two lines of frame words. */
+#define HINTS_OWN  16u
+#define HINTS_MASK ((UINT64_C(1) << HINTS_OWN) - 1)
+
+static uint32_t shards_of(const struct clock_state *c)
+{
+	/* Acquire: pairs with shard_add. */
+	uint32_t n = atomic_load_explicit(&c->shards, memory_order_acquire);
+	/* Whatever another process has written there. */
+	return n < SHARDS_MAX ? n : SHARDS_MAX;
+}
+
+static uint32_t count_of(const struct shard *sh)
+{
+	/* Acquire: pairs with clock_cover; the frames are there. */
+	return atomic_load_explicit(&sh->count, memory_order_acquire);
+}
+
+/* Frames that the shards have. */
+static uint32_t covered(const struct clock_state *c)
+{
+	uint32_t n = shards_of(c);
+	return n == 0 ? 0 : c->shard[n - 1].first + count_of(&c->shard[n - 1]);
+}
+
+/* Whole words of free_bits, so that no two shards write one. */
+static uint32_t whole_words(uint32_t frames)
+{
+	return (frames + BITS_PER_WORD - 1) / BITS_PER_WORD * BITS_PER_WORD;
+}
+
+static void set_batch(struct clock_state *c, uint32_t frames)
+{
+	uint32_t batch = count_of(&c->shard[0]) / BATCH_SHARE;
+	if (batch < 1)
+		batch = 1;
+	if (batch > WINDOW_MAX)
+		batch = WINDOW_MAX;
+	atomic_store_explicit(&c->batch, batch, memory_order_relaxed);
+	atomic_store_explicit(&c->budget, frames / BUDGET_SHARE, memory_order_relaxed);
+}
+
+static void shard_add(struct clock_state *c, uint32_t first, uint32_t count)
+{
+	uint32_t n = shards_of(c);
+	c->shard[n].first = first;
+	atomic_store(&c->shard[n].count, count);
+	/* Release: who sees the number finds the shard filled in. */
+	atomic_store_explicit(&c->shards, n + 1, memory_order_release);
+}
+
+uint32_t clock_shards(uint32_t frames)
+{
+	uint32_t shards = 1;
+	while (shards < SHARDS_MAX && frames / (2 * shards) >= SHARD_FRAMES)
+		shards *= 2;
+	return shards;
+}
+
+void clock_init(struct clock_state *c, uint32_t frames)
+{
+	uint32_t shards = clock_shards(frames);
+	uint32_t count = whole_words(frames / shards);
+	for (uint32_t i = 0, first; i < shards && (first = i * count) < frames; i++)
+		shard_add(c, first, frames - first < count ? frames - first : count);
+	set_batch(c, frames);
+}
+
+/* Of so many frames that shards are to be added for, `shards` at the most: the first one's. */
+static uint32_t shard_share(uint32_t frames, uint32_t shards)
+{
+	uint32_t even = whole_words(frames / shards);
+	uint32_t share = even < SHARD_FRAMES ? SHARD_FRAMES : even;
+	return share < frames ? share : frames;
+}
+
+void clock_cover(struct clock_state *c, uint32_t frames)
+{
+	uint32_t have;
+	while ((have = covered(c)) < frames) {
+		uint32_t n = shards_of(c), more = frames - have;
+		struct shard *last = &c->shard[n - 1];
+		/* To full words first; then up to the size of a shard, or, where no more can be
+		 * added, all there is. */
+		uint32_t count = count_of(last), size = n == SHARDS_MAX ? count + more : SHARD_FRAMES;
+		if (count % BITS_PER_WORD != 0 && whole_words(count) > size)
+			size = whole_words(count);
+		if (count < size)
+			atomic_store(&last->count, more < size - count ? count + more : size);
+		else
+			shard_add(c, have, shard_share(more, SHARDS_MAX - n));
+	}
+	set_batch(c, frames);
+}
+
+bool clock_sound(const struct clock_state *c, uint32_t limit)
+{
+	uint32_t n = shards_of(c), end = 0;
+	if (n == 0 || n > SHARDS_MAX)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct shard *sh = &c->shard[i];
+		uint32_t count = count_of(sh);
+		if (sh->first != end || count == 0 || count > limit - end ||
+		    atomic_load(&sh->fresh) > count || atomic_load(&sh->hinted_at) > count / BITS_PER_WORD)
+			return false;
+		end += count;
+	}
+	uint32_t batch = atomic_load(&c->batch);
+	return batch >= 1 && batch <= WINDOW_MAX;
+}
+
+static struct clock_state *clock_of(MPOOL *mp)
+{
+	return &mp->header->clock;
+}
+
+/* ---- frames nobody uses ------------------------------------------------- */
+
+/* Have memory for the frames from `i` of the shard on; false: there is none. */
+static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
+{
+	if (!region_shared(&mp->region) || i < atomic_load_explicit(&sh->committed, memory_order_relaxed))
+		return true;
+	uint64_t stride = mp->frames.stride;
+	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
+	n = n < left ? n : left;
+	/* Where there is not enough for as many, there may be for the one. */
+	if (!frames_commit(&mp->frames, sh->first + i, n) && !frames_commit(&mp->frames, sh->first + i, n = 1))
+		return false;
+	/* Two may do it at once, and the lower number win: then it is done again. */
+	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);
+	return true;
+}
+
+static uint32_t take_fresh(MPOOL *mp, struct shard *sh, uint32_t me)
+{
+	uint32_t i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
+	while (i < count_of(sh) && commit(mp, sh, i)) {
+		if (!atomic_compare_exchange_weak(&sh->fresh, &i, i + 1))
+			continue;
+		if (frame_take(&mp->frames.base.frame[sh->first + i], me))
+			return sh->first + i;
+		i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
+	}
+	return FRAME_NONE;
+}
+
+/* Evict the page of frame `f`, if it is ready.  The frame, claimed, or FRAME_NONE. */
+static uint32_t take_ready(MPOOL *mp, struct stripe *me, uint32_t f)
+{
+	struct victim v;
+	if (!frame_claim(&mp->frames.base.frame[f], me->id))
+		return FRAME_NONE;
+	epoch_enter(&mp->epoch, me);
+	bool ready = victim_ready(mp, &v, f);
+	epoch_leave(me);
+	if (ready && victim_empty(mp, me, &v))
+		return f;
+	victim_release(mp, &v);
+	return FRAME_NONE;
+}
+
+/* The frame, claimed, if it is free or its page is ready. */
+static uint32_t take_frame(MPOOL *mp, struct stripe *me, uint32_t f)
+{
+	return frame_take(&mp->frames.base.frame[f], me->id) ? f : take_ready(mp, me, f);
+}
+
+/* One of the hinted frames that the thread has put by. */
+static uint32_t take_own(MPOOL *mp, struct attachment *a)
+{
+	uint32_t f = FRAME_NONE;
+	while (a->hints && f == FRAME_NONE) {
+		f = take_frame(mp, a->stripe, a->hints_first + (uint32_t)__builtin_ctz(a->hints));
+		a->hints &= a->hints - 1;
+	}
+	return f;
+}
+
+/* A free frame of the shard, or one whose page is ready; a few more hints are put by. */
+static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
+{
+	uint32_t first = sh->first / BITS_PER_WORD;
+	uint32_t words = whole_words(count_of(sh)) / BITS_PER_WORD;
+	uint32_t from = atomic_load_explicit(&sh->hinted_at, memory_order_relaxed);
+	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->hinted, memory_order_relaxed) > 0; i++) {
+		uint32_t at = (from + i) % words;
+		_Atomic uint64_t *bits = &mp->frames.base.free_bits[first + at];
+		for (uint64_t w; (w = atomic_load_explicit(bits, memory_order_relaxed));) {
+			unsigned shift = (unsigned)__builtin_ctzll(w) / HINTS_OWN * HINTS_OWN;
+			uint64_t mask = HINTS_MASK << shift;
+			uint64_t got = atomic_fetch_and(bits, ~mask) & mask;
+			if (!got)
+				continue; /* another thread took them */
+			atomic_fetch_sub(&sh->hinted, __builtin_popcountll(got));
+			if (i > 0)
+				atomic_store_explicit(&sh->hinted_at, at, memory_order_relaxed);
+			a->hints = (uint32_t)(got >> shift);
+			a->hints_first = (first + at) * BITS_PER_WORD + shift;
+			uint32_t f = take_own(mp, a);
+			if (f != FRAME_NONE)
+				return f;
+		}
+	}
+	return FRAME_NONE;
+}
+
+/* From the first shard on, so that memory is touched in order. */
+static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t frames = covered(c);
+	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
+		return FRAME_NONE;
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
+		struct shard *sh = &c->shard[i];
+		uint32_t f = take_fresh(mp, sh, me);
+		/* One left, and not to be had: no memory for it, now. */
+		if (f != FRAME_NONE || atomic_load_explicit(&sh->fresh, memory_order_relaxed) < count_of(sh))
+			return f;
+	}
+	atomic_store_explicit(&c->full, frames, memory_order_relaxed);
+	return FRAME_NONE;
+}
+
+static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment *a)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t f = FRAME_NONE;
+	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
+		f = take_hinted(mp, &c->shard[(home + i) % n], a);
+	return f;
+}
+
+static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
+{
+	/* They have one size, but for those by which a pool grew: near there it is. */
+	uint32_t each = count_of(&c->shard[0]), n = shards_of(c), last = n > 0 ? n - 1 : 0;
+	uint32_t i = each > 0 && f / each < last ? f / each : last;
+	while (i > 0 && f < c->shard[i].first)
+		i--;
+	while (i < last && f - c->shard[i].first >= count_of(&c->shard[i]))
+		i++;
+	return &c->shard[i];
+}
+
+/* The frame, of segment 0, is free, or its page is ready.  How many hints that adds: 0 or 1. */
+static int32_t hint(MPOOL *mp, uint32_t f)
+{
+	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+	return !(atomic_fetch_or(&mp->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit);
+}
+
+static void hints_add(struct shard *sh, uint32_t f, int32_t n)
+{
+	atomic_store_explicit(&sh->hinted_at, (f - sh->first) / BITS_PER_WORD, memory_order_relaxed);
+	atomic_fetch_add(&sh->hinted, n);
+}
+
+/* ---- what the policy is told -------------------------------------------- */
+
+static struct policy_of policy_of(MPOOL *mp, struct shard *sh)
+{
+	uint32_t count = count_of(sh), fresh = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
+	return (struct policy_of){&sh->policy, &mp->frames, sh->first, count, fresh < count ? fresh : count};
+}
+
+static struct policy_of policy_of_frame(MPOOL *mp, uint32_t f)
+{
+	return policy_of(mp, shard_of_frame(clock_of(mp), f));
+}
+
+/* Of the shard in which the page looks for a frame. */
+static struct policy_of policy_of_page(MPOOL *mp, uint32_t page)
+{
+	struct clock_state *c = clock_of(mp);
+	return policy_of(mp, &c->shard[hash_place(number_hash(page), shards_of(c))]);
+}
+
+void clock_came(MPOOL *mp, uint32_t f, uint32_t page, bool once)
+{
+	if (f >= mp->frames.base.count)
+		return;
+	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
+	policy_enter(&o, &home, f, page, once);
+}
+
+void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
+{
+	if (f >= mp->frames.base.count)
+		return;
+	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
+	policy_leave(&o, &home, f, page);
+}
+
+void clock_give(MPOOL *mp, uint32_t f)
+{
+	bool base = f < mp->frames.base.count;
+	if (base) {
+		struct policy_of o = policy_of_frame(mp, f);
+		policy_drop(&o, f); /* while it is ours */
+	}
+	pool_free_frame(mp, f, frame_of(&mp->frames, f));
+	if (base)
+		hints_add(shard_of_frame(clock_of(mp), f), f, hint(mp, f));
+}
+
+/* ---- the hand ----------------------------------------------------------- */
+
+/*
+ * What the hand passes by: dirty frames, when they cannot be written; and what
+ * is pinned just now, which the window would only find pinned.  A hint.
+ */
+#define SPARED_HERE (1u << 14) /* frames of a pool that needs no memory for it */
+
+struct spared {
+	bool dirty;
+	bool everywhere; /* whatever is not is to be found: where none is, the pool grows */
+	uint32_t pins;
+	uint32_t frames;   /* bits there are; 0: nobody is known to be pinned */
+	uint32_t capacity; /* when it was made */
+	const struct frames *of;
+	uint64_t *bits; /* by frame_rank */
+	uint64_t here[SPARED_HERE / BITS_PER_WORD];
+};
+
+static void spare(void *spared, const struct stripe *s, uint64_t slot)
+{
+	struct spared *sp = spared;
+	uint32_t f = frame_rank(sp->of, sp->capacity, slot_frame(slot));
+	(void)s;
+	sp->pins++;
+	if (f < sp->frames)
+		sp->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
+}
+
+static bool is_spared(const void *spared, uint32_t f, uint32_t word)
+{
+	const struct spared *sp = spared;
+	if (sp->dirty && word & FRAME_DIRTY)
+		return true;
+	if (sp->frames == 0)
+		return false;
+	f = frame_rank(sp->of, sp->capacity, f);
+	return f < sp->frames && sp->bits[f / BITS_PER_WORD] >> f % BITS_PER_WORD & 1;
+}
+
+static void spare_pinned(MPOOL *mp, struct spared *sp)
+{
+	uint32_t capacity = frames_capacity(&mp->frames), frames = frames_end(&mp->frames, capacity);
+	memset(sp, 0, sizeof *sp);
+	sp->everywhere = true;
+	sp->of = &mp->frames;
+	sp->capacity = capacity;
+	sp->bits = frames <= SPARED_HERE ? sp->here : calloc(frames / BITS_PER_WORD + 1, sizeof *sp->bits);
+	sp->frames = sp->bits ? frames : 0;
+	pin_scan(&mp->pins, spare, sp);
+}
+
+static void spared_free(struct spared *sp)
+{
+	if (sp->bits != sp->here)
+		free(sp->bits);
+}
+
+/*
+ * Victims for the window, at most `batch`, as the shard's policy has them; `once`: pages
+ * wanted once only before others.  Returns a free frame if it comes by one whose hint was lost, claimed.
+ */
+static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
+                      bool once, struct window *w)
+{
+	struct policy_of o = policy_of(mp, sh);
+	struct policy_search search = {is_spared, sp, sp->everywhere, once, 0};
+	w->n = 0;
+	batch = policy_batch(&o, batch);
+	for (uint32_t i = 0; w->n < batch && i < SWEEPS * o.used; i++) {
+		uint32_t f = policy_victim(&o, &search);
+		if (f == FRAME_NONE)
+			break;
+		struct frame *fr = &mp->frames.base.frame[f];
+		if (frame_take(fr, me->id))
+			return f;
+		if (frame_claim(fr, me->id))
+			window_add(mp, w, f);
+	}
+	return FRAME_NONE;
+}
+
+/* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
+static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_t have, const struct ready *r)
+{
+	int32_t hints = 0;
+	uint32_t first = FRAME_NONE;
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct victim *v = r->victim[i];
+		if (have == FRAME_NONE && victim_empty(mp, me, v)) {
+			have = v->frame;
+			continue;
+		}
+		victim_release(mp, v);
+		hints += hint(mp, v->frame);
+		if (first == FRAME_NONE)
+			first = v->frame;
+	}
+	if (hints > 0)
+		hints_add(sh, first, hints);
+	return have;
+}
+
+/* How many victims the calling thread may take at once. */
+static uint32_t batch_begin(MPOOL *mp)
+{
+	const struct clock_state *c = clock_of(mp);
+	struct member_state *ms = mp->members;
+	atomic_fetch_add_explicit(&ms->member[mp->pins.member].evictors, 1, memory_order_relaxed);
+	/* Each process counts its own, so that one that dies leaves nothing behind. */
+	uint32_t evictors = 0, top = member_top(ms);
+	for (uint32_t i = 0; i < top; i++)
+		evictors += atomic_load_explicit(&ms->member[i].evictors, memory_order_relaxed);
+	/* The least there is, whatever others have made of the counts: ours may be cleared while we live. */
+	if (evictors == 0)
+		evictors = 1;
+	uint32_t batch = atomic_load_explicit(&c->batch, memory_order_relaxed);
+	uint32_t share = atomic_load_explicit(&c->budget, memory_order_relaxed) / evictors;
+	share = share < batch ? share : batch;
+	return share == 0 ? 1 : share < WINDOW_MAX ? share : WINDOW_MAX;
+}
+
+static void batch_end(MPOOL *const *pool)
+{
+	_Atomic uint32_t *own = &(*pool)->members->member[(*pool)->pins.member].evictors;
+	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
+	/* One that was cleared meanwhile must not become very many. */
+	while (n > 0 && !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* A frame from this shard's hand, claimed. */
+static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
+{
+	struct window w;
+	struct ready r;
+	uint32_t f = FRAME_NONE, batch = batch_begin(mp);
+	w.n = 1;
+	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
+	__attribute__((cleanup(batch_end), unused)) MPOOL *const counted = mp;
+	/* Again if all victims were rescued, which is no reason to grow. */
+	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
+		epoch_enter(&mp->epoch, me);
+		f = sweep(mp, me, sh, sp, batch, i < ONCE_TRIES, &w);
+		epoch_leave(me);
+		if (w.n == 0)
+			break;
+		window_evict(mp, me, &w, &r, error);
+		f = keep_one(mp, me, sh, f, &r);
+	}
+	return f;
+}
+
+static uint32_t evict_any(MPOOL *mp, struct stripe *me, uint32_t home, const struct spared *sp, int *error)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t f = FRAME_NONE;
+	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
+		f = evict_from(mp, me, &c->shard[(home + i) % n], sp, error);
+	return f;
+}
+
+/* ---- the overflow ------------------------------------------------------- */
+
+/* Victims among the frames of an overflow segment; returns how many are in use. */
+static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segment *seg, const struct spared *sp,
+                                 struct window *w)
+{
+	uint32_t used = 0;
+	for (uint32_t i = 0; i < seg->count && w->n < TRIM_BATCH; i++) {
+		uint32_t word = atomic_load_explicit(&seg->frame[i].word, memory_order_relaxed);
+		used += word != FRAME_FREE;
+		if (word != FRAME_FREE && !frame_claimed(word) && !is_spared(sp, seg->first + i, word) &&
+		    frame_claim(&seg->frame[i], me->id))
+			window_add(mp, w, seg->first + i);
+	}
+	return used;
+}
+
+/* Give an empty segment back: claim all of it, so that nobody can use it again. */
+static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
+{
+	struct segment seg;
+	epoch_enter(&mp->epoch, me);
+	bool all = frame_segment(&mp->frames, k, &seg);
+	for (uint32_t i = 0; all && i < seg.count; i++)
+		if (!frame_take(&seg.frame[i], me->id)) {
+			for (uint32_t j = 0; j < i; j++)
+				pool_free_frame(mp, seg.first + j, &seg.frame[j]);
+			all = false;
+		}
+	epoch_leave(me);
+	if (!all)
+		return;
+	epoch_retire(&mp->epoch, me, CHUNK_SEGMENTS + k);
+	/* Whoever waits for a claim of ours on one of them waits no longer. */
+	wait_tell_all(&mp->header->wait);
+}
+
+/*
+ * Give back a segment that became empty while nobody looked: its last page was
+ * deleted, or a thread in a section was in the way before.
+ */
+static void give_back(MPOOL *mp, struct stripe *me)
+{
+	struct clock_state *c = clock_of(mp);
+	if (!atomic_load(&c->spread) || atomic_load(&c->grown) || epoch_waiting(&mp->epoch))
+		return;
+	struct segment seg;
+	atomic_store(&c->spread, false);
+	for (unsigned k = SEGMENT_CHUNKS - 1; k > SEGMENT_KEPT; k--)
+		if (frame_segment(&mp->frames, k, &seg)) {
+			atomic_store(&c->spread, true); /* there may be another */
+			retire_segment(mp, me, k);
+			return;
+		}
+}
+
+/* Is any frame of the overflow in use?  See the head of clock.h. */
+static void look_at_overflow(MPOOL *mp, struct stripe *me)
+{
+	atomic_store(&clock_of(mp)->grown, false);
+	bool used = false;
+	epoch_enter(&mp->epoch, me);
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		bool there = frame_segment(&mp->frames, k, &seg);
+		for (uint32_t i = 0; there && i < seg.count && !used; i++)
+			used = atomic_load(&seg.frame[i].word) != FRAME_FREE;
+	}
+	epoch_leave(me);
+	if (used)
+		atomic_store(&clock_of(mp)->grown, true);
+}
+
+/* Empty what can be emptied of the overflow, and give empty segments back. */
+static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *error)
+{
+	bool left = false;
+	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
+		struct window w;
+		struct ready r;
+		struct segment seg;
+		w.n = r.n = 0;
+		uint32_t used = 0, emptied = 0;
+		epoch_enter(&mp->epoch, me);
+		bool there = frame_segment(&mp->frames, k, &seg);
+		if (there)
+			used = overflow_victims(mp, me, &seg, sp, &w);
+		epoch_leave(me);
+		if (!there)
+			continue;
+		if (w.n > 0)
+			window_evict(mp, me, &w, &r, error);
+		for (unsigned i = 0; i < r.n; i++)
+			if (victim_empty(mp, me, r.victim[i])) {
+				clock_give(mp, r.victim[i]->frame);
+				emptied++;
+			} else {
+				victim_release(mp, r.victim[i]);
+			}
+		/* While a thread stopped in a section keeps what was given back before,
+		 * no more is: growing again would need new numbers each time. */
+		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&mp->epoch))
+			retire_segment(mp, me, k);
+		left |= used != emptied;
+	}
+	if (!left)
+		look_at_overflow(mp, me);
+}
+
+/* A free frame of the overflow from number `from` on, claimed. */
+static uint32_t take_overflow_from(MPOOL *mp, uint32_t from, uint32_t me)
+{
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (!frame_segment(&mp->frames, k, &seg))
+			continue;
+		for (uint32_t i = from > seg.first ? from - seg.first : 0; i < seg.count; i++)
+			if (frame_take(&seg.frame[i], me))
+				return seg.first + i;
+	}
+	return FRAME_NONE;
+}
+
+static uint32_t take_overflow(MPOOL *mp, struct stripe *me)
+{
+	struct clock_state *c = clock_of(mp);
+	uint32_t from = atomic_load_explicit(&c->overflow_next, memory_order_relaxed);
+	epoch_enter(&mp->epoch, me);
+	uint32_t f = take_overflow_from(mp, from, me->id);
+	if (f == FRAME_NONE && from > 0)
+		f = take_overflow_from(mp, 0, me->id);
+	epoch_leave(me);
+	if (f != FRAME_NONE) {
+		atomic_store_explicit(&c->overflow_next, f + 1, memory_order_relaxed);
+		atomic_store(&c->grown, true); /* after the taking: see the head of clock.h */
+	}
+	return f;
+}
+
+/* A frame beyond the capacity. */
+static uint32_t grow(MPOOL *mp, struct stripe *me)
+{
+	for (;;) {
+		uint32_t f = take_overflow(mp, me);
+		if (f != FRAME_NONE)
+			return f;
+		/* The smallest that is not there; one in limbo has its number still. */
+		unsigned k = 1;
+		while (k < SEGMENT_CHUNKS && region_at(&mp->region, CHUNK_SEGMENTS + k))
+			k++;
+		int made = k < SEGMENT_CHUNKS ? segment_make(&mp->frames, k) : -1;
+		if (made < 0)
+			return FRAME_NONE;
+		if (made && k > SEGMENT_KEPT)
+			atomic_store(&clock_of(mp)->spread, true);
+	}
+}
+
+/* ---- a frame for a page ------------------------------------------------- */
+
+static bool spend_credit(struct clock_state *c)
+{
+	uint32_t n = atomic_load_explicit(&c->credit, memory_order_relaxed);
+	while (n > 0)
+		if (atomic_compare_exchange_weak(&c->credit, &n, n - 1))
+			return true;
+	return false;
+}
+
+/* Empty the overflow and evict, passing by what is pinned.  FRAME_NONE: in vain. */
+static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int *error)
+{
+	struct spared sp;
+	spare_pinned(mp, &sp);
+	if (atomic_load(&clock_of(mp)->grown))
+		trim(mp, me, &sp, error);
+	uint32_t f = evict_any(mp, me, home, &sp, error);
+	if (f == FRAME_NONE && *error) {
+		/* The dirty ones cannot be written: is there a clean one? */
+		sp.dirty = true;
+		f = evict_any(mp, me, home, &sp, error);
+	}
+	spared_free(&sp);
+	if (f == FRAME_NONE)
+		atomic_store(&clock_of(mp)->credit, sp.pins > CREDIT_PINS ? sp.pins / CREDIT_SHARE : 0);
+	return f;
+}
+
+void clock_trim(MPOOL *mp, struct stripe *me)
+{
+	struct spared sp;
+	int error = 0; /* a page that cannot be written now stays */
+	if (atomic_load(&clock_of(mp)->grown)) {
+		spare_pinned(mp, &sp);
+		trim(mp, me, &sp, &error);
+		spared_free(&sp);
+	}
+	give_back(mp, me);
+}
+
+uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
+{
+	struct stripe *me = a->stripe;
+	static const struct spared nothing_spared;
+	struct clock_state *c = clock_of(mp);
+	uint32_t home = hash_place(number_hash(page), shards_of(c));
+	int error = 0;
+	bool grown = atomic_load(&c->grown);
+
+	give_back(mp, me);
+	uint32_t f = take_own(mp, a);
+	if (f == FRAME_NONE)
+		f = take_hinted(mp, &c->shard[home], a);
+	if (f == FRAME_NONE)
+		f = take_fresh_anywhere(mp, me->id);
+	if (f == FRAME_NONE && !grown)
+		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
+	if (f == FRAME_NONE)
+		f = take_hinted_anywhere(mp, home, a);
+	if (f == FRAME_NONE && !(grown && spend_credit(c)))
+		f = look_everywhere(mp, me, home, &error);
+	/* Before growing: what pins so much may be dead, and nobody else look for that. */
+	if (f == FRAME_NONE && pool_patience(mp) != WAIT_FOR_EVER && recover_dead(mp))
+		f = look_everywhere(mp, me, home, &error);
+	if (f != FRAME_NONE)
+		return f;
+	if (error) {
+		/* There was a page to evict, and it cannot be written: growing would
+		 * only put off the news, page by page. */
+		errno = error;
+		return FRAME_NONE;
+	}
+	f = grow(mp, me);
+	if (f == FRAME_NONE)
+		errno = ENOMEM;
+	return f;
+}
+
+/* ---- all of them -------------------------------------------------------- */
+
+void clock_each_frame(MPOOL *mp, frame_seen *see, void *to)
+{
+	struct clock_state *c = clock_of(mp);
+	for (uint32_t s = 0, n = shards_of(c); s < n; s++) {
+		uint32_t end = c->shard[s].first + atomic_load(&c->shard[s].fresh);
+		for (uint32_t f = c->shard[s].first; f < end; f++)
+			see(to, f, &mp->frames.base.frame[f]);
+	}
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (frame_segment(&mp->frames, k, &seg))
+			for (uint32_t i = 0; i < seg.count; i++)
+				see(to, seg.first + i, &seg.frame[i]);
+	}
+}
+
+/* ---- after a death ------------------------------------------------------ */
+
+/* Hints taken but not counted, or counted but not set. */
+static void recount(MPOOL *mp, struct shard *sh)
+{
+	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;
+	int32_t n = 0;
+	for (uint32_t i = 0; i < words; i++)
+		n += __builtin_popcountll(atomic_load_explicit(&mp->frames.base.free_bits[first + i], memory_order_relaxed));
+	atomic_store_explicit(&sh->hinted, n, memory_order_relaxed);
+}
+
+void clock_recover(MPOOL *mp)
+{
+	struct clock_state *c = clock_of(mp);
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
+		struct policy_of o = policy_of(mp, &c->shard[i]);
+		recount(mp, &c->shard[i]);
+		policy_recount(&o);
+	}
+	atomic_store(&c->grown, true);
+	atomic_store(&c->spread, true);
+}

@@ -1,0 +1,462 @@
+/* pageio.c - see pageio.h. */
+#include "io/pageio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/descriptor.h"
+#include "core/frame.h"
+#include "core/thread.h"
+
+#define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
+#define MEMORY_PAGE 4096u
+/* Lines of a page that are worth fetching ahead: the processor has room for no more. */
+#define PREFETCH_BYTES 4096u
+
+/* The unit of O_DIRECT transfers on `fd`, in bytes. */
+static unsigned direct_unit(int fd, bool block_device)
+{
+	int sector;
+	if (block_device && ioctl(fd, BLKSSZGET, &sector) == 0)
+		return (unsigned)sector;
+#ifdef STATX_DIOALIGN
+	struct statx sx;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 && (sx.stx_mask & STATX_DIOALIGN) &&
+	    sx.stx_dio_offset_align)
+		return sx.stx_dio_offset_align;
+#endif
+	return SECTOR;
+}
+
+int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail)
+{
+	struct stat st;
+	if (pagesize == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		errno = ESPIPE;
+		return -1;
+	}
+	uint64_t bytes = (uint64_t)st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) != 0)
+		return -1;
+	int flags = fcntl(fd, F_GETFL);
+	bool direct = flags != -1 && (flags & O_DIRECT);
+	/* Linux's pwrite on such a descriptor writes at the end of the file. */
+	bool appends = flags != -1 && (flags & O_APPEND) && (flags & O_ACCMODE) != O_RDONLY;
+	if (appends || (direct && pagesize % direct_unit(fd, S_ISBLK(st.st_mode)) != 0)) {
+		errno = EINVAL;
+		return -1;
+	}
+	uint64_t whole = bytes / pagesize;
+	*pages = whole < MAX_PAGE_NUMBER ? (uint32_t)whole : MAX_PAGE_NUMBER;
+	*tail = bytes % pagesize != 0;
+	io->fd = fd;
+	io->device = st.st_dev;
+	io->inode = st.st_ino;
+	io->pagesize = pagesize;
+	io->align = MEMORY_PAGE;
+	return 0;
+}
+
+/* A program may close what it does not know, and have another file by that number. */
+bool pageio_is_file(const struct pageio *io, int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_dev == io->device && st.st_ino == io->inode;
+}
+
+/* ---- witnesses ---------------------------------------------------------- */
+
+void pageio_none(struct pageio *io)
+{
+	io->fd = -1;
+	for (unsigned i = 0; i < WITNESSES; i++)
+		atomic_init(&io->witness[i], NO_WITNESS);
+}
+
+/* There was no room for another descriptor; whatever else it is, the system does not let it be done. */
+static bool no_room(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* A witness, or WITNESS_IS_FD; -1 and errno: there was no room. */
+static int reopen(int fd, int flags)
+{
+	int again = descriptor_again(fd, flags);
+	/* That may be had by the file's owner only. */
+	if (again < 0 && errno == EPERM && (flags & O_NOATIME))
+		again = descriptor_again(fd, flags & ~O_NOATIME);
+	return again >= 0 || no_room(errno) ? again : WITNESS_IS_FD;
+}
+
+int pageio_reopen(struct pageio *io, int fd, unsigned n, bool write)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags == -1)
+		return errno;
+	flags &= FILE_FLAGS;
+	int wanted = write ? (flags & ~O_ACCMODE) | O_RDWR : flags;
+	for (unsigned i = 0; i < n; i++) {
+		int w = reopen(fd, wanted);
+		if (w == WITNESS_IS_FD && i == 0 && wanted != flags)
+			w = reopen(fd, wanted = flags);
+		if (w == -1) {
+			int error = errno;
+			pageio_close(io, false);
+			return error;
+		}
+		if (w == WITNESS_IS_FD && i > 0)
+			break;
+		atomic_store(&io->witness[i], w);
+		if (w == WITNESS_IS_FD)
+			break;
+	}
+	return 0;
+}
+
+void pageio_establish(const struct pageio *io)
+{
+	struct pageio_state *st = io->state;
+	uint32_t there = 0;
+	for (unsigned i = 0; i < WITNESSES; i++)
+		if (atomic_load(&io->witness[i]) != NO_WITNESS)
+			there |= 1u << i;
+	/* The doubts last: those were of others, and whoever dies in this leaves too many. */
+	if (atomic_load(&st->newest) < io->generation)
+		atomic_store(&st->newest, io->generation);
+	atomic_store(&st->generation, io->generation);
+	atomic_store(&st->witnesses, there);
+	atomic_store(&st->doubtful, 0);
+}
+
+uint64_t pageio_name(const struct pageio_state *st, uint32_t generation, unsigned i)
+{
+	return st->name + (uint64_t)generation * WITNESSES + i;
+}
+
+void pageio_close(struct pageio *io, bool shared)
+{
+	for (unsigned i = 0; i < WITNESSES; i++) {
+		int w = atomic_exchange(&io->witness[i], NO_WITNESS);
+		if (w >= 0 && !descriptor_is_another(w, io->device, io->inode))
+			descriptor_let_go(w, shared ? pageio_name(io->state, io->generation, i) : 0);
+	}
+}
+
+/* The offset of a private pool's witness: how many are in an fsync, and, above, how often it has failed. */
+#define ASKING     ((off_t)1)
+#define ASKING_ALL ((off_t)1023)
+#define TOLD       (ASKING_ALL + 1)
+/* For so long one waits for the others that are. */
+#define OTHERS_NAP_NS 1000000
+#define OTHERS_NAPS   2000
+
+/* No offset: nothing is on record. */
+static int64_t failures(off_t offset)
+{
+	return offset < 0 ? 0 : offset / TOLD;
+}
+
+/*
+ * A private pool's, before its first write, so that who only reads does not pay for it.
+ * 0, or an errno.
+ */
+static int witness_write(struct pageio *io)
+{
+	int none = NO_WITNESS;
+	if (io->shared || atomic_load_explicit(&io->witness[0], memory_order_relaxed) != NO_WITNESS)
+		return 0;
+	int flags = fcntl(io->fd, F_GETFL);
+	if (flags == -1)
+		return errno;
+	descriptor_begin();
+	int w = reopen(io->fd, flags & FILE_FLAGS), error = w == -1 ? errno : 0;
+	/* Two threads may come to it at once. */
+	if (!error && atomic_compare_exchange_strong(&io->witness[0], &none, w))
+		atomic_store(&io->told, failures(lseek(w, 0, SEEK_CUR)));
+	else if (w >= 0)
+		descriptor_let_go(w, 0);
+	descriptor_noted();
+	return error;
+}
+
+/* fsync, through one of them; 0, or an errno. */
+static int flush_through(const struct pageio *io, unsigned i)
+{
+	int w = atomic_load(&io->witness[i]), fd = w >= 0 ? w : io->fd;
+	if (!pageio_is_file(io, fd))
+		return EBADF;
+	while (fsync(fd) != 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
+}
+
+/* What others are told just now is on record soon.  The offset, when nobody is in an fsync; or they have died. */
+static off_t await_others(int fd, off_t offset)
+{
+	const struct timespec nap = {.tv_nsec = OTHERS_NAP_NS};
+	for (unsigned i = 0; offset >= 0 && (offset & ASKING_ALL) && i < OTHERS_NAPS; i++) {
+		nanosleep(&nap, NULL);
+		offset = lseek(fd, 0, SEEK_CUR);
+	}
+	return offset;
+}
+
+static int flush_private(struct pageio *io)
+{
+	int fd = atomic_load(&io->witness[0]);
+	if (fd < 0)
+		return flush_through(io, 0);
+	(void)lseek(fd, ASKING, SEEK_CUR);
+	int error = flush_through(io, 0);
+	if (error)
+		(void)lseek(fd, TOLD, SEEK_CUR);
+	off_t offset = await_others(fd, lseek(fd, -ASKING, SEEK_CUR));
+	if (failures(offset) != atomic_exchange(&io->told, failures(offset)) && !error)
+		error = EIO;
+	/* The others are stopped in it, or dead, and may have been told. */
+	return !error && offset >= 0 && (offset & ASKING_ALL) ? EAGAIN : error;
+}
+
+int pageio_fresh(const struct pageio *io)
+{
+	descriptor_begin();
+	int fd = atomic_load(&io->witness[0]), fresh = fd < 0 ? -1 : reopen(fd, fcntl(fd, F_GETFL) & FILE_FLAGS);
+	return fresh >= 0 ? fresh : NO_WITNESS;
+}
+
+void pageio_renew(struct pageio *io, int fresh)
+{
+	if (fresh != NO_WITNESS && !pageio_left_any(io)) {
+		fresh = atomic_exchange(&io->witness[0], fresh);
+		atomic_store(&io->told, 0);
+	}
+	if (fresh != NO_WITNESS)
+		descriptor_let_go(fresh, 0);
+	descriptor_noted();
+}
+
+int pageio_flush(struct pageio *io)
+{
+	if (!io->shared)
+		return flush_private(io);
+	struct pageio_state *st = io->state;
+	uint32_t there = atomic_load(&st->witnesses), doubtful = atomic_load(&st->doubtful);
+	unsigned first = 0;
+	while (first + 1 < WITNESSES && (doubtful & 1u << first))
+		first++;
+	/* Before it may be told: who recovers must know that it was asked. */
+	atomic_store(&st->doubtful, doubtful | 1u << first);
+	int error = flush_through(io, first);
+	if (!error)
+		return 0;
+	atomic_store(&st->doubtful, there);
+	for (unsigned i = 0; i < WITNESSES; i++)
+		if (i != first && (there & 1u << i))
+			(void)flush_through(io, i);
+	return error;
+}
+
+void pageio_noted(const struct pageio *io)
+{
+	atomic_store(&io->state->doubtful, 0);
+}
+
+bool pageio_left_any(const struct pageio *io)
+{
+	return atomic_load(&io->state->left[0]) || atomic_load(&io->state->left[1]);
+}
+
+bool pageio_blind(const struct pageio *io)
+{
+	if (!io->shared)
+		return false; /* what it said is on record */
+	uint32_t there = atomic_load(&io->state->witnesses);
+	return (atomic_load(&io->state->doubtful) & there) == there;
+}
+
+/* ---- pages -------------------------------------------------------------- */
+
+void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail)
+{
+	io->state = st;
+	atomic_init(&st->witnesses, 1);
+	atomic_init(&st->pages, pages);
+	atomic_init(&st->extent, pages);
+	atomic_init(&st->tail, tail ? pages : PAGE_NONE);
+}
+
+bool pageio_agrees(const struct pageio *io)
+{
+	if (!io->shared)
+		return true;
+	uint32_t own = io->pgin || io->pgout ? FORM_FILTERED : FORM_PLAIN, form = atomic_load(&io->state->form);
+	return form == own || (form == FORM_OPEN && atomic_compare_exchange_strong(&io->state->form, &form, own)) ||
+	       form == own;
+}
+
+uint32_t pageio_pages(const struct pageio *io)
+{
+	return atomic_load(&io->state->pages);
+}
+
+uint32_t pageio_extend(const struct pageio *io, uint32_t page)
+{
+	uint32_t n = atomic_load(&io->state->pages), made;
+	do {
+		made = page == PAGE_NONE ? n : page;
+		if (made == PAGE_NONE)
+			break;
+	} while (made >= n && !atomic_compare_exchange_weak(&io->state->pages, &n, made + 1));
+	return made;
+}
+
+static void raise_to(_Atomic uint32_t *word, uint32_t value)
+{
+	uint32_t n = atomic_load(word);
+	while (n < value && !atomic_compare_exchange_weak(word, &n, value))
+		;
+}
+
+/* Of a page that is in the file, or for which there is room in one. */
+static off_t page_offset(const struct pageio *io, uint32_t page)
+{
+	return (off_t)page * io->pagesize;
+}
+
+/* Pages `page` to before page + n end within what a file can hold. */
+static bool in_file_range(const struct pageio *io, uint32_t page, uint32_t n)
+{
+	off_t end;
+	return !__builtin_mul_overflow((uint64_t)page + n, (uint64_t)io->pagesize, &end);
+}
+
+/* Was the page never written?  Then it is zeros, whatever the file has there. */
+static bool unwritten(const struct pageio *io, uint32_t page)
+{
+	return page >= atomic_load(&io->state->extent) || page == atomic_load(&io->state->tail);
+}
+
+static bool all_zeros(const char *bytes, size_t n)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
+}
+
+/*
+ * The frame of a page that was evicted is cold.  Its lines come while the kernel
+ * looks for the page, and its copy does not wait for them (50 ns of 1,300).
+ */
+static void prefetch(const char *to, size_t bytes)
+{
+	for (size_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)
+		__builtin_prefetch(to + at, 1);
+}
+
+/* What the file has of a page there.  0, or -1 and errno. */
+static int read_bytes(const struct pageio *io, uint32_t page, void *to)
+{
+	prefetch(to, io->pagesize);
+	for (size_t done = 0; done < io->pagesize;) {
+		ssize_t n = pread(io->fd, (char *)to + done, io->pagesize - done, page_offset(io, page) + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = EIO; /* the file ends here now: it was cut short */
+			return -1;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Should the filter not return, thread_filtering tells (thread.h). */
+static void filter(const struct pageio *io, void (*by)(void *, pgno_t, void *), uint32_t page, void *bytes)
+{
+	struct filtering before = thread_filtering;
+	thread_filtering = (struct filtering){io, (uintptr_t)__builtin_frame_address(0)};
+	by(io->cookie, page, bytes);
+	thread_filtering = before;
+}
+
+void pageio_encode(const struct pageio *io, uint32_t page, void *copy)
+{
+	if (io->pgout)
+		filter(io, io->pgout, page, copy);
+}
+
+int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
+{
+	bool reads = !unwritten(io, page);
+	if (!reads)
+		memset(to, 0, io->pagesize);
+	else if (read_bytes(io, page, to) != 0)
+		return -1;
+	if (io->pgin && !(made && all_zeros(to, io->pagesize)))
+		filter(io, io->pgin, page, to);
+	return reads;
+}
+
+/* Bytes written of `bytes`; fewer: errno tells why. */
+static size_t write_bytes(const struct pageio *io, const char *from, size_t bytes, off_t at)
+{
+	size_t done = 0;
+	while (done < bytes) {
+		ssize_t n = pwrite(io->fd, from + done, bytes - done, at + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = EIO; /* the device takes no more, and does not say why */
+			break;
+		}
+		done += (size_t)n;
+	}
+	return done;
+}
+
+uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from)
+{
+	int error = in_file_range(io, page, n) ? witness_write(io) : EFBIG;
+	if (error) {
+		errno = error;
+		return 0;
+	}
+	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, page_offset(io, page));
+	uint32_t written = (uint32_t)(bytes / io->pagesize);
+	if (written == 0)
+		return 0;
+	/* Before the caller ends the writing: a later read must find the page. */
+	raise_to(&io->state->extent, page + written);
+	uint32_t tail = atomic_load(&io->state->tail);
+	if (tail >= page && tail - page < written)
+		atomic_store(&io->state->tail, PAGE_NONE);
+	return written;
+}
+
+unsigned pageio_turn(const struct pageio *io)
+{
+	/* Sequentially consistent, after the pwrite: see the head of pageio.h. */
+	return atomic_load(&io->state->turn);
+}
+
+void pageio_left(const struct pageio *io, bool turn0, bool turn1)
+{
+	if (turn0 && !atomic_load(&io->state->left[0]))
+		atomic_store(&io->state->left[0], true);
+	if (turn1 && !atomic_load(&io->state->left[1]))
+		atomic_store(&io->state->left[1], true);
+}

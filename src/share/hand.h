@@ -1,0 +1,55 @@
+/*
+ * hand.h - descriptors handed from one process of a shared pool to another.
+ *
+ * Owns this process's door, a socket in the directory of the objects (share.h), the
+ * list of pools whose witnesses are handed out by it, and the lock under which a
+ * pool's witnesses change.  There is a door while the list is not empty and the watch
+ * (watch.h) can wait for what comes; its name is in the members' records.
+ *
+ *   who asks    a pair of sockets; one of them, and which pool it is, in one datagram
+ *               to the door of each member that has what is wanted
+ *   the door    answers by that socket, at once, with the descriptors, and waits for
+ *               nobody: what cannot be sent is not sent
+ *   who asks    takes the first answer, or gives up after ANSWER_MS: they may all be
+ *               stopped
+ *
+ * A door lasts as long as its process: those of the dead are removed by who makes a
+ * pool.  All is in the directory that only the user may enter.
+ */
+#ifndef MPOOL_HAND_H
+#define MPOOL_HAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpool.h"
+#include "io/pageio.h"
+
+#define ANSWER_MS 500
+
+/* Descriptors that were handed over. */
+struct handed {
+	uint32_t generation;
+	unsigned n;
+	int fd[WITNESSES];
+};
+
+/* From now on this process hands out the pool's witnesses, if it can. */
+void hand_begin(MPOOL *mp);
+/* When it returns it does not. */
+void hand_end(MPOOL *mp);
+
+/* Ask the members that have them for the pool's witnesses.  False: nobody answers. */
+bool hand_ask(MPOOL *mp, struct handed *h);
+
+/* While a pool's witnesses change. */
+void hand_lock(void);
+void hand_unlock(void);
+
+/* Remove the doors of processes that are gone.  `dir`: the directory of the objects. */
+void hand_remove_stale(int dir);
+
+/* The child of a fork: it has no door.  hand_lock is taken before a fork. */
+void hand_after_fork_child(void);
+
+#endif

@@ -1,0 +1,530 @@
+/* watch.c - see watch.h. */
+#include "share/watch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/descriptor.h"
+#include "api/pool.h"
+#include "share/recover.h"
+
+/* After a closing: look at once, and again after 1, 2, 4, ... milliseconds, up to this. */
+#define LAST_LOOK_MS 64
+/* So often whatever happens: what a thread does that is not told of all pools, */
+#define TICK_MS 1000
+/* ... and one that is: are the descriptors its own still? */
+#define REST_MS 5000
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+/* Of the thread: it needs little, and a program may have all memory locked. */
+#define STACK_BYTES ((size_t)256 << 10)
+
+/*
+ * Under `lock`, but for what only the thread touches.  `changing` is held while the
+ * thread is begun or ended; whoever has it may take `lock`, not the other way round.
+ */
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done = PTHREAD_COND_INITIALIZER; /* `busy` is another */
+static struct watch_ring pools = {&pools, &pools}, restless = {&restless, &restless};
+static struct watch_ring descriptors = {&descriptors, &descriptors};
+static pthread_t thread;
+static bool running, ending;
+static const void *busy;    /* what the thread is looking at, without the lock */
+static uint64_t forgotten;  /* how many are not watched any more */
+static int poller = -1;     /* of epoll */
+static int waker = -1;      /* an eventfd that can always be read: it is asked for, or not */
+static int instance = -1;   /* of inotify; -1: none */
+static struct hold seat;    /* for it.  The thread's */
+static uint64_t tick_ns;    /* the next one */
+static uint32_t turn;       /* whom to look at in it.  The thread's */
+static struct watch_ring *next_untold; /* where it is in that */
+
+#define RING_OF(type, ring, at) ((type *)(void *)((char *)(at) - offsetof(type, ring)))
+#define POOL_OF(w)              RING_OF(MPOOL, sharing.watch, w)
+
+static void ring_add(struct watch_ring *to, struct watch_ring *it)
+{
+	it->next = to;
+	it->before = to->before;
+	to->before->next = it;
+	to->before = it;
+}
+
+static void ring_remove(struct watch_ring *it)
+{
+	if (it->next) {
+		it->before->next = it->next;
+		it->next->before = it->before;
+	}
+	it->next = it->before = NULL;
+}
+
+static bool ring_empty(const struct watch_ring *r)
+{
+	return r->next == r;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* ---- what the kernel tells ---------------------------------------------- */
+
+/* Have the thread look at the lists again; under the lock.  Harmless should `poller` be another file by now. */
+static void wake_up(void)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = NULL};
+	(void)epoll_ctl(poller, EPOLL_CTL_MOD, waker, &e);
+}
+
+/* Until somebody wakes it: the thread has the lists as they are.  False: the poller is not ours any more. */
+static bool wake_no_more(void)
+{
+	struct epoll_event e = {.events = 0, .data.ptr = NULL};
+	return epoll_ctl(poller, EPOLL_CTL_MOD, waker, &e) == 0;
+}
+
+static bool wait_for(int fd, void *is)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = is};
+	return epoll_ctl(poller, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+/* Does the poller wait for it?  Then both are ours still: a program may close what it does not know, and use the numbers. */
+static bool ours(int fd)
+{
+	struct epoll_event e = {.events = 0, .data.ptr = NULL};
+	if (poller < 0 || fd < 0)
+		return false;
+	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &e) == 0) {
+		(void)epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
+		return false;
+	}
+	return errno == EEXIST;
+}
+
+static void close_one(int *fd, bool its_ours)
+{
+	if (*fd >= 0 && its_ours)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_all(void)
+{
+	bool both = ours(waker);
+	close_one(&instance, ours(instance));
+	close_one(&waker, both);
+	close_one(&poller, both);
+}
+
+static bool open_poller(void)
+{
+	poller = descriptor_apart(epoll_create1(EPOLL_CLOEXEC));
+	waker = poller < 0 ? -1 : descriptor_apart(eventfd(1, EFD_CLOEXEC));
+	if (waker >= 0 && wait_for(waker, NULL))
+		return true;
+	close_one(&waker, true);
+	close_one(&poller, true);
+	return false;
+}
+
+/* One instance, for a seat.  The thread's. */
+static void open_instance(void)
+{
+	if (instance >= 0 || share_take_seat(&seat) != 0)
+		return;
+	pthread_mutex_lock(&lock);
+	instance = descriptor_apart(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+	if (instance >= 0 && !wait_for(instance, &instance))
+		close_one(&instance, true);
+	bool none = instance < 0;
+	pthread_mutex_unlock(&lock);
+	if (none)
+		hold_end(&seat);
+}
+
+static _Atomic uint32_t *watching(MPOOL *mp)
+{
+	return &mp->members->member[mp->pins.member].watching;
+}
+
+/* Under the lock. */
+static void subscribe(struct watch *w)
+{
+	MPOOL *mp = POOL_OF(w);
+	char name[DESCRIPTOR_NAME_MAX];
+	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, mp->sharing.object);
+	/* What holds a life lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
+	w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
+	if (w->subject < 0 && errno == ENOENT) {
+		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, mp->sharing.object);
+		w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
+	}
+	atomic_store(&w->awake, w->subject >= 0);
+	atomic_store(watching(mp), w->subject >= 0);
+}
+
+/* Look at it, from now on.  Under the lock. */
+static void disturb(struct watch *w, uint64_t now)
+{
+	if (!w->restless.next) {
+		ring_add(&restless, &w->restless);
+		w->all_seen_ns = now;
+	}
+	w->pause_ms = 1;
+	w->look_ns = now;
+}
+
+/* ---- looking ------------------------------------------------------------ */
+
+/* Without the lock; who ends the watch of it waits. */
+static void look_at(struct watch *w, enum recover_reach reach, uint32_t also)
+{
+	MPOOL *mp = POOL_OF(w);
+	busy = w;
+	pthread_mutex_unlock(&lock);
+	/* Whoever keeps the pool's lock may be stopped, and this pool be closed meanwhile: in vain it is looked at again. */
+	bool due = recover_due_within(mp, reach, also), in_vain = due && !recover_now(mp), alone = !due && recover_alone(mp);
+	pthread_mutex_lock(&lock);
+	busy = NULL;
+	pthread_cond_broadcast(&done);
+	if (w->begun && alone) {
+		ring_remove(&w->restless);
+	} else if (w->begun && in_vain) {
+		disturb(w, now_ns() + LAST_LOOK_MS * NS_PER_MS);
+		w->pause_ms = LAST_LOOK_MS;
+	}
+}
+
+static struct watch *due_at(uint64_t now)
+{
+	for (struct watch_ring *r = restless.next; r != &restless; r = r->next)
+		if (RING_OF(struct watch, restless, r)->look_ns <= now)
+			return RING_OF(struct watch, restless, r);
+	return NULL;
+}
+
+/* Under the lock, which it lets go of. */
+static void look_at_restless(void)
+{
+	for (struct watch *w; !ending && (w = due_at(now_ns()));) {
+		uint64_t now = now_ns();
+		bool last = w->pause_ms > LAST_LOOK_MS, all = last || now - w->all_seen_ns > TICK_MS * NS_PER_MS;
+		w->look_ns = now + w->pause_ms * NS_PER_MS;
+		w->pause_ms *= 2;
+		if (all)
+			w->all_seen_ns = now;
+		if (last)
+			ring_remove(&w->restless);
+		look_at(w, all ? RECOVER_ALL : RECOVER_STRETCH, 0);
+	}
+}
+
+/* What it says was closed.  Under the lock. */
+static void hear(void)
+{
+	_Alignas(struct inotify_event) char said[4096];
+	ssize_t n;
+	while (ours(instance) && (n = read(instance, said, sizeof said)) > 0) {
+		uint64_t now = now_ns();
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *e = (const void *)&said[at];
+			for (struct watch_ring *r = pools.next; r != &pools; r = r->next) {
+				struct watch *w = RING_OF(struct watch, all, r);
+				/* Too much to tell all of it: it may be any. */
+				if (w->subject >= 0 && (e->wd == w->subject || e->mask & IN_Q_OVERFLOW))
+					disturb(w, now);
+			}
+			at += (ssize_t)(sizeof *e + e->len);
+		}
+	}
+}
+
+/* Whoever is told nothing.  Under the lock, which it lets go of. */
+static void look_untold(void)
+{
+	bool all_told = instance >= 0;
+	for (next_untold = pools.next; !ending && next_untold != &pools;) {
+		struct watch *w = RING_OF(struct watch, all, next_untold);
+		next_untold = next_untold->next; /* unless that one ends meanwhile */
+		if (w->subject < 0 && ours(instance))
+			subscribe(w);
+		else if (w->subject >= 0)
+			continue;
+		if (w->subject >= 0) {
+			disturb(w, now_ns());
+			continue;
+		}
+		all_told = false;
+		look_at(w, RECOVER_NEIGHBOUR, turn);
+	}
+	turn++;
+	tick_ns = now_ns() + (all_told ? REST_MS : TICK_MS) * NS_PER_MS;
+}
+
+/* ---- the thread --------------------------------------------------------- */
+
+/* For so long nothing is due.  Under the lock. */
+static int sleep_ms(void)
+{
+	uint64_t now = now_ns(), until = tick_ns;
+	for (struct watch_ring *r = restless.next; r != &restless; r = r->next)
+		if (RING_OF(struct watch, restless, r)->look_ns < until)
+			until = RING_OF(struct watch, restless, r)->look_ns;
+	return until <= now ? 0 : (int)((until - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+/* Who was told of may be gone meanwhile: it is told again if not.  Under the lock, which it lets go of. */
+static void serve(void *ready)
+{
+	struct watch_descriptor *d = ready;
+	busy = d;
+	pthread_mutex_unlock(&lock);
+	d->ready(d->of);
+	pthread_mutex_lock(&lock);
+	busy = NULL;
+	pthread_cond_broadcast(&done);
+}
+
+/* The program has closed what was ours. */
+static void be_told_nothing(void)
+{
+	for (struct watch_ring *r = pools.next; r != &pools; r = r->next) {
+		struct watch *w = RING_OF(struct watch, all, r);
+		w->subject = -1;
+		atomic_store(&w->awake, false);
+		atomic_store(watching(POOL_OF(w)), 0);
+	}
+	close_all();
+	hold_end(&seat);
+}
+
+static void nap(int ms)
+{
+	const struct timespec t = {.tv_nsec = (long)((uint64_t)ms * NS_PER_MS)};
+	nanosleep(&t, NULL);
+}
+
+/* Under the lock, which it lets go of. */
+static void sleep_and_serve(void)
+{
+	struct epoll_event e;
+	int ms = sleep_ms();
+	uint64_t before = forgotten;
+	if (poller >= 0 && !wake_no_more())
+		be_told_nothing();
+	int from = poller;
+	pthread_mutex_unlock(&lock);
+	int n = 0;
+	if (from < 0)
+		nap(ms < (int)UNWATCHED_MS ? ms : (int)UNWATCHED_MS);
+	else
+		n = epoll_wait(from, &e, 1, ms);
+	pthread_mutex_lock(&lock);
+	if (n != 1 || !e.data.ptr || before != forgotten)
+		return;
+	if (e.data.ptr == &instance)
+		hear();
+	else
+		serve(e.data.ptr);
+}
+
+static void *watch(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&lock);
+	tick_ns = 0;
+	while (!ending) {
+		if (now_ns() >= tick_ns) {
+			if (poller >= 0 && instance < 0) {
+				pthread_mutex_unlock(&lock);
+				open_instance();
+				pthread_mutex_lock(&lock);
+			}
+			look_untold();
+		}
+		look_at_restless();
+		if (!ending)
+			sleep_and_serve();
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* The program's signals are not for a thread that it does not know of. */
+static bool start(void)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (!error)
+		error = pthread_create(&thread, &attr, watch, NULL);
+	/* The program's thread-local variables, which are on a thread's stack, may be larger. */
+	if (error == EINVAL)
+		error = pthread_create(&thread, NULL, watch, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return error == 0;
+}
+
+/* With `changing` held: there is a thread.  False: none can be had. */
+static bool have_thread(void)
+{
+	if (running)
+		return true;
+	pthread_mutex_lock(&lock);
+	bool opened = open_poller();
+	pthread_mutex_unlock(&lock);
+	running = opened && start();
+	if (opened && !running) {
+		pthread_mutex_lock(&lock);
+		close_all();
+		pthread_mutex_unlock(&lock);
+	}
+	return running;
+}
+
+/* Nobody needs it any more? */
+static void end_thread(void)
+{
+	pthread_mutex_lock(&changing);
+	pthread_mutex_lock(&lock);
+	ending = running && ring_empty(&pools) && ring_empty(&descriptors);
+	bool end = ending;
+	if (end)
+		wake_up();
+	pthread_mutex_unlock(&lock);
+	if (end) {
+		pthread_join(thread, NULL);
+		pthread_mutex_lock(&lock);
+		running = ending = false;
+		close_all();
+		pthread_mutex_unlock(&lock);
+		hold_end(&seat);
+	}
+	pthread_mutex_unlock(&changing);
+}
+
+/* ---- pools -------------------------------------------------------------- */
+
+void watch_begin(MPOOL *mp)
+{
+	struct watch *w = &mp->sharing.watch;
+	atomic_store(&w->awake, false);
+	w->subject = -1;
+	pthread_mutex_lock(&changing);
+	if (have_thread()) {
+		pthread_mutex_lock(&lock);
+		w->begun = true;
+		ring_add(&pools, &w->all);
+		if (ours(instance))
+			subscribe(w);
+		/* Who died before that was told to nobody. */
+		uint64_t now = now_ns();
+		disturb(w, now);
+		if (w->subject < 0 && tick_ns > now + TICK_MS * NS_PER_MS)
+			tick_ns = now + TICK_MS * NS_PER_MS;
+		wake_up();
+		pthread_mutex_unlock(&lock);
+	}
+	pthread_mutex_unlock(&changing);
+}
+
+/* It was taken off its list: until the thread is done with it.  Under the lock. */
+static void wait_until_done(const void *with)
+{
+	forgotten++;
+	while (busy == with)
+		pthread_cond_wait(&done, &lock);
+}
+
+void watch_end(MPOOL *mp)
+{
+	struct watch *w = &mp->sharing.watch;
+	if (!w->begun)
+		return;
+	pthread_mutex_lock(&lock);
+	w->begun = false;
+	if (next_untold == &w->all)
+		next_untold = w->all.next;
+	ring_remove(&w->all);
+	ring_remove(&w->restless);
+	if (w->subject >= 0 && ours(instance))
+		inotify_rm_watch(instance, w->subject);
+	atomic_store(watching(mp), 0);
+	wait_until_done(w);
+	pthread_mutex_unlock(&lock);
+	end_thread();
+}
+
+/* ---- descriptors -------------------------------------------------------- */
+
+int watch_descriptor_begin(struct watch_descriptor *d)
+{
+	int error = EAGAIN;
+	pthread_mutex_lock(&changing);
+	if (have_thread()) {
+		pthread_mutex_lock(&lock);
+		error = wait_for(d->fd, d) ? 0 : errno;
+		if (!error)
+			ring_add(&descriptors, &d->all);
+		pthread_mutex_unlock(&lock);
+	}
+	pthread_mutex_unlock(&changing);
+	if (error)
+		end_thread();
+	return error;
+}
+
+void watch_descriptor_end(struct watch_descriptor *d)
+{
+	pthread_mutex_lock(&lock);
+	ring_remove(&d->all);
+	(void)epoll_ctl(poller, EPOLL_CTL_DEL, d->fd, NULL);
+	wait_until_done(d);
+	pthread_mutex_unlock(&lock);
+	end_thread();
+}
+
+/* ---- fork --------------------------------------------------------------- */
+
+void watch_before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void watch_after_fork(bool child)
+{
+	if (child) {
+		/* The parent's go on: nothing is done to them but to close what this process has of them. */
+		close_all();
+		pools = (struct watch_ring){&pools, &pools};
+		restless = (struct watch_ring){&restless, &restless};
+		descriptors = (struct watch_ring){&descriptors, &descriptors};
+		running = ending = false;
+		busy = NULL;
+		seat = (struct hold){0};    /* no such mapping is here */
+		/* Threads of the parent's may have been at it, and are not here. */
+		changing = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+		done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	}
+	pthread_mutex_unlock(&lock);
+}
