@@ -972,6 +972,7 @@ TEST_CASE("a child has not its parent's shared pool, opens it by the key, and ha
 		int of_child = in_child([&] {
 			struct mpool_stats st;
 			pgno_t pgno = 0;
+			CHILD_CHECK(!mpool_get(mp, 1, 0) && errno == EBADF); // what was a hit of this thread
 			CHILD_CHECK(!mpool_get(mp, 2, 0) && errno == EBADF);
 			CHILD_CHECK(!mpool_get(mp, 1, MPOOL_IGNOREPIN) && errno == EBADF);
 			CHILD_CHECK(!(mpool_new)(mp, &pgno) && errno == EBADF);

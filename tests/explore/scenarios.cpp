@@ -146,7 +146,7 @@ std::vector<Scenario> make()
 		unlisting(named("unlist-segment-given-back", emptied("G11 P11", "V10"))),
 
 		bounded(1, unlisting({"unlist-by-two", 3, 6, {"G0 P0 | G0 P0 T1 W2 G0 P0", "G1 P1 G3 P3 | G4 P4 T2", "G0 P0 | W1 G2 P2"}})),
-		unlisting(named("unlist-section", emptied("V0 G11 P11", "V10"))),
+		unlisting(named("unlist-section", emptied("V12 G11 P11", "V10"))),
 
 		// One thread needs no barrier, until a second one comes.
 		{"second-hit", 1, 2, {"G0 P0 | G1 P1 G0 P0", "G0 P0"}},
@@ -267,7 +267,7 @@ std::vector<Scenario> make()
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
 
 		unlisting({"death-unlisted", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}}),
-		unlisting({"death-listing", 1, 2, {"G1 P1 G0 P0 | G1 P1", "L G0 P0", "1!: G0 P0 | G0 P0 G0 D0"}}),
+		unlisting({"death-listing", 1, 2, {"G1 P1 G0 P0 | G1 P1 L T0 W1 G1 P1", "2: W0 J G0 T1", "1!: G0 P0 | G0 P0"}}),
 		unlisting({"death-unlister", 1, 2, {"G0 P0 | G0 D0 G1 P1", "L", "1!: G0 P0 | G1 P1 G0 P0"}}),
 
 		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
