@@ -5,10 +5,12 @@
 #include "fault_io.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/uio.h>
 
 namespace fault {
@@ -16,6 +18,12 @@ namespace fault {
 namespace {
 
 std::atomic<Script *> current{nullptr};
+
+bool same_file(const struct stat &a, int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && st.st_dev == a.st_dev && st.st_ino == a.st_ino;
+}
 
 } // namespace
 
@@ -39,10 +47,7 @@ Script::~Script()
 // The library has descriptors of its own of the file.
 bool Script::is_of(int fd) const
 {
-	struct stat st;
-	if (fd == by_)
-		return false;
-	return fd == fd_ || (fstat(fd, &st) == 0 && st.st_dev == file_.st_dev && st.st_ino == file_.st_ino);
+	return fd != by_ && (fd == fd_ || same_file(file_, fd));
 }
 
 namespace {
@@ -63,6 +68,28 @@ ssize_t transfer(const Fate &fate, size_t bytes, const Script::Real &real_call)
 }
 
 } // namespace
+
+namespace {
+
+constexpr int to_be_told = SIGURG;
+
+} // namespace
+
+void write_back_fails(int fd)
+{
+	constexpr int most = 1024;
+	struct stat file;
+	if (fstat(fd, &file) != 0)
+		abort();
+	for (int other = 0; other < most; other++)
+		if (same_file(file, other) && fcntl(other, F_SETSIG, to_be_told) != 0)
+			abort();
+}
+
+bool is_told(int fd)
+{
+	return fcntl(fd, F_GETSIG) == to_be_told && fcntl(fd, F_SETSIG, 0) == 0;
+}
 
 ssize_t Script::make(int fd, Call call, const Real &real_call)
 {
@@ -112,7 +139,7 @@ extern "C" {
 	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset);      \
 	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset)       \
 	{                                                                            \
-		return Script::make(fd, Call{op, offset, bytes, 0, buf},                 \
+		return Script::make(fd, Call{op, offset, bytes, 0, buf, fd},             \
 		                    [=](size_t n) { return __real_##name(fd, buf, n, offset); }); \
 	}
 
@@ -121,7 +148,7 @@ extern "C" {
 	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset); \
 	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset)  \
 	{                                                                            \
-		return Script::make(fd, Call{op, offset, total(iov, n), 0, nullptr}, [=](size_t bytes) { \
+		return Script::make(fd, Call{op, offset, total(iov, n), 0, nullptr, fd}, [=](size_t bytes) { \
 			std::vector<struct iovec> v = first_of(iov, n, bytes);               \
 			return __real_##name(fd, v.data(), static_cast<int>(v.size()), offset); \
 		});                                                                      \
@@ -132,7 +159,7 @@ extern "C" {
 	int __wrap_##name(int fd);                                                   \
 	int __wrap_##name(int fd)                                                    \
 	{                                                                            \
-		return static_cast<int>(Script::make(fd, Call{Op::sync, 0, 0, 0, nullptr}, \
+		return static_cast<int>(Script::make(fd, Call{Op::sync, 0, 0, 0, nullptr, fd}, \
 		                                     [=](size_t) { return __real_##name(fd); })); \
 	}
 

@@ -26,6 +26,7 @@ struct Call {
 	size_t bytes;
 	uint64_t nth;     // of its kind, from 0
 	const void *from; // of a write in one piece: its bytes
+	int fd;
 
 	bool covers(uint64_t pgno, size_t page_size) const
 	{
@@ -46,6 +47,12 @@ inline Fate error(int number) { return {Fate::is_error, number, 0}; }
 // The real one, of no more bytes than this; 0: nothing is done, and it gives 0, so
 // that an fsync does not happen and succeeds.
 inline Fate at_most(size_t bytes) { return {Fate::is_short, 0, bytes}; }
+
+// The kernel's write-back of the file that `fd` is has failed: each open file description
+// that this process has of it is to be told, once, whoever has it too.  is_told: it is, by
+// this fsync.  (What is kept of it is the number of a signal that nobody sends.)
+void write_back_fails(int fd);
+bool is_told(int fd);
 
 // Decides about each call on the file that `fd` is, by whatever descriptor, while it lives; it may block the caller.  It
 // runs on the threads that make the calls, with no lock held, so that it orders

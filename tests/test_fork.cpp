@@ -6,6 +6,7 @@
 #include "support.hpp"
 
 #include <csignal>
+#include <memory>
 
 #include <sys/syscall.h>
 
@@ -628,6 +629,126 @@ TEST_CASE("what was written and not synced before a fork is written again by the
 		return 0;
 	}) == 0);
 	CHECK(pool.stats().dirty == before.dirty);
+}
+
+namespace {
+
+// A lock of this process's own, so that the library closes no descriptor of the file.
+void lock_file(int fd)
+{
+	struct flock all = {};
+	all.l_type = F_WRLCK;
+	all.l_whence = SEEK_SET;
+	REQUIRE(fcntl(fd, F_SETLK, &all) == 0);
+}
+
+fault::Fate as_the_kernel_has_it(const fault::Call &call)
+{
+	return call.op == fault::Op::sync && fault::is_told(call.fd) ? fault::error(EIO) : fault::real();
+}
+
+// A pool of this process's own, which opens the file anew, and a sync, whatever that says.
+int write_anew(int fd)
+{
+	MPOOL *mp = mpool_open(nullptr, fd, page_size, 4);
+	CHILD_CHECK(mp);
+	for (pgno_t i = pages; i < pages + childs; i++)
+		CHILD_CHECK(modify(mp, i, 1));
+	(void)mpool_sync(mp);
+	CHILD_CHECK(mpool_close(mp) == 0);
+	return 0;
+}
+
+// A fork, of which nothing comes.
+bool forks_in_vain()
+{
+	int status = -1;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+} // namespace
+
+TEST_CASE("what a parent is to be told its child does not take, whatever of the file it opens anew")
+{
+	// What the child has of its parent's: let go with the pool, or when the pool has one of the child's own; or
+	// let go already.
+	enum { by_closing, by_renewing, before };
+	const int let_go = GENERATE(range(0, before + 1));
+	CAPTURE(let_go);
+	File file(page_size, pages + childs);
+	lock_file(file.fd());
+	std::unique_ptr<Pool> opened(new Pool(file.fd(), page_size, 4));
+	fault::Script script(file.fd(), as_the_kernel_has_it);
+	opened->modify(0, 1);
+	opened->sync();
+	if (let_go == before)
+		opened.reset();
+	int go[2];
+	REQUIRE(pipe(go) == 0);
+	pid_t child = fork();
+	REQUIRE(child >= 0);
+	if (child == 0) {
+		char c;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bool right = read(go[0], &c, 1) == 1;
+		if (right && let_go != before)
+			right = (let_go == by_closing ? mpool_close(*opened) : mpool_sync(*opened)) == 0;
+		_exit(right ? write_anew(file.fd()) : 1);
+	}
+	if (!opened)
+		opened.reset(new Pool(file.fd(), page_size, 4));
+	const Pool &pool = *opened;
+	for (pgno_t i = 0; i < 4; i++)
+		pool.modify(i, 2);
+	pool.crowd_out(10);
+	REQUIRE(pool.stats().dirty == 0);
+	fault::write_back_fails(file.fd());
+	REQUIRE(write(go[1], "x", 1) == 1);
+	int status = -1;
+	REQUIRE(waitpid(child, &status, 0) == child);
+	CHECK(status == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(mpool_sync(pool) == -1);
+		CHECK(errno == EIO);
+	}
+	close(go[0]);
+	close(go[1]);
+}
+
+TEST_CASE("what a descriptor told of before is no failure of the pool that it is for now")
+{
+	File file(page_size, pages + childs);
+	lock_file(file.fd());
+	Pool pool(file.fd(), page_size, 4);
+	pool.modify(0, 1);
+	pool.sync();
+	CHECK(in_child([&] {
+		bool fails = true;
+		fault::Script script(file.fd(), [&](const fault::Call &call) {
+			return fails && call.op == fault::Op::sync ? fault::error(EIO) : fault::real();
+		});
+		MPOOL *mp = mpool_open(nullptr, file.fd(), page_size, 4);
+		CHILD_CHECK(mp && modify(mp, pages, 1) && mpool_sync(mp) == -1 && mpool_close(mp) == 0);
+		fails = false;
+		// The parent's, which has a witness of its own from here on.
+		CHILD_CHECK(mpool_sync(pool) == 0 && mpool_sync(pool) == 0 && mpool_close(pool) == 0);
+		CHILD_CHECK((mp = mpool_open(nullptr, file.fd(), page_size, 4)));
+		CHILD_CHECK(modify(mp, pages, 2) && mpool_sync(mp) == 0);
+		fails = true;
+		CHILD_CHECK(modify(mp, pages, 3) && mpool_sync(mp) == -1 && mpool_close(mp) == 0);
+		fails = false;
+		// And those that others have too: all that there are.
+		CHILD_CHECK(forks_in_vain());
+		MPOOL *both[2];
+		for (MPOOL *&one : both)
+			CHILD_CHECK((one = mpool_open(nullptr, file.fd(), page_size, 4)) && modify(one, pages, 4) && mpool_sync(one) == 0);
+		for (MPOOL *one : both)
+			CHILD_CHECK(mpool_close(one) == 0);
+		return 0;
+	}) == 0);
 }
 
 namespace {

@@ -107,6 +107,7 @@ int pageio_reopen(struct pageio *io, int fd, unsigned n, bool write)
 	if (flags == -1)
 		return errno;
 	flags &= FILE_FLAGS;
+	atomic_store(&io->forks, descriptor_forks());
 	int wanted = write ? (flags & ~O_ACCMODE) | O_RDWR : flags;
 	for (unsigned i = 0; i < n; i++) {
 		int w = reopen(fd, wanted);
@@ -151,7 +152,8 @@ void pageio_close(struct pageio *io, bool shared)
 	for (unsigned i = 0; i < WITNESSES; i++) {
 		int w = atomic_exchange(&io->witness[i], NO_WITNESS);
 		if (w >= 0 && !descriptor_is_another(w, io->device, io->inode))
-			descriptor_let_go(w, shared ? pageio_name(io->state, io->generation, i) : 0);
+			descriptor_let_go(w, shared ? pageio_name(io->state, io->generation, i)
+			                            : descriptor_since(atomic_load(&io->forks)));
 	}
 }
 
@@ -169,39 +171,78 @@ static int64_t failures(off_t offset)
 	return offset < 0 ? 0 : offset / TOLD;
 }
 
-/*
- * A private pool's, before its first write, so that who only reads does not pay for it.
- * 0, or an errno.
- */
-static int witness_write(struct pageio *io)
+static int flush_by(int fd)
 {
-	int none = NO_WITNESS;
-	if (io->shared || atomic_load_explicit(&io->witness[0], memory_order_relaxed) != NO_WITNESS)
-		return 0;
-	int flags = fcntl(io->fd, F_GETFL);
-	if (flags == -1)
-		return errno;
-	descriptor_begin();
-	int w = reopen(io->fd, flags & FILE_FLAGS), error = w == -1 ? errno : 0;
-	/* Two threads may come to it at once. */
-	if (!error && atomic_compare_exchange_strong(&io->witness[0], &none, w))
-		atomic_store(&io->told, failures(lseek(w, 0, SEEK_CUR)));
-	else if (w >= 0)
-		descriptor_let_go(w, 0);
-	descriptor_noted();
-	return error;
+	while (fsync(fd) != 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
 }
 
 /* fsync, through one of them; 0, or an errno. */
 static int flush_through(const struct pageio *io, unsigned i)
 {
 	int w = atomic_load(&io->witness[i]), fd = w >= 0 ? w : io->fd;
-	if (!pageio_is_file(io, fd))
-		return EBADF;
-	while (fsync(fd) != 0)
-		if (errno != EINTR)
-			return errno;
-	return 0;
+	return pageio_is_file(io, fd) ? flush_by(fd) : EBADF;
+}
+
+/* The same, on record for all who have it; the offset then. */
+static int ask(int fd, off_t *offset)
+{
+	(void)lseek(fd, ASKING, SEEK_CUR);
+	int error = flush_by(fd);
+	if (error)
+		(void)lseek(fd, TOLD, SEEK_CUR);
+	*offset = lseek(fd, -ASKING, SEEK_CUR);
+	return error;
+}
+
+/*
+ * One that was let go and that other processes may have, whose witness it may be.  What it
+ * has to say of what was before is theirs.  -1: there is none, or somebody is in an fsync.
+ */
+static int take_over(const struct pageio *io, int flags, int64_t *told)
+{
+	int fd = descriptor_elsewhere(io->fd, flags);
+	off_t offset;
+	if (fd < 0)
+		return -1;
+	(void)ask(fd, &offset);
+	*told = failures(offset);
+	if (offset >= 0 && !(offset & ASKING_ALL))
+		return fd;
+	descriptor_let_go(fd, DESCRIPTOR_ELSEWHERE);
+	return -1;
+}
+
+/*
+ * A private pool's, before its first write, so that who only reads does not pay for it.
+ * 0, or an errno.
+ */
+static int witness_write(struct pageio *io)
+{
+	if (io->shared || atomic_load_explicit(&io->witness[0], memory_order_relaxed) != NO_WITNESS)
+		return 0;
+	int flags = fcntl(io->fd, F_GETFL), error = 0;
+	if (flags == -1)
+		return errno;
+	descriptor_begin();
+	/* Two threads may come to it at once. */
+	if (atomic_load(&io->witness[0]) == NO_WITNESS) {
+		int64_t told = 0;
+		uint64_t forks = 0;
+		int w = take_over(io, flags & FILE_FLAGS, &told);
+		if (w < 0) {
+			forks = descriptor_forks();
+			w = reopen(io->fd, flags & FILE_FLAGS);
+		}
+		error = w == -1 ? errno : 0;
+		atomic_store(&io->told, told);
+		atomic_store(&io->forks, forks);
+		atomic_store(&io->witness[0], w);
+	}
+	descriptor_noted();
+	return error;
 }
 
 /* What others are told just now is on record soon.  The offset, when nobody is in an fsync; or they have died. */
@@ -218,13 +259,11 @@ static off_t await_others(int fd, off_t offset)
 static int flush_private(struct pageio *io)
 {
 	int fd = atomic_load(&io->witness[0]);
-	if (fd < 0)
+	off_t offset;
+	if (fd < 0 || !pageio_is_file(io, fd))
 		return flush_through(io, 0);
-	(void)lseek(fd, ASKING, SEEK_CUR);
-	int error = flush_through(io, 0);
-	if (error)
-		(void)lseek(fd, TOLD, SEEK_CUR);
-	off_t offset = await_others(fd, lseek(fd, -ASKING, SEEK_CUR));
+	int error = ask(fd, &offset);
+	offset = await_others(fd, offset);
 	if (failures(offset) != atomic_exchange(&io->told, failures(offset)) && !error)
 		error = EIO;
 	/* The others are stopped in it, or dead, and may have been told. */
@@ -240,12 +279,14 @@ int pageio_fresh(const struct pageio *io)
 
 void pageio_renew(struct pageio *io, int fresh)
 {
+	uint64_t forks = descriptor_forks();
 	if (fresh != NO_WITNESS && !pageio_left_any(io)) {
 		fresh = atomic_exchange(&io->witness[0], fresh);
+		forks = atomic_exchange(&io->forks, forks);
 		atomic_store(&io->told, 0);
 	}
 	if (fresh != NO_WITNESS)
-		descriptor_let_go(fresh, 0);
+		descriptor_let_go(fresh, descriptor_since(forks));
 	descriptor_noted();
 }
 

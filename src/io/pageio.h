@@ -33,8 +33,10 @@
  *
  * A private pool's witness is also its children's, after a fork.  What they were told is
  * on record where all of them have it, in the witness's offset, which serves nothing
- * else: how many are in an fsync through it just now, and how often one has failed.
- * Who finds that somebody else was told takes it as told to himself.  A child has a new
+ * else: how many are in an fsync through it just now, and how often one has failed;
+ * 0 when it is opened.
+ * Who finds that somebody else was told takes it as told to himself.  So one that was let
+ * go may serve again, whoever else has it.  A child has a new
  * one as soon as nothing depends on what that has to say: it is opened, then all that was
  * written and not synced is made dirty, then it is asked whether a page has left.
  *
@@ -98,6 +100,7 @@ struct pageio {
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
 	uint32_t generation;            /* of these; they are right while it is the pool's */
 	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
+	_Atomic uint64_t forks;         /* when they were opened (descriptor.h); 0: others may have it */
 	bool shared;
 	uint32_t pagesize;
 	size_t align; /* of memory that is read into or written from */

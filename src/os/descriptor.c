@@ -67,7 +67,8 @@ static struct {
 	pthread_mutex_t lock; /* a leaf; taken after every other lock: see fork.h */
 	_Atomic unsigned n;   /* changed with the lock held; looked at without */
 	struct kept at[KEPT_MAX];
-} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	_Atomic uint64_t forks;
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER, .forks = 1};
 
 /* Held from descriptor_begin to descriptor_noted. */
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
@@ -82,16 +83,31 @@ void descriptor_noted(void)
 	pthread_mutex_unlock(&opening);
 }
 
+/* The process that is made has all of them, too, and counts on from here. */
 void descriptor_before_fork(void)
 {
 	descriptor_begin();
 	pthread_mutex_lock(&kept.lock);
+	atomic_fetch_add(&kept.forks, 1);
+	for (unsigned i = 0; i < kept.n; i++)
+		if (kept.at[i].name == 0)
+			kept.at[i].name = DESCRIPTOR_ELSEWHERE;
 }
 
 void descriptor_after_fork(void)
 {
 	pthread_mutex_unlock(&kept.lock);
 	descriptor_noted();
+}
+
+uint64_t descriptor_forks(void)
+{
+	return atomic_load(&kept.forks);
+}
+
+uint64_t descriptor_since(uint64_t forks)
+{
+	return forks == descriptor_forks() ? 0 : DESCRIPTOR_ELSEWHERE;
 }
 
 /* Is it still what it was?  A program may close what it does not know. */
@@ -139,7 +155,8 @@ static int take_kept(const struct kept *wanted)
 	for (unsigned i = 0; i < kept.n && fd < 0; i++) {
 		const struct kept *k = &kept.at[i];
 		bool same = k->dev == wanted->dev && k->ino == wanted->ino && k->flags == wanted->flags;
-		if (k->name != wanted->name || !(k->name || same))
+		bool named = k->name != 0 && k->name != DESCRIPTOR_ELSEWHERE;
+		if (k->name != wanted->name || !(named || same))
 			continue;
 		fd = k->fd;
 		drop(i);
@@ -157,6 +174,15 @@ static bool none_kept(void)
 int descriptor_kept(uint64_t name)
 {
 	return none_kept() ? -1 : take_kept(&(struct kept){.name = name});
+}
+
+int descriptor_elsewhere(int fd, int flags)
+{
+	struct stat st;
+	if (none_kept() || fstat(fd, &st) != 0)
+		return -1;
+	return take_kept(&(struct kept){
+		.flags = flags & FILE_FLAGS, .name = DESCRIPTOR_ELSEWHERE, .dev = st.st_dev, .ino = st.st_ino});
 }
 
 static void keep(const struct kept *k)
@@ -200,10 +226,11 @@ int descriptor_open(const char *path, int flags)
 static int open_same(const char *path, int flags, const struct kept *wanted)
 {
 	struct kept k = *wanted;
+	uint64_t forks = descriptor_forks();
 	k.fd = descriptor_open(path, flags);
 	if (k.fd < 0 || still_it(&k))
 		return k.fd;
-	descriptor_let_go(k.fd, 0);
+	descriptor_let_go(k.fd, descriptor_since(forks));
 	errno = ENOENT;
 	return -1;
 }
@@ -219,6 +246,7 @@ int descriptor_again(int fd, int flags)
 	if (again >= 0) {
 		/* What went wrong before is no business of who opens the file now. */
 		(void)fsync(again);
+		(void)lseek(again, 0, SEEK_SET);
 		return again;
 	}
 	snprintf(path, sizeof path, DESCRIPTOR_OF_THREAD, fd);

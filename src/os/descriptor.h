@@ -20,8 +20,10 @@
  *
  * One whose open file description other processes have too has a name, a number that
  * it has in all of them, and serves by that name only: what the kernel has to say of
- * failed write-backs it says once to all who have it.  Should there be more than
- * KEPT_MAX, the one that was kept for longest is closed all the same.
+ * failed write-backs it says once to all who have it.  One that was open at a fork the
+ * other process has too, and it may be a witness there: that serves who knows how to
+ * share it, and nobody else (pageio.h).  Should there be more than KEPT_MAX, the one
+ * that was kept for longest is closed all the same.
  */
 #ifndef MPOOL_DESCRIPTOR_H
 #define MPOOL_DESCRIPTOR_H
@@ -51,10 +53,21 @@ int descriptor_apart(int fd);
 /* Open a user's file by some path, above the standard ones, not inherited.  -1 and errno. */
 int descriptor_open(const char *path, int flags);
 /*
- * The same file as `fd`'s, opened once more: an open file description of its own, to
- * which the kernel tells from now on what goes wrong.  -1 and errno, ENOENT: no /proc.
+ * The same file as `fd`'s, opened once more: an open file description that nobody else
+ * has, its offset 0, to which the kernel tells from now on what goes wrong.  -1 and
+ * errno, ENOENT: no /proc.
  */
 int descriptor_again(int fd, int flags);
+/*
+ * How often the process has forked, and those that it comes from, and 1.  And what is
+ * the name of a descriptor that was opened when it was so often: 0, nobody else has it;
+ * or DESCRIPTOR_ELSEWHERE.
+ */
+#define DESCRIPTOR_ELSEWHERE UINT64_MAX
+uint64_t descriptor_forks(void);
+uint64_t descriptor_since(uint64_t forks);
+/* One that is kept of the same file, opened in the same way, and named so; -1. */
+int descriptor_elsewhere(int fd, int flags);
 /* Have done with a user's file.  `name`: other processes may have the same open file description; 0: they have not. */
 void descriptor_let_go(int fd, uint64_t name);
 /* The one of that name, if it is kept; -1. */

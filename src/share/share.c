@@ -440,10 +440,11 @@ static int open_file(const char *path, const struct preamble *p)
 		return -1;
 	}
 	/* Whatever has come there meanwhile, opening it must not wait. */
+	uint64_t forks = descriptor_forks();
 	int fd = descriptor_open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || (fstat(fd, &st) == 0 && is_the_file(&st, p)))
 		return fd;
-	descriptor_let_go(fd, 0);
+	descriptor_let_go(fd, descriptor_since(forks));
 	errno = ENOENT;
 	return -1;
 }
@@ -749,6 +750,7 @@ static int join_object(MPOOL *mp, const struct preamble *p, int fd, uint32_t fra
 	mp->io.device = p->file_dev;
 	mp->io.inode = p->file_ino;
 	mp->io.align = p->align;
+	mp->sharing.file_forks = descriptor_forks();
 	if (!witness_join(mp))
 		mp->io.fd = mp->sharing.file = find_file(p, &mp->header->members);
 	if (mp->io.fd < 0)
@@ -785,7 +787,7 @@ static void let_go(struct sharing *sh, bool parents)
 	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))
 		close(sh->object);
 	if (sh->file >= 0 && !(p && is_another(sh->file, p->file_dev, p->file_ino)))
-		descriptor_let_go(sh->file, sh->file_name);
+		descriptor_let_go(sh->file, sh->file_name ? sh->file_name : descriptor_since(sh->file_forks));
 	if (sh->map)
 		munmap(sh->map, sh->bytes);
 }

@@ -81,6 +81,7 @@ struct sharing {
 	int object; /* a descriptor of it that holds no lock */
 	int file;   /* the pool's file, opened by us; -1: it is had by a witness, or the caller's descriptor */
 	uint64_t file_name; /* it was a witness of that name; 0: it never was */
+	uint64_t file_forks; /* when it was opened; see descriptor.h */
 	dev_t dev;  /* of the object */
 	ino_t ino;
 	char name[OBJECT_NAME_MAX];
