@@ -391,7 +391,6 @@ inline void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
 	return mpool_new_flags(mp, pgnoaddr, flags);
 }
-
 }
 #else
 #if defined(__GNUC__) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L)
@@ -406,21 +405,25 @@ static __inline__ MPOOL *mpool_open_private(const volatile void *no_key, int fd,
 	return (mpool_open)(NULL, fd, pagesize, maxcache);
 }
 
-#define MPOOL_OPEN(key, ...)                                                                                 \
-	__extension__ _Generic((key), char *: mpool_open_string, const char *: mpool_open_string,            \
-		signed char *: mpool_open_string, const signed char *: mpool_open_string,                    \
-		unsigned char *: mpool_open_string, const unsigned char *: mpool_open_string,                \
-		void *: mpool_open_string, const void *: mpool_open_string,                                  \
-		default: mpool_open_private)(key, __VA_ARGS__)
+#define MPOOL_OPEN(key, ...)                              \
+	__extension__ _Generic((key),                     \
+	        char *: mpool_open_string,                \
+	        const char *: mpool_open_string,          \
+	        signed char *: mpool_open_string,         \
+	        const signed char *: mpool_open_string,   \
+	        unsigned char *: mpool_open_string,       \
+	        const unsigned char *: mpool_open_string, \
+	        void *: mpool_open_string,                \
+	        const void *: mpool_open_string,          \
+	        default: mpool_open_private)(key, __VA_ARGS__)
 #define mpool_open(...) MPOOL_OPEN(__VA_ARGS__)
 #endif
 
 /* mpool_new(mp, pgnoaddr) and mpool_new(mp, pgnoaddr, flags) both compile. */
-#define MPOOL_NEW_2(mp, pgnoaddr, unused, ...)    (mpool_new)(mp, pgnoaddr)
-#define MPOOL_NEW_3(mp, pgnoaddr, flags, ...)     mpool_new_flags(mp, pgnoaddr, flags)
-#define MPOOL_NEW_PICK(a, b, c, pick, ...)        pick
-#define mpool_new(...) \
-	MPOOL_NEW_PICK(__VA_ARGS__, MPOOL_NEW_3, MPOOL_NEW_2, 0, 0)(__VA_ARGS__, 0, 0)
+#define MPOOL_NEW_2(mp, pgnoaddr, unused, ...) (mpool_new)(mp, pgnoaddr)
+#define MPOOL_NEW_3(mp, pgnoaddr, flags, ...)  mpool_new_flags(mp, pgnoaddr, flags)
+#define MPOOL_NEW_PICK(a, b, c, pick, ...)     pick
+#define mpool_new(...)                         MPOOL_NEW_PICK(__VA_ARGS__, MPOOL_NEW_3, MPOOL_NEW_2, 0, 0)(__VA_ARGS__, 0, 0)
 #endif
 
 #endif /* MPOOL_H */

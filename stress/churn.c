@@ -34,7 +34,7 @@ enum {
 	FIRST_WRITER = 0,
 	BYTE_BITS = 8,
 	MEBI_BITS = 20,
-	OFFSET_MARK = 3,  /* where the descriptor's offset is put, and must stay */
+	OFFSET_MARK = 3, /* where the descriptor's offset is put, and must stay */
 };
 
 static struct common *the_common; /* for the handler */
@@ -134,7 +134,7 @@ static unsigned syncer_place(const struct churn *run)
 static void *run_syncer(void *arg)
 {
 	struct churn *run = arg;
-	struct tally t = { .threads = 1 };
+	struct tally t = {.threads = 1};
 
 	while (crew_wait(run->o->sync_every)) {
 		proof_sync(run, syncer_place(run), &t);
@@ -171,14 +171,14 @@ static double percent(uint64_t part, uint64_t rest)
 static void print_progress(struct progress *last, double now)
 {
 	uint64_t operations = watch_operations();
-	struct mpool_stats st = { 0 };
+	struct mpool_stats st = {0};
 
 	mpool_stats(last->run->pool, &st, sizeof st);
 	printf("%5.0f s %9.0f op/s  hits %5.1f %%  cached %" PRIu64 "  dirty %" PRIu64 "  pinned %" PRIu64
 	       "  overflow %" PRIu64 "  writes %" PRIu64 "  pages %" PRIu64,
 	       now, (double)(operations - last->operations) / (now - last->at),
-	       percent(st.hits - last->hits, st.misses - last->misses), st.cached, st.dirty, st.pinned,
-	       st.overflow, st.writes, st.pages);
+	       percent(st.hits - last->hits, st.misses - last->misses), st.cached, st.dirty, st.pinned, st.overflow,
+	       st.writes, st.pages);
 	if (last->run->o->soak)
 		printf("  resident %" PRIu64 " MiB", soak_resident() >> MEBI_BITS);
 	printf("\n");
@@ -213,8 +213,8 @@ static void print_start(const struct options *o)
 	printf("churn: %s%u threads, %s, %" PRIu32 " to %" PRIu32 " pages of %" PRIu32 " bytes, cache %" PRIu32
 	       "%s%s%s%s%s, seed %" PRIu64 "\n",
 	       processes, o->threads, time, o->pages, o->pages_max, o->page_size, o->cache,
-	       o->filter ? ", filters" : "", o->direct ? ", O_DIRECT" : "",
-	       o->signals ? ", signals" : "", o->cancel ? ", cancellation" : "", o->soak ? ", soak" : "", o->seed);
+	       o->filter ? ", filters" : "", o->direct ? ", O_DIRECT" : "", o->signals ? ", signals" : "",
+	       o->cancel ? ", cancellation" : "", o->soak ? ", soak" : "", o->seed);
 }
 
 static void print_summary(const struct tally *t, const struct mpool_stats *st, double seconds)
@@ -288,7 +288,7 @@ void churn_tell(struct churn *run)
 {
 	static struct progress told;
 
-	told = (struct progress){ .run = run, .at = report_seconds(), .next = run->o->progress };
+	told = (struct progress){.run = run, .at = report_seconds(), .next = run->o->progress};
 	watch_tell(progress, &told);
 }
 
@@ -296,7 +296,7 @@ void churn_conclude(struct churn *run)
 {
 	struct tally *sum = &run->common->sum;
 	double seconds = report_seconds();
-	struct mpool_stats st = { 0 };
+	struct mpool_stats st = {0};
 
 	worker_drain(run, 0);
 	proof_idle(run, sum);
@@ -310,7 +310,7 @@ void churn_conclude(struct churn *run)
 
 static void catch_signals(struct churn *run)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = {.sa_handler = on_signal};
 
 	the_common = run->common;
 	sigaction(SIGINT, &action, NULL);
@@ -371,7 +371,7 @@ static void run_here(struct churn *run)
 
 int churn(const struct options *o)
 {
-	struct churn run = { .o = o, .cache = o->cache };
+	struct churn run = {.o = o, .cache = o->cache};
 
 	prepare(&run);
 	if (o->processes > 0)

@@ -21,8 +21,8 @@
 
 struct tally {
 	uint64_t operation[OPERATIONS];
-	uint64_t gets;    /* calls of mpool_get that gave a page */
-	uint64_t busy;    /* deletes refused since others had the page pinned */
+	uint64_t gets;      /* calls of mpool_get that gave a page */
+	uint64_t busy;      /* deletes refused since others had the page pinned */
 	uint64_t processes; /* that joined; 0: the pool is private */
 	uint64_t threads;   /* that began */
 	uint64_t cancelled;
@@ -45,10 +45,10 @@ struct common {
 struct churn {
 	const struct options *o;
 	struct common *common;
-	char *key;           /* of the pool; NULL: private */
-	pgno_t cache;        /* what this process asks for */
+	char *key;            /* of the pool; NULL: private */
+	pgno_t cache;         /* what this process asks for */
 	unsigned first_place; /* of this process's threads, in the watch table */
-	uint64_t first_life; /* of its threads, less 1 */
+	uint64_t first_life;  /* of its threads, less 1 */
 	MPOOL *pool;
 	int fd;       /* the pool's */
 	int plain_fd; /* the same file, for reading around the pool */

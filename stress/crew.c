@@ -31,7 +31,7 @@ struct crew {
 static pthread_mutex_t crew_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t crew_changed = PTHREAD_COND_INITIALIZER;
 static struct crew *the_crew; /* for the storm */
-static bool crew_gone; /* no worker is left; guarded by crew_mutex */
+static bool crew_gone;        /* no worker is left; guarded by crew_mutex */
 
 /* However the thread ended. */
 static void say_ended(void *crew)
@@ -104,14 +104,14 @@ static struct crew *wait_for_end(struct crew *crew, unsigned n)
 /* Until the run is over, a thread that ends is replaced by a new one. */
 void crew_work(struct churn *run)
 {
-	static const struct storm_calls strokes = { .signal = signal_worker, .cancel = cancel_worker };
+	static const struct storm_calls strokes = {.signal = signal_worker, .cancel = cancel_worker};
 	unsigned n = run->o->threads, left = n;
 	struct crew *crew = calloc(n, sizeof *crew);
 
 	if (crew == NULL)
 		trouble("no memory for %u threads", n);
 	for (unsigned i = 0; i < n; i++) {
-		crew[i] = (struct crew){ .run = run, .place = i, .life = run->first_life };
+		crew[i] = (struct crew){.run = run, .place = i, .life = run->first_life};
 		start_worker(&crew[i]);
 	}
 	the_crew = crew;

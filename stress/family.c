@@ -48,7 +48,7 @@ pid_t family_fork(void)
 
 void family_doze(double seconds)
 {
-	struct timespec limit = { .tv_sec = (time_t)seconds };
+	struct timespec limit = {.tv_sec = (time_t)seconds};
 
 	limit.tv_nsec = (long)((seconds - (double)limit.tv_sec) * NANOSECONDS);
 	sigtimedwait(&child_ended, NULL, &limit);

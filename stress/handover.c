@@ -58,8 +58,8 @@ static struct place *occupy(struct handover *h, unsigned from, int wanted)
 		int expected = wanted;
 
 		if (atomic_load_explicit(&p->state, memory_order_relaxed) == wanted &&
-		    atomic_compare_exchange_strong_explicit(&p->state, &expected, STATE_BUSY,
-							    memory_order_acquire, memory_order_relaxed))
+		    atomic_compare_exchange_strong_explicit(&p->state, &expected, STATE_BUSY, memory_order_acquire,
+		                                            memory_order_relaxed))
 			return p;
 	}
 	return NULL;

@@ -67,8 +67,8 @@ void *get_page(struct worker *w, pgno_t pgno, unsigned flags)
 	watch_doing(w->place, DOING_GET, pgno);
 	page = mpool_get(w->run->pool, pgno, flags);
 	if (page == NULL)
-		fault("mpool_get: page %" PRIu32 ": no page (%s); the file has %" PRIu32 " or more",
-		      pgno, strerror(errno), truth_allotted(w->run->truth));
+		fault("mpool_get: page %" PRIu32 ": no page (%s); the file has %" PRIu32 " or more", pgno,
+		      strerror(errno), truth_allotted(w->run->truth));
 	else
 		w->tally.gets++;
 	return page;
@@ -111,8 +111,7 @@ void *get_again(struct worker *w, const struct pin *pin)
 	void *page = get_page(w, pin->pgno, 0);
 
 	if (page != NULL && page != pin->page)
-		fault("mpool_get: page %" PRIu32 " is pinned at %p, another get gives %p",
-		      pin->pgno, pin->page, page);
+		fault("mpool_get: page %" PRIu32 " is pinned at %p, another get gives %p", pin->pgno, pin->page, page);
 	return page;
 }
 
@@ -123,7 +122,7 @@ bool enter_page(struct worker *w, pgno_t pgno, enum truth_access access, struct 
 
 	if (lock_first)
 		lock_page(w, pgno, access);
-	*pin = (struct pin){ .pgno = pgno, .page = get_page(w, pgno, 0) };
+	*pin = (struct pin){.pgno = pgno, .page = get_page(w, pgno, 0)};
 	if (pin->page == NULL) {
 		if (lock_first)
 			unlock_page(w, pgno);
@@ -159,7 +158,7 @@ bool enter_further_page(struct worker *w, pgno_t pgno, enum truth_access access,
 {
 	if (!truth_try_lock(w->run->truth, pgno, access))
 		return false;
-	*pin = (struct pin){ .pgno = pgno, .page = get_page(w, pgno, 0) };
+	*pin = (struct pin){.pgno = pgno, .page = get_page(w, pgno, 0)};
 	if (pin->page == NULL)
 		unlock_page(w, pgno);
 	return pin->page != NULL;

@@ -29,27 +29,28 @@
 #include "shared.h"
 
 enum {
-	LOST_MAX = 1 << 14,   /* page numbers that the dead may take with them */
-	PACE_MICRO = 6000,    /* at most so long they work before one is struck */
-	AFTER_MICRO = 3000,   /* and after it */
-	AIM_MICRO = 4000,     /* at most so long the parent waits for a chosen call */
+	LOST_MAX = 1 << 14,     /* page numbers that the dead may take with them */
+	PACE_MICRO = 6000,      /* at most so long they work before one is struck */
+	AFTER_MICRO = 3000,     /* and after it */
+	AIM_MICRO = 4000,       /* at most so long the parent waits for a chosen call */
 	AIM_DELAY_NANO = 30000, /* from the begin of a call to the stroke, at most */
 	POLL_MICRO = 100,
 	PER_SECOND = 1000000,
 	NANO_PER_SECOND = 1000000000,
-	AIM_OF = 4, AIM_IN = 3,     /* three of four strokes are aimed */
-	STOP_OF = 6,                /* one round in six is a stop, one in six a stop and a stroke */
-	TWO_OF = 4,                 /* one stroke in four is followed by another */
-	FLUSH_OF = 4,               /* one round in four is one of many syncs */
-	LATE_OF = 4,                /* one of the dead in four stays a zombie over the check */
-	KILL_STOPPED_OF = 4,        /* one of the stopped in four dies so */
-	GOES_ON = 8,                /* calls that show that a thread is not held up */
-	MARK_BEYOND = 8,            /* page numbers after the last known that may have been given */
+	AIM_OF = 4,
+	AIM_IN = 3,          /* three of four strokes are aimed */
+	STOP_OF = 6,         /* one round in six is a stop, one in six a stop and a stroke */
+	TWO_OF = 4,          /* one stroke in four is followed by another */
+	FLUSH_OF = 4,        /* one round in four is one of many syncs */
+	LATE_OF = 4,         /* one of the dead in four stays a zombie over the check */
+	KILL_STOPPED_OF = 4, /* one of the stopped in four dies so */
+	GOES_ON = 8,         /* calls that show that a thread is not held up */
+	MARK_BEYOND = 8,     /* page numbers after the last known that may have been given */
 };
 
 struct process {
-	pid_t pid;     /* 0: none */
-	bool struck;   /* dead, but accounted for already, and perhaps not yet reaped */
+	pid_t pid;   /* 0: none */
+	bool struck; /* dead, but accounted for already, and perhaps not yet reaped */
 	uint64_t incarnation;
 };
 
@@ -162,7 +163,7 @@ static void reap_the_struck(void)
 		if (!workers[i].struck)
 			continue;
 		waitpid(workers[i].pid, NULL, 0);
-		workers[i] = (struct process){ .incarnation = workers[i].incarnation };
+		workers[i] = (struct process){.incarnation = workers[i].incarnation};
 	}
 }
 
@@ -211,7 +212,7 @@ static void lose(pgno_t pgno, bool surely)
 		if (losses == NULL)
 			trouble("no memory for what was lost");
 	}
-	losses[losses_count++] = (struct loss){ .pgno = pgno, .surely = surely };
+	losses[losses_count++] = (struct loss){.pgno = pgno, .surely = surely};
 }
 
 static unsigned take_pins(struct actor *a)
@@ -343,7 +344,7 @@ static void strike(unsigned process)
 /* It stays a zombie, which is as dead as can be. */
 static void see_dead(unsigned process)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info = {0};
 	int status;
 
 	if (!alive(process))
@@ -415,8 +416,13 @@ static bool may_wait(const struct actor *a)
 	uint64_t count = atomic_load(&b->avoid_count);
 
 	switch (atomic_load(&a->call)) {
-	case CALL_SYNC: case CALL_DELETE: case CALL_REQUEST: case CALL_OPEN: case CALL_CLOSE:
-	case CALL_PARKED: case CALL_ENDED:
+	case CALL_SYNC:
+	case CALL_DELETE:
+	case CALL_REQUEST:
+	case CALL_OPEN:
+	case CALL_CLOSE:
+	case CALL_PARKED:
+	case CALL_ENDED:
 		return true;
 	case CALL_GET:
 		for (uint64_t i = 0; i < count; i++)
@@ -560,8 +566,7 @@ static bool witness_is_ready(void)
 {
 	const struct options *o = the_run->o;
 
-	return witness.pid == 0 ||
-	       atomic_load(&the_run->board->actor[kill_witness_number(o)].call) == CALL_PARKED;
+	return witness.pid == 0 || atomic_load(&the_run->board->actor[kill_witness_number(o)].call) == CALL_PARKED;
 }
 
 /* Now that all rest: what is known of the dead is what the pool knows. */
@@ -610,7 +615,7 @@ static void let_the_file_grow(void)
 	double part = part_done();
 
 	atomic_store(&the_run->board->may_reserve,
-		     o->pages + (pgno_t)((o->pages_max - o->pages) * (part < 1 ? part : 1)));
+	             o->pages + (pgno_t)((o->pages_max - o->pages) * (part < 1 ? part : 1)));
 }
 
 static void play_round(void)
@@ -624,9 +629,15 @@ static void play_round(void)
 	family_doze((double)below(PACE_MICRO) / PER_SECOND);
 	see_who_ended();
 	switch (below(STOP_OF)) {
-	case 0: stop_one_and_see(); break;
-	case 1: strike_beside_one_stopped(); break;
-	default: strike_some(); break;
+	case 0:
+		stop_one_and_see();
+		break;
+	case 1:
+		strike_beside_one_stopped();
+		break;
+	default:
+		strike_some();
+		break;
 	}
 	if (late)
 		for (unsigned p = 0; p < the_run->o->processes; p++)
@@ -733,8 +744,8 @@ static void clean_up(struct kill *k)
 
 int kill_mode(const struct options *o)
 {
-	struct sigaction action = { .sa_handler = on_signal };
-	struct kill k = { .o = o };
+	struct sigaction action = {.sa_handler = on_signal};
+	struct kill k = {.o = o};
 
 	prepare(&k);
 	kill_print_start(o);

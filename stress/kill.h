@@ -24,8 +24,8 @@
 
 /* What a thread is in. */
 enum call {
-	CALL_NONE,      /* between two calls */
-	CALL_CHANGE,    /* changing the bytes of a page */
+	CALL_NONE,   /* between two calls */
+	CALL_CHANGE, /* changing the bytes of a page */
 	CALL_GET,
 	CALL_GET_AGAIN, /* of a page that it has pinned already: surely in memory */
 	CALL_PUT,
@@ -38,10 +38,10 @@ enum call {
 	CALL_STATS,
 	CALL_OPEN,
 	CALL_CLOSE,
-	CALL_AIMS,      /* those above are what a stroke may be aimed at */
+	CALL_AIMS,                /* those above are what a stroke may be aimed at */
 	CALL_THREADS = CALL_AIMS, /* the main thread: its threads are at work */
-	CALL_PARKED,    /* waits until it may go on, and has no pins */
-	CALL_ENDED,     /* not there, or about to be gone */
+	CALL_PARKED,              /* waits until it may go on, and has no pins */
+	CALL_ENDED,               /* not there, or about to be gone */
 	CALLS,
 };
 
@@ -54,9 +54,9 @@ enum { KILL_HELD_MAX = 8, KILL_LINE = 64, KILL_NOT_HELD = 0 };
 /* One thread; its own to write, and the parent's when it is dead. */
 struct actor {
 	_Alignas(KILL_LINE) _Atomic int call;
-	_Atomic pgno_t pgno;                /* that the call is about */
-	_Atomic int parked_for;             /* CALL_PARKED: until the pause is over that had this number */
-	_Atomic uint64_t steps;             /* calls begun */
+	_Atomic pgno_t pgno;    /* that the call is about */
+	_Atomic int parked_for; /* CALL_PARKED: until the pause is over that had this number */
+	_Atomic uint64_t steps; /* calls begun */
 	_Atomic uint64_t gets_begun, gets_done;
 	_Atomic pgno_t held[KILL_HELD_MAX]; /* page number + 1: surely pinned */
 };
@@ -77,7 +77,7 @@ struct record {
 	_Atomic uint64_t version_put; /* put: it must never be lost */
 	_Atomic unsigned owner;       /* an actor's number + 1; 0: nobody's */
 	_Atomic int phase;
-	_Atomic bool allotted;        /* mpool_new has given it */
+	_Atomic bool allotted; /* mpool_new has given it */
 	/* Deaths with the page pinned: surely, or perhaps.  Changed only while all rest. */
 	uint64_t sure_deaths, deaths;
 	_Atomic uint64_t deaths_forgiven; /* `deaths` before the last MPOOL_FORGIVE */
@@ -98,26 +98,26 @@ struct findings {
 };
 
 struct board {
-	_Atomic int pause;           /* counts up; odd: park, with no pins */
-	_Atomic bool stop;           /* end */
-	_Atomic bool flushing;       /* in this round many sync at a time */
-	_Atomic bool calm;           /* one is stopped: nothing that may have to wait for it */
+	_Atomic int pause;     /* counts up; odd: park, with no pins */
+	_Atomic bool stop;     /* end */
+	_Atomic bool flushing; /* in this round many sync at a time */
+	_Atomic bool calm;     /* one is stopped: nothing that may have to wait for it */
 	_Atomic uint64_t avoid_count;
-	_Atomic pgno_t avoid[KILL_LINE]; /* pages that the stopped one may be loading */
-	_Atomic int order;           /* of the parent to the witness: check; the number counts up */
-	_Atomic int done;            /* the order that it has done */
-	_Atomic bool last;           /* the order is the last one */
-	_Atomic pgno_t allotted;     /* highest number given, plus 1 */
-	_Atomic pgno_t reserved;     /* calls of mpool_new begun, and the pages at the start */
-	_Atomic pgno_t may_reserve;  /* up to this many */
-	_Atomic uint64_t lost_new;   /* threads that died in mpool_new */
+	_Atomic pgno_t avoid[KILL_LINE];         /* pages that the stopped one may be loading */
+	_Atomic int order;                       /* of the parent to the witness: check; the number counts up */
+	_Atomic int done;                        /* the order that it has done */
+	_Atomic bool last;                       /* the order is the last one */
+	_Atomic pgno_t allotted;                 /* highest number given, plus 1 */
+	_Atomic pgno_t reserved;                 /* calls of mpool_new begun, and the pages at the start */
+	_Atomic pgno_t may_reserve;              /* up to this many */
+	_Atomic uint64_t lost_new;               /* threads that died in mpool_new */
 	_Atomic pgno_t cache_asked, cache_given; /* greatest maxcache: asked for, granted */
 	/* What the witness must see; set while all rest. */
-	unsigned members;                /* workers inside */
+	unsigned members; /* workers inside */
 	uint64_t deaths_least, deaths_most;
 	struct findings found;
 	struct member member[KILL_LINE];
-	struct actor actor[];            /* see kill_actor */
+	struct actor actor[]; /* see kill_actor */
 };
 
 struct kill {
@@ -152,7 +152,7 @@ static inline void kill_begin(struct actor *a, enum call call, pgno_t pgno)
 	atomic_store(&a->pgno, pgno);
 	atomic_store(&a->call, call);
 	atomic_store_explicit(&a->steps, atomic_load_explicit(&a->steps, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	                      memory_order_relaxed);
 }
 
 static inline void kill_end(struct actor *a)
@@ -179,7 +179,7 @@ struct hand {
 	struct actor *a;
 	unsigned number; /* the actor's */
 	uint64_t random;
-	char *buffer;    /* of a page's size */
+	char *buffer; /* of a page's size */
 };
 
 bool hand_get(struct hand *h, pgno_t pgno, struct kill_pin *pin);

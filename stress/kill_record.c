@@ -21,10 +21,10 @@
 enum {
 	MARK_PAUSE = 200000, /* nanoseconds between two looks for the mark of a death */
 	MICRO = 1000000,
-	LINGER_ONE_IN = 4,   /* changes with another page got in the middle of them */
-	SLOW_ONE_IN = 16,    /* changes that take their time */
-	SLOW_MICRO = 50,     /* so much at most */
-	HOT_PAGES = 4,       /* pages that all go for, the watched ones among them */
+	LINGER_ONE_IN = 4, /* changes with another page got in the middle of them */
+	SLOW_ONE_IN = 16,  /* changes that take their time */
+	SLOW_MICRO = 50,   /* so much at most */
+	HOT_PAGES = 4,     /* pages that all go for, the watched ones among them */
 	HOT_ONE_IN = 3,
 };
 
@@ -97,7 +97,7 @@ bool hand_choose(struct hand *h, pgno_t *pgno)
 
 bool hand_get(struct hand *h, pgno_t pgno, struct kill_pin *pin)
 {
-	*pin = (struct kill_pin){ .pgno = pgno };
+	*pin = (struct kill_pin){.pgno = pgno};
 	atomic_fetch_add_explicit(&h->a->gets_begun, 1, memory_order_relaxed);
 	kill_begin(h->a, holds(h, pgno) ? CALL_GET_AGAIN : CALL_GET, pgno);
 	pin->page = mpool_get(h->pool, pgno, 0);
@@ -240,7 +240,7 @@ static void raise_to(_Atomic uint64_t *most, uint64_t value)
 /* The others learn of a death a little after it: so a mark may come a little late, but it comes. */
 static bool mark_comes(struct hand *h, const struct kill_pin *pin)
 {
-	const struct timespec pause = { .tv_nsec = MARK_PAUSE };
+	const struct timespec pause = {.tv_nsec = MARK_PAUSE};
 	double begun = report_seconds(), took = 0, patient_since = patience_seconds();
 
 	while (look_abandoned(h, pin, 0) != 1) {
@@ -254,8 +254,7 @@ static bool mark_comes(struct hand *h, const struct kill_pin *pin)
 }
 
 /* Whose owner died while he changed it: it is old, new, or marked. */
-static void examine_changed(struct hand *h, const char *where, const struct kill_pin *pin,
-			    const struct page_view *view)
+static void examine_changed(struct hand *h, const char *where, const struct kill_pin *pin, const struct page_view *view)
 {
 	struct findings *found = &h->k->board->found;
 	struct record *r = record_of(h, pin->pgno);
@@ -263,7 +262,7 @@ static void examine_changed(struct hand *h, const char *where, const struct kill
 	if (page_is(view, pin->pgno, atomic_load(&r->version_put))) {
 		found->mended_old++;
 	} else if (view->state == PAGE_INTACT && view->pgno == pin->pgno &&
-		   view->version > atomic_load(&r->version_put) && view->version <= atomic_load(&r->version)) {
+	           view->version > atomic_load(&r->version_put) && view->version <= atomic_load(&r->version)) {
 		found->mended_new++; /* the last one begun, or, if menders died too, one before */
 	} else if (view->state == PAGE_INTACT || view->state == PAGE_ZERO) {
 		fault_page(where, pin->pgno, atomic_load(&r->version_put), view);
@@ -277,8 +276,7 @@ static void examine_changed(struct hand *h, const char *where, const struct kill
 }
 
 /* Whose owner died around mpool_delete and the like: any older version, or a torn one. */
-static void examine_upset(struct hand *h, const char *where, const struct kill_pin *pin,
-			  const struct page_view *view)
+static void examine_upset(struct hand *h, const char *where, const struct kill_pin *pin, const struct page_view *view)
 {
 	struct record *r = record_of(h, pin->pgno);
 	bool header = view->state == PAGE_INTACT || view->state == PAGE_DAMAGED;

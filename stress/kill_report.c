@@ -50,8 +50,9 @@ void kill_print_progress(const struct kill *k, const struct kill_tally *t)
 	const struct findings *f = &k->board->found;
 
 	printf("%5.0f s %8lu rounds %8lu killed %10" PRIu64 " reads %10" PRIu64 " changes %6" PRIu64
-	       " half-changed pages mended  pages %" PRIu32 "\n", report_seconds(), t->rounds, t->killed, f->reads,
-	       f->changes, f->mended_half, atomic_load(&k->board->allotted));
+	       " half-changed pages mended  pages %" PRIu32 "\n",
+	       report_seconds(), t->rounds, t->killed, f->reads, f->changes, f->mended_half,
+	       atomic_load(&k->board->allotted));
 }
 
 static void print_by_call(const struct kill_tally *t)
@@ -111,7 +112,7 @@ static void print_actor(const struct kill *k, unsigned process, unsigned thread)
 	pgno_t pgno = atomic_load(&a->pgno);
 
 	fprintf(stderr, "    %s %u: %" PRIu64 " calls, %s", thread == k->o->threads ? "main thread" : "thread", thread,
-		atomic_load(&a->steps), kill_call_name[atomic_load(&a->call)]);
+	        atomic_load(&a->steps), kill_call_name[atomic_load(&a->call)]);
 	if (pgno != KILL_NO_PAGE)
 		fprintf(stderr, ", page %" PRIu32, pgno);
 	for (unsigned i = 0; i < KILL_HELD_MAX; i++)
@@ -124,7 +125,7 @@ void kill_print_actors(const struct kill *k)
 {
 	for (unsigned p = 0; p < k->o->processes; p++) {
 		fprintf(stderr, "  process %u, %s the pool\n", p,
-			atomic_load(&k->board->member[p].inside) ? "in" : "not in");
+		        atomic_load(&k->board->member[p].inside) ? "in" : "not in");
 		for (unsigned i = 0; i <= k->o->threads; i++)
 			print_actor(k, p, i);
 	}

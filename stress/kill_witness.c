@@ -20,7 +20,7 @@
 enum {
 	LOOK_PAUSE = 100000, /* nanoseconds between two looks whether a death has been dealt with */
 	MICRO = 1000000,
-	FILE_ONE_IN = 8,     /* checks that sync, and look at the file */
+	FILE_ONE_IN = 8, /* checks that sync, and look at the file */
 	FORGIVE_ONE_IN = 2,
 	BUFFER_ALIGNMENT = 4096,
 };
@@ -29,12 +29,12 @@ struct witness {
 	struct hand hand;
 	struct kill_pin watched[KILL_WATCHED];
 	uint64_t watched_deaths[KILL_WATCHED], watched_forgivings[KILL_WATCHED]; /* at the last check */
-	char *plain; /* a page of the file */
+	char *plain;                                                             /* a page of the file */
 };
 
 static struct mpool_stats stats_of(const struct witness *w)
 {
-	struct mpool_stats st = { 0 };
+	struct mpool_stats st = {0};
 
 	if (mpool_stats(w->hand.pool, &st, sizeof st) != 0)
 		fault("mpool_stats: %s", strerror(errno));
@@ -51,7 +51,7 @@ static bool dealt_with(const struct board *b, const struct mpool_stats *st, unsi
 /* The others learn of a death a little after it; all of them rest, so it must come right. */
 static void await_recovery(struct witness *w, unsigned pinned)
 {
-	const struct timespec pause = { .tv_nsec = LOOK_PAUSE };
+	const struct timespec pause = {.tv_nsec = LOOK_PAUSE};
 	struct board *b = w->hand.k->board;
 	double begun = report_seconds(), took = 0, patient_since = patience_seconds();
 	struct mpool_stats st = stats_of(w);
@@ -105,11 +105,11 @@ static void check_watched(struct witness *w)
 		const struct kill_pin *pin = &w->watched[i];
 		struct record *r = &w->hand.k->record[pin->pgno];
 
-		if (r->sure_deaths != w->watched_deaths[i] &&
-		    atomic_load(&r->forgivings) == w->watched_forgivings[i] &&
+		if (r->sure_deaths != w->watched_deaths[i] && atomic_load(&r->forgivings) == w->watched_forgivings[i] &&
 		    mpool_abandoned(w->hand.pool, pin->page, 0) != 1)
 			fault("mpool_abandoned: a process died with page %" PRIu32
-			      " pinned, which has been in memory all the time, and it is not marked", pin->pgno);
+			      " pinned, which has been in memory all the time, and it is not marked",
+			      pin->pgno);
 	}
 }
 
@@ -149,8 +149,9 @@ static void check_gets(const struct witness *w, const struct mpool_stats *st)
 		done += atomic_load(&k->board->actor[i].gets_done);
 	}
 	if (st->hits + st->misses < done || st->hits + st->misses > begun)
-		fault("mpool_stats: %" PRIu64 " hits and %" PRIu64 " misses, but %" PRIu64 " gets were begun and %"
-		      PRIu64 " done", st->hits, st->misses, begun, done);
+		fault("mpool_stats: %" PRIu64 " hits and %" PRIu64 " misses, but %" PRIu64
+		      " gets were begun and %" PRIu64 " done",
+		      st->hits, st->misses, begun, done);
 }
 
 /* Pages beyond `maxcache` that may stay: each miss gives up one too many, but not those pinned, and the one it gets. */
@@ -181,10 +182,10 @@ static void check_sweep(const struct witness *w, const struct mpool_stats *befor
 	if (now.dirty > now.cached || now.cached > now.pages)
 		fault("mpool_stats: %" PRIu64 " pages dirty of %" PRIu64 " in memory of %" PRIu64, now.dirty,
 		      now.cached, now.pages);
-	if (now.pages < atomic_load(&b->allotted) ||
-	    now.pages > atomic_load(&b->allotted) + atomic_load(&b->lost_new))
+	if (now.pages < atomic_load(&b->allotted) || now.pages > atomic_load(&b->allotted) + atomic_load(&b->lost_new))
 		fault("mpool_stats: %" PRIu64 " pages in the file, %" PRIu32 " were made and %" PRIu64
-		      " threads died making one", now.pages, atomic_load(&b->allotted), atomic_load(&b->lost_new));
+		      " threads died making one",
+		      now.pages, atomic_load(&b->allotted), atomic_load(&b->lost_new));
 }
 
 /* --- the file ---------------------------------------------------------------------------- */
@@ -277,8 +278,8 @@ _Noreturn void kill_witness(const struct kill *k)
 {
 	struct board *b = k->board;
 	unsigned number = kill_witness_number(k->o);
-	struct witness w = { .hand = { .k = k, .a = &b->actor[number], .number = number,
-				       .random = draw_start(k->o->seed) } };
+	struct witness w = {
+		.hand = {.k = k, .a = &b->actor[number], .number = number, .random = draw_start(k->o->seed)}};
 	size_t size = (k->o->page_size + (size_t)BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT;
 
 	signal(SIGINT, SIG_IGN);

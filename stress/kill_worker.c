@@ -16,8 +16,8 @@
 #include "report.h"
 
 enum {
-	KEPT_MAX = 3,      /* pins that a thread keeps from one operation to the next */
-	SEVERAL_MAX = 3,   /* pages changed at once; with those kept, no more than a thread can hold */
+	KEPT_MAX = 3,    /* pins that a thread keeps from one operation to the next */
+	SEVERAL_MAX = 3, /* pages changed at once; with those kept, no more than a thread can hold */
 	FORGIVE_ONE_IN = 8,
 	NAME_BITS = 32,
 };
@@ -132,7 +132,7 @@ static bool reserve(struct board *b)
 
 static bool new_page(struct hand *h, struct kill_pin *pin)
 {
-	*pin = (struct kill_pin){ .pgno = KILL_NO_PAGE };
+	*pin = (struct kill_pin){.pgno = KILL_NO_PAGE};
 	kill_begin(h->a, CALL_NEW, KILL_NO_PAGE);
 	pin->page = mpool_new(h->pool, &pin->pgno);
 	if (pin->page == NULL)
@@ -200,7 +200,7 @@ static void do_delete(struct worker *w, pgno_t pgno)
 static void do_request(struct worker *w, pgno_t pgno)
 {
 	struct hand *h = &w->hand;
-	struct kill_pin pin = { .pgno = pgno };
+	struct kill_pin pin = {.pgno = pgno};
 	int before;
 
 	if (!record_own(h, pgno))
@@ -247,17 +247,30 @@ static void do_stats(struct worker *w)
 	kill_end(h->a);
 	most = atomic_load(&h->k->board->cache_asked);
 	if (st.pagesize != h->k->o->page_size || st.maxcache < least || st.maxcache > most)
-		fault("mpool_stats: page size %" PRIu64 " and cache %" PRIu64 ", opened with %" PRIu32
-		      " and %" PRIu32 " to %" PRIu32, st.pagesize, st.maxcache, h->k->o->page_size, least, most);
+		fault("mpool_stats: page size %" PRIu64 " and cache %" PRIu64 ", opened with %" PRIu32 " and %" PRIu32
+		      " to %" PRIu32,
+		      st.pagesize, st.maxcache, h->k->o->page_size, least, most);
 }
 
-enum operation_of_kill { DO_READ, DO_CHANGE, DO_SEVERAL, DO_KEEP, DO_RELEASE, DO_LOOK, DO_NEW, DO_DELETE,
-			 DO_REQUEST, DO_SYNC, DO_STATS, DOS };
+enum operation_of_kill {
+	DO_READ,
+	DO_CHANGE,
+	DO_SEVERAL,
+	DO_KEEP,
+	DO_RELEASE,
+	DO_LOOK,
+	DO_NEW,
+	DO_DELETE,
+	DO_REQUEST,
+	DO_SYNC,
+	DO_STATS,
+	DOS
+};
 
 /* A thousand in all.  A sync flushes the disk, so it must be rare. */
 static const unsigned weight[DOS] = {
 	[DO_READ] = 220, [DO_CHANGE] = 250, [DO_SEVERAL] = 128, [DO_KEEP] = 100, [DO_RELEASE] = 80, [DO_LOOK] = 100,
-	[DO_NEW] = 40, [DO_DELETE] = 30, [DO_REQUEST] = 30, [DO_SYNC] = 2, [DO_STATS] = 20,
+	[DO_NEW] = 40,   [DO_DELETE] = 30,  [DO_REQUEST] = 30,  [DO_SYNC] = 2,   [DO_STATS] = 20,
 };
 enum { WEIGHTS = 1000 };
 
@@ -287,18 +300,41 @@ static void operate(struct worker *w)
 	if (!hand_choose(&w->hand, &pgno) || (may_wait(op) && atomic_load(&w->hand.k->board->calm)))
 		return;
 	switch (op) {
-	case DO_READ: do_read(w, pgno); break;
-	case DO_CHANGE: do_several(w, pgno, 1); break;
-	case DO_SEVERAL: do_several(w, pgno, SEVERAL_MAX); break;
-	case DO_KEEP: do_keep(w, pgno); break;
-	case DO_RELEASE: do_release(w); break;
-	case DO_LOOK: do_look(w); break;
-	case DO_NEW: do_new(w); break;
-	case DO_DELETE: do_delete(w, pgno); break;
-	case DO_REQUEST: do_request(w, pgno); break;
-	case DO_SYNC: do_sync(w); break;
-	case DO_STATS: do_stats(w); break;
-	default: break;
+	case DO_READ:
+		do_read(w, pgno);
+		break;
+	case DO_CHANGE:
+		do_several(w, pgno, 1);
+		break;
+	case DO_SEVERAL:
+		do_several(w, pgno, SEVERAL_MAX);
+		break;
+	case DO_KEEP:
+		do_keep(w, pgno);
+		break;
+	case DO_RELEASE:
+		do_release(w);
+		break;
+	case DO_LOOK:
+		do_look(w);
+		break;
+	case DO_NEW:
+		do_new(w);
+		break;
+	case DO_DELETE:
+		do_delete(w, pgno);
+		break;
+	case DO_REQUEST:
+		do_request(w, pgno);
+		break;
+	case DO_SYNC:
+		do_sync(w);
+		break;
+	case DO_STATS:
+		do_stats(w);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -339,8 +375,11 @@ static void *work(void *arg)
 {
 	const struct start *s = arg;
 	struct board *b = s->k->board;
-	struct worker w = { .hand = { .k = s->k, .pool = s->pool, .number = s->number,
-				      .a = &b->actor[s->number], .random = draw_start(s->seed) } };
+	struct worker w = {.hand = {.k = s->k,
+	                            .pool = s->pool,
+	                            .number = s->number,
+	                            .a = &b->actor[s->number],
+	                            .random = draw_start(s->seed)}};
 	unsigned life = s->life;
 
 	w.hand.buffer = malloc(s->k->o->page_size);
@@ -373,7 +412,7 @@ static void run_threads(const struct kill *k, MPOOL *pool, unsigned process, uin
 		unsigned number = kill_actor_number(k->o, process, i);
 
 		kill_begin(&k->board->actor[number], CALL_NONE, KILL_NO_PAGE);
-		start[i] = (struct start){ .k = k, .pool = pool, .number = number, .seed = draw(random), .life = life };
+		start[i] = (struct start){.k = k, .pool = pool, .number = number, .seed = draw(random), .life = life};
 	}
 	kill_begin(&k->board->actor[kill_actor_number(k->o, process, n)], CALL_THREADS, KILL_NO_PAGE);
 	for (unsigned i = 0; i < n; i++) {

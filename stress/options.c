@@ -18,35 +18,58 @@
 #include "report.h"
 
 /* Options with no short name; above all characters. */
-enum { KEY_MAX_PAGES = 256, KEY_PASSES, KEY_HOLD, KEY_HANDOVER, KEY_LIFE, KEY_WATCHDOG, KEY_FAULTS,
-       KEY_DIRECT, KEY_FILTER, KEY_MIX, KEY_SYNC_EVERY, KEY_SOAK, KEY_PROGRESS, KEY_SIGNALS, KEY_CANCEL, KEY_PROCESSES,
-       KEY_STAY, KEY_ROUNDS };
+enum {
+	KEY_MAX_PAGES = 256,
+	KEY_PASSES,
+	KEY_HOLD,
+	KEY_HANDOVER,
+	KEY_LIFE,
+	KEY_WATCHDOG,
+	KEY_FAULTS,
+	KEY_DIRECT,
+	KEY_FILTER,
+	KEY_MIX,
+	KEY_SYNC_EVERY,
+	KEY_SOAK,
+	KEY_PROGRESS,
+	KEY_SIGNALS,
+	KEY_CANCEL,
+	KEY_PROCESSES,
+	KEY_STAY,
+	KEY_ROUNDS
+};
 
 enum { KILL_PAGES_MIN = 8, KILL_GROWTH = 3, KILL_SECONDS = 20 };
 
-enum { PROCESSES_MAX = 8, THREADS_MAX = 4096, HOLD_MAX = 1024, HANDOVER_MAX = 1 << 16, PAGE_SIZE_MAX = 1 << 30, KILO = 1024,
-       SECONDS = 10, SOAK_PROGRESS = 60 };
+enum {
+	PROCESSES_MAX = 8,
+	THREADS_MAX = 4096,
+	HOLD_MAX = 1024,
+	HANDOVER_MAX = 1 << 16,
+	PAGE_SIZE_MAX = 1 << 30,
+	KILO = 1024,
+	SECONDS = 10,
+	SOAK_PROGRESS = 60
+};
 
 #define WEIGHT_MAX 1000000
 #define PAGES_MAX  (MAX_PAGE_NUMBER / 2) /* so that twice as many is still a number */
 
 const char *const operation_name[OPERATIONS] = {
-	[OP_READ] = "read", [OP_WRITE] = "write", [OP_SEVERAL] = "several", [OP_NEST] = "nest",
-	[OP_HOLD] = "hold", [OP_LOOK] = "look", [OP_RELEASE] = "release", [OP_GIVE] = "give",
-	[OP_TAKE] = "take", [OP_NEW] = "new", [OP_PEEK] = "peek", [OP_DELETE] = "delete",
-	[OP_REQUEST] = "request", [OP_SYNC] = "sync", [OP_STATS] = "stats", [OP_WRONG] = "wrong",
+	[OP_READ] = "read",       [OP_WRITE] = "write", [OP_SEVERAL] = "several", [OP_NEST] = "nest",
+	[OP_HOLD] = "hold",       [OP_LOOK] = "look",   [OP_RELEASE] = "release", [OP_GIVE] = "give",
+	[OP_TAKE] = "take",       [OP_NEW] = "new",     [OP_PEEK] = "peek",       [OP_DELETE] = "delete",
+	[OP_REQUEST] = "request", [OP_SYNC] = "sync",   [OP_STATS] = "stats",     [OP_WRONG] = "wrong",
 };
 
 /* Reads and writes make up most; a sync flushes the disk, so it must be rare. */
 static const unsigned default_weight[OPERATIONS] = {
-	[OP_READ] = 4000, [OP_WRITE] = 2500, [OP_SEVERAL] = 400, [OP_NEST] = 300,
-	[OP_HOLD] = 500, [OP_LOOK] = 500, [OP_RELEASE] = 400, [OP_GIVE] = 500,
-	[OP_TAKE] = 500, [OP_NEW] = 100, [OP_PEEK] = 200, [OP_DELETE] = 50,
-	[OP_REQUEST] = 50, [OP_SYNC] = 1, [OP_STATS] = 10, [OP_WRONG] = 10,
+	[OP_READ] = 4000,   [OP_WRITE] = 2500, [OP_SEVERAL] = 400, [OP_NEST] = 300, [OP_HOLD] = 500, [OP_LOOK] = 500,
+	[OP_RELEASE] = 400, [OP_GIVE] = 500,   [OP_TAKE] = 500,    [OP_NEW] = 100,  [OP_PEEK] = 200, [OP_DELETE] = 50,
+	[OP_REQUEST] = 50,  [OP_SYNC] = 1,     [OP_STATS] = 10,    [OP_WRONG] = 10,
 };
 
-static uint64_t number(struct argp_state *state, const char *text, const char *what, uint64_t min,
-		       uint64_t max)
+static uint64_t number(struct argp_state *state, const char *text, const char *what, uint64_t min, uint64_t max)
 {
 	char *end;
 	unsigned long long n;
@@ -58,8 +81,8 @@ static uint64_t number(struct argp_state *state, const char *text, const char *w
 		end++;
 	}
 	if (errno != 0 || end == text || *end != '\0' || !isdigit((unsigned char)*text) || n < min || n > max)
-		argp_error(state, "%s: \"%s\" is no number from %llu to %llu", what, text,
-			   (unsigned long long)min, (unsigned long long)max);
+		argp_error(state, "%s: \"%s\" is no number from %llu to %llu", what, text, (unsigned long long)min,
+		           (unsigned long long)max);
 	return n;
 }
 
@@ -124,17 +147,17 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option common_options[] = {
-	{ .name = "threads", .key = 't', .arg = "N", .doc = "Working threads (verify: 3, churn: 16, kill: 2 a process)" },
-	{ .name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64; kill: 8)" },
-	{ .name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size, for churn and kill 32 or more (4096)" },
-	{ .name = "seed", .key = 'S', .arg = "N", .doc = "For the random choices (a fresh one, printed)" },
-	{ .name = "direct", .key = KEY_DIRECT, .doc = "Open the file with O_DIRECT" },
-	{ .name = "watchdog", .key = KEY_WATCHDOG, .arg = "SECONDS", .doc = "Abort when a call takes longer (60)" },
-	{ .name = "faults", .key = KEY_FAULTS, .arg = "N", .doc = "Stop after so many faults (20)" },
-	{ 0 },
+	{.name = "threads", .key = 't', .arg = "N", .doc = "Working threads (verify: 3, churn: 16, kill: 2 a process)"},
+	{.name = "cache", .key = 'c', .arg = "PAGES", .doc = "Pages the pool keeps in memory (64; kill: 8)"},
+	{.name = "page-size", .key = 'b', .arg = "BYTES", .doc = "Page size, for churn and kill 32 or more (4096)"},
+	{.name = "seed", .key = 'S', .arg = "N", .doc = "For the random choices (a fresh one, printed)"},
+	{.name = "direct", .key = KEY_DIRECT, .doc = "Open the file with O_DIRECT"},
+	{.name = "watchdog", .key = KEY_WATCHDOG, .arg = "SECONDS", .doc = "Abort when a call takes longer (60)"},
+	{.name = "faults", .key = KEY_FAULTS, .arg = "N", .doc = "Stop after so many faults (20)"},
+	{0},
 };
-static const struct argp common_argp = { .options = common_options, .parser = parse_common };
-static const struct argp_child common[] = { { .argp = &common_argp }, { 0 } };
+static const struct argp common_argp = {.options = common_options, .parser = parse_common};
+static const struct argp_child common[] = {{.argp = &common_argp}, {0}};
 
 static error_t parse_verify(int key, char *arg, struct argp_state *state)
 {
@@ -291,55 +314,72 @@ static error_t parse_kill(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option verify_options[] = {
-	{ .name = "passes", .key = KEY_PASSES, .arg = "N", .doc = "Times each thread reads all pages (1)" },
-	{ 0 },
+	{.name = "passes", .key = KEY_PASSES, .arg = "N", .doc = "Times each thread reads all pages (1)"},
+	{0},
 };
 
 static const struct argp_option churn_options[] = {
-	{ .name = "seconds", .key = 's', .arg = "N", .doc = "How long they work (10; with --soak: until SIGINT)" },
-	{ .name = "pages", .key = 'p', .arg = "N", .doc = "Pages at the start (1024)" },
-	{ .name = "max-pages", .key = KEY_MAX_PAGES, .arg = "N",
-	  .doc = "Pages the file grows to, evenly over the time (twice --pages)" },
-	{ .name = "hold", .key = KEY_HOLD, .arg = "N", .doc = "Pages a thread keeps pinned at most (4)" },
-	{ .name = "handover", .key = KEY_HANDOVER, .arg = "N", .doc = "Pins on their way between threads (64)" },
-	{ .name = "life", .key = KEY_LIFE, .arg = "N",
-	  .doc = "Operations until a thread ends and a new one takes its place, on average (5000)" },
-	{ .name = "processes", .key = KEY_PROCESSES, .arg = "N",
-	  .doc = "Processes that share the pool by a key, each with its threads (none: the pool is private)" },
-	{ .name = "stay", .key = KEY_STAY, .arg = "MS",
-	  .doc = "Milliseconds until a process leaves the pool and it, or a new one, joins, on average (500)" },
-	{ .name = "sync-every", .key = KEY_SYNC_EVERY, .arg = "MS",
-	  .doc = "Milliseconds between syncs after which the file is checked (500)" },
-	{ .name = "mix", .key = KEY_MIX, .arg = "NAME=WEIGHT,...",
-	  .doc = "How often to do what: read, write, several, nest, hold, look, release, give, take, new, "
-		 "peek, delete, request, sync, stats, wrong, or all" },
-	{ .name = "filter", .key = KEY_FILTER, .doc = "Use mpool_filter: pages look different in the file" },
-	{ .name = "signals", .key = KEY_SIGNALS, .doc = "A storm of signals that interrupt system calls" },
-	{ .name = "cancel", .key = KEY_CANCEL, .doc = "Cancel threads at random, wherever they are" },
-	{ .name = "soak", .key = KEY_SOAK,
-	  .doc = "Until SIGINT or SIGTERM, if no --seconds are given; a warm-up, then memory and "
-		 "descriptors must not grow" },
-	{ .name = "progress", .key = KEY_PROGRESS, .arg = "SECONDS",
-	  .doc = "Time between lines of progress (1; with --soak: 60)" },
-	{ .name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is" },
-	{ 0 },
+	{.name = "seconds", .key = 's', .arg = "N", .doc = "How long they work (10; with --soak: until SIGINT)"},
+	{.name = "pages", .key = 'p', .arg = "N", .doc = "Pages at the start (1024)"},
+	{.name = "max-pages",
+         .key = KEY_MAX_PAGES,
+         .arg = "N",
+         .doc = "Pages the file grows to, evenly over the time (twice --pages)"},
+	{.name = "hold", .key = KEY_HOLD, .arg = "N", .doc = "Pages a thread keeps pinned at most (4)"},
+	{.name = "handover", .key = KEY_HANDOVER, .arg = "N", .doc = "Pins on their way between threads (64)"},
+	{.name = "life",
+         .key = KEY_LIFE,
+         .arg = "N",
+         .doc = "Operations until a thread ends and a new one takes its place, on average (5000)"},
+	{.name = "processes",
+         .key = KEY_PROCESSES,
+         .arg = "N",
+         .doc = "Processes that share the pool by a key, each with its threads (none: the pool is private)"},
+	{.name = "stay",
+         .key = KEY_STAY,
+         .arg = "MS",
+         .doc = "Milliseconds until a process leaves the pool and it, or a new one, joins, on average (500)"},
+	{.name = "sync-every",
+         .key = KEY_SYNC_EVERY,
+         .arg = "MS",
+         .doc = "Milliseconds between syncs after which the file is checked (500)"},
+	{.name = "mix",
+         .key = KEY_MIX,
+         .arg = "NAME=WEIGHT,...",
+         .doc = "How often to do what: read, write, several, nest, hold, look, release, give, take, new, "
+                "peek, delete, request, sync, stats, wrong, or all"},
+	{.name = "filter", .key = KEY_FILTER, .doc = "Use mpool_filter: pages look different in the file"},
+	{.name = "signals", .key = KEY_SIGNALS, .doc = "A storm of signals that interrupt system calls"},
+	{.name = "cancel", .key = KEY_CANCEL, .doc = "Cancel threads at random, wherever they are"},
+	{.name = "soak",
+         .key = KEY_SOAK,
+         .doc = "Until SIGINT or SIGTERM, if no --seconds are given; a warm-up, then memory and "
+                "descriptors must not grow"},
+	{.name = "progress",
+         .key = KEY_PROGRESS,
+         .arg = "SECONDS",
+         .doc = "Time between lines of progress (1; with --soak: 60)"},
+	{.name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is"},
+	{0},
 };
 
 static const struct argp_option kill_options[] = {
-	{ .name = "rounds", .key = KEY_ROUNDS, .arg = "N", .doc = "How often they strike (as the time allows)" },
-	{ .name = "seconds", .key = 's', .arg = "N", .doc = "How long at most (20; with --rounds: no limit)" },
-	{ .name = "processes", .key = KEY_PROCESSES, .arg = "N", .doc = "Processes that may be killed (4)" },
-	{ .name = "pages", .key = 'p', .arg = "N", .doc = "Pages at the start; three times as many at the end (64)" },
-	{ .name = "life", .key = KEY_LIFE, .arg = "N",
-	  .doc = "Operations until a process leaves the pool of itself, on average (300)" },
-	{ .name = "progress", .key = KEY_PROGRESS, .arg = "SECONDS", .doc = "Time between lines of progress (1)" },
-	{ .name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is" },
-	{ 0 },
+	{.name = "rounds", .key = KEY_ROUNDS, .arg = "N", .doc = "How often they strike (as the time allows)"},
+	{.name = "seconds", .key = 's', .arg = "N", .doc = "How long at most (20; with --rounds: no limit)"},
+	{.name = "processes", .key = KEY_PROCESSES, .arg = "N", .doc = "Processes that may be killed (4)"},
+	{.name = "pages", .key = 'p', .arg = "N", .doc = "Pages at the start; three times as many at the end (64)"},
+	{.name = "life",
+         .key = KEY_LIFE,
+         .arg = "N",
+         .doc = "Operations until a process leaves the pool of itself, on average (300)"},
+	{.name = "progress", .key = KEY_PROGRESS, .arg = "SECONDS", .doc = "Time between lines of progress (1)"},
+	{.name = "force", .key = 'f', .doc = "Overwrite FILE whatever it is"},
+	{0},
 };
 
 static void common_defaults(struct options *o)
 {
-	*o = (struct options){ .cache = 64, .page_size = 4096, .passes = 1, .watchdog = 60, .faults = 20 };
+	*o = (struct options){.cache = 64, .page_size = 4096, .passes = 1, .watchdog = 60, .faults = 20};
 	if (getrandom(&o->seed, sizeof o->seed, 0) != sizeof o->seed)
 		trouble("cannot get a random seed");
 	o->seed %= UINT32_MAX; /* short enough to be typed again */

@@ -28,18 +28,18 @@ enum operation {
 	OP_REQUEST, /* make a page afresh */
 	OP_SYNC,
 	OP_STATS,
-	OP_WRONG,   /* calls that must fail */
+	OP_WRONG, /* calls that must fail */
 	OPERATIONS,
 };
 
 extern const char *const operation_name[OPERATIONS];
 
 struct options {
-	const char *file; /* NULL: none given */
+	const char *file;   /* NULL: none given */
 	unsigned processes; /* 0: the pool is private to this one */
 	unsigned threads;
 	unsigned seconds;
-	pgno_t pages;     /* at the start */
+	pgno_t pages; /* at the start */
 	pgno_t pages_max;
 	pgno_t cache;
 	pgno_t page_size;
@@ -51,13 +51,13 @@ struct options {
 	unsigned life;
 	unsigned stay;       /* milliseconds */
 	unsigned sync_every; /* milliseconds */
-	unsigned watchdog; /* seconds */
+	unsigned watchdog;   /* seconds */
 	unsigned faults;
 	unsigned progress; /* seconds between lines */
 	bool soak;         /* seconds 0: until a signal */
 	bool signals;
 	bool cancel;
-	char *again;       /* the command that makes the same choices */
+	char *again; /* the command that makes the same choices */
 	bool force;
 	bool direct;
 	bool filter;

@@ -65,7 +65,7 @@ static void write_body(char *page, size_t size, pgno_t pgno, uint64_t version)
 
 void page_write(void *page, size_t size, pgno_t pgno, uint64_t version, uint64_t writer)
 {
-	struct header h = { .magic = MAGIC, .pgno = pgno, .version = version, .writer = writer };
+	struct header h = {.magic = MAGIC, .pgno = pgno, .version = version, .writer = writer};
 
 	write_body(page, size, pgno, version);
 	memcpy(page, &h, sizeof h);
@@ -101,7 +101,7 @@ void page_read(const void *page, size_t size, struct page_view *view)
 {
 	struct header h;
 
-	*view = (struct page_view){ .state = PAGE_FOREIGN };
+	*view = (struct page_view){.state = PAGE_FOREIGN};
 	memcpy(&h, page, sizeof h);
 	if (h.magic != MAGIC) {
 		if (all_zero(page, size))
@@ -114,8 +114,8 @@ void page_read(const void *page, size_t size, struct page_view *view)
 	view->first_wrong = body_first_wrong(page, size, h.pgno, h.version);
 	/* The body is compared too, and not for its own sake alone: libxxhash's
 	   reads are invisible to ThreadSanitizer, these are not. */
-	view->state = view->first_wrong == size && h.checksum == checksum(page, size, h.pgno)
-			      ? PAGE_INTACT : PAGE_DAMAGED;
+	view->state =
+		view->first_wrong == size && h.checksum == checksum(page, size, h.pgno) ? PAGE_INTACT : PAGE_DAMAGED;
 }
 
 bool page_is(const struct page_view *view, pgno_t pgno, uint64_t version)

@@ -29,8 +29,8 @@ enum page_state {
 
 struct page_view {
 	enum page_state state;
-	pgno_t pgno;        /* with PAGE_INTACT and PAGE_DAMAGED: what the header says */
-	uint64_t version;   /* 0 with PAGE_ZERO */
+	pgno_t pgno;      /* with PAGE_INTACT and PAGE_DAMAGED: what the header says */
+	uint64_t version; /* 0 with PAGE_ZERO */
 	uint64_t writer;
 	size_t first_wrong; /* with PAGE_DAMAGED: the first byte not of that page and version */
 };

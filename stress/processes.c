@@ -23,9 +23,9 @@
 
 enum {
 	SYNCERS = 1,
-	LIFE_OF_PROCESS = 16,  /* bits: the lives of its threads are counted below them */
-	CACHE_SHARES = 4,      /* a worker asks for up to so many fourths more than --cache */
-	LEAVE_PINS = 8,        /* pins left to mpool_close, at most */
+	LIFE_OF_PROCESS = 16, /* bits: the lives of its threads are counted below them */
+	CACHE_SHARES = 4,     /* a worker asks for up to so many fourths more than --cache */
+	LEAVE_PINS = 8,       /* pins left to mpool_close, at most */
 	MILLI = 1000,
 };
 
@@ -49,7 +49,7 @@ static unsigned worker_places(const struct options *o)
 static void stay(struct churn *run, unsigned number, uint64_t *random)
 {
 	const struct options *o = run->o;
-	struct tally t = { .processes = 1 };
+	struct tally t = {.processes = 1};
 	double deadline = run->deadline, leave_at;
 
 	leave_at = report_seconds() + (1 + draw_below(random, 2 * o->stay)) / (double)MILLI;
@@ -90,7 +90,7 @@ static unsigned syncer_place(const struct options *o)
 /* False when the pipe is closed: the workers are gone. */
 static bool wait_for_next_sync(const struct options *o, int workers_gone)
 {
-	struct pollfd end = { .fd = workers_gone, .events = POLLIN };
+	struct pollfd end = {.fd = workers_gone, .events = POLLIN};
 
 	return poll(&end, 1, (int)o->sync_every) <= 0;
 }
@@ -98,7 +98,7 @@ static bool wait_for_next_sync(const struct options *o, int workers_gone)
 static _Noreturn void be_witness(const struct churn *common_run, int opened, int workers_gone)
 {
 	struct churn run = *common_run;
-	struct tally t = { .threads = 1 };
+	struct tally t = {.threads = 1};
 	char byte = 0;
 
 	churn_open_pool(&run, run.fd);

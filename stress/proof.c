@@ -35,8 +35,8 @@ struct before {
 static void *make_page_buffer(const struct churn *run)
 {
 	size_t size = run->o->page_size;
-	void *buffer = aligned_alloc(BUFFER_ALIGNMENT,
-				     (size + BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT);
+	void *buffer =
+		aligned_alloc(BUFFER_ALIGNMENT, (size + BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT);
 
 	if (buffer == NULL)
 		trouble("no memory for a page");
@@ -72,9 +72,9 @@ static struct before *look_before(const struct churn *run, pgno_t pages)
 	if (all == NULL)
 		trouble("no memory for the versions before a sync");
 	for (pgno_t p = 0; p < pages; p++)
-		all[p] = (struct before){ .version = truth_version(run->truth, p),
-					  .version_put = truth_version_put(run->truth, p),
-					  .upsets = truth_upsets(run->truth, p) };
+		all[p] = (struct before){.version = truth_version(run->truth, p),
+		                         .version_put = truth_version_put(run->truth, p),
+		                         .upsets = truth_upsets(run->truth, p)};
 	return all;
 }
 
@@ -92,8 +92,7 @@ static bool plausible(const struct page_view *view, pgno_t pgno, uint64_t oldest
 	}
 }
 
-static void check_saved(struct churn *run, pgno_t pgno, const struct before *before, char *buffer,
-			struct tally *t)
+static void check_saved(struct churn *run, pgno_t pgno, const struct before *before, char *buffer, struct tally *t)
 {
 	struct page_view view;
 	uint64_t newest;
@@ -111,7 +110,7 @@ static void check_saved(struct churn *run, pgno_t pgno, const struct before *bef
 		t->pages_newer++;
 		if (!plausible(&view, pgno, before->version_put, newest))
 			fault_page("in the file after mpool_sync, while it is changed (that version or a newer one)",
-				   pgno, before->version_put, &view);
+			           pgno, before->version_put, &view);
 	}
 }
 

@@ -47,8 +47,7 @@ double report_seconds(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - started.tv_sec) +
-	       (double)(now.tv_nsec - started.tv_nsec) / NANOSECONDS;
+	return (double)(now.tv_sec - started.tv_sec) + (double)(now.tv_nsec - started.tv_nsec) / NANOSECONDS;
 }
 
 void report_again(void)
@@ -100,13 +99,11 @@ void fault_page(const char *where, pgno_t pgno, uint64_t expected, const struct 
 	const char *wrong = what_is_wrong(pgno, expected, view);
 
 	if (view->state == PAGE_ZERO || view->state == PAGE_FOREIGN)
-		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s",
-		      where, pgno, expected, wrong);
+		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s", where, pgno, expected, wrong);
 	else if (view->state == PAGE_DAMAGED)
 		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s: its header says "
 		      "page %" PRIu32 " version %" PRIu64 " by %#" PRIx64 ", byte %zu is the first not of it",
-		      where, pgno, expected, wrong, view->pgno, view->version, view->writer,
-		      view->first_wrong);
+		      where, pgno, expected, wrong, view->pgno, view->version, view->writer, view->first_wrong);
 	else
 		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s: "
 		      "page %" PRIu32 " version %" PRIu64 " by %#" PRIx64,

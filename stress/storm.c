@@ -32,7 +32,7 @@ static void on_signal(int number)
 
 static void *run_storm(void *unused)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_NANOSECONDS };
+	const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
 	struct drand48_data state;
 	long place, stroke;
 
@@ -54,7 +54,7 @@ static void *run_storm(void *unused)
 void storm_start(const struct options *o, const struct storm_calls *calls)
 {
 	/* Without SA_RESTART: a system call that can be interrupted is. */
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = {.sa_handler = on_signal};
 
 	if (!o->signals && !o->cancel)
 		return;

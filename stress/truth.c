@@ -12,7 +12,7 @@
 #include "report.h"
 #include "shared.h"
 
-#define STRIPES   256u         /* a power of two; enough that few pages share one by chance */
+#define STRIPES   256u        /* a power of two; enough that few pages share one by chance */
 #define HASH_STEP 0x9e3779b1u /* 2^32 / the golden ratio: spreads neighbouring numbers */
 #define HASH_BITS 24          /* 32 less the bits of a stripe's number */
 
@@ -91,8 +91,7 @@ bool truth_try_lock(struct truth *t, pgno_t pgno, enum truth_access access)
 {
 	pthread_rwlock_t *lock = lock_of(t, pgno);
 
-	return access == TRUTH_WRITE ? pthread_rwlock_trywrlock(lock) == 0
-				     : pthread_rwlock_tryrdlock(lock) == 0;
+	return access == TRUTH_WRITE ? pthread_rwlock_trywrlock(lock) == 0 : pthread_rwlock_tryrdlock(lock) == 0;
 }
 
 void truth_unlock(struct truth *t, pgno_t pgno)

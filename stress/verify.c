@@ -30,7 +30,7 @@
 enum {
 	BUFFER_ALIGNMENT = 4096, /* serves O_DIRECT too */
 	MEGA = 1000000,
-	OFFSET_MARK = 0,         /* where the descriptor's offset is, and must stay */
+	OFFSET_MARK = 0, /* where the descriptor's offset is, and must stay */
 };
 
 enum order { ORDER_FORWARD, ORDER_BACKWARD, ORDER_RANDOM, ORDERS };
@@ -46,7 +46,7 @@ struct verify {
 	int fd;
 	off_t size;
 	pgno_t pages;
-	size_t rest;       /* bytes after the last whole page */
+	size_t rest; /* bytes after the last whole page */
 	char *rest_bytes;
 	XXH64_hash_t *sum; /* of each page, read plainly */
 	struct digest plain, pooled;
@@ -79,7 +79,7 @@ static struct digest digest_end(EVP_MD_CTX *md)
 {
 	unsigned char bytes[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
-	struct digest d = { "" };
+	struct digest d = {""};
 
 	if (EVP_DigestFinal_ex(md, bytes, &length) != 1)
 		trouble("SHA-256 failed");
@@ -110,8 +110,8 @@ static size_t read_fully(int fd, char *buffer, size_t size)
 
 static char *make_buffer(size_t size)
 {
-	char *buffer = aligned_alloc(BUFFER_ALIGNMENT,
-				     (size + BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT);
+	char *buffer =
+		aligned_alloc(BUFFER_ALIGNMENT, (size + BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT);
 
 	if (buffer == NULL)
 		trouble("no memory for a page");
@@ -205,9 +205,15 @@ static void read_all(struct verify *v, unsigned place, enum order order)
 		shuffled = make_random_order(v->pages, v->o->seed + place);
 	for (pgno_t p = 0; p < v->pages && !faults_too_many(); p++) {
 		switch (order) {
-		case ORDER_FORWARD: read_page(v, place, p); break;
-		case ORDER_BACKWARD: read_page(v, place, v->pages - 1 - p); break;
-		default: read_page(v, place, shuffled[p]); break;
+		case ORDER_FORWARD:
+			read_page(v, place, p);
+			break;
+		case ORDER_BACKWARD:
+			read_page(v, place, v->pages - 1 - p);
+			break;
+		default:
+			read_page(v, place, shuffled[p]);
+			break;
 		}
 	}
 	free(shuffled);
@@ -251,7 +257,7 @@ static void read_through_pool(struct verify *v)
 	if (reader == NULL)
 		trouble("no memory for %u threads", n);
 	for (unsigned i = 0; i < n; i++) {
-		reader[i] = (struct reader){ .v = v, .place = i };
+		reader[i] = (struct reader){.v = v, .place = i};
 		errno = pthread_create(&reader[i].thread, NULL, run_reader, &reader[i]);
 		if (errno != 0)
 			trouble("starting a thread");
@@ -272,13 +278,14 @@ static void check_stats(struct verify *v, const struct mpool_stats *st)
 		fault("mpool_stats: %" PRIu64 " pages in a file of %" PRIu32, st->pages, v->pages);
 	if (st->pinned != 0 || st->dirty != 0 || st->writes != 0)
 		fault("nothing is pinned or modified, but mpool_stats has %" PRIu64 " pinned, %" PRIu64
-		      " dirty, %" PRIu64 " writes", st->pinned, st->dirty, st->writes);
+		      " dirty, %" PRIu64 " writes",
+		      st->pinned, st->dirty, st->writes);
 	if (st->cached - st->overflow > st->maxcache || st->overflow > st->cached)
 		fault("%" PRIu64 " pages in memory, %" PRIu64 " of them overflow, do not fit a cache of %" PRIu64,
 		      st->cached, st->overflow, st->maxcache);
 	if (faults() == 0 && st->hits + st->misses > gets)
-		fault("mpool_stats: %" PRIu64 " hits and %" PRIu64 " misses from %" PRIu64 " gets",
-		      st->hits, st->misses, gets);
+		fault("mpool_stats: %" PRIu64 " hits and %" PRIu64 " misses from %" PRIu64 " gets", st->hits,
+		      st->misses, gets);
 	if (mpool_get(v->pool, v->pages, 0) != NULL || errno != EINVAL)
 		fault("mpool_get of page %" PRIu32 ", one past the last, does not fail with EINVAL", v->pages);
 }
@@ -292,8 +299,7 @@ static void print_summary(const struct verify *v, const struct mpool_stats *st, 
 	printf("SHA-256, pooled   %s\n", v->pooled.text);
 	printf("file              %" PRIu64 " bytes: %" PRIu32 " pages of %" PRIu32 ", and %zu bytes\n",
 	       (uint64_t)v->size, v->pages, v->o->page_size, v->rest);
-	printf("gets              %" PRIu64 " by %u threads\n", watch_operations(),
-	       v->o->threads + 1);
+	printf("gets              %" PRIu64 " by %u threads\n", watch_operations(), v->o->threads + 1);
 	printf("hits              %.1f %%  (%" PRIu64 " hits, %" PRIu64 " misses, %" PRIu64 " reads)\n",
 	       counted == 0 ? 0 : 100.0 * (double)st->hits / (double)counted, st->hits, st->misses, st->reads);
 	printf("throughput        %.1f MB/s in %.2f s\n", bytes / seconds / MEGA, seconds);
@@ -320,8 +326,8 @@ static void open_file(struct verify *v)
 
 int verify(const struct options *o)
 {
-	struct verify v = { .o = o };
-	struct mpool_stats st = { 0 };
+	struct verify v = {.o = o};
+	struct mpool_stats st = {0};
 	double start, seconds;
 
 	printf("verify: %u threads and one, cache %" PRIu32 ", seed %" PRIu64 "\n", o->threads, o->cache, o->seed);

@@ -52,8 +52,8 @@ struct clockwork {
 	bool stopping; /* guarded by mutex */
 };
 
-static struct clockwork guard = { .stop = PTHREAD_COND_INITIALIZER };
-static struct clockwork teller = { .stop = PTHREAD_COND_INITIALIZER };
+static struct clockwork guard = {.stop = PTHREAD_COND_INITIALIZER};
+static struct clockwork teller = {.stop = PTHREAD_COND_INITIALIZER};
 
 static const char *const doing_name[DOING_COUNT] = {
 	[DOING_NOTHING] = "nothing",
@@ -82,9 +82,8 @@ static void print_place(unsigned i, double now)
 	struct place *p = &table[i];
 	pgno_t pgno = atomic_load(&p->pgno);
 
-	fprintf(stderr, "  %s %u: %" PRIu64 " operations, last step %.0f s ago: %s",
-		place_name(i), i, atomic_load(&p->operations), now - p->seen_at,
-		doing_name[atomic_load(&p->doing)]);
+	fprintf(stderr, "  %s %u: %" PRIu64 " operations, last step %.0f s ago: %s", place_name(i), i,
+	        atomic_load(&p->operations), now - p->seen_at, doing_name[atomic_load(&p->doing)]);
 	if (pgno != WATCH_NO_PAGE)
 		fprintf(stderr, ", page %" PRIu32, pgno);
 	fprintf(stderr, "\n");
@@ -180,7 +179,7 @@ void watch_make(unsigned places, unsigned limit_seconds)
 	main_place = table_size - MAIN_FROM_END;
 	table = shared_make(table_size * sizeof *table);
 	for (unsigned i = 0; i < table_size; i++)
-		table[i] = (struct place){ .pgno = WATCH_NO_PAGE };
+		table[i] = (struct place){.pgno = WATCH_NO_PAGE};
 	limit = limit_seconds;
 }
 

@@ -17,11 +17,11 @@
 #include "watch.h"
 
 enum {
-	SEVERAL_MAX = 8,   /* pages in OP_SEVERAL */
-	CLEAN_ONE_IN = 8,  /* of the new pages, left as they are */
-	KEEP_ONE_IN = 4,   /* of the new pages, kept pinned */
-	LIFE_BITS = 32,    /* a writer is named by place and life */
-	CANARY = 0xa5,     /* a byte that mpool_stats does not write by chance */
+	SEVERAL_MAX = 8,  /* pages in OP_SEVERAL */
+	CLEAN_ONE_IN = 8, /* of the new pages, left as they are */
+	KEEP_ONE_IN = 4,  /* of the new pages, kept pinned */
+	LIFE_BITS = 32,   /* a writer is named by place and life */
+	CANARY = 0xa5,    /* a byte that mpool_stats does not write by chance */
 };
 
 #define WRONG_PAGE (MAX_PAGE_NUMBER - 1)
@@ -82,7 +82,7 @@ static void do_nest(struct worker *w, pgno_t pgno)
 
 	if (!enter_page(w, pgno, TRUTH_READ, &outer))
 		return;
-	inner = (struct pin){ .pgno = pgno, .page = get_again(w, &outer) };
+	inner = (struct pin){.pgno = pgno, .page = get_again(w, &outer)};
 	if (inner.page != NULL)
 		put_page(w, &inner);
 	/* One pin is left, so the page must be. */
@@ -135,7 +135,7 @@ static void do_release(struct worker *w)
 
 static void do_hold(struct worker *w, pgno_t pgno)
 {
-	struct pin pin = { .pgno = pgno };
+	struct pin pin = {.pgno = pgno};
 
 	if (!may_hold(w)) {
 		do_release(w);
@@ -149,7 +149,7 @@ static void do_hold(struct worker *w, pgno_t pgno)
 /* What was written is put dirty now, and the page kept; it is marked then. */
 static void save_through_another_pin(struct worker *w, struct pin *pin)
 {
-	struct pin other = { .pgno = pin->pgno, .version = pin->version };
+	struct pin other = {.pgno = pin->pgno, .version = pin->version};
 
 	other.page = get_again(w, pin);
 	if (other.page == NULL)
@@ -186,7 +186,7 @@ static bool take_of_others(struct worker *w, struct pin *pin)
 
 static void do_give(struct worker *w, pgno_t pgno)
 {
-	struct pin pin = { .pgno = pgno };
+	struct pin pin = {.pgno = pgno};
 
 	if (flip(w) || !take_held(w, &pin))
 		pin.page = get_page(w, pgno, 0);
@@ -242,7 +242,7 @@ static bool new_page(struct worker *w, struct pin *pin)
 {
 	MPOOL *pool = w->run->pool;
 
-	*pin = (struct pin){ .pgno = WATCH_NO_PAGE };
+	*pin = (struct pin){.pgno = WATCH_NO_PAGE};
 	watch_doing(w->place, DOING_NEW, WATCH_NO_PAGE);
 	pin->page = flip(w) ? mpool_new(pool, &pin->pgno) : mpool_new(pool, &pin->pgno, MPOOL_PAGE_NEXT);
 	if (pin->page == NULL) {
@@ -250,8 +250,8 @@ static bool new_page(struct worker *w, struct pin *pin)
 		return false;
 	}
 	if (pin->pgno >= truth_pages_max(w->run->truth)) {
-		fault("mpool_new: page number %" PRIu32 " was skipped to: there are no more than %" PRIu32,
-		      pin->pgno, truth_pages_max(w->run->truth));
+		fault("mpool_new: page number %" PRIu32 " was skipped to: there are no more than %" PRIu32, pin->pgno,
+		      truth_pages_max(w->run->truth));
 		put_page(w, pin);
 		return false;
 	}
@@ -292,14 +292,13 @@ static void check_deleted(struct worker *w, const struct pin *pin)
 	struct page_view view;
 
 	page_read(pin->page, w->run->o->page_size, &view);
-	if (view.state == PAGE_FOREIGN || (view.state != PAGE_ZERO && view.pgno != pin->pgno) ||
-	    view.version > newest)
+	if (view.state == PAGE_FOREIGN || (view.state != PAGE_ZERO && view.pgno != pin->pgno) || view.version > newest)
 		fault_page("got again after mpool_delete", pin->pgno, newest, &view);
 }
 
 static void do_delete(struct worker *w, pgno_t pgno)
 {
-	struct pin pin = { .pgno = pgno };
+	struct pin pin = {.pgno = pgno};
 
 	lock_page(w, pgno, TRUTH_WRITE);
 	truth_upset_begin(w->run->truth, pgno);
@@ -336,7 +335,7 @@ static void check_requested(struct worker *w, const struct pin *pin, pgno_t want
 
 static void do_request(struct worker *w, pgno_t pgno)
 {
-	struct pin pin = { .pgno = pgno };
+	struct pin pin = {.pgno = pgno};
 
 	lock_page(w, pgno, TRUTH_WRITE);
 	truth_upset_begin(w->run->truth, pgno);
@@ -374,8 +373,9 @@ static void do_stats(struct worker *w)
 		fault("mpool_stats: %s", strerror(errno));
 	most = atomic_load(&common->cache_asked);
 	if (st.pagesize != o->page_size || st.maxcache < least || st.maxcache > most)
-		fault("mpool_stats: page size %" PRIu64 " and cache %" PRIu64 ", opened with %" PRIu32
-		      " and %" PRIu32 " to %" PRIu32, st.pagesize, st.maxcache, o->page_size, least, most);
+		fault("mpool_stats: page size %" PRIu64 " and cache %" PRIu64 ", opened with %" PRIu32 " and %" PRIu32
+		      " to %" PRIu32,
+		      st.pagesize, st.maxcache, o->page_size, least, most);
 
 	memset(&st, CANARY, sizeof st);
 	mpool_stats(w->run->pool, &st, offsetof(struct mpool_stats, misses));
@@ -421,16 +421,35 @@ static enum operation choose_operation(struct worker *w)
 static void on_page(struct worker *w, enum operation op, pgno_t pgno)
 {
 	switch (op) {
-	case OP_READ: do_read(w, pgno); break;
-	case OP_WRITE: do_write(w, pgno); break;
-	case OP_SEVERAL: do_several(w, pgno); break;
-	case OP_NEST: do_nest(w, pgno); break;
-	case OP_HOLD: do_hold(w, pgno); break;
-	case OP_GIVE: do_give(w, pgno); break;
-	case OP_PEEK: do_peek(w, pgno); break;
-	case OP_DELETE: do_delete(w, pgno); break;
-	case OP_REQUEST: do_request(w, pgno); break;
-	default: break;
+	case OP_READ:
+		do_read(w, pgno);
+		break;
+	case OP_WRITE:
+		do_write(w, pgno);
+		break;
+	case OP_SEVERAL:
+		do_several(w, pgno);
+		break;
+	case OP_NEST:
+		do_nest(w, pgno);
+		break;
+	case OP_HOLD:
+		do_hold(w, pgno);
+		break;
+	case OP_GIVE:
+		do_give(w, pgno);
+		break;
+	case OP_PEEK:
+		do_peek(w, pgno);
+		break;
+	case OP_DELETE:
+		do_delete(w, pgno);
+		break;
+	case OP_REQUEST:
+		do_request(w, pgno);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -439,13 +458,27 @@ static void operate(struct worker *w, enum operation op)
 	pgno_t pgno;
 
 	switch (op) {
-	case OP_LOOK: do_look(w); break;
-	case OP_RELEASE: do_release(w); break;
-	case OP_TAKE: do_take(w); break;
-	case OP_NEW: do_new(w); break;
-	case OP_SYNC: do_sync(w); break;
-	case OP_STATS: do_stats(w); break;
-	case OP_WRONG: do_wrong(w); break;
+	case OP_LOOK:
+		do_look(w);
+		break;
+	case OP_RELEASE:
+		do_release(w);
+		break;
+	case OP_TAKE:
+		do_take(w);
+		break;
+	case OP_NEW:
+		do_new(w);
+		break;
+	case OP_SYNC:
+		do_sync(w);
+		break;
+	case OP_STATS:
+		do_stats(w);
+		break;
+	case OP_WRONG:
+		do_wrong(w);
+		break;
 	default:
 		if (choose_page(w, &pgno))
 			on_page(w, op, pgno);

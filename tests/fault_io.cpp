@@ -27,7 +27,9 @@ bool same_file(const struct stat &a, int fd)
 
 } // namespace
 
-Script::Script(int fd, Decide decide, After after) : Script(fd, std::move(decide), std::move(after), nobody_looks) {}
+Script::Script(int fd, Decide decide, After after) : Script(fd, std::move(decide), std::move(after), nobody_looks)
+{
+}
 
 Script::Script(int fd, Decide decide, After after, int by)
     : fd_(fd), by_(by), decide_(std::move(decide)), after_(std::move(after))
@@ -134,33 +136,33 @@ using namespace fault;
 
 extern "C" {
 
-#define WRAP_ONE(name, op, pointer)                                              \
-	ssize_t __real_##name(int fd, pointer buf, size_t bytes, off_t offset);      \
-	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset);      \
-	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset)       \
-	{                                                                            \
-		return Script::make(fd, Call{op, offset, bytes, 0, buf, fd},             \
-		                    [=](size_t n) { return __real_##name(fd, buf, n, offset); }); \
+#define WRAP_ONE(name, op, pointer)                                                   \
+	ssize_t __real_##name(int fd, pointer buf, size_t bytes, off_t offset);       \
+	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset);       \
+	ssize_t __wrap_##name(int fd, pointer buf, size_t bytes, off_t offset)        \
+	{                                                                             \
+		return Script::make(fd, Call{op, offset, bytes, 0, buf, fd},          \
+			[=](size_t n) { return __real_##name(fd, buf, n, offset); }); \
 	}
 
-#define WRAP_VECTOR(name, op)                                                    \
-	ssize_t __real_##name(int fd, const struct iovec *iov, int n, off_t offset); \
-	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset); \
-	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset)  \
-	{                                                                            \
+#define WRAP_VECTOR(name, op)                                                                                \
+	ssize_t __real_##name(int fd, const struct iovec *iov, int n, off_t offset);                         \
+	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset);                         \
+	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset)                          \
+	{                                                                                                    \
 		return Script::make(fd, Call{op, offset, total(iov, n), 0, nullptr, fd}, [=](size_t bytes) { \
-			std::vector<struct iovec> v = first_of(iov, n, bytes);               \
-			return __real_##name(fd, v.data(), static_cast<int>(v.size()), offset); \
-		});                                                                      \
+			std::vector<struct iovec> v = first_of(iov, n, bytes);                               \
+			return __real_##name(fd, v.data(), static_cast<int>(v.size()), offset);              \
+		});                                                                                          \
 	}
 
-#define WRAP_SYNC(name)                                                          \
-	int __real_##name(int fd);                                                   \
-	int __wrap_##name(int fd);                                                   \
-	int __wrap_##name(int fd)                                                    \
-	{                                                                            \
-		return static_cast<int>(Script::make(fd, Call{Op::sync, 0, 0, 0, nullptr, fd}, \
-		                                     [=](size_t) { return __real_##name(fd); })); \
+#define WRAP_SYNC(name)                                                                                        \
+	int __real_##name(int fd);                                                                             \
+	int __wrap_##name(int fd);                                                                             \
+	int __wrap_##name(int fd)                                                                              \
+	{                                                                                                      \
+		return static_cast<int>(Script::make(                                                          \
+			fd, Call{Op::sync, 0, 0, 0, nullptr, fd}, [=](size_t) { return __real_##name(fd); })); \
 	}
 
 WRAP_ONE(pread, Op::read, void *)

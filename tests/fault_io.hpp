@@ -42,11 +42,20 @@ struct Fate {
 	int error;
 	size_t bytes;
 };
-inline Fate real() { return {Fate::is_real, 0, 0}; }
-inline Fate error(int number) { return {Fate::is_error, number, 0}; }
+inline Fate real()
+{
+	return {Fate::is_real, 0, 0};
+}
+inline Fate error(int number)
+{
+	return {Fate::is_error, number, 0};
+}
 // The real one, of no more bytes than this; 0: nothing is done, and it gives 0, so
 // that an fsync does not happen and succeeds.
-inline Fate at_most(size_t bytes) { return {Fate::is_short, 0, bytes}; }
+inline Fate at_most(size_t bytes)
+{
+	return {Fate::is_short, 0, bytes};
+}
 
 // The kernel's write-back of the file that `fd` is has failed: each open file description
 // that this process has of it is to be told, once, whoever has it too.  is_told: it is, by

@@ -81,9 +81,9 @@ using namespace fault;
 
 extern "C" {
 
-#define WRAP(type, name, parameters) \
-	type __real_##name parameters;   \
-	type __wrap_##name parameters;   \
+#define WRAP(type, name, parameters)   \
+	type __real_##name parameters; \
+	type __wrap_##name parameters; \
 	type __wrap_##name parameters
 
 WRAP(void *, malloc, (size_t bytes))
@@ -151,7 +151,7 @@ WRAP(int, madvise, (void *p, size_t bytes, int advice))
 	return __real_madvise(p, bytes, advice);
 }
 
-WRAP(int, pthread_key_create, (pthread_key_t *key, void (*destructor)(void *)))
+WRAP(int, pthread_key_create, (pthread_key_t * key, void (*destructor)(void *)))
 {
 	return refuse(Ask::memory) || refuse(Ask::key) ? EAGAIN : __real_pthread_key_create(key, destructor);
 }

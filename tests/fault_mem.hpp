@@ -40,7 +40,8 @@ struct Held {
 Held held();
 inline bool operator==(const Held &a, const Held &b)
 {
-	return a.maps == b.maps && a.map_bytes == b.map_bytes && a.blocks == b.blocks && a.arena_blocks == b.arena_blocks;
+	return a.maps == b.maps && a.map_bytes == b.map_bytes && a.blocks == b.blocks &&
+	       a.arena_blocks == b.arena_blocks;
 }
 
 } // namespace fault

@@ -10,34 +10,29 @@
 #include <unistd.h>
 #include <mpool.h>
 
-#define PSIZE	512
+#define PSIZE 512
 
 static int nin, nout;
 
-static void
-swapin(cookie, pgno, page)
-	void *cookie;
-	pgno_t pgno;
-	void *page;
+static void swapin(cookie, pgno, page) void *cookie;
+pgno_t pgno;
+void *page;
 {
 	++nin;
 	((char *)page)[PSIZE - 1] ^= *(char *)cookie + (char)pgno;
 }
 
-static void
-swapout(cookie, pgno, page)
-	void *cookie;
-	pgno_t pgno;
-	void *page;
+static void swapout(cookie, pgno, page) void *cookie;
+pgno_t pgno;
+void *page;
 {
 	++nout;
 	((char *)page)[PSIZE - 1] ^= *(char *)cookie + (char)pgno;
 }
 
 /* Returns 0, or the line that failed. */
-int
-old_client(fd)
-	int fd;
+int old_client(fd)
+int fd;
 {
 	MPOOL *mp;
 	pgno_t pgno, i;

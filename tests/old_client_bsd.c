@@ -14,13 +14,12 @@
 
 #include <mpool.h>
 
-#define	PSIZE	1024
+#define PSIZE 1024
 
-int	old_client_bsd(int);
+int old_client_bsd(int);
 
 /* Returns 0, or the line that failed. */
-int
-old_client_bsd(int fd)
+int old_client_bsd(int fd)
 {
 	MPOOL *mp;
 	pgno_t pgno;

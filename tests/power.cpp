@@ -205,8 +205,8 @@ std::string wrong_in(const char *bytes, size_t size, const Versions &promised)
 		if (!version_of(pgno, i % words_a_page, word, version))
 			return "page " + std::to_string(pgno) + " holds what nobody put";
 		if (version < promised[pgno])
-			return "page " + std::to_string(pgno) + " is of version " + std::to_string(version) + "; promised is " +
-			       std::to_string(promised[pgno]);
+			return "page " + std::to_string(pgno) + " is of version " + std::to_string(version) +
+			       "; promised is " + std::to_string(promised[pgno]);
 	}
 	return {};
 }

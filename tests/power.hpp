@@ -45,10 +45,10 @@ using Versions = std::vector<Version>;
 
 struct Event {
 	enum Kind { write_begins, write_ends, fsync_begins, fsync_ends, fsync_fails, promise } kind;
-	uint64_t id;           // of the write
-	off_t offset;          // of a write that begins,
+	uint64_t id;  // of the write
+	off_t offset; // of a write that begins,
 	std::vector<char> bytes;
-	Versions versions;     // of a promise
+	Versions versions; // of a promise
 };
 
 // Threads add to it; the order of their calls is that of the log.

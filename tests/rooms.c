@@ -120,7 +120,7 @@ static void rooms_init(struct rooms *r)
 	region_init(&r->region);
 	r->pins = (struct pins){&r->region, &r->pin_state, PUTS_LOCKED, 0};
 	r->epoch = (struct epoch){&r->region, &r->pins, &r->epoch_state,
-	                          barrier_available(BARRIER_PROCESS) ? BARRIER_PROCESS : BARRIER_FENCE};
+		barrier_available(BARRIER_PROCESS) ? BARRIER_PROCESS : BARRIER_FENCE};
 	epoch_init(&r->epoch_state);
 }
 
@@ -377,7 +377,8 @@ static uint32_t replace_and_retire(struct rest_run *run, unsigned turn)
 static uint64_t backed(const struct table *t)
 {
 	uintptr_t grain = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t from = ((uintptr_t)t->bucket + grain - 1) & ~(grain - 1), to = (uintptr_t)&t->bucket[t->buckets] & ~(grain - 1);
+	uintptr_t from = ((uintptr_t)t->bucket + grain - 1) & ~(grain - 1),
+		  to = (uintptr_t)&t->bucket[t->buckets] & ~(grain - 1);
 	uint64_t n = 0;
 	for (; from < to; from += grain) {
 		unsigned char in = 0;
@@ -452,7 +453,7 @@ static int policy_run_init(struct policy_run *run, uint32_t frames, uint32_t pag
 	region_init(&run->region);
 	run->frame_of = malloc(pages * sizeof *run->frame_of);
 	if (!run->frame_of || frames_init(&run->fs, &run->region, &run->state, POLICY_PAGE, frames, CACHE_LINE) != 0 ||
-	    run->fs.base.count != frames)
+		run->fs.base.count != frames)
 		return -1;
 	for (uint32_t page = 0; page < pages; page++)
 		run->frame_of[page] = FRAME_NONE;

@@ -81,11 +81,11 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
  * threads look at the newest as hits do, in no epoch section.
  */
 struct room_rest_result {
-	uint64_t seen;    /* pages found by them */
-	uint64_t wrong;   /* ... with another's frame */
-	uint64_t lost;    /* pages not found in the end */
-	uint64_t tables;  /* chunks in the end */
-	uint64_t backed;  /* of the last one withdrawn: pages of the system's that it still has, its head aside */
+	uint64_t seen;   /* pages found by them */
+	uint64_t wrong;  /* ... with another's frame */
+	uint64_t lost;   /* pages not found in the end */
+	uint64_t tables; /* chunks in the end */
+	uint64_t backed; /* of the last one withdrawn: pages of the system's that it still has, its head aside */
 };
 int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *result);
 
@@ -115,9 +115,9 @@ int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *res
 
 /* A pool in full use, then a scan of pages wanted once only: what that changed. */
 struct room_policy_once {
-	uint32_t ghosts;            /* more than before */
-	uint64_t misses;            /* in the shard's time */
-	int32_t hot, trust;         /* more than before */
+	uint32_t ghosts;             /* more than before */
+	uint64_t misses;             /* in the shard's time */
+	int32_t hot, trust;          /* more than before */
 	uint32_t counted, recounted; /* frames wanted once, as counted and by their bits */
 };
 int room_policy_once(uint32_t frames, struct room_policy_once *result);

@@ -45,7 +45,10 @@ inline uint64_t hash_of(const std::string &key)
 class Key {
 public:
 	// One of this process's own.
-	explicit Key(const std::string &rest = "") : Key(nullptr, "tests " + std::to_string(getpid()) + " " + next() + rest) {}
+	explicit Key(const std::string &rest = "")
+	    : Key(nullptr, "tests " + std::to_string(getpid()) + " " + next() + rest)
+	{
+	}
 	// Exactly these bytes.
 	static Key exactly(const std::string &bytes) { return Key(nullptr, bytes); }
 	Key(Key &&from) noexcept : name_(std::move(from.name_)), left_(from.left_) { from.left_ = true; }
@@ -154,12 +157,12 @@ template <class F> bool comes(F so)
 
 // In a child, which must not use Catch: what is wrong is printed, and ends it.
 constexpr int child_found_wrong = 99;
-#define CHILD_CHECK(so)                                                                                         \
-	do {                                                                                                    \
-		if (!(so)) {                                                                                    \
+#define CHILD_CHECK(so)                                                                                            \
+	do {                                                                                                       \
+		if (!(so)) {                                                                                       \
 			fprintf(stderr, "%s:%d: in a child: %s (%s)\n", __FILE__, __LINE__, #so, strerror(errno)); \
-			_exit(child_found_wrong);                                                               \
-		}                                                                                               \
+			_exit(child_found_wrong);                                                                  \
+		}                                                                                                  \
 	} while (0)
 
 // A child that runs f, and is killed when this goes.
@@ -252,7 +255,8 @@ namespace does {
 inline int64_t open(Here &h, Args a)
 {
 	h.size = a[2];
-	h.mp = mpool_open(pointer<void>(a[0]), static_cast<int>(a[1]), static_cast<pgno_t>(a[2]), static_cast<pgno_t>(a[3]));
+	h.mp = mpool_open(
+		pointer<void>(a[0]), static_cast<int>(a[1]), static_cast<pgno_t>(a[2]), static_cast<pgno_t>(a[3]));
 	return h.mp ? 0 : -1;
 }
 inline int64_t close(Here &h, Args)
@@ -347,7 +351,10 @@ inline int64_t close_fd(Here &, Args a)
 class Member : public Process {
 public:
 	Member() : Member(Pair()) {}
-	Member(const Key &key, int fd, pgno_t page_size, pgno_t maxcache) : Member() { open(key, fd, page_size, maxcache); }
+	Member(const Key &key, int fd, pgno_t page_size, pgno_t maxcache) : Member()
+	{
+		open(key, fd, page_size, maxcache);
+	}
 	~Member()
 	{
 		if (!running() || stopped_ || busy_)
@@ -501,10 +508,10 @@ private:
 	} while (0)
 
 // The rest of a test case cannot be done here.
-#define SKIP_CASE(reason)                \
-	do {                             \
+#define SKIP_CASE(reason)                 \
+	do {                              \
 		WARN("skipped: " reason); \
-		return;                  \
+		return;                   \
 	} while (0)
 
 // Processes that meet: each waits until all have come.  False, and it is said: one has
@@ -530,7 +537,7 @@ private:
 	bool tell_of(unsigned n, unsigned round) const
 	{
 		fprintf(stderr, "in a child: in round %u only %u of %u processes came to the meeting in time\n", round,
-		        came.load() - n * round, n);
+			came.load() - n * round, n);
 		return false;
 	}
 };

@@ -51,24 +51,24 @@ namespace test {
 // ---- Errors -------------------------------------------------------------
 
 // The call fails in the way of its type, with this errno.
-#define REQUIRE_NULL(call, err)             \
-	do {                                    \
-		INFO(#call);                        \
-		errno = 0;                          \
-		void *result_ = (call);             \
-		int errno_ = errno;                 \
-		REQUIRE(result_ == nullptr);        \
-		REQUIRE(errno_ == (err));           \
+#define REQUIRE_NULL(call, err)              \
+	do {                                 \
+		INFO(#call);                 \
+		errno = 0;                   \
+		void *result_ = (call);      \
+		int errno_ = errno;          \
+		REQUIRE(result_ == nullptr); \
+		REQUIRE(errno_ == (err));    \
 	} while (0)
 
-#define REQUIRE_FAILS(call, err)            \
-	do {                                    \
-		INFO(#call);                        \
-		errno = 0;                          \
-		int result_ = (call);               \
-		int errno_ = errno;                 \
-		REQUIRE(result_ == -1);             \
-		REQUIRE(errno_ == (err));           \
+#define REQUIRE_FAILS(call, err)          \
+	do {                              \
+		INFO(#call);              \
+		errno = 0;                \
+		int result_ = (call);     \
+		int errno_ = errno;       \
+		REQUIRE(result_ == -1);   \
+		REQUIRE(errno_ == (err)); \
 	} while (0)
 
 // ---- Page patterns --------------------------------------------------------
@@ -156,7 +156,7 @@ public:
 		if (tail) {
 			std::string bytes(tail, '\x5a');
 			REQUIRE(pwrite(fd_, bytes.data(), tail, static_cast<off_t>(pages * size_)) ==
-			        static_cast<ssize_t>(tail));
+				static_cast<ssize_t>(tail));
 		}
 	}
 	File(const File &) = delete;
@@ -185,7 +185,7 @@ public:
 		std::vector<char> page(size_);
 		fill(page.data(), size_, pgno, version);
 		REQUIRE(pwrite(fd_, page.data(), size_, static_cast<off_t>(pgno * size_)) ==
-		        static_cast<ssize_t>(size_));
+			static_cast<ssize_t>(size_));
 	}
 
 	// The page as the file holds it: read past the pool, by another descriptor.
@@ -428,10 +428,7 @@ public:
 	explicit Rounds(size_t most) : most_(most) {}
 	size_t done() const { return done_; }
 	// For one thread, before each round.
-	bool more()
-	{
-		return done_ < most_ && watchdog_ms() < end_ && ++done_;
-	}
+	bool more() { return done_ < most_ && watchdog_ms() < end_ && ++done_; }
 
 private:
 	static constexpr unsigned ms_at_most = 20000;

@@ -53,7 +53,8 @@ Subject::Subject(const Shape &shape, const Fault &fault)
 			convert(nullptr, i, page);
 	}
 	beside_ = std::make_unique<test::Fd>(file_->reopen(O_RDWR));
-	require(pwrite(*beside_, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "making the file");
+	require(pwrite(*beside_, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()),
+		"making the file");
 }
 
 Subject::~Subject()
@@ -71,7 +72,8 @@ void Subject::require(bool right, const char *what, uint64_t number) const
 bool Subject::again(const char *call, bool first)
 {
 	int error = errno;
-	std::string what = call + std::string(" failed, after ") + std::to_string(failures_) + " failures: " + strerror(error);
+	std::string what =
+		call + std::string(" failed, after ") + std::to_string(failures_) + " failures: " + strerror(error);
 	require(!over_ && fault_.errors.count(error) == 1, what.c_str());
 	failures_++;
 	require(fault_.for_ever || failures_ == 1, what.c_str());
@@ -108,7 +110,7 @@ void *Subject::get(pgno_t pgno, unsigned flags)
 			return nullptr;
 	}
 	require(shows(static_cast<char *>(page), pgno, page_[pgno].version),
-	        "mpool_get does not give what was put last of page", pgno);
+		"mpool_get does not give what was put last of page", pgno);
 	return page;
 }
 
@@ -234,7 +236,7 @@ bool Subject::sync()
 	require(flushed_, "mpool_sync succeeded without an fsync that did");
 	for (pgno_t i = 0; i < page_.size(); i++)
 		require(!page_[i].pending && !page_[i].lost,
-		        "mpool_sync succeeded, and this page is not on stable storage:", i);
+			"mpool_sync succeeded, and this page is not on stable storage:", i);
 	file_is_right();
 	return true;
 }
@@ -339,7 +341,7 @@ void Subject::file_is_right() const
 		if (shape_.filter)
 			convert(nullptr, i, bytes);
 		require(shows(bytes, i, page_[i].version) || shows(bytes, i, page_[i].put),
-		        "mpool_sync succeeded, and the file has an old page", i);
+			"mpool_sync succeeded, and the file has an old page", i);
 	}
 }
 
@@ -418,7 +420,8 @@ const std::vector<Fault> io_faults = {
 	{Fault::writes, "write: EINTR", {error(EINTR)}, false, {}},
 	{Fault::writes, "write: one byte", {at_most(1)}, false, {}},
 	{Fault::writes, "write: a page and a half", {at_most(one_page_and_a_half)}, false, {}},
-	{Fault::writes, "write: a page and a half, then ENOSPC", {at_most(one_page_and_a_half), error(ENOSPC)}, false, {ENOSPC}},
+	{Fault::writes, "write: a page and a half, then ENOSPC", {at_most(one_page_and_a_half), error(ENOSPC)}, false,
+		{ENOSPC}},
 	{Fault::writes, "write: nothing", {at_most(0)}, false, {EIO}},
 	{Fault::fsyncs, "fsync: EIO", {error(EIO)}, false, {EIO}},
 	{Fault::fsyncs, "fsync: ENOSPC", {error(ENOSPC)}, false, {ENOSPC, EIO}},
@@ -464,12 +467,15 @@ fault::Fate fate_of(const Fault &fault, const Call &call, uint64_t nth)
 class Watched : public fault::Script {
 public:
 	Watched(Subject &s, Decide decide)
-	    : Script(s.fd(), std::move(decide), [&s](const Call &call, ssize_t result) {
-		      if (call.op == Op::write)
-			      s.written(call, result);
-		      else if (call.op == Op::sync)
-			      s.flushed(result);
-	      }, s.beside())
+	    : Script(
+		      s.fd(), std::move(decide),
+		      [&s](const Call &call, ssize_t result) {
+			      if (call.op == Op::write)
+				      s.written(call, result);
+			      else if (call.op == Op::sync)
+				      s.flushed(result);
+		      },
+		      s.beside())
 	{
 	}
 };
@@ -478,10 +484,14 @@ public:
 uint64_t calls_of(const Fault &fault, const fault::Script &script, const fault::Refusal &refusal)
 {
 	switch (fault.kind) {
-	case Fault::reads: return script.reads();
-	case Fault::writes: return script.writes();
-	case Fault::fsyncs: return script.syncs();
-	default: return refusal.asked();
+	case Fault::reads:
+		return script.reads();
+	case Fault::writes:
+		return script.writes();
+	case Fault::fsyncs:
+		return script.syncs();
+	default:
+		return refusal.asked();
 	}
 }
 
@@ -494,7 +504,7 @@ bool run_once(const Workload &work, const Fault &fault, uint64_t nth)
 		Watched script(s, [&](const Call &call) { return fate_of(fault, call, nth); });
 		const uint64_t never = fault::Refusal::for_ever;
 		fault::Refusal refusal(fault.kind == Fault::advice ? fault::Ask::advice : fault::Ask::memory,
-		                       fault.fates.empty() ? nth : never, fault.for_ever ? fault::Refusal::for_ever : 1);
+			fault.fates.empty() ? nth : never, fault.for_ever ? fault::Refusal::for_ever : 1);
 		if (s.open())
 			work.run(s);
 		met = calls_of(fault, script, refusal) > nth;
@@ -522,8 +532,8 @@ uint64_t every_call(const Workload &work, const Fault &fault, uint64_t stride)
 	return runs;
 }
 
-unsigned within(const Workload &work, const Fault &fault, const std::function<void()> &begin,
-                const std::function<void()> &end)
+unsigned within(
+	const Workload &work, const Fault &fault, const std::function<void()> &begin, const std::function<void()> &end)
 {
 	Subject s(work.shape, fault);
 	Watched script(s, unharmed);

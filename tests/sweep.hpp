@@ -43,9 +43,9 @@ struct Fault {
 
 struct Shape {
 	pgno_t page_size, maxcache;
-	pgno_t pages;     // in the file, of version 0
-	size_t tail;      // bytes after them
-	bool filter;      // the file's form is another than the memory's
+	pgno_t pages; // in the file, of version 0
+	size_t tail;  // bytes after them
+	bool filter;  // the file's form is another than the memory's
 };
 
 // A pool under test, its file, and what must be true of them.
@@ -72,7 +72,7 @@ public:
 	void modify(pgno_t pgno);
 	void touch(pgno_t from, pgno_t to);
 	void crowd_out(pgno_t from); // what is none of the pages from there on
-	bool append(bool dirty); // false: no page was made
+	bool append(bool dirty);     // false: no page was made
 	void rewrite(void *page, pgno_t pgno);
 
 	pgno_t pages() const { return next_; }
@@ -92,9 +92,9 @@ private:
 	struct Page {
 		uint64_t version = zeros; // in memory
 		uint64_t put = zeros;     // put dirty: what a sync owes
-		bool pending = false; // written, and not flushed since
-		bool lost = false;    // ... and the fsync failed
-		bool torn = false;    // the last write ended in the middle of it
+		bool pending = false;     // written, and not flushed since
+		bool lost = false;        // ... and the fsync failed
+		bool torn = false;        // the last write ended in the middle of it
 	};
 
 	// A call failed: may it, and should it be made again?
@@ -119,9 +119,9 @@ private:
 	pgno_t maybe_used_ = 0;                            // numbers of calls that failed
 	uint64_t version_ = 0;
 	unsigned failures_ = 0, fsyncs_failed_ = 0;
-	bool over_ = false;    // no more faults come
+	bool over_ = false;     // no more faults come
 	bool for_good_ = false; // a page may be lost, so that every sync fails with EIO
-	bool flushed_ = false; // an fsync did not fail since
+	bool flushed_ = false;  // an fsync did not fail since
 };
 
 struct Workload {
@@ -130,8 +130,8 @@ struct Workload {
 	std::function<void(Subject &)> run;
 };
 
-extern const std::vector<Workload> small;  // for every kind of fault
-extern const std::vector<Workload> large;  // of thousands of pages: for memory, writes and fsync
+extern const std::vector<Workload> small; // for every kind of fault
+extern const std::vector<Workload> large; // of thousands of pages: for memory, writes and fsync
 
 extern const std::vector<Fault> io_faults, memory_faults, advice_faults;
 
@@ -141,8 +141,8 @@ uint64_t every_call(const Workload &work, const Fault &fault, uint64_t stride = 
 
 // Run `work` once, with a fault that is `begin`'s to bring and `end`'s to take
 // away.  Returns how many calls failed.
-unsigned within(const Workload &work, const Fault &fault, const std::function<void()> &begin,
-                const std::function<void()> &end);
+unsigned within(
+	const Workload &work, const Fault &fault, const std::function<void()> &begin, const std::function<void()> &end);
 
 } // namespace sweep
 

@@ -263,7 +263,8 @@ TEST_CASE("no call is a cancellation point")
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 		before = state == PTHREAD_CANCEL_ENABLE;
 		mp = mpool_open(nullptr, file.fd(), page_size, 2);
-		report.check(mp && mpool_get(mp, 1, 0) && mpool_close(mp) == 0, "a pool of a thread that cannot be cancelled");
+		report.check(mp && mpool_get(mp, 1, 0) && mpool_close(mp) == 0,
+			"a pool of a thread that cannot be cancelled");
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 		after = state == PTHREAD_CANCEL_DISABLE;
 	});

@@ -129,7 +129,8 @@ TEST_CASE("threads that sync at once all succeed, and all their pages are in the
 			}
 			report.check(mpool_sync(pool) == 0, "mpool_sync");
 			for (pgno_t i = t; i < 40; i += 4)
-				report.check(is(file.read_page(other, i).data(), 512, i, version), "the page in the file");
+				report.check(
+					is(file.read_page(other, i).data(), 512, i, version), "the page in the file");
 		}
 	});
 	report.require_none();

@@ -65,7 +65,10 @@ public:
 	}
 	double ratio() const { return static_cast<double>(misses) / static_cast<double>(n); }
 	double lru_ratio() const { return static_cast<double>(lru) / static_cast<double>(n); }
-	std::string text() const { return "missed " + std::to_string(ratio()) + ", LRU " + std::to_string(lru_ratio()); }
+	std::string text() const
+	{
+		return "missed " + std::to_string(ratio()) + ", LRU " + std::to_string(lru_ratio());
+	}
 
 	uint64_t misses = 0, lru = 0;
 
@@ -124,7 +127,10 @@ Pages zipf(uint32_t cache)
 // Draws from a hot set of half of the pool; between them scans, thrice the pool, of pages not seen before.
 constexpr uint32_t SCANS = 15;
 
-uint32_t scan_length(uint32_t cache) { return 3 * cache; }
+uint32_t scan_length(uint32_t cache)
+{
+	return 3 * cache;
+}
 
 Pages scan(uint32_t cache)
 {
@@ -180,7 +186,10 @@ Pages mixed(uint32_t cache)
 	return pages;
 }
 
-uint32_t dying_loop(uint32_t cache) { return cache * 9 / 10; }
+uint32_t dying_loop(uint32_t cache)
+{
+	return cache * 9 / 10;
+}
 
 // A hot set as large as the pool, then a loop through others that fit.
 Pages dying(uint32_t cache, uint32_t rounds)
@@ -375,8 +384,9 @@ TEST_CASE("eviction: a victim is found in few steps, and never in more than a bo
 	for (bool skew : {true, false}) {
 		room_policy_result r = policy_alone(frames, skew ? skewed(frames) : loop_twice(frames));
 		uint32_t median = steps_at(r, 0.5), most = steps_at(r, 1);
-		WARN(frames << " frames, " << (skew ? "skewed draws" : "a loop") << ": words and frames looked at for a victim: "
-		            << "median " << median << ", 99 % " << steps_at(r, 0.99) << ", at most " << most);
+		WARN(frames << " frames, " << (skew ? "skewed draws" : "a loop")
+			    << ": words and frames looked at for a victim: "
+			    << "median " << median << ", 99 % " << steps_at(r, 0.99) << ", at most " << most);
 		CHECK(median <= 4);
 		CHECK(most <= r.bound);
 		CHECK(r.hot == r.hot_bits);

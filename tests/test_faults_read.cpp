@@ -17,7 +17,8 @@ TEST_CASE("a failed read gives its errno, and the next get tries again")
 	CAPTURE(number);
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 3);
-	fault::Script script(file.fd(), [&](const Call &call) { return call.nth < 2 ? fault::error(number) : fault::real(); });
+	fault::Script script(
+		file.fd(), [&](const Call &call) { return call.nth < 2 ? fault::error(number) : fault::real(); });
 	REQUIRE_NULL(mpool_get(pool, 4, 0), number);
 	REQUIRE_NULL(mpool_get(pool, 4, 0), number);
 	CHECK(pool.stats().cached == 0);
@@ -59,7 +60,8 @@ TEST_CASE("an interrupted read is continued")
 {
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 3);
-	fault::Script script(file.fd(), [&](const Call &call) { return call.nth < 20 ? fault::error(EINTR) : fault::real(); });
+	fault::Script script(
+		file.fd(), [&](const Call &call) { return call.nth < 20 ? fault::error(EINTR) : fault::real(); });
 	CHECK(pool.shows(4, 0));
 	CHECK(script.reads() == 21);
 	CHECK(pool.stats().reads == 1);
@@ -70,9 +72,8 @@ TEST_CASE("a short read is continued where it ended")
 	const size_t at_most = GENERATE(size_t{1}, size_t{7}, size_t{511}, size_t{512});
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 3);
-	fault::Script script(file.fd(), [&](const Call &call) {
-		return call.nth % 3 == 2 ? fault::error(EINTR) : fault::at_most(at_most);
-	});
+	fault::Script script(file.fd(),
+		[&](const Call &call) { return call.nth % 3 == 2 ? fault::error(EINTR) : fault::at_most(at_most); });
 	for (pgno_t i = 0; i < 10; i++)
 		REQUIRE(pool.shows(i, 0));
 }
@@ -83,12 +84,14 @@ TEST_CASE("a read that fails in the middle of a page leaves nothing to be seen")
 	Pool pool(file.fd(), 512, 3);
 	SECTION("with an error")
 	{
-		fault::Script script(file.fd(), [&](const Call &call) { return call.nth == 0 ? fault::at_most(100) : fault::error(EIO); });
+		fault::Script script(file.fd(),
+			[&](const Call &call) { return call.nth == 0 ? fault::at_most(100) : fault::error(EIO); });
 		REQUIRE_NULL(mpool_get(pool, 4, 0), EIO);
 	}
 	SECTION("with the end of the file")
 	{
-		fault::Script script(file.fd(), [&](const Call &call) { return fault::at_most(call.nth == 0 ? 100 : 0); });
+		fault::Script script(
+			file.fd(), [&](const Call &call) { return fault::at_most(call.nth == 0 ? 100 : 0); });
 		REQUIRE_NULL(mpool_get(pool, 4, 0), EIO);
 	}
 	file.write_page(4, 1);
@@ -100,9 +103,11 @@ TEST_CASE("pgin does not see a page whose read failed")
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 3);
 	std::atomic<unsigned> seen{0};
-	mpool_filter(pool, [](void *cookie, pgno_t, void *) { (*static_cast<std::atomic<unsigned> *>(cookie))++; }, nullptr,
-	             &seen);
-	fault::Script script(file.fd(), [&](const Call &call) { return call.nth == 0 ? fault::error(EIO) : fault::real(); });
+	mpool_filter(
+		pool, [](void *cookie, pgno_t, void *) { (*static_cast<std::atomic<unsigned> *>(cookie))++; }, nullptr,
+		&seen);
+	fault::Script script(
+		file.fd(), [&](const Call &call) { return call.nth == 0 ? fault::error(EIO) : fault::real(); });
 	REQUIRE_NULL(mpool_get(pool, 4, 0), EIO);
 	CHECK(seen == 0);
 	CHECK(pool.shows(4, 0));
@@ -181,10 +186,14 @@ TEST_CASE("reads that fail now and then under many threads do no harm")
 	{
 		fault::Script script(file.fd(), [&](const Call &call) {
 			switch (mix(call.nth) % 10) {
-			case 0: return fault::error(EIO);
-			case 1: return fault::error(EINTR);
-			case 2: return fault::at_most(100);
-			default: return fault::real();
+			case 0:
+				return fault::error(EIO);
+			case 1:
+				return fault::error(EINTR);
+			case 2:
+				return fault::at_most(100);
+			default:
+				return fault::real();
 			}
 		});
 		run_threads(8, [&](unsigned t) {

@@ -99,7 +99,8 @@ TEST_CASE("pages written by earlier successful syncs are not written again when 
 	pool.sync();
 	for (pgno_t i = 10; i < 20; i++)
 		pool.modify(i, 1);
-	fault::Script script(file.fd(), [&](const Call &call) { return call.op == Op::sync ? fault::error(EIO) : fault::real(); });
+	fault::Script script(
+		file.fd(), [&](const Call &call) { return call.op == Op::sync ? fault::error(EIO) : fault::real(); });
 	REQUIRE_FAILS(mpool_sync(pool), EIO);
 	CHECK(pool.stats().dirty == 10);
 }
@@ -133,7 +134,8 @@ TEST_CASE("when fsync fails after eviction wrote a page that left memory, every 
 	REQUIRE(pool.stats().writes == 1);
 	REQUIRE(pool.stats().cached == 1);
 	{
-		fault::Script script(file.fd(), [&](const Call &call) { return call.op == Op::sync ? fault::error(number) : fault::real(); });
+		fault::Script script(file.fd(),
+			[&](const Call &call) { return call.op == Op::sync ? fault::error(number) : fault::real(); });
 		REQUIRE_FAILS(mpool_sync(pool), EIO);
 	}
 	for (int n = 0; n < 5; n++) {
@@ -154,7 +156,8 @@ TEST_CASE("when fsync succeeded after eviction wrote a page, a later failure say
 	REQUIRE(pool.stats().writes == 1);
 	pool.sync();
 	{
-		fault::Script script(file.fd(), [&](const Call &call) { return call.op == Op::sync ? fault::error(ENOSPC) : fault::real(); });
+		fault::Script script(file.fd(),
+			[&](const Call &call) { return call.op == Op::sync ? fault::error(ENOSPC) : fault::real(); });
 		pool.put(pool.get(1), MPOOL_DIRTY);
 		REQUIRE_FAILS(mpool_sync(pool), ENOSPC);
 	}
@@ -364,9 +367,9 @@ TEST_CASE("syncs of several threads, of which some fsyncs fail, never call lost 
 	Pool pool(file.fd(), 512, 100); // nothing is evicted
 	Report report;
 	std::mutex mutex;
-	uint64_t now = 0;                          // counts calls
-	std::vector<uint64_t> pending(pages);      // when it was written, if not flushed since
-	std::vector<uint64_t> safe(pages);         // when the last write that is safe was
+	uint64_t now = 0;                     // counts calls
+	std::vector<uint64_t> pending(pages); // when it was written, if not flushed since
+	std::vector<uint64_t> safe(pages);    // when the last write that is safe was
 	fault::Script script(file.fd(), [&](const Call &call) {
 		std::lock_guard<std::mutex> lock(mutex);
 		now++;

@@ -51,7 +51,7 @@ TEST_CASE("a write that fails to make room loses nothing: the page stays modifie
 		pool.modify(i, 1);
 	{
 		fault::Script script(file.fd(),
-		                     [&](const Call &call) { return call.op == Op::write ? fault::error(number) : fault::real(); });
+			[&](const Call &call) { return call.op == Op::write ? fault::error(number) : fault::real(); });
 		for (pgno_t i = 100; i < 120; i++) {
 			REQUIRE_NULL(mpool_get(pool, i, 0), number);
 			pgno_t pgno = 0;
@@ -124,7 +124,7 @@ TEST_CASE("when no page can be written, those that need not be make room")
 		pool.modify(i, 1);
 	{
 		fault::Script script(file.fd(),
-		                     [](const Call &call) { return call.op == Op::write ? fault::error(EIO) : fault::real(); });
+			[](const Call &call) { return call.op == Op::write ? fault::error(EIO) : fault::real(); });
 		for (pgno_t i = 16; i < 300; i++)
 			REQUIRE(pool.shows(i, 0));
 		CHECK(script.writes() > 0);
@@ -144,7 +144,7 @@ TEST_CASE("ten thousand failed writes cost the pool nothing")
 		pool.modify(i, 1);
 	{
 		fault::Script script(file.fd(),
-		                     [&](const Call &call) { return call.op == Op::write ? fault::error(ENOSPC) : fault::real(); });
+			[&](const Call &call) { return call.op == Op::write ? fault::error(ENOSPC) : fault::real(); });
 		for (size_t n = 0; n < times; n++) {
 			REQUIRE_NULL(mpool_get(pool, static_cast<pgno_t>(10 + n % 90), 0), ENOSPC);
 			if (n % 10 == 0)
@@ -174,7 +174,7 @@ TEST_CASE("a sync that fails gives the errno, keeps pages modified, and the next
 	SECTION("every write fails")
 	{
 		fault::Script script(file.fd(),
-		                     [&](const Call &call) { return call.op == Op::write ? fault::error(number) : fault::real(); });
+			[&](const Call &call) { return call.op == Op::write ? fault::error(number) : fault::real(); });
 		REQUIRE_FAILS(mpool_sync(pool), number);
 		CHECK(pool.stats().dirty == 60);
 		REQUIRE_FAILS(mpool_sync(pool), number);
@@ -264,10 +264,15 @@ TEST_CASE("writes that fail now and then under many threads lose nothing")
 			if (call.op != Op::write)
 				return fault::real();
 			switch (mix(call.nth) % 8) {
-			case 0: failed++; return fault::error(ENOSPC);
-			case 1: return fault::error(EINTR);
-			case 2: return fault::at_most(100);
-			default: return fault::real();
+			case 0:
+				failed++;
+				return fault::error(ENOSPC);
+			case 1:
+				return fault::error(EINTR);
+			case 2:
+				return fault::at_most(100);
+			default:
+				return fault::real();
 			}
 		});
 		run_threads(count + 1, [&](unsigned t) {

@@ -23,34 +23,40 @@ void mem_after_fork(void);
 #ifdef __SANITIZE_THREAD__
 // A child that ends would complain of threads that its parent had not joined yet.
 extern "C" const char *__tsan_default_options();
-extern "C" const char *__tsan_default_options() { return "report_thread_leaks=0"; }
+extern "C" const char *__tsan_default_options()
+{
+	return "report_thread_leaks=0";
+}
 #endif
 
 namespace {
 
 constexpr pgno_t page_size = 512;
 constexpr pgno_t pages = 60;
-constexpr pgno_t childs = 12; // pages behind these, which children write and their parent does not
+constexpr pgno_t childs = 12;       // pages behind these, which children write and their parent does not
 constexpr unsigned bystanders = 64; // pools that are only open: what a fork does may not depend on them
-constexpr unsigned most_pins = 40; // of the threads that are Busy
+constexpr unsigned most_pins = 40;  // of the threads that are Busy
 
 // In a child, in a function that returns what it ends with: 0, all is well.
-#define CHILD_CHECK(what)                                                                          \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
+#define CHILD_CHECK(what)                                                                                           \
+	do {                                                                                                        \
+		if (!(what)) {                                                                                      \
 			fprintf(stderr, "%s:%d: in a child: %s: %s\n", __FILE__, __LINE__, #what, strerror(errno)); \
-			return 1;                                                                  \
-		}                                                                                  \
+			return 1;                                                                                   \
+		}                                                                                                   \
 	} while (0)
 
 // ... and in one that does not return.
-#define CHILD_CHECK_EXIT(what) \
-	do {                       \
-		if (!(what))           \
-			_exit(1);          \
+#define CHILD_CHECK_EXIT(what)    \
+	do {                      \
+		if (!(what))      \
+			_exit(1); \
 	} while (0)
 
-bool refused(bool failed) { return failed && errno == EBADF; }
+bool refused(bool failed)
+{
+	return failed && errno == EBADF;
+}
 
 // Every call on a pool but mpool_close.
 bool all_refused(MPOOL *mp, void *pinned)
@@ -245,8 +251,14 @@ private:
 	Gate gate_;
 };
 
-void filter_in(void *stop, pgno_t, void *) { static_cast<Stop *>(stop)->pass(fault::Op::read); }
-void filter_out(void *stop, pgno_t, void *) { static_cast<Stop *>(stop)->pass(fault::Op::write); }
+void filter_in(void *stop, pgno_t, void *)
+{
+	static_cast<Stop *>(stop)->pass(fault::Op::read);
+}
+void filter_out(void *stop, pgno_t, void *)
+{
+	static_cast<Stop *>(stop)->pass(fault::Op::write);
+}
 
 } // namespace
 
@@ -403,9 +415,7 @@ TEST_CASE("whatever the other threads were at, the child ends it and goes on")
 	stop.await(1);
 	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }) == 0);
 	// And of a child's child, whose parent has not called the pool.
-	CHECK(in_child([&] {
-		return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); });
-	}) == 0);
+	CHECK(in_child([&] { return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); }); }) == 0);
 	stop.open();
 	others.join();
 	report.require_none();
@@ -440,7 +450,8 @@ TEST_CASE("pins of the other threads stay in the child, to be put there, and the
 		CHILD_CHECK(mpool_put(pool, both, 0) == -1 && errno == EINVAL);
 		for (void *page : others) {
 			CHILD_CHECK(mpool_abandoned(pool, page, 0) == 1);
-			CHILD_CHECK(mpool_abandoned(pool, page, MPOOL_FORGIVE) == 1 && mpool_abandoned(pool, page, 0) == 0);
+			CHILD_CHECK(
+				mpool_abandoned(pool, page, MPOOL_FORGIVE) == 1 && mpool_abandoned(pool, page, 0) == 0);
 			CHILD_CHECK(mpool_put(pool, page, MPOOL_DIRTY) == 0);
 			CHILD_CHECK(mpool_put(pool, page, 0) == -1 && errno == EINVAL);
 		}
@@ -556,7 +567,9 @@ TEST_CASE("a child's child has the pools that neither of them opened")
 			return in_child([&] {
 				CHILD_CHECK(mpool_close(next) == 0);
 				return in_child([&] { return child({pool, pinned}, file, own.fd(), 1); });
-			}) ? 1 : mpool_put(next, its, 0);
+			})
+			               ? 1
+			               : mpool_put(next, its, 0);
 		}) == 0);
 	}
 	pool.put(pinned);
@@ -744,7 +757,8 @@ TEST_CASE("what a descriptor told of before is no failure of the pool that it is
 		CHILD_CHECK(forks_in_vain());
 		MPOOL *both[2];
 		for (MPOOL *&one : both)
-			CHILD_CHECK((one = mpool_open(nullptr, file.fd(), page_size, 4)) && modify(one, pages, 4) && mpool_sync(one) == 0);
+			CHILD_CHECK((one = mpool_open(nullptr, file.fd(), page_size, 4)) && modify(one, pages, 4) &&
+				    mpool_sync(one) == 0);
 		for (MPOOL *one : both)
 			CHILD_CHECK(mpool_close(one) == 0);
 		return 0;
@@ -777,7 +791,8 @@ public:
 		return pool_ ? in_child([this] {
 			CHILD_CHECK(mpool_sync(pool_) == 0);
 			return 0;
-		}) : -1;
+		})
+		             : -1;
 	}
 	Report report;
 
@@ -907,12 +922,17 @@ TEST_CASE("threads of a child use its pools, and its exec finds nothing of them"
 				const pthread_t forked = pthread_self();
 				static pthread_t before;
 				before = forked;
-				pthread_create(&next, nullptr, [](void *) -> void * {
-					pthread_join(before, nullptr);
-					_exit(mpool_abandoned(mp, page, 0) == 0 && mpool_put(mp, page, 0) == 0 &&
-					              mpool_put(mp, page, 0) == -1 && shows(mp, 41, 0)
-					          ? 0 : 1);
-				}, nullptr);
+				pthread_create(
+					&next, nullptr,
+					[](void *) -> void * {
+						pthread_join(before, nullptr);
+						_exit(mpool_abandoned(mp, page, 0) == 0 &&
+									mpool_put(mp, page, 0) == 0 &&
+									mpool_put(mp, page, 0) == -1 && shows(mp, 41, 0)
+								? 0
+								: 1);
+					},
+					nullptr);
 				pthread_exit(nullptr);
 			}
 			waitpid(pid, &result, 0);

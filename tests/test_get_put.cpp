@@ -184,7 +184,8 @@ TEST_CASE("mpool_put refuses what is near the pages beyond maxcache, and changes
 	REQUIRE(pool.stats().overflow == pages - 1);
 	for (char *page : pinned)
 		// As far as the memory beside a segment's pages reaches, and into them.
-		for (ptrdiff_t away : {ptrdiff_t{-16}, ptrdiff_t{16}, ptrdiff_t{size}, ptrdiff_t{size * 2}, ptrdiff_t{size * 8}})
+		for (ptrdiff_t away :
+			{ptrdiff_t{-16}, ptrdiff_t{16}, ptrdiff_t{size}, ptrdiff_t{size * 2}, ptrdiff_t{size * 8}})
 			if (!pinned.count(page + away))
 				REQUIRE_FAILS(mpool_put(pool, page + away, 0), EINVAL);
 	CHECK(pool.stats().pinned == pages);

@@ -267,7 +267,8 @@ TEST_CASE("where the kernel refuses membarrier the pool works as well")
 	File file(64);
 	file.truncate(64 * 40);
 	require_ok(in_child([&] {
-		if (!install_filter({SYS_membarrier}, SECCOMP_RET_ERRNO | static_cast<uint32_t>(number), SECCOMP_RET_ALLOW))
+		if (!install_filter(
+			    {SYS_membarrier}, SECCOMP_RET_ERRNO | static_cast<uint32_t>(number), SECCOMP_RET_ALLOW))
 			return int{no_filter};
 		return churn(file.fd(), wrong);
 	}));

@@ -47,7 +47,7 @@ const Workload &named(const char *name)
 
 // The workload under ever higher limits, until no call fails.
 uint64_t raise(const Workload &work, const Fault &fault, const std::function<void(uint64_t step)> &begin,
-               const std::function<void()> &end)
+	const std::function<void()> &end)
 {
 	const uint64_t steps_at_most = 5000;
 	uint64_t step = 0;
@@ -56,7 +56,8 @@ uint64_t raise(const Workload &work, const Fault &fault, const std::function<voi
 			if (++step == steps_at_most)
 				throw Wrong("calls fail at any limit");
 	} catch (const Wrong &wrong) {
-		throw Wrong(work.name + (", " + std::string(fault.name)) + ", step " + std::to_string(step) + ": " + wrong.what());
+		throw Wrong(work.name + (", " + std::string(fault.name)) + ", step " + std::to_string(step) + ": " +
+			    wrong.what());
 	}
 	return step;
 }
@@ -83,7 +84,9 @@ TEST_CASE("with ever more address space the pool fails with ENOMEM, or works")
 			free(block);
 			n += raise(
 				named(name), no_addresses,
-				[&](uint64_t step) { limit = std::make_unique<Limit>(RLIMIT_AS, size + step * step_bytes); },
+				[&](uint64_t step) {
+					limit = std::make_unique<Limit>(RLIMIT_AS, size + step * step_bytes);
+				},
 				[&] { limit.reset(); });
 		}
 		return n;
@@ -99,11 +102,14 @@ TEST_CASE("with ever larger limits of a file's size the pool fails with EFBIG, o
 		uint64_t n = 0;
 		for (const char *name : {"append", "filters"}) {
 			const Workload &work = named(name);
-			const rlim_t before = rlim_t{work.shape.pages} * work.shape.page_size + work.shape.tail, step_bytes = 100;
+			const rlim_t before = rlim_t{work.shape.pages} * work.shape.page_size + work.shape.tail,
+				     step_bytes = 100;
 			std::unique_ptr<Limit> limit;
 			n += raise(
 				work, too_large,
-				[&](uint64_t step) { limit = std::make_unique<Limit>(RLIMIT_FSIZE, before + step * step_bytes); },
+				[&](uint64_t step) {
+					limit = std::make_unique<Limit>(RLIMIT_FSIZE, before + step * step_bytes);
+				},
 				[&] { limit.reset(); });
 		}
 		return n;
@@ -163,7 +169,8 @@ TEST_CASE("on a file system with ever more room the pool fails with ENOSPC, or w
 					while (write(filler, some.data(), some.size()) > 0)
 						;
 					struct stat st;
-					if (fstat(filler, &st) != 0 || ftruncate(filler, st.st_size - static_cast<off_t>(step * block)) != 0)
+					if (fstat(filler, &st) != 0 ||
+						ftruncate(filler, st.st_size - static_cast<off_t>(step * block)) != 0)
 						throw Wrong("the filler");
 				},
 				[&] {

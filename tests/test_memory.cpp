@@ -75,7 +75,8 @@ TEST_CASE("a thread can pin any number of pages, and the pool comes back to maxc
 		unsigned misses = misses_to_shrink(pool, pages, 2 * pages, 2 * pages);
 		CHECK(pool.stats().overflow == 0);
 		CHECK(pool.stats().cached <= maxcache);
-		WARN("maxcache " << maxcache << ": about " << misses << " misses to come back from " << pages << " pages");
+		WARN("maxcache " << maxcache << ": about " << misses << " misses to come back from " << pages
+				 << " pages");
 		// The addresses of frames that were given back are no pages'.
 		for (pgno_t i = 0; i < pages; i++)
 			REQUIRE_FAILS(mpool_put(pool, pinned[i], MPOOL_DIRTY), EINVAL);
@@ -134,7 +135,7 @@ TEST_CASE("memory and descriptors are as before after a thousand pools were open
 		use();
 	Statm after = statm();
 	INFO("resident " << before.resident << " -> " << after.resident << ", mapped " << before.size << " -> "
-	                 << after.size);
+			 << after.size);
 	CHECK(open_fds().size() == fds);
 	// One page (of the thousands used) kept in each pool would be a megabyte.
 	if (!sanitized) {

@@ -242,8 +242,8 @@ TEST_CASE("pages far behind the first four gigabytes are their own")
 		return;
 	}
 	Pool pool(file.fd(), size, 3);
-	const pgno_t pages[] = {0,         0x000fffff, 0x00100000, 0x00100001, 0x0fffffff,
-	                        0x10000000, 0x20000000, 0x40000000, 0x7ffffffe, 0x7fffffff};
+	const pgno_t pages[] = {0, 0x000fffff, 0x00100000, 0x00100001, 0x0fffffff, 0x10000000, 0x20000000, 0x40000000,
+		0x7ffffffe, 0x7fffffff};
 	REQUIRE(pool.stats().pages == 0x80000000);
 	for (pgno_t pgno : pages)
 		pool.modify(pgno, 1);
@@ -383,7 +383,7 @@ TEST_CASE("a block device works, and a full one gives ENOSPC and keeps the page 
 }
 
 TEST_CASE("a descriptor opened with O_DIRECT works with the page sizes that it can transfer, "
-          "and refuses others with EINVAL")
+	  "and refuses others with EINVAL")
 {
 	const pgno_t size = GENERATE(4096u, 1000u, 512u, 6144u, 1u, 65536u);
 	CAPTURE(size);

@@ -240,7 +240,8 @@ TEST_CASE("a put of a page that nobody has pinned fails while others pin other p
 		for (size_t n = 0; n < rounds && !report.any(); n++) {
 			if (t == 0) {
 				errno = 0;
-				report.check(mpool_put(pool, unpinned, MPOOL_DIRTY) == -1 && errno == EINVAL, "wrong put");
+				report.check(
+					mpool_put(pool, unpinned, MPOOL_DIRTY) == -1 && errno == EINVAL, "wrong put");
 				continue;
 			}
 			void *page = mpool_get(pool, static_cast<pgno_t>(random.below(49)), 0);
@@ -293,11 +294,13 @@ TEST_CASE("a put by another thread cannot take what a thread peeks at with MPOOL
 	void *page = pool.get(7, MPOOL_IGNOREPIN);
 	run_threads(1, [&](unsigned) {
 		errno = 0;
-		report.check(mpool_put(pool, page, MPOOL_DIRTY) == -1 && errno == EINVAL, "put of a page that nobody pinned");
+		report.check(mpool_put(pool, page, MPOOL_DIRTY) == -1 && errno == EINVAL,
+			"put of a page that nobody pinned");
 		// Both frames are needed.
 		for (pgno_t i = 10; i < 60; i += 2) {
 			void *one = mpool_get(pool, i, 0), *other = mpool_get(pool, i + 1, 0);
-			report.check(mpool_put(pool, one, 0) == 0 && mpool_put(pool, other, 0) == 0, "get and put of others");
+			report.check(mpool_put(pool, one, 0) == 0 && mpool_put(pool, other, 0) == 0,
+				"get and put of others");
 		}
 	});
 	report.require_none();
@@ -336,8 +339,10 @@ TEST_CASE("a page that one thread deletes while its getter gets it again is neve
 			while (!over)
 				if (void *page = handed.load()) {
 					// It goes, unless the getter was there first.
-					if (mpool_delete(pool, page) != 0 && report.check(errno == EBUSY, "mpool_delete"))
-						report.check(mpool_put(pool, page, 0) == 0, "mpool_put of the first pin");
+					if (mpool_delete(pool, page) != 0 &&
+						report.check(errno == EBUSY, "mpool_delete"))
+						report.check(
+							mpool_put(pool, page, 0) == 0, "mpool_put of the first pin");
 					handed = nullptr;
 				} else {
 					std::this_thread::yield();

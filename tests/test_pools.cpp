@@ -126,7 +126,8 @@ TEST_CASE("a thread's look with MPOOL_IGNOREPIN ends with its next call on the p
 	run_threads(1, [&](unsigned) {
 		void *third = mpool_get(pool, 2, 0);
 		struct mpool_stats st;
-		made_room = third && mpool_stats(pool, &st, sizeof st) == 0 && st.overflow == 0 && mpool_put(pool, third, 0) == 0;
+		made_room = third && mpool_stats(pool, &st, sizeof st) == 0 && st.overflow == 0 &&
+		            mpool_put(pool, third, 0) == 0;
 	});
 	CHECK(made_room);
 	pool.put(page);

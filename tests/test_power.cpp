@@ -25,7 +25,8 @@ constexpr size_t images_a_run = 300, cuts_with_pool = 20;
 uint64_t seed_of_run()
 {
 	const char *given = getenv("MPOOL_TEST_SEED");
-	return given ? strtoull(given, nullptr, 0) : mix(static_cast<uint64_t>(getpid()) ^ static_cast<uint64_t>(time(nullptr)));
+	return given ? strtoull(given, nullptr, 0)
+	             : mix(static_cast<uint64_t>(getpid()) ^ static_cast<uint64_t>(time(nullptr)));
 }
 
 // Lets other threads get between two steps, now and then.
@@ -163,7 +164,8 @@ private:
 			put.push_back(version.load(std::memory_order_acquire));
 		errno = 0;
 		if (mpool_sync(pool) != 0) {
-			report_.check((errno == EIO && setup_.fsyncs_fail) || (errno == ENOSPC && setup_.writes_fail), "mpool_sync");
+			report_.check((errno == EIO && setup_.fsyncs_fail) || (errno == ENOSPC && setup_.writes_fail),
+				"mpool_sync");
 			return false;
 		}
 		log_.promise(put);
@@ -227,8 +229,9 @@ unsigned look_at_images(const std::vector<Event> &events, size_t pages, uint64_t
 		if (random.below(share) != 0 && i + 1 < events.size())
 			continue;
 		for (size_t kind = 0; kind < kinds; kind++, images++) {
-			std::vector<char> image = disk.image(
-				[&](size_t n) { return kind == 0 ? 0 : kind == 1 ? n - 1 : static_cast<size_t>(random.below(n)); });
+			std::vector<char> image = disk.image([&](size_t n) {
+				return kind == 0 ? 0 : kind == 1 ? n - 1 : static_cast<size_t>(random.below(n));
+			});
 			INFO("cut after event " << i << ", image " << kind);
 			REQUIRE(wrong_in(image.data(), image.size(), disk.promised()) == "");
 			if (images % cuts_with_pool == 0 || i + 1 == events.size())
@@ -243,7 +246,7 @@ unsigned look_at_images(const std::vector<Event> &events, size_t pages, uint64_t
 TEST_CASE("wherever the power fails, the file has what a sync promised")
 {
 	const Setup setup = GENERATE(Setup{6, false, false}, Setup{30, false, false}, Setup{200, false, false},
-	                             Setup{200, true, false}, Setup{8, false, true});
+		Setup{200, true, false}, Setup{8, false, true});
 	const uint64_t seed = seed_of_run();
 	INFO("MPOOL_TEST_SEED=" << seed << ", maxcache " << setup.maxcache);
 	Churn churn(setup, seed);
@@ -266,8 +269,8 @@ TEST_CASE("wherever the power fails, the file has what a sync promised")
 	// The last sync promised everything.
 	Versions last = churn.last();
 	CHECK(disk.promised() == last);
-	WARN("maxcache " << setup.maxcache << ": " << events.size() << " cuts, " << churn.syncs() << " syncs, " << images
-	                 << " images");
+	WARN("maxcache " << setup.maxcache << ": " << events.size() << " cuts, " << churn.syncs() << " syncs, "
+			 << images << " images");
 }
 
 // ---- The log's judge ------------------------------------------------------------

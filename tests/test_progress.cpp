@@ -148,18 +148,18 @@ TEST_CASE("while a thread is stopped inside a filter, others go on")
 	File file(page_size, 300);
 	Pool pool(file.fd(), page_size, 16);
 	mpool_filter(
-	    pool,
-	    [](void *cookie, pgno_t, void *) {
-		    Stop *s = static_cast<Stop *>(cookie);
-		    if (s->in.exchange(false))
-			    s->gate.pass();
-	    },
-	    [](void *cookie, pgno_t, void *) {
-		    Stop *s = static_cast<Stop *>(cookie);
-		    if (s->out.exchange(false))
-			    s->gate.pass();
-	    },
-	    &stop);
+		pool,
+		[](void *cookie, pgno_t, void *) {
+			Stop *s = static_cast<Stop *>(cookie);
+			if (s->in.exchange(false))
+				s->gate.pass();
+		},
+		[](void *cookie, pgno_t, void *) {
+			Stop *s = static_cast<Stop *>(cookie);
+			if (s->out.exchange(false))
+				s->gate.pass();
+		},
+		&stop);
 	Report report;
 	void *pinned = pool.get(0);
 	pool.modify(1, 0);

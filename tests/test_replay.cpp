@@ -179,10 +179,10 @@ TEST_CASE("LRU and OPT miss what anchors.tsv says")
 
 TEST_CASE("the pool's misses are those that any policy has, where there is no choice")
 {
-	CHECK(pool({1, 1, 2, 2, 1, 1, 3, 1}, 1) == 5); // one page is in memory
+	CHECK(pool({1, 1, 2, 2, 1, 1, 3, 1}, 1) == 5);    // one page is in memory
 	CHECK(pool({5, 6, 7, 5, 6, 7, 7, 6, 5}, 3) == 3); // all are
-	CHECK(pool({1, 2, 1, 2, 3, 3, 3}, 2) == 3); // no page comes again after it had to go
-	CHECK(pool({0, 1, 2, 3, 4}, 2) == 5); // none comes again at all
+	CHECK(pool({1, 2, 1, 2, 3, 3, 3}, 2) == 3);       // no page comes again after it had to go
+	CHECK(pool({0, 1, 2, 3, 4}, 2) == 5);             // none comes again at all
 	CHECK(pool({0xfffffffe, 0, 0xfffffffe}, 2) == 2); // as far apart as pages can be
 }
 
@@ -227,7 +227,7 @@ TEST_CASE("a trace is numbers of 32 bits, or text")
 	write_trace(t, d.path + "/again.u32");
 	CHECK(read_trace(d.path + "/again.u32").pages == pages);
 	CHECK(trace_files(d.path) == std::vector<std::string>{d.path + "/a.u32", d.path + "/again.u32",
-							      d.path + "/c.txt", d.path + "/digits.u32"});
+					     d.path + "/c.txt", d.path + "/digits.u32"});
 }
 
 TEST_CASE("what is no trace is refused")
@@ -278,7 +278,7 @@ TEST_CASE("our own traces are the same each time, and what they are said to be")
 	CHECK(in_pieces(flagged, 2).wanted_once(1000));
 	// The pool is told: a scan that passes once costs the others next to nothing.
 	CHECK(pool_misses(make(*made_trace("beside-once")), {1000, 64, 1}) + 2000 <
-	      pool_misses(make(*made_trace("beside")), {1000, 64, 1}));
+		pool_misses(make(*made_trace("beside")), {1000, 64, 1}));
 
 	Pages sweep = made_trace("sweep")->pages();
 	CHECK(*std::max_element(sweep.begin(), sweep.end()) == 3999);
@@ -329,7 +329,8 @@ TEST_CASE("anchors are found by trace and size, if they are of that trace")
 		d.file("anchors.tsv", head + line);
 		CHECK_THROWS_WITH(Anchors(d.path).of(t, 16), test::ContainsSubstring("other requests"));
 	}
-	for (const char *line : {"test\t3\t2\t16\tLRU\n", "test\t3\t2\t16\tLRU\t1.5\n", "test\t3\t2\t16\tLRU\t0.5\tx\n", "\n"}) {
+	for (const char *line :
+		{"test\t3\t2\t16\tLRU\n", "test\t3\t2\t16\tLRU\t1.5\n", "test\t3\t2\t16\tLRU\t0.5\tx\n", "\n"}) {
 		d.file("anchors.tsv", head + line);
 		CHECK_THROWS_WITH(Anchors(d.path), test::ContainsSubstring("not a line"));
 	}

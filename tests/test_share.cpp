@@ -126,7 +126,8 @@ TEST_CASE("processes that open one key at once, from nothing, have one pool, and
 			if (!crowd->used.all(processes, round))
 				return 1;
 			struct mpool_stats st;
-			CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.processes == processes && st.deaths == 0);
+			CHILD_CHECK(
+				mpool_stats(mp, &st, sizeof st) == 0 && st.processes == processes && st.deaths == 0);
 			if (!crowd->counted.all(processes, round))
 				return 1;
 			CHILD_CHECK(mpool_close(mp) == 0);
@@ -168,7 +169,8 @@ TEST_CASE("processes that come and go as they like always find a pool that works
 					CHILD_CHECK(mpool_put(mp, page, 0) == 0);
 				}
 				struct mpool_stats st;
-				CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.processes >= 1 && st.processes <= processes);
+				CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.processes >= 1 &&
+					    st.processes <= processes);
 				CHILD_CHECK(st.deaths == 0);
 				CHILD_CHECK(mpool_close(mp) == 0);
 			}
@@ -184,8 +186,8 @@ TEST_CASE("keys of any bytes and any length lead to pools of their own")
 	other.back() = 'K';
 	for (int c = 1; c < 256; c++)
 		bytes += static_cast<char>(c);
-	std::vector<std::string> names = {longest, other, bytes, std::string(255, 'x'), std::string(256, 'x'), "one/two", "/",
-	                                  "..", ".", "line\nline", "prefix", "prefix and more", "\xff\xfe\x80", "lock", "%s%n"};
+	std::vector<std::string> names = {longest, other, bytes, std::string(255, 'x'), std::string(256, 'x'),
+		"one/two", "/", "..", ".", "line\nline", "prefix", "prefix and more", "\xff\xfe\x80", "lock", "%s%n"};
 	std::vector<Key> keys;
 	if (place_is_own()) {
 		names.insert(names.end(), {"", "a", "b"});
@@ -322,7 +324,9 @@ TEST_CASE("who joins finds the file wherever it is now")
 	Fd own = file.reopen(O_RDWR);
 	Member a(key, own, page_size, 4);
 	const std::string moved = file.path() + "-moved";
-	SECTION("at its path") {}
+	SECTION("at its path")
+	{
+	}
 	SECTION("at another path")
 	{
 		REQUIRE(rename(file.path().c_str(), moved.c_str()) == 0);
@@ -349,7 +353,7 @@ TEST_CASE("who joins finds the file wherever it is now")
 	}
 	b.open(key, -1, page_size, 4);
 	struct pollfd reader = {pipe ? int(*pipe) : -1, POLLIN, 0};
-	CHECK(poll(&reader, 1, 0) == 0);          // who reads from it was not told that a writer came and went
+	CHECK(poll(&reader, 1, 0) == 0); // who reads from it was not told that a writer came and went
 	CHECK(b.shows(2, 0));
 	b.modify(2, 1);
 	b.sync();
@@ -571,8 +575,8 @@ TEST_CASE("the pool grows in place to what is asked for, under the hands of all"
 					while (held && !going->over && right) {
 						pgno_t pgno = 20 + static_cast<pgno_t>(mine.below(pages - 20));
 						void *page = mpool_get(mp, pgno, 0);
-						if (!page || !is(page, page_size, pgno, 0) || mpool_put(mp, page, 0) != 0 ||
-						    !is(held, page_size, kept, 0))
+						if (!page || !is(page, page_size, pgno, 0) ||
+							mpool_put(mp, page, 0) != 0 || !is(held, page_size, kept, 0))
 							right = false;
 						going->rounds[i]++;
 					}
@@ -758,7 +762,8 @@ TEST_CASE("a pool opened twice in one process is two members")
 	Key key;
 	File file(page_size, 100);
 	CHECK(in_child([&] {
-		MPOOL *one = mpool_open(key.get(), file.fd(), page_size, 4), *two = mpool_open(key.get(), -1, page_size, 6);
+		MPOOL *one = mpool_open(key.get(), file.fd(), page_size, 4),
+		      *two = mpool_open(key.get(), -1, page_size, 6);
 		CHILD_CHECK(one && two);
 		struct mpool_stats st;
 		CHILD_CHECK(mpool_stats(one, &st, sizeof st) == 0 && st.processes == 2 && st.maxcache == 6);
@@ -778,7 +783,8 @@ TEST_CASE("a pool opened twice in one process is two members")
 		CHILD_CHECK(is(ones, page_size, 3, 1));
 		// A handle that goes takes its pins along, and the other works on.
 		CHILD_CHECK(mpool_close(one) == 0);
-		CHILD_CHECK(mpool_stats(two, &st, sizeof st) == 0 && st.processes == 1 && st.pinned == 0 && st.deaths == 0);
+		CHILD_CHECK(
+			mpool_stats(two, &st, sizeof st) == 0 && st.processes == 1 && st.pinned == 0 && st.deaths == 0);
 		twos = mpool_get(two, 3, 0);
 		CHILD_CHECK(twos && mpool_abandoned(two, twos, 0) == 0);
 		CHILD_CHECK(mpool_put(two, twos, 0) == 0);
@@ -903,8 +909,9 @@ TEST_CASE("pools of two keys and a private one go side by side")
 	Key one, two;
 	File first(page_size, 50), second(page_size, 50), third(page_size, 50);
 	CHECK(in_child([&] {
-		MPOOL *pools[] = {mpool_open(one.get(), first.fd(), page_size, 4), mpool_open(nullptr, second.fd(), page_size, 4),
-		                  mpool_open(two.get(), third.fd(), page_size, 4)};
+		MPOOL *pools[] = {mpool_open(one.get(), first.fd(), page_size, 4),
+			mpool_open(nullptr, second.fd(), page_size, 4),
+			mpool_open(two.get(), third.fd(), page_size, 4)};
 		for (uint64_t v = 0; v < 3; v++) {
 			CHILD_CHECK(pools[v]);
 			for (pgno_t i = 0; i < 50; i++) {
@@ -924,7 +931,8 @@ TEST_CASE("pools of two keys and a private one go side by side")
 			CHILD_CHECK(mpool_close(pools[v]) == 0);
 			for (unsigned w = v + 1; w < 3; w++) {
 				void *page = mpool_get(pools[w], 20, 0);
-				CHILD_CHECK(page && is(page, page_size, 20, w + 1) && mpool_put(pools[w], page, 0) == 0);
+				CHILD_CHECK(
+					page && is(page, page_size, 20, w + 1) && mpool_put(pools[w], page, 0) == 0);
 			}
 		}
 		return 0;
@@ -997,7 +1005,8 @@ TEST_CASE("a child has not its parent's shared pool, opens it by the key, and ha
 		});
 		CHILD_CHECK(of_child == 0);
 		struct mpool_stats st;
-		CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.processes == 2 && st.deaths == 0 && st.pinned == 1);
+		CHILD_CHECK(
+			mpool_stats(mp, &st, sizeof st) == 0 && st.processes == 2 && st.deaths == 0 && st.pinned == 1);
 		fill(page, page_size, 1, 1);
 		CHILD_CHECK(mpool_put(mp, page, MPOOL_DIRTY) == 0 && mpool_sync(mp) == 0 && mpool_close(mp) == 0);
 		return 0;
@@ -1024,7 +1033,8 @@ TEST_CASE("processes fork while their threads open, use and close shared pools")
 			while (!over && right) {
 				MPOOL *own = mpool_open(another.get(), file.fd(), page_size, 4);
 				void *page = own ? mpool_get(own, 3, 0) : nullptr;
-				right = page && is(page, page_size, 3, 0) && mpool_put(own, page, 0) == 0 && mpool_close(own) == 0;
+				right = page && is(page, page_size, 3, 0) && mpool_put(own, page, 0) == 0 &&
+				        mpool_close(own) == 0;
 			}
 		});
 		threads.emplace_back([&] {
@@ -1139,7 +1149,8 @@ TEST_CASE("after the last close memory, descriptors, threads and objects are as 
 		cycle();
 	struct statfs shm_before, shm_after;
 	REQUIRE(statfs("/dev/shm", &shm_before) == 0);
-	int64_t fds = a.call(does::open_fds).value, threads = a.call(count_threads).value, maps = a.call(count_maps).value;
+	int64_t fds = a.call(does::open_fds).value, threads = a.call(count_threads).value,
+		maps = a.call(count_maps).value;
 	for (unsigned i = 0; i < shrink(50); i++)
 		cycle();
 	CHECK(a.call(does::open_fds).value == fds);

@@ -79,7 +79,10 @@ struct Stalling {
 		m.call(set_stall, word(&*stall));
 	}
 	void hold_up(const Member &m) { stall->who = m.pid(); }
-	void await() { REQUIRE(comes([&] { return stall->reached.load(); })); }
+	void await()
+	{
+		REQUIRE(comes([&] { return stall->reached.load(); }));
+	}
 };
 
 // ---- What a process does ------------------------------------------------------------
@@ -98,7 +101,8 @@ uint64_t switches(pid_t pid)
 		char line[256];
 		unsigned long long n;
 		while (fgets(line, sizeof line, f))
-			if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 || sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
+			if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
+				sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
 				sum += n;
 		fclose(f);
 	}
@@ -124,7 +128,8 @@ uint64_t waited(std::initializer_list<pid_t> pids)
 		std::string tasks = "/proc/" + std::to_string(pid) + "/task";
 		DIR *dir = opendir(tasks.c_str());
 		while (const dirent *e = dir ? readdir(dir) : nullptr) {
-			FILE *f = e->d_name[0] == '.' ? nullptr : fopen((tasks + "/" + e->d_name + "/schedstat").c_str(), "re");
+			FILE *f = e->d_name[0] == '.' ? nullptr
+			                              : fopen((tasks + "/" + e->d_name + "/schedstat").c_str(), "re");
 			unsigned long long n = 0;
 			if (f && fscanf(f, "%*u %llu", &n) == 1)
 				sum += n;
@@ -219,7 +224,7 @@ TEST_CASE("a death is noticed at once, by processes that make no call")
 	for (unsigned n = 1; n <= tries && soonest >= at_once; n++) {
 		Member a(key, -1, page_size, 4);
 		a.get(3);
-		if (!tsan) // which has a thread of its own that wakes
+		if (!tsan)                                     // which has a thread of its own that wakes
 			REQUIRE(sleeps_for_a_second(b.pid())); // it is told, and does not just look
 		auto start = std::chrono::steady_clock::now();
 		const uint64_t waited_before = waited({b.pid(), getpid()});
@@ -227,7 +232,7 @@ TEST_CASE("a death is noticed at once, by processes that make no call")
 		REQUIRE(comes([&] { return b.stats().deaths == n; }));
 		const auto took = std::chrono::steady_clock::now() - start;
 		soonest = std::min<std::chrono::nanoseconds>(
-		    soonest, took - std::chrono::nanoseconds(waited({b.pid(), getpid()}) - waited_before));
+			soonest, took - std::chrono::nanoseconds(waited({b.pid(), getpid()}) - waited_before));
 	}
 	CHECK(soonest < at_once);
 }
@@ -350,7 +355,7 @@ TEST_CASE("a page that a process was reading when it died is read by those who w
 	c.tell(does::shows, 7, 0);
 	CHECK(!b.answers(50));
 	CHECK(!c.answers(50));
-	if (watched && !tsan) // which has a thread of its own that wakes
+	if (watched && !tsan)                        // which has a thread of its own that wakes
 		CHECK(sleeps_for_a_second(b.pid())); // nobody asks again and again
 	a.kill();
 	CHECK(b.succeed("mpool_get", b.hear()) == 1);

@@ -43,14 +43,14 @@ struct Striking {
 
 static bool pretends();
 
-#define WRAP(type, call, parameters, arguments, error, failure)   \
-	extern "C" type __real_##call parameters;                 \
-	extern "C" type __wrap_##call parameters;                 \
-	extern "C" type __wrap_##call parameters                  \
-	{                                                         \
-		if (strike(#call, error))                         \
-			return failure;                           \
-		return __real_##call arguments;                   \
+#define WRAP(type, call, parameters, arguments, error, failure) \
+	extern "C" type __real_##call parameters;               \
+	extern "C" type __wrap_##call parameters;               \
+	extern "C" type __wrap_##call parameters                \
+	{                                                       \
+		if (strike(#call, error))                       \
+			return failure;                         \
+		return __real_##call arguments;                 \
 	}
 
 WRAP(int, open, (const char *path, int flags, long mode), (path, flags, mode), EMFILE, -1)
@@ -69,7 +69,8 @@ extern "C" void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd
 {
 	if (strike("mmap", ENOMEM))
 		return MAP_FAILED;
-	return fd >= 0 && pretends() ? aligned_map(bytes, prot, flags, fd, from) : __real_mmap(at, bytes, prot, flags, fd, from);
+	return fd >= 0 && pretends() ? aligned_map(bytes, prot, flags, fd, from)
+	                             : __real_mmap(at, bytes, prot, flags, fd, from);
 }
 WRAP(int, madvise, (void *at, size_t bytes, int advice), (at, bytes, advice), ENOMEM, -1)
 WRAP(int, munlock, (const void *at, size_t bytes), (at, bytes), ENOMEM, -1)
@@ -79,8 +80,8 @@ WRAP(int, epoll_create1, (int flags), (flags), EMFILE, -1)
 WRAP(int, eventfd, (unsigned first, int flags), (first, flags), ENFILE, -1)
 WRAP(int, inotify_init1, (int flags), (flags), EMFILE, -1)
 WRAP(int, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask), ENOSPC, -1)
-WRAP(int, pthread_create, (pthread_t *t, const pthread_attr_t *attr, void *(*f)(void *), void *arg), (t, attr, f, arg),
-     EAGAIN, EAGAIN)
+WRAP(int, pthread_create, (pthread_t * t, const pthread_attr_t *attr, void *(*f)(void *), void *arg), (t, attr, f, arg),
+	EAGAIN, EAGAIN)
 WRAP(DIR *, fdopendir, (int fd), (fd), ENOMEM, nullptr)
 WRAP(void *, malloc, (size_t bytes), (bytes), ENOMEM, nullptr)
 WRAP(void *, calloc, (size_t n, size_t bytes), (n, bytes), ENOMEM, nullptr)
@@ -93,7 +94,10 @@ long pretended_page;
 
 } // namespace
 
-static bool pretends() { return pretended_page != 0; }
+static bool pretends()
+{
+	return pretended_page != 0;
+}
 
 extern "C" long __real_sysconf(int name);
 extern "C" long __wrap_sysconf(int name);
@@ -106,7 +110,8 @@ extern "C" long __wrap_sysconf(int name)
 static void *aligned_map(size_t bytes, int prot, int flags, int fd, off_t from)
 {
 	const size_t page = static_cast<size_t>(pretended_page);
-	char *room = static_cast<char *>(__real_mmap(nullptr, bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	char *room = static_cast<char *>(
+		__real_mmap(nullptr, bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 	if (room == MAP_FAILED)
 		return room;
 	char *at = pointer<char>((static_cast<uint64_t>(word(room)) + page - 1) / page * page);
@@ -153,12 +158,12 @@ int in_own_shm(const char *size, const std::function<int()> &f)
 	return result == none ? -1 : result;
 }
 
-#define REQUIRE_IN_OWN_SHM(size, ...)                                         \
-	do {                                                                  \
-		int result_ = in_own_shm(size, __VA_ARGS__);                  \
-		if (result_ == -1)                                            \
-			SKIP_CASE("no mount namespace of one's own");         \
-		REQUIRE(result_ == 0);                                        \
+#define REQUIRE_IN_OWN_SHM(size, ...)                                 \
+	do {                                                          \
+		int result_ = in_own_shm(size, __VA_ARGS__);          \
+		if (result_ == -1)                                    \
+			SKIP_CASE("no mount namespace of one's own"); \
+		REQUIRE(result_ == 0);                                \
 	} while (0)
 
 } // namespace
@@ -184,7 +189,8 @@ TEST_CASE("a directory of objects that is not the user's alone is refused with E
 			CHILD_CHECK(mkdir(dir.c_str(), 0700) == 0 && chmod(dir.c_str(), 0701) == 0);
 			break;
 		case 3:
-			CHILD_CHECK(mkdir("/dev/shm/elsewhere", 0700) == 0 && symlink("/dev/shm/elsewhere", dir.c_str()) == 0);
+			CHILD_CHECK(mkdir("/dev/shm/elsewhere", 0700) == 0 &&
+				    symlink("/dev/shm/elsewhere", dir.c_str()) == 0);
 			break;
 		case 4:
 			CHILD_CHECK(close(creat(dir.c_str(), 0700)) == 0);
@@ -315,10 +321,28 @@ TEST_CASE("an object that is not the user's alone, or no object, is refused, and
 namespace {
 
 // Offsets in an object's preamble; see share.c.
-enum : off_t { at_magic = 0, at_version = 8, at_bytes = 12, at_header_bytes = 16, at_pagesize = 20, at_limit = 24,
-	       at_unit = 28, at_barrier = 32, at_key_bytes = 36, at_flags = 40, at_align = 44, at_dev = 48, at_ino = 56,
-	       at_total = 64, at_key_at = 72, at_header_at = 80, at_frames_at = 88, at_chunks_at = 96, at_check = 104,
-	       at_path = 112 };
+enum : off_t {
+	at_magic = 0,
+	at_version = 8,
+	at_bytes = 12,
+	at_header_bytes = 16,
+	at_pagesize = 20,
+	at_limit = 24,
+	at_unit = 28,
+	at_barrier = 32,
+	at_key_bytes = 36,
+	at_flags = 40,
+	at_align = 44,
+	at_dev = 48,
+	at_ino = 56,
+	at_total = 64,
+	at_key_at = 72,
+	at_header_at = 80,
+	at_frames_at = 88,
+	at_chunks_at = 96,
+	at_check = 104,
+	at_path = 112
+};
 
 uint64_t number_at(int fd, off_t at, size_t bytes)
 {
@@ -341,12 +365,13 @@ TEST_CASE("an object whose beginning is wrong in anything is refused with EBADMS
 	REQUIRE(number_at(object, at_pagesize, 4) == page_size);
 	const off_t key_at = static_cast<off_t>(number_at(object, at_key_at, 8));
 	for (off_t at : {static_cast<off_t>(at_magic), static_cast<off_t>(at_version), static_cast<off_t>(at_bytes),
-	                 static_cast<off_t>(at_header_bytes), static_cast<off_t>(at_pagesize), static_cast<off_t>(at_limit),
-	                 static_cast<off_t>(at_unit), static_cast<off_t>(at_barrier), static_cast<off_t>(at_key_bytes),
-	                 static_cast<off_t>(at_flags), static_cast<off_t>(at_align), static_cast<off_t>(at_dev),
-	                 static_cast<off_t>(at_ino), static_cast<off_t>(at_total), static_cast<off_t>(at_key_at),
-	                 static_cast<off_t>(at_header_at), static_cast<off_t>(at_frames_at), static_cast<off_t>(at_chunks_at),
-	                 static_cast<off_t>(at_check), static_cast<off_t>(at_path), static_cast<off_t>(at_path) + 1000, key_at})
+		     static_cast<off_t>(at_header_bytes), static_cast<off_t>(at_pagesize), static_cast<off_t>(at_limit),
+		     static_cast<off_t>(at_unit), static_cast<off_t>(at_barrier), static_cast<off_t>(at_key_bytes),
+		     static_cast<off_t>(at_flags), static_cast<off_t>(at_align), static_cast<off_t>(at_dev),
+		     static_cast<off_t>(at_ino), static_cast<off_t>(at_total), static_cast<off_t>(at_key_at),
+		     static_cast<off_t>(at_header_at), static_cast<off_t>(at_frames_at),
+		     static_cast<off_t>(at_chunks_at), static_cast<off_t>(at_check), static_cast<off_t>(at_path),
+		     static_cast<off_t>(at_path) + 1000, key_at})
 		for (unsigned char change : {0x01, 0x80, 0xff}) {
 			CAPTURE(at, change);
 			unsigned char was, is;
@@ -370,8 +395,8 @@ TEST_CASE("an object that was cut short is refused with EBADMSG")
 	struct stat st;
 	REQUIRE(stat(object.c_str(), &st) == 0);
 	a.stop(); // it would find that its memory is gone
-	for (off_t length : {st.st_size - 1, st.st_size + 1, st.st_size / 2, static_cast<off_t>(5000), static_cast<off_t>(112),
-	                     static_cast<off_t>(1), static_cast<off_t>(0)}) {
+	for (off_t length : {st.st_size - 1, st.st_size + 1, st.st_size / 2, static_cast<off_t>(5000),
+		     static_cast<off_t>(112), static_cast<off_t>(1), static_cast<off_t>(0)}) {
 		CAPTURE(length);
 		REQUIRE(truncate(object.c_str(), length) == 0);
 		REQUIRE_ANSWER_FAILS(b.try_open(key, file.fd(), page_size, 4), EBADMSG);
@@ -411,10 +436,11 @@ public:
 	{
 		for (auto &hole : holes_)
 			if (hole.second > 0)
-				REQUIRE(fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole.first, hole.second) == 0);
+				REQUIRE(fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole.first,
+						hole.second) == 0);
 		for (auto &part : parts_)
 			REQUIRE(pwrite(fd_, part.second.data(), part.second.size(), part.first) ==
-			        static_cast<ssize_t>(part.second.size()));
+				static_cast<ssize_t>(part.second.size()));
 	}
 	size_t size() const
 	{
@@ -474,15 +500,17 @@ TEST_CASE("who joins a pool whose object is scribbled over gets an error or the 
 		const unsigned where = static_cast<unsigned>(random.below(8));
 		std::string what;
 		for (uint64_t flips = 1 + random.below(4); flips > 0; flips--) {
-			off_t at = where == 0 ? static_cast<off_t>(random.below(static_cast<uint64_t>(header)))
-			         : where < 3  ? header + static_cast<off_t>(random.below(inside_header_bytes()))
-			         : where < 6  ? in_use[random.below(in_use.size())]
-			                      : image.place(random.below(image.size()));
-			unsigned char was = 0, is = static_cast<unsigned char>(random.below(3) == 0 ? 0xff : random.below(256));
+			off_t at = where == 0  ? static_cast<off_t>(random.below(static_cast<uint64_t>(header)))
+			           : where < 3 ? header + static_cast<off_t>(random.below(inside_header_bytes()))
+			           : where < 6 ? in_use[random.below(in_use.size())]
+			                       : image.place(random.below(image.size()));
+			unsigned char was = 0,
+				      is = static_cast<unsigned char>(random.below(3) == 0 ? 0xff : random.below(256));
 			REQUIRE(pread(object, &was, 1, at) == 1);
 			REQUIRE(pwrite(object, &is, 1, at) == 1);
 			char text[80];
-			snprintf(text, sizeof text, " %lld: %02x to %02x;", static_cast<long long>(at - header), was, is);
+			snprintf(text, sizeof text, " %lld: %02x to %02x;", static_cast<long long>(at - header), was,
+				is);
 			what += text;
 		}
 		INFO("seed " << seed << ", trial " << n << ", from the header:" << what);
@@ -533,7 +561,8 @@ TEST_CASE("where the system's pages are large, the parts of an object begin with
 		MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
 		CHILD_CHECK(mp && works(mp, 1));
 		Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
-		for (off_t at : {static_cast<off_t>(at_header_at), static_cast<off_t>(at_frames_at), static_cast<off_t>(at_chunks_at)})
+		for (off_t at : {static_cast<off_t>(at_header_at), static_cast<off_t>(at_frames_at),
+			     static_cast<off_t>(at_chunks_at)})
 			CHILD_CHECK(number_at(object, at, 8) % static_cast<uint64_t>(page) == 0);
 		CHILD_CHECK(mpool_close(mp) == 0);
 		return 0;
@@ -544,7 +573,8 @@ TEST_CASE("where the system's pages are large, the parts of an object begin with
 
 TEST_CASE("where /dev/shm is small there is an error, or a pool that works as far as it goes")
 {
-	const char *size = GENERATE("4k", "8k", "16k", "64k", "128k", "256k", "512k", "1m", "2m", "4m", "8m", "16m", "32m");
+	const char *size =
+		GENERATE("4k", "8k", "16k", "64k", "128k", "256k", "512k", "1m", "2m", "4m", "8m", "16m", "32m");
 	CAPTURE(size);
 	Key key;
 	const pgno_t big = 4096, pages = 2000;
@@ -702,7 +732,8 @@ TEST_CASE("where descriptors run out an open fails with EMFILE, or works, and ke
 		}
 		for (rlim_t more = 0; worked < 3; more++) {
 			CHILD_CHECK(more < 30);
-			int next = fcntl(file.fd(), F_DUPFD_CLOEXEC, static_cast<long>(STDERR_FILENO + 1)); // the lowest that is free
+			int next = fcntl(file.fd(), F_DUPFD_CLOEXEC,
+				static_cast<long>(STDERR_FILENO + 1)); // the lowest that is free
 			close(next);
 			struct rlimit few = {static_cast<rlim_t>(next) + more, all.rlim_max};
 			CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
@@ -745,7 +776,8 @@ TEST_CASE("where files must be small there is an error or a smaller object, and 
 		} else {
 			CHILD_CHECK(mp && works(mp, 3));
 			struct stat st;
-			CHILD_CHECK(stat(key.objects()[0].c_str(), &st) == 0 && static_cast<rlim_t>(st.st_size) <= most);
+			CHILD_CHECK(
+				stat(key.objects()[0].c_str(), &st) == 0 && static_cast<rlim_t>(st.st_size) <= most);
 			MPOOL *two = mpool_open(key.get(), -1, page_size, 1000);
 			CHILD_CHECK(two && works(two, 7) && mpool_close(two) == 0);
 			// More than it can ever hold is refused, and clearly.
@@ -927,7 +959,8 @@ static bool waits_for_a_lock(pid_t pid)
 	return waits;
 }
 
-TEST_CASE("a process that is stopped with the pool's lock holds up opens and closes only so long, also when another has died")
+TEST_CASE(
+	"a process that is stopped with the pool's lock holds up opens and closes only so long, also when another has died")
 {
 	Key key;
 	File file(page_size, 10);
@@ -1029,7 +1062,10 @@ TEST_CASE("whatever call fails when a pool is opened or closed, there is an erro
 	unsigned refusals = 0, n = 0;
 	for (bool refused = false; sweep_one(sweep, key, file, n, refused); n++)
 		refusals += refused;
-	WARN((which == 0 ? "making" : which == 1 ? "joining" : "closing") << ": " << n << " calls, " << refusals << " refusals");
+	WARN((which == 0          ? "making"
+		     : which == 1 ? "joining"
+				  : "closing")
+		<< ": " << n << " calls, " << refusals << " refusals");
 	CHECK(n >= (sweep >= Sweep::close ? 3 : 15));
 	CHECK((sweep >= Sweep::close || refusals >= 10));
 }

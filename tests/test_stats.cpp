@@ -188,7 +188,7 @@ TEST_CASE("bookkeeping is at most 32 bytes for each page of a full pool")
 	Statm after = statm();
 	double real = (static_cast<double>(after.resident) - static_cast<double>(before.resident)) / pages - page_size;
 	WARN(pages << " pages of " << page_size << " bytes: bookkeeping " << each
-	           << " bytes a page; resident memory beyond the pages " << real << " bytes a page");
+		   << " bytes a page; resident memory beyond the pages " << real << " bytes a page");
 	// The number is honest: the process did not grow by much more.
 	if (!sanitized)
 		CHECK(real <= 32 + 1e6 / pages);

@@ -112,23 +112,23 @@ TEST_CASE("a thread stopped at any instruction of a hit delays no other hit, mis
 	Report report;
 	pgno_t next = 50;
 	freeze_often(
-	    600,
-	    [&](unsigned) {
-		    for (pgno_t i = 0; i < 12; i++) {
-			    void *page = mpool_get(pool, i, 0);
-			    report.check(page && mpool_put(pool, page, i % 5 ? 0 : MPOOL_DIRTY) == 0, "mpool_put");
-		    }
-	    },
-	    [&] {
-		    for (pgno_t i = 0; i < 12; i++) {
-			    void *page = mpool_get(pool, i, 0);
-			    report.check(page && is(page, page_size, i, 0), "bytes");
-			    report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
-		    }
-		    void *page = mpool_get(pool, next, 0);
-		    report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
-		    next = next == 199 ? 50 : next + 1;
-	    });
+		600,
+		[&](unsigned) {
+			for (pgno_t i = 0; i < 12; i++) {
+				void *page = mpool_get(pool, i, 0);
+				report.check(page && mpool_put(pool, page, i % 5 ? 0 : MPOOL_DIRTY) == 0, "mpool_put");
+			}
+		},
+		[&] {
+			for (pgno_t i = 0; i < 12; i++) {
+				void *page = mpool_get(pool, i, 0);
+				report.check(page && is(page, page_size, i, 0), "bytes");
+				report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+			}
+			void *page = mpool_get(pool, next, 0);
+			report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+			next = next == 199 ? 50 : next + 1;
+		});
 	report.require_none();
 	CHECK(pool.stats().pinned == 0);
 }
@@ -145,26 +145,26 @@ TEST_CASE("a thread stopped at any instruction of a hit has the page or has it n
 	Report report;
 	uint64_t others = 0; // misses, each of them
 	const size_t times = freeze_often(
-	    500,
-	    [&](unsigned t) {
-		    for (int n = 0; n < 50; n++) {
-			    void *page = mpool_get(pool, t, 0);
-			    report.check(page && is(page, 16, t, 0), "the page that was got");
-			    report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
-		    }
-	    },
-	    [&] {
-		    // As many at once as there are frames: nothing else can stay but what is pinned.
-		    for (pgno_t first = 10; first < 10 + 6 * maxcache; first += maxcache) {
-			    void *pages[maxcache];
-			    for (pgno_t i = 0; i < maxcache; i++, others++) {
-				    pages[i] = mpool_get(pool, first + i, 0);
-				    report.check(pages[i] && is(pages[i], page_size, first + i, 0), "bytes");
-			    }
-			    for (void *page : pages)
-				    report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
-		    }
-	    });
+		500,
+		[&](unsigned t) {
+			for (int n = 0; n < 50; n++) {
+				void *page = mpool_get(pool, t, 0);
+				report.check(page && is(page, 16, t, 0), "the page that was got");
+				report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+			}
+		},
+		[&] {
+			// As many at once as there are frames: nothing else can stay but what is pinned.
+			for (pgno_t first = 10; first < 10 + 6 * maxcache; first += maxcache) {
+				void *pages[maxcache];
+				for (pgno_t i = 0; i < maxcache; i++, others++) {
+					pages[i] = mpool_get(pool, first + i, 0);
+					report.check(pages[i] && is(pages[i], page_size, first + i, 0), "bytes");
+				}
+				for (void *page : pages)
+					report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+			}
+		});
 	report.require_none();
 	CHECK(pool.stats().misses > others + times / 2); // what is hit did leave memory
 	CHECK(pool.stats().pinned == 0);

@@ -184,8 +184,8 @@ private:
 				_exit(0);
 			}
 			void *page = mpool_get(mp, order.page, 0);
-			done = page && (order.what == 'k' ||
-			                mpool_put(mp, page, order.what == 'd' ? MPOOL_DIRTY : 0) == 0);
+			done = page &&
+			       (order.what == 'k' || mpool_put(mp, page, order.what == 'd' ? MPOOL_DIRTY : 0) == 0);
 		}
 		_exit(1);
 	}
@@ -297,8 +297,8 @@ std::vector<std::string> words(const std::string &line)
 }
 
 // The rows of one kind, "pool" or "process", in which `column` is `value`.
-std::vector<Row> rows(const std::string &table, const std::string &kind, const std::string &column,
-                      const std::string &value)
+std::vector<Row> rows(
+	const std::string &table, const std::string &kind, const std::string &column, const std::string &value)
 {
 	std::vector<Row> found;
 	std::vector<std::string> names;
@@ -391,7 +391,10 @@ public:
 		return "";
 	}
 	void type(char key) const { REQUIRE(write(fd_, &key, 1) == 1); }
-	void press(const char *key) const { REQUIRE(write(fd_, key, strlen(key)) == static_cast<ssize_t>(strlen(key))); }
+	void press(const char *key) const
+	{
+		REQUIRE(write(fd_, key, strlen(key)) == static_cast<ssize_t>(strlen(key)));
+	}
 	void await_stop() const
 	{
 		int status;
@@ -604,7 +607,8 @@ TEST_CASE("on a terminal it shows rates, until q")
 	Screen s({"--interval=0.02"});
 	// First what it did since it was made, then what it does now: nothing.
 	s.await({key, "live", file.path(), "gets 1 ", "dirty 1 "});
-	std::string frame = s.await({key, "gets/s 0 ", "deaths 0 (+0)", std::to_string(a.pid()), "sleeping", "test_top"});
+	std::string frame =
+		s.await({key, "gets/s 0 ", "deaths 0 (+0)", std::to_string(a.pid()), "sleeping", "test_top"});
 	CHECK_FALSE(s.cooked());
 	// A frame in which something went on.
 	auto rate = [](const std::string &f) {
@@ -972,7 +976,8 @@ TEST_CASE("whatever an object holds, a look at it does no harm, to either")
 		REQUIRE(pread(object, &was, sizeof was, at) == sizeof was);
 		// Most are zero, and of no use yet: for those one will do.
 		for (size_t i = 0; i < (was ? std::size(values) : 1); i++) {
-			uint64_t v = was ? values[i] : values[1 + static_cast<size_t>(at / word) % (std::size(values) - 1)];
+			uint64_t v =
+				was ? values[i] : values[1 + static_cast<size_t>(at / word) % (std::size(values) - 1)];
 			INFO("word at " << at << ", " << v);
 			REQUIRE(pwrite(object, &v, sizeof v, at) == sizeof v);
 			int counted = looking_counted(name.c_str());
@@ -1053,7 +1058,7 @@ namespace {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		MPOOL *mp = mpool_open(const_cast<char *>(key.c_str()), fd, page_size,
-		                       static_cast<pgno_t>(1 + random.below(2 * maxcache)));
+			static_cast<pgno_t>(1 + random.below(2 * maxcache)));
 		if (!mp)
 			_exit(errno);
 		for (uint64_t n = random.below(5000); n > 0; n--) {

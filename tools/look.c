@@ -197,7 +197,7 @@ static enum look_where where_is(int32_t pid, const struct stat *object)
 		unsigned long ino;
 		/* addresses rights offset device inode path */
 		found = sscanf(line, "%*s %*s %*s %x:%x %lu", &high, &low, &ino) == 3 && ino == object->st_ino &&
-			makedev(high, low) == object->st_dev;
+		        makedev(high, low) == object->st_dev;
 	}
 	bool told = !ferror(maps) || errno == ESRCH;
 	fclose(maps);

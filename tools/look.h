@@ -53,9 +53,9 @@ struct look_pool {
 	uint64_t memory; /* bytes that the object takes */
 	char *key;       /* NULL: it cannot be read */
 	size_t key_bytes;
-	char *path;      /* of the file, when the pool was made; NULL: the same */
-	bool elsewhere;  /* there is another file at that path now, or none */
-	bool counted;    /* all below is known */
+	char *path;     /* of the file, when the pool was made; NULL: the same */
+	bool elsewhere; /* there is another file at that path now, or none */
+	bool counted;   /* all below is known */
 	struct mpool_stats stats;
 	uint64_t abandoned;
 	uint32_t processes;

@@ -34,11 +34,11 @@ struct options {
 };
 
 static const struct argp_option options[] = {
-	{ .name = "interval", .key = 'i', .arg = "SECONDS", .doc = "Between two looks (1)" },
-	{ .name = "once", .key = '1', .doc = "Print one table, for scripts, as when the output is no terminal" },
-	{ .name = "remove", .key = KEY_REMOVE, .arg = "KEY", .doc = "Remove the stale pool of that key, as it is shown" },
-	{ .name = "remove-stale", .key = KEY_REMOVE_STALE, .doc = "Remove all stale pools" },
-	{ 0 },
+	{.name = "interval", .key = 'i', .arg = "SECONDS", .doc = "Between two looks (1)"},
+	{.name = "once", .key = '1', .doc = "Print one table, for scripts, as when the output is no terminal"},
+	{.name = "remove", .key = KEY_REMOVE, .arg = "KEY", .doc = "Remove the stale pool of that key, as it is shown"},
+	{.name = "remove-stale", .key = KEY_REMOVE_STALE, .doc = "Remove all stale pools"},
+	{0},
 };
 
 static double seconds(struct argp_state *state, const char *text)
@@ -105,7 +105,7 @@ static int remove_key(char *shown)
 		die(STATUS_REFUSED, "no memory");
 	if (!text_unescape(key, &bytes))
 		die(STATUS_USAGE, "%s: a backslash is to be followed by x and two hexadecimal digits", shown);
-	int error = look_remove_key((struct share_key){ key, bytes });
+	int error = look_remove_key((struct share_key){key, bytes});
 	free(key);
 	if (error)
 		die(STATUS_REFUSED, "%s: not removed: %s", shown, reason(error));
@@ -161,9 +161,10 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = { .options = options, .parser = parse,
-		.doc = "Show the page pools that your processes share, live; q ends it." };
-	struct options o = { .interval = INTERVAL };
+	static const struct argp argp = {.options = options,
+	                                 .parser = parse,
+	                                 .doc = "Show the page pools that your processes share, live; q ends it."};
+	struct options o = {.interval = INTERVAL};
 
 	argp_program_version = "mpool-top " MPOOL_VERSION;
 	argp_err_exit_status = STATUS_USAGE;

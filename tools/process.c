@@ -50,7 +50,7 @@ static const char *word_for(char state)
 
 struct process process_of(const struct look_process *p)
 {
-	struct process process = { .state = "dead" };
+	struct process process = {.state = "dead"};
 	char stat[STAT_MAX];
 
 	if (!p->alive)
@@ -71,7 +71,7 @@ struct process process_of(const struct look_process *p)
 const char *state_name(enum look_state state)
 {
 	static const char *const name[] = {
-		[LOOK_LIVE] = "live", [LOOK_CHANGING] = "changing", [LOOK_STALE] = "stale",
+		[LOOK_LIVE] = "live",       [LOOK_CHANGING] = "changing",   [LOOK_STALE] = "stale",
 		[LOOK_DAMAGED] = "damaged", [LOOK_UNTRUSTED] = "untrusted",
 	};
 

@@ -15,7 +15,7 @@
 enum { COMMAND_MAX = 64 };
 
 struct process {
-	const char *state; /* running, sleeping, blocked, stopped, dead; elsewhere: in another PID
+	const char *state;         /* running, sleeping, blocked, stopped, dead; elsewhere: in another PID
 	                    * namespace; alive: no more is known */
 	char command[COMMAND_MAX]; /* as the system has it; empty: unknown */
 };

@@ -62,7 +62,7 @@ static void draw_anew(int signal)
 
 static void take_signal(int signal, void (*handler)(int))
 {
-	struct sigaction action = { .sa_handler = handler };
+	struct sigaction action = {.sa_handler = handler};
 	sigset_t one;
 
 	sigemptyset(&action.sa_mask);
@@ -124,7 +124,7 @@ struct frame {
 
 static struct frame frame_begin(void)
 {
-	struct frame f = { .to = stdout, .columns = COLUMNS, .lines = LINES };
+	struct frame f = {.to = stdout, .columns = COLUMNS, .lines = LINES};
 	struct winsize w;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 && w.ws_row > 0) {
@@ -152,7 +152,7 @@ static void line(struct frame *f, const char *style, const char *format, ...)
 	va_end(arguments);
 	/* No newline after the last one, which would move all of it up. */
 	fprintf(f->to, "%s%.*s%s" CLEAR_LINE "%s", style, f->columns, text, *style ? PLAIN : "",
-		--f->lines > 0 ? "\r\n" : "");
+	        --f->lines > 0 ? "\r\n" : "");
 }
 
 static void frame_end(struct frame *f)
@@ -205,14 +205,16 @@ static void show_work(struct frame *f, const struct mpool_stats *s, const struct
 	const char *a_second = old ? "/s" : "";
 	double over = old ? seconds : 1;
 	uint64_t hits = s->hits - o->hits, gets = hits + (s->misses - o->misses);
-	uint64_t n[] = { gets, s->reads - o->reads, s->writes - o->writes, s->evictions - o->evictions,
-			 s->rescues - o->rescues };
+	uint64_t n[] = {gets, s->reads - o->reads, s->writes - o->writes, s->evictions - o->evictions,
+	                s->rescues - o->rescues};
 
 	for (unsigned i = 0; i < sizeof n / sizeof *n; i++)
 		text_number(number[i], (double)n[i] / over);
-	line(f, "", "  gets%s %s  hits %s  reads%s %s  writes%s %s  evictions%s %s  rescues%s %s  deaths %" PRIu64
-	     " (+%" PRIu64 ")", a_second, number[0], percent(share, hits, gets), a_second, number[1], a_second, number[2],
-	     a_second, number[3], a_second, number[4], s->deaths, old ? s->deaths - o->deaths : 0);
+	line(f, "",
+	     "  gets%s %s  hits %s  reads%s %s  writes%s %s  evictions%s %s  rescues%s %s  deaths %" PRIu64
+	     " (+%" PRIu64 ")",
+	     a_second, number[0], percent(share, hits, gets), a_second, number[1], a_second, number[2], a_second,
+	     number[3], a_second, number[4], s->deaths, old ? s->deaths - o->deaths : 0);
 }
 
 static void show_contents(struct frame *f, const struct look_pool *lp)
@@ -221,10 +223,12 @@ static void show_contents(struct frame *f, const struct look_pool *lp)
 	char cached[TEXT_SHORT], room[TEXT_SHORT], page[TEXT_SHORT], file[TEXT_SHORT], memory[TEXT_SHORT];
 	char dirty[TEXT_SHORT];
 
-	line(f, "", "  cached %s of %s, of %s each  dirty %s  pinned %" PRIu64 "  overflow %" PRIu64 "  abandoned %" PRIu64
-	     "  pages %s  memory %s", text_number(cached, (double)s->cached), text_number(room, (double)s->maxcache),
-	     text_size(page, s->pagesize), text_number(dirty, (double)s->dirty), s->pinned, s->overflow,
-	     lp->abandoned, text_number(file, (double)s->pages), text_size(memory, lp->memory));
+	line(f, "",
+	     "  cached %s of %s, of %s each  dirty %s  pinned %" PRIu64 "  overflow %" PRIu64 "  abandoned %" PRIu64
+	     "  pages %s  memory %s",
+	     text_number(cached, (double)s->cached), text_number(room, (double)s->maxcache),
+	     text_size(page, s->pagesize), text_number(dirty, (double)s->dirty), s->pinned, s->overflow, lp->abandoned,
+	     text_number(file, (double)s->pages), text_size(memory, lp->memory));
 }
 
 static void show_processes(struct frame *f, const struct look_pool *lp)
@@ -233,7 +237,7 @@ static void show_processes(struct frame *f, const struct look_pool *lp)
 		line(f, "", "  %10s  %-9s  %8s  %6s  %s", "PID", "STATE", "PINNED", "SINCE", "COMMAND");
 	for (uint32_t i = 0; i < lp->processes; i++) {
 		const struct look_process *p = &lp->process[i];
-		struct process process = f->to ? process_of(p) : (struct process){ .state = "" };
+		struct process process = f->to ? process_of(p) : (struct process){.state = ""};
 		char age[TEXT_SHORT], *command = text_escape_string(*process.command ? process.command : NULL);
 		line(f, "", "  %10" PRId32 "  %-9s  %8" PRIu64 "  %6s  %s", p->pid, process.state, p->pinned,
 		     text_age(age, (int64_t)time(NULL) - p->since),
@@ -275,7 +279,7 @@ static void show_pools(struct frame *f, const struct view *v, const struct view 
 /* How many lines can move: all but the first. */
 static size_t lines_below(const struct view *v, const struct view *last)
 {
-	struct frame count = { .to = NULL };
+	struct frame count = {.to = NULL};
 
 	show_pools(&count, v, last);
 	return count.n;
@@ -322,12 +326,11 @@ static void take_key(const char *key)
 		const char *key;
 		enum { LINE_UP, LINE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST } move;
 	} moves[] = {
-		{ "\033[A", LINE_UP }, { "\033OA", LINE_UP }, { "k", LINE_UP },
-		{ "\033[B", LINE_DOWN }, { "\033OB", LINE_DOWN }, { "j", LINE_DOWN },
-		{ "\033[5~", PAGE_UP }, { "b", PAGE_UP },
-		{ "\033[6~", PAGE_DOWN }, { " ", PAGE_DOWN },
-		{ "\033[H", FIRST }, { "\033OH", FIRST }, { "\033[1~", FIRST }, { "g", FIRST },
-		{ "\033[F", LAST }, { "\033OF", LAST }, { "\033[4~", LAST }, { "G", LAST },
+		{"\033[A", LINE_UP},    {"\033OA", LINE_UP}, {"k", LINE_UP},       {"\033[B", LINE_DOWN},
+		{"\033OB", LINE_DOWN},  {"j", LINE_DOWN},    {"\033[5~", PAGE_UP}, {"b", PAGE_UP},
+		{"\033[6~", PAGE_DOWN}, {" ", PAGE_DOWN},    {"\033[H", FIRST},    {"\033OH", FIRST},
+		{"\033[1~", FIRST},     {"g", FIRST},        {"\033[F", LAST},     {"\033OF", LAST},
+		{"\033[4~", LAST},      {"G", LAST},
 	};
 
 	if (*key == 'q')
@@ -352,8 +355,8 @@ static void wait_until(double at)
 {
 	static bool keys = true;
 	double left = at - now();
-	struct pollfd p = { .fd = keys ? STDIN_FILENO : -1, .events = POLLIN };
-	struct timespec t = { .tv_sec = (time_t)left };
+	struct pollfd p = {.fd = keys ? STDIN_FILENO : -1, .events = POLLIN};
+	struct timespec t = {.tv_sec = (time_t)left};
 	char key[KEY_BYTES + 1] = "";
 
 	if (left <= 0)
@@ -370,7 +373,7 @@ static void wait_until(double at)
 
 static struct view view_now(void)
 {
-	struct view v = { .at = now() };
+	struct view v = {.at = now()};
 	int error = look_all(&v.look);
 
 	if (error)
@@ -381,7 +384,7 @@ static struct view view_now(void)
 
 void screen_show(double interval)
 {
-	struct view v = { .at = 0 }, last = v;
+	struct view v = {.at = 0}, last = v;
 
 	setvbuf(stdout, NULL, _IOFBF, FRAME_BYTES); /* a frame is one write */
 	take_signals();

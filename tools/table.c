@@ -69,9 +69,9 @@ static void print(FILE *to, struct table *t)
 static void add_pool(struct table *t, const struct look_pool *lp)
 {
 	const struct mpool_stats *s = &lp->stats;
-	const uint64_t number[] = { lp->processes, s->deaths, s->pagesize, s->maxcache, s->cached, s->dirty, s->pinned,
-				    s->overflow, lp->abandoned, s->hits, s->misses, s->reads, s->writes,
-				    s->evictions, s->rescues, s->pages };
+	const uint64_t number[] = {lp->processes, s->deaths,    s->pagesize,   s->maxcache, s->cached, s->dirty,
+	                           s->pinned,     s->overflow,  lp->abandoned, s->hits,     s->misses, s->reads,
+	                           s->writes,     s->evictions, s->rescues,    s->pages};
 
 	add_word(t, "pool");
 	add(t, text_escape(lp->key, lp->key_bytes));
@@ -106,13 +106,13 @@ static void add_process(struct table *t, const struct look_pool *lp, const struc
 
 void table_print(FILE *to, const struct look *l)
 {
-	static const char *const of_pool[] = { "#pool", "key", "state", "processes", "deaths", "pagesize", "maxcache",
-					       "cached", "dirty", "pinned", "overflow", "abandoned", "hits", "misses",
-					       "reads", "writes", "evictions", "rescues", "pages", "memory", "object",
-					       "device", "inode", "file", NULL };
-	static const char *const of_process[] = { "#process", "key", "pid", "state", "pinned", "since", "command",
-						  NULL };
-	struct table pools = { 0 }, processes = { 0 };
+	static const char *const of_pool[] = {"#pool",    "key",       "state",   "processes", "deaths",
+	                                      "pagesize", "maxcache",  "cached",  "dirty",     "pinned",
+	                                      "overflow", "abandoned", "hits",    "misses",    "reads",
+	                                      "writes",   "evictions", "rescues", "pages",     "memory",
+	                                      "object",   "device",    "inode",   "file",      NULL};
+	static const char *const of_process[] = {"#process", "key", "pid", "state", "pinned", "since", "command", NULL};
+	struct table pools = {0}, processes = {0};
 
 	add_names(&pools, of_pool);
 	add_names(&processes, of_process);

@@ -69,7 +69,7 @@ bool text_unescape(char *word, size_t *n)
 			*to++ = *from++;
 			continue;
 		}
-		char digits[] = { from[1] == 'x' ? from[2] : '\0', '\0', '\0' }, *end;
+		char digits[] = {from[1] == 'x' ? from[2] : '\0', '\0', '\0'}, *end;
 		if (digits[0] != '\0')
 			digits[1] = from[3];
 		unsigned long byte = strtoul(digits, &end, HEX);

@@ -25,8 +25,8 @@ public:
 	static Description describe()
 	{
 		return {"array", "",
-			"no pool: all pages in one piece of anonymous memory, the address computed from the page "
-			"number. The least that any program can pay"};
+		        "no pool: all pages in one piece of anonymous memory, the address computed from the page "
+		        "number. The least that any program can pay"};
 	}
 
 	static const char *cannot(const Work &w)

@@ -146,14 +146,14 @@ public:
 		int major, minor, patch;
 		db_version(&major, &minor, &patch);
 		return {"Berkeley DB",
-			std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch),
-			"DB_PRIVATE and DB_THREAD, so that memory is malloc's and mutexes are pthread's. An environment "
-			"is opened for many threads or for one, and this one is for many at one thread too: without "
-			"DB_THREAD one thread's hits took half as long (hot 28 ns and not 60, uniform-10000 60 ns and "
-			"not 115). One cache, as 2 to 16 gained nothing, sized to hold the pages wanted; a hash bucket a page, and 1024 "
-			"mutexes for the buckets, which one thread likes better than a mutex for each, two threads no "
-			"less. The public get loses DB_MPOOL_DIRTY: to modify, and for new pages (by number, with "
-			"DB_MPOOL_CREATE), the function behind it is called, as by libdb's own B-trees"};
+		        std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch),
+		        "DB_PRIVATE and DB_THREAD, so that memory is malloc's and mutexes are pthread's. An environment "
+		        "is opened for many threads or for one, and this one is for many at one thread too: without "
+		        "DB_THREAD one thread's hits took half as long (hot 28 ns and not 60, uniform-10000 60 ns and "
+		        "not 115). One cache, as 2 to 16 gained nothing, sized to hold the pages wanted; a hash bucket a page, and 1024 "
+		        "mutexes for the buckets, which one thread likes better than a mutex for each, two threads no "
+		        "less. The public get loses DB_MPOOL_DIRTY: to modify, and for new pages (by number, with "
+		        "DB_MPOOL_CREATE), the function behind it is called, as by libdb's own B-trees"};
 	}
 
 	static const char *cannot(const Work &w)
@@ -243,8 +243,8 @@ public:
 	{
 		Description d = Berkeley::describe();
 		return {d.name + ", shared", d.version,
-			"as Berkeley DB, but without DB_PRIVATE: its regions are files in /dev/shm, mapped by every "
-			"process; memory as with DB_SYSTEM_MEM, but of a kind that goes with its directory"};
+		        "as Berkeley DB, but without DB_PRIVATE: its regions are files in /dev/shm, mapped by every "
+		        "process; memory as with DB_SYSTEM_MEM, but of a kind that goes with its directory"};
 	}
 
 	explicit SharedBerkeley(const Setup &s) : Berkeley(s, s.shared) {}

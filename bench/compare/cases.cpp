@@ -67,7 +67,7 @@ static void zipf(Cases &cases, const Options &)
 static void btree(Cases &cases, const Options &)
 {
 	Case c = all_cached("btree", "descents from a root over 100 inner pages to 10,000 leaves, all in memory",
-			    TREE_PAGES);
+	                    TREE_PAGES);
 	c.loop = Loop::descend;
 	c.range = LEAVES;
 	cases.push_back(c);
@@ -75,15 +75,15 @@ static void btree(Cases &cases, const Options &)
 
 static void half(Cases &cases, const Options &)
 {
-	cases.push_back(partly_cached(
-		"half", "20,000 pages drawn uniformly, 10,000 in memory, the file in the kernel's cache", 20000,
-		10000));
+	cases.push_back(partly_cached("half",
+	                              "20,000 pages drawn uniformly, 10,000 in memory, the file in the kernel's cache",
+	                              20000, 10000));
 }
 
 static void half_direct(Cases &cases, const Options &)
 {
-	Case c = partly_cached(
-		"half-direct", "4,000 pages drawn uniformly, 2,000 in memory, the file read with O_DIRECT", 4000, 2000);
+	Case c = partly_cached("half-direct",
+	                       "4,000 pages drawn uniformly, 2,000 in memory, the file read with O_DIRECT", 4000, 2000);
 	c.direct = true;
 	cases.push_back(c);
 }
@@ -100,7 +100,7 @@ static void scan(Cases &cases, const Options &)
 {
 	constexpr uint32_t pages = 100000, hot = 5000;
 	Case c = partly_cached("scan", "gets of 5,000 pages while one thread goes through 100,000; 10,000 in memory",
-			       pages, 10000);
+	                       pages, 10000);
 	c.shape = Shape::scan;
 	c.range = hot;
 	c.stride = pages / hot;
@@ -133,9 +133,9 @@ static void sync(Cases &cases, const Options &)
 
 static void latency(Cases &cases, const Options &)
 {
-	Case c = partly_cached(
-		"latency", "gets of pages in memory while another thread evicts; 1,000 of 20,000 in memory", 20000,
-		1000);
+	Case c = partly_cached("latency",
+	                       "gets of pages in memory while another thread evicts; 1,000 of 20,000 in memory", 20000,
+	                       1000);
 	c.shape = Shape::latency;
 	c.threads = {2};
 	cases.push_back(c);
@@ -148,8 +148,7 @@ static void growth_pages(Cases &cases, const Options &options)
 	for (uint32_t pages : {1000u, 10000u, 100000u, 1000000u, 4000000u}) {
 		if (pages > 1000000 && !options.full)
 			continue;
-		Case c = all_cached("growth-pages", "pages of 1024 bytes in memory, drawn uniformly: how many",
-				    pages);
+		Case c = all_cached("growth-pages", "pages of 1024 bytes in memory, drawn uniformly: how many", pages);
 		c.parameter = std::to_string(pages);
 		c.page_bytes = 1024;
 		c.threads = {2};
@@ -163,7 +162,7 @@ static void growth_threads(Cases &cases, const Options &)
 {
 	for (unsigned idle : {1u, 10u, 100u, 1000u}) {
 		Case c = partly_cached("growth-threads", "as half, with further threads that used the pool and sleep",
-				       20000, 10000);
+		                       20000, 10000);
 		c.parameter = std::to_string(idle);
 		c.threads = {2};
 		c.idle = idle;
@@ -177,9 +176,9 @@ static void processes(Cases &cases, const Options &)
 {
 	for (uint32_t pages : {1u, 1000u, 10000u, 100000u}) {
 		Case c = all_cached("processes",
-				    "two threads, and two processes that share the pool, get pages in memory, drawn "
-				    "uniformly",
-				    pages);
+		                    "two threads, and two processes that share the pool, get pages in memory, drawn "
+		                    "uniformly",
+		                    pages);
 		c.parameter = std::to_string(pages);
 		c.shape = Shape::processes;
 		c.threads = {2};
@@ -219,7 +218,7 @@ std::vector<Case> all_cases(const Options &options)
 {
 	Cases cases;
 	for (auto add : {memory, cached, zipf, btree, half, half_direct, modify, scan, append, sync, latency,
-			 growth_pages, growth_threads, processes, deaths})
+	                 growth_pages, growth_threads, processes, deaths})
 		add(cases, options);
 	for (Case &c : cases)
 		choose_threads(c, options);

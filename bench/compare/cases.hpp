@@ -20,12 +20,12 @@ struct Options;
 
 /* How a cell is measured. */
 enum class Shape {
-	plain,   /* every thread does the same */
-	scan,    /* thread 0 goes through the file, the others use few pages of it */
-	latency, /* thread 0 is timed, the other evicts */
-	append,  /* plain, on a file that is empty at first */
-	sync,    /* one thread; the sync is what is timed */
-	memory,  /* nothing is timed */
+	plain,     /* every thread does the same */
+	scan,      /* thread 0 goes through the file, the others use few pages of it */
+	latency,   /* thread 0 is timed, the other evicts */
+	append,    /* plain, on a file that is empty at first */
+	sync,      /* one thread; the sync is what is timed */
+	memory,    /* nothing is timed */
 	processes, /* plain; where processes share the pool, they do it as well as threads */
 	deaths,    /* processes that share a pool die */
 };

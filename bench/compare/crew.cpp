@@ -121,8 +121,7 @@ static void check(const Member &m)
 
 /* ---- threads ---- */
 
-std::vector<Member> run_crew(Opened &pool, std::vector<Part> parts, const CellTime &time,
-			     const Processors &processors)
+std::vector<Member> run_crew(Opened &pool, std::vector<Part> parts, const CellTime &time, const Processors &processors)
 {
 	Cell cell(time, processors, parts.size());
 	std::vector<Member> members(parts.begin(), parts.end());
@@ -170,7 +169,7 @@ private:
 } // namespace
 
 std::vector<Member> run_processes(const std::function<std::unique_ptr<Opened>()> &open, std::vector<Part> parts,
-				  const CellTime &time, const Processors &processors)
+                                  const CellTime &time, const Processors &processors)
 {
 	Common<Cell> cell(time, processors, parts.size());
 	std::vector<Member> members(parts.begin(), parts.end());

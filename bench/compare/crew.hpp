@@ -52,15 +52,14 @@ struct alignas(LINE_BYTES) Member : Course {
  * read is checked on the same thread when nobody measures any more; throws Wrong,
  * or what an adaptor threw.
  */
-std::vector<Member> run_crew(Opened &pool, std::vector<Part> parts, const CellTime &time,
-			     const Processors &processors);
+std::vector<Member> run_crew(Opened &pool, std::vector<Part> parts, const CellTime &time, const Processors &processors);
 
 /*
  * The same, each part in a process of one thread, which opens the pool by itself.  A
  * process that fails, or dies, ends the cell: throws std::runtime_error.
  */
 std::vector<Member> run_processes(const std::function<std::unique_ptr<Opened>()> &open, std::vector<Part> parts,
-				  const CellTime &time, const Processors &processors);
+                                  const CellTime &time, const Processors &processors);
 
 /* Threads that get and put a page of every pool once and then sleep, as long as this exists. */
 class Idlers {

@@ -30,8 +30,8 @@
 
 namespace compare {
 
-constexpr uint32_t PINS = 100;                     /* pages that a process has pinned when it dies: the first */
-constexpr uint64_t WINDOW = 20000000;              /* nanoseconds in which pauses are looked for */
+constexpr uint32_t PINS = 100;                      /* pages that a process has pinned when it dies: the first */
+constexpr uint64_t WINDOW = 20000000;               /* nanoseconds in which pauses are looked for */
 constexpr uint64_t TOO_LONG = UINT64_C(5000000000); /* a death that nobody notices */
 
 static double milliseconds_since(uint64_t start)

@@ -92,7 +92,7 @@ void Entrant::close_and_check_modified()
 	uint64_t found = modified_in_file(file->path().c_str(), in.page_bytes, in.file_pages);
 	if (found != modified)
 		throw Wrong(std::to_string(modified) + " modifications were made, and the file has " +
-			    std::to_string(found));
+		            std::to_string(found));
 }
 
 void Entrant::close_and_check_appended(uint64_t pages)

@@ -202,22 +202,29 @@ template <class Adaptor> [[gnu::noinline]] void read_timed(Adaptor &pool, Part &
 template <class Adaptor> void run_loop(Adaptor &pool, Part &part)
 {
 	switch (part.loop) {
-	case Loop::read: return read_drawn<Uniform>(pool, part);
-	case Loop::sequence: return read_drawn<Sequence>(pool, part);
-	case Loop::scan: return read_drawn<InTurn>(pool, part);
-	case Loop::scan_once: return scan_once(pool, part);
-	case Loop::descend: return descend(pool, part);
-	case Loop::modify: return modify_drawn(pool, part);
-	case Loop::append: return append_pages(pool, part);
-	case Loop::timed: return read_timed(pool, part);
+	case Loop::read:
+		return read_drawn<Uniform>(pool, part);
+	case Loop::sequence:
+		return read_drawn<Sequence>(pool, part);
+	case Loop::scan:
+		return read_drawn<InTurn>(pool, part);
+	case Loop::scan_once:
+		return scan_once(pool, part);
+	case Loop::descend:
+		return descend(pool, part);
+	case Loop::modify:
+		return modify_drawn(pool, part);
+	case Loop::append:
+		return append_pages(pool, part);
+	case Loop::timed:
+		return read_timed(pool, part);
 	}
 }
 
 /* ---- not measured ---- */
 
 /* Gets each page once and looks at all of it; returns how many were wrong. */
-template <class Adaptor, class Check>
-uint32_t load_pages(Adaptor &pool, uint32_t first, uint32_t pages, Check is_right)
+template <class Adaptor, class Check> uint32_t load_pages(Adaptor &pool, uint32_t first, uint32_t pages, Check is_right)
 {
 	uint32_t wrong = 0;
 	for (uint32_t page = first; page < first + pages; page++) {

@@ -92,7 +92,7 @@ static std::string clock_text()
 	char text[120];
 
 	snprintf(text, sizeof text, "%s: steps of %.3g ns; timing nothing takes %.3g ns", rate.clock, rate.step,
-		 rate.cost);
+	         rate.cost);
 	return text;
 }
 
@@ -128,11 +128,12 @@ Others::Times Others::now()
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	Times times = {static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9, 0, 0,
-		       processor_seconds(RUSAGE_SELF) + processor_seconds(RUSAGE_CHILDREN)};
+	               processor_seconds(RUSAGE_SELF) + processor_seconds(RUSAGE_CHILDREN)};
 
 	/* All processors' ticks, in the order of proc(5). */
 	double user = 0, nice = 0, system = 0, idle, iowait, irq = 0, softirq = 0, steal = 0;
-	std::istringstream(line_of("/proc/stat", "cpu ")) >> user >> nice >> system >> idle >> iowait >> irq >> softirq >> steal;
+	std::istringstream(line_of("/proc/stat", "cpu ")) >> user >> nice >> system >> idle >> iowait >> irq >>
+		softirq >> steal;
 	auto hertz = static_cast<double>(sysconf(_SC_CLK_TCK));
 	times.busy = (user + nice + system + irq + softirq) / hertz;
 	times.stolen = steal / hertz;

@@ -106,8 +106,8 @@ static Outcome run(const Conditions &c, Entrant &entrant, std::vector<Part> part
 static void add_reads(Figures &figures, const Outcome &o)
 {
 	if (o.reads != NOT_COUNTED)
-		figures.push_back({"reads_per_second",
-				   static_cast<double>(o.reads) / seconds(all_of(o), &Member::warm_start)});
+		figures.push_back(
+			{"reads_per_second", static_cast<double>(o.reads) / seconds(all_of(o), &Member::warm_start)});
 }
 
 /* ---- parts ---- */
@@ -257,20 +257,27 @@ static Figures measure_processes(const Conditions &c, Entrant &entrant, By by, u
 {
 	Outcome o = run(c, entrant, parts_of(c, threads, round), by);
 	return {{by == By::threads ? "ns_by_threads" : "ns_by_processes",
-		 threads * 1e9 / operations_per_second(all_of(o))}};
+	         threads * 1e9 / operations_per_second(all_of(o))}};
 }
 
 Figures measure(const Conditions &c, Entrant &entrant, By by, unsigned threads, unsigned round)
 {
 	switch (c.in.shape) {
-	case Shape::plain: return measure_plain(c, entrant, threads, round);
-	case Shape::scan: return measure_scan(c, entrant, threads, round);
-	case Shape::latency: return measure_latency(c, entrant, threads, round);
-	case Shape::append: return measure_append(c, entrant, threads, round);
-	case Shape::sync: return measure_sync(c, entrant, threads, round);
-	case Shape::processes: return measure_processes(c, entrant, by, threads, round);
+	case Shape::plain:
+		return measure_plain(c, entrant, threads, round);
+	case Shape::scan:
+		return measure_scan(c, entrant, threads, round);
+	case Shape::latency:
+		return measure_latency(c, entrant, threads, round);
+	case Shape::append:
+		return measure_append(c, entrant, threads, round);
+	case Shape::sync:
+		return measure_sync(c, entrant, threads, round);
+	case Shape::processes:
+		return measure_processes(c, entrant, by, threads, round);
 	case Shape::memory:
-	case Shape::deaths: break;
+	case Shape::deaths:
+		break;
 	}
 	return {};
 }

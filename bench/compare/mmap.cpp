@@ -32,10 +32,10 @@ public:
 	static Description describe()
 	{
 		return {"mmap", "",
-			"the file mapped MAP_SHARED; appends take a number from an atomic counter, the file being made "
-			"longer 64 MiB ahead; sync is msync and fsync. Its memory is not bounded: the cache's size "
-			"does not count for it, and what others miss is in its memory. What it does when a page is "
-			"first modified, others do when they sync"};
+		        "the file mapped MAP_SHARED; appends take a number from an atomic counter, the file being made "
+		        "longer 64 MiB ahead; sync is msync and fsync. Its memory is not bounded: the cache's size "
+		        "does not count for it, and what others miss is in its memory. What it does when a page is "
+		        "first modified, others do when they sync"};
 	}
 
 	static const char *cannot(const Work &w)

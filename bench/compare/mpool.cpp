@@ -19,8 +19,8 @@ public:
 	static Description describe()
 	{
 		return {"libmpool", MPOOL_VERSION,
-			"mpool_open with maxcache as the workload says, nothing else to set; linked statically, "
-			"jemalloc in the program, which the other subjects have as their malloc, too"};
+		        "mpool_open with maxcache as the workload says, nothing else to set; linked statically, "
+		        "jemalloc in the program, which the other subjects have as their malloc, too"};
 	}
 
 	static const char *cannot(const Work &) { return nullptr; }
@@ -75,7 +75,7 @@ public:
 	static Description describe()
 	{
 		return {"libmpool, shared", MPOOL_VERSION,
-			"as libmpool, but with a key, by which every process opens the pool for itself"};
+		        "as libmpool, but with a key, by which every process opens the pool for itself"};
 	}
 
 	explicit SharedMpool(const Setup &s) : Mpool(s, s.shared) {}

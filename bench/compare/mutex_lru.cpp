@@ -45,9 +45,9 @@ public:
 	static Description describe()
 	{
 		return {"mutex + LRU", "",
-			"our own few lines after the structure of 4.4BSD's mpool.c: a hash table, an LRU queue, a pin "
-			"count and a dirty flag under one pthread mutex, reads and writes too; the hash table has a "
-			"chain a page, where 4.4BSD has 128"};
+		        "our own few lines after the structure of 4.4BSD's mpool.c: a hash table, an LRU queue, a pin "
+		        "count and a dirty flag under one pthread mutex, reads and writes too; the hash table has a "
+		        "chain a page, where 4.4BSD has 128"};
 	}
 
 	static const char *cannot(const Work &) { return nullptr; }
@@ -118,8 +118,8 @@ public:
 		std::lock_guard<std::mutex> lock(mutex);
 		Page *page;
 		TAILQ_FOREACH(page, &queue, in_queue)
-			if (page->dirty)
-				write(page);
+		if (page->dirty)
+			write(page);
 		if (fsync(fd) != 0)
 			throw_errno("fsync");
 	}
@@ -147,8 +147,8 @@ private:
 	{
 		Page *page;
 		TAILQ_FOREACH(page, chain_of(number), in_chain)
-			if (page->number == number)
-				break;
+		if (page->number == number)
+			break;
 		return page;
 	}
 
@@ -187,8 +187,8 @@ private:
 	{
 		Page *page;
 		TAILQ_FOREACH(page, &queue, in_queue)
-			if (page->pins == 0)
-				break;
+		if (page->pins == 0)
+			break;
 		if (page == nullptr)
 			return nullptr;
 		if (page->dirty)

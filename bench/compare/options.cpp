@@ -51,8 +51,8 @@ struct Peer {
 	const char *id, *package;
 };
 constexpr Peer peers[] = {
-	{"bdb", "libdb5.3-dev"}, {"bdb-shared", "libdb5.3-dev"}, {"hcc", "librocksdb-dev"}, {"lru", "librocksdb-dev"},
-	{"sqlite", "libsqlite3-dev"},
+	{"bdb", "libdb5.3-dev"},   {"bdb-shared", "libdb5.3-dev"}, {"hcc", "librocksdb-dev"},
+	{"lru", "librocksdb-dev"}, {"sqlite", "libsqlite3-dev"},
 };
 
 constexpr unsigned MAX_THREADS = MODIFIED_WORDS; /* each has its own */
@@ -107,7 +107,7 @@ static std::string absence_of(const std::string &name)
 }
 
 static std::vector<std::string> parse_names(const char *kind, const char *arg, const std::vector<std::string> &known,
-					    argp_state *state)
+                                            argp_state *state)
 {
 	std::vector<std::string> names = split(arg);
 	if (names.empty())
@@ -115,7 +115,7 @@ static std::vector<std::string> parse_names(const char *kind, const char *arg, c
 	for (const std::string &name : names)
 		if (!is_among(name, known))
 			argp_error(state, "--%s: there is no '%s'%s; there are: %s", kind, name.c_str(),
-				   absence_of(name).c_str(), joined(known).c_str());
+			           absence_of(name).c_str(), joined(known).c_str());
 	return names;
 }
 
@@ -145,19 +145,44 @@ static error_t parse(int key, char *arg, argp_state *state)
 	Options &o = p.options;
 
 	switch (key) {
-	case 'q': o.full = false; return 0;
-	case 'f': o.full = true; return 0;
-	case 'w': o.workloads = parse_names("workload", arg, workload_names(), state); return 0;
-	case 's': o.subjects = parse_names("subject", arg, subject_ids(), state); return 0;
-	case 't': p.threads = parse_numbers(arg, state); return 0;
-	case 'r': p.rounds = parse_number("--rounds", arg, MAX_ROUNDS, state); return 0;
-	case 'm': p.milliseconds = parse_number("--time", arg, MAX_MILLISECONDS, state); return 0;
-	case 'd': o.directory = parse_directory(arg, state); return 0;
-	case 'c': o.csv = arg; return 0;
-	case KEY_NO_HUGE: o.no_huge = true; return 0;
-	case KEY_LIST: o.list = true; return 0;
-	case ARGP_KEY_ARG: argp_error(state, "'%s' is not an option", arg); return 0;
-	default: return ARGP_ERR_UNKNOWN;
+	case 'q':
+		o.full = false;
+		return 0;
+	case 'f':
+		o.full = true;
+		return 0;
+	case 'w':
+		o.workloads = parse_names("workload", arg, workload_names(), state);
+		return 0;
+	case 's':
+		o.subjects = parse_names("subject", arg, subject_ids(), state);
+		return 0;
+	case 't':
+		p.threads = parse_numbers(arg, state);
+		return 0;
+	case 'r':
+		p.rounds = parse_number("--rounds", arg, MAX_ROUNDS, state);
+		return 0;
+	case 'm':
+		p.milliseconds = parse_number("--time", arg, MAX_MILLISECONDS, state);
+		return 0;
+	case 'd':
+		o.directory = parse_directory(arg, state);
+		return 0;
+	case 'c':
+		o.csv = arg;
+		return 0;
+	case KEY_NO_HUGE:
+		o.no_huge = true;
+		return 0;
+	case KEY_LIST:
+		o.list = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is not an option", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -172,15 +197,16 @@ static const argp_option argp_options[] = {
 	{"directory", 'd', "DIR", 0, "Make the temporary files here (the current directory)", 0},
 	{"no-huge", KEY_NO_HUGE, nullptr, 0, "Use no transparent huge pages, for any subject", 0},
 	{"csv", 'c', "FILE", 0,
-	 "Write every round's numbers to FILE (mpool-bench.csv), and what was measured where beside it, in .json", 0},
+         "Write every round's numbers to FILE (mpool-bench.csv), and what was measured where beside it, in .json", 0},
 	{"list", KEY_LIST, nullptr, 0, "List the workloads and the subjects, and end", 0},
 	{nullptr, 0, nullptr, 0, nullptr, 0},
 };
 
 static const argp parser = {
-	argp_options, parse, nullptr,
-	"Compare page caches: the same work on the same pages through libmpool and through others.",
-	nullptr, nullptr, nullptr,
+	argp_options, parse,
+	nullptr,      "Compare page caches: the same work on the same pages through libmpool and through others.",
+	nullptr,      nullptr,
+	nullptr,
 };
 
 static std::string with_json(const std::string &csv)

@@ -11,7 +11,8 @@ namespace compare {
 
 /* This library, its peers, simple ways, and what bounds all of them. */
 static const char *const order[] = {
-	"mpool", "mpool-shared", "bdb", "bdb-shared", "hcc", "lru", "sqlite", "mutex", "mmap", "array", "pread", "pwritev",
+	"mpool",  "mpool-shared", "bdb",  "bdb-shared", "hcc",   "lru",
+	"sqlite", "mutex",        "mmap", "array",      "pread", "pwritev",
 };
 
 /* Made at the first call, which can come from any file's initialization. */
@@ -37,7 +38,7 @@ std::vector<Subject> subjects_in_order()
 {
 	std::vector<Subject> all = registered_subjects();
 	std::stable_sort(all.begin(), all.end(),
-			 [](const Subject &a, const Subject &b) { return rank_of(a) < rank_of(b); });
+	                 [](const Subject &a, const Subject &b) { return rank_of(a) < rank_of(b); });
 	return all;
 }
 

@@ -119,12 +119,15 @@ std::string Output::about(const std::vector<Case> &cases, const std::vector<Subj
 	text += "  \"machine\": " + object(machine_facts()) + ",\n";
 	text += "  \"others\": " + object(others.facts()) + ",\n";
 	text += "  \"subjects\": " + list(subjects, subject_text) + ",\n";
-	text += "  \"workloads\": " + list(one_each(cases), [](const Case &c) {
-		return object({{"name", c.workload}, {"what", c.what}});
-	}) + ",\n";
-	text += "  \"absent\": " + list(absentees, [](const Absent &a) {
-		return object({{"workload", a.workload}, {"subject", a.subject}, {"why", a.why}});
-	}) + "\n}\n";
+	text += "  \"workloads\": " +
+	        list(one_each(cases), [](const Case &c) { return object({{"name", c.workload}, {"what", c.what}}); }) +
+	        ",\n";
+	text += "  \"absent\": " +
+	        list(absentees,
+	             [](const Absent &a) {
+			     return object({{"workload", a.workload}, {"subject", a.subject}, {"why", a.why}});
+		     }) +
+	        "\n}\n";
 	return text;
 }
 

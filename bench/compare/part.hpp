@@ -19,14 +19,14 @@ namespace compare {
 
 /* The measured loops, which loops.hpp has. */
 enum class Loop {
-	read,     /* gets of pages drawn uniformly */
-	sequence, /* gets of pages drawn before */
-	descend,  /* root, inner page, leaf: a child is got before its parent is put */
-	modify,   /* as read, but half of the gets are to modify */
-	scan,     /* gets of all pages in the file's order, round and round */
+	read,      /* gets of pages drawn uniformly */
+	sequence,  /* gets of pages drawn before */
+	descend,   /* root, inner page, leaf: a child is got before its parent is put */
+	modify,    /* as read, but half of the gets are to modify */
+	scan,      /* gets of all pages in the file's order, round and round */
 	scan_once, /* the same, and the pool is told that each page is wanted once only, if it can be */
-	append,   /* new pages */
-	timed,    /* gets of a few pages in turn, each timed */
+	append,    /* new pages */
+	timed,     /* gets of a few pages in turn, each timed */
 };
 
 /* A thread looks at the flag that stops it once a batch. */
@@ -50,7 +50,7 @@ struct Part : Done {
 	/* What to do. */
 	Loop loop = Loop::read;
 	unsigned thread = 0;
-	uint32_t first = 0;  /* pages first, first + stride, ... : `range` of them */
+	uint32_t first = 0; /* pages first, first + stride, ... : `range` of them */
 	uint32_t stride = 1;
 	uint32_t range = 1;
 	const std::vector<uint32_t> *sequence = nullptr;

@@ -44,7 +44,7 @@ std::string Progress::time_left() const
 void Progress::show()
 {
 	fprintf(stderr, "\r%3.0f %%  %s, %s\033[K", std::min(100 * behind / expected, 100.0), name.c_str(),
-		time_left().c_str());
+	        time_left().c_str());
 	shown = true;
 }
 

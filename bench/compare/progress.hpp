@@ -32,7 +32,7 @@ private:
 	const bool terminal;
 	const double expected;
 	const double started;
-	double behind = 0;     /* expected seconds that are done */
+	double behind = 0;      /* expected seconds that are done */
 	double end_of_case = 0; /* what that is when the case has ended */
 	std::string name;
 	bool shown = false;

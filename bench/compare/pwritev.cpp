@@ -26,8 +26,8 @@ public:
 	static Description describe()
 	{
 		return {"pwritev in order", "",
-			"no pool: all pages in an array; sync writes those modified in the file's order, adjacent ones "
-			"with one pwritev, and calls fsync"};
+		        "no pool: all pages in an array; sync writes those modified in the file's order, adjacent ones "
+		        "with one pwritev, and calls fsync"};
 	}
 
 	static const char *cannot(const Work &w)

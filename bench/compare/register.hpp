@@ -59,7 +59,9 @@ template <class Adaptor> auto tell_threads(Adaptor &pool, unsigned n, int) -> de
 {
 	pool.threads(n);
 }
-template <class Adaptor> void tell_threads(Adaptor &, unsigned, long) {}
+template <class Adaptor> void tell_threads(Adaptor &, unsigned, long)
+{
+}
 
 template <class Adaptor> class OpenedAs final : public Opened {
 public:
@@ -129,10 +131,7 @@ public:
 	}
 
 private:
-	static std::unique_ptr<Opened> open(const Setup &setup)
-	{
-		return std::make_unique<OpenedAs<Adaptor>>(setup);
-	}
+	static std::unique_ptr<Opened> open(const Setup &setup) { return std::make_unique<OpenedAs<Adaptor>>(setup); }
 };
 
 } // namespace compare

@@ -119,8 +119,7 @@ static double cell_seconds(const Options &o)
 }
 
 Group::Group(const Case &c, const Participants &who, Bench &b)
-    : in(c), bench(b),
-      time{b.options.milliseconds / 6 + 1, b.options.milliseconds, c.evicts() ? 0 : c.file_pages}
+    : in(c), bench(b), time{b.options.milliseconds / 6 + 1, b.options.milliseconds, c.evicts() ? 0 : c.file_pages}
 {
 	if (c.loop == Loop::sequence)
 		sequence = zipf_draws(c.file_pages);
@@ -154,7 +153,7 @@ void Group::run_round(unsigned round)
 		const Cell &cell = cells[(round + i) % cells.size()];
 		for_subject(in, cell.entrant->subject(), [&] {
 			bench.output.figures(in, cell.entrant->subject(), cell.threads, round,
-					     measure(conditions, *cell.entrant, cell.by, cell.threads, round));
+			                     measure(conditions, *cell.entrant, cell.by, cell.threads, round));
 		});
 		bench.progress.done(cell_seconds(bench.options));
 	}
@@ -192,7 +191,7 @@ static void run_memory(const Case &c, const Participants &who, Bench &b)
 	for (const Subject *s : who) {
 		Entrant e(*s, c, file, b.scratch.memory_path(s->id));
 		for_subject(c, *s,
-			    [&] { b.output.figures(c, *s, 1, 0, {{"bytes_per_page", bytes_beside_a_page(e, c)}}); });
+		            [&] { b.output.figures(c, *s, 1, 0, {{"bytes_per_page", bytes_beside_a_page(e, c)}}); });
 	}
 }
 
@@ -216,7 +215,7 @@ static void run_deaths(const Case &c, const Participants &who, Bench &b)
 	for (const Subject *s : who)
 		for_subject(c, *s, [&] {
 			Survivor survivor({file->path().c_str(), descriptor.number(), c.direct, c.page_bytes,
-					   c.file_pages, key.c_str(), c.cache_pages});
+			                   c.file_pages, key.c_str(), c.cache_pages});
 			for (unsigned i = 0; i < deaths_of(b.options); i++) {
 				b.output.figures(c, *s, c.threads.front(), i, survivor.see_deaths());
 				b.progress.done(DEATH_SECONDS);

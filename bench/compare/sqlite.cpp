@@ -88,9 +88,9 @@ public:
 	static Description describe()
 	{
 		return {"SQLite", sqlite3_libversion(),
-			"pcache1, SQLITE_CONFIG_MEMSTATUS off, pages in one allocation; with one thread no mutex, as a "
-			"connection's own cache; with several one mutex around it, as a shared cache has it. It is an "
-			"adaptive mutex: with two threads, hits took less than half as long as with SQLite's plain one"};
+		        "pcache1, SQLITE_CONFIG_MEMSTATUS off, pages in one allocation; with one thread no mutex, as a "
+		        "connection's own cache; with several one mutex around it, as a shared cache has it. It is an "
+		        "adaptive mutex: with two threads, hits took less than half as long as with SQLite's plain one"};
 	}
 
 	static const char *cannot(const Work &w)

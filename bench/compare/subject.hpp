@@ -70,9 +70,9 @@ struct Setup {
 constexpr uint64_t NOT_COUNTED = UINT64_MAX;
 
 struct Description {
-	std::string name;    /* short, as in a table's head */
+	std::string name; /* short, as in a table's head */
 	std::string version;
-	std::string setup;   /* a sentence or two: how, and why that is its best */
+	std::string setup; /* a sentence or two: how, and why that is its best */
 };
 
 /* A pin that is known by the page's address. */

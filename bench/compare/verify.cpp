@@ -43,13 +43,18 @@ static uint64_t sum_of_loop(const Part &before, uint64_t operations)
 {
 	switch (before.loop) {
 	case Loop::read:
-	case Loop::modify: return sum_of<Uniform>(before, operations);
-	case Loop::sequence: return sum_of<Sequence>(before, operations);
+	case Loop::modify:
+		return sum_of<Uniform>(before, operations);
+	case Loop::sequence:
+		return sum_of<Sequence>(before, operations);
 	case Loop::scan:
 	case Loop::scan_once:
-	case Loop::timed: return sum_of<InTurn>(before, operations);
-	case Loop::descend: return sum_of_descents(before, operations);
-	case Loop::append: break;
+	case Loop::timed:
+		return sum_of<InTurn>(before, operations);
+	case Loop::descend:
+		return sum_of_descents(before, operations);
+	case Loop::append:
+		break;
 	}
 	return 0;
 }

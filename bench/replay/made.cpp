@@ -225,22 +225,30 @@ const std::vector<Made> &made_traces()
 		{"zipf", "10,000 pages drawn by Zipf's law, exponent 0.99", zipf, nullptr},
 		{"zipf-flat", "10,000 pages drawn by Zipf's law, exponent 0.6", zipf_flat, nullptr},
 		{"loop", "2,000 pages in turn, round and round", loop, nullptr},
-		{"scan", "10,000 draws from a hot set of 1,000 pages, then 5,000 pages of a file of 20,000 in turn, and again",
-		 scan, nullptr},
+		{"scan",
+	         "10,000 draws from a hot set of 1,000 pages, then 5,000 pages of a file of 20,000 in turn, and again",
+	         scan, nullptr},
 		{"scan-once", "scan, with the file's pages got with MPOOL_ONCE", scan, of_scan},
-		{"beside", "1 of 5 requests to 10,000 pages drawn by Zipf's law, exponent 0.8; the others go once "
-			   "through a file of 160,000", beside, nullptr},
+		{"beside",
+	         "1 of 5 requests to 10,000 pages drawn by Zipf's law, exponent 0.8; the others go once "
+	         "through a file of 160,000",
+	         beside, nullptr},
 		{"beside-once", "beside, with the file's pages got with MPOOL_ONCE", beside, of_scan_beside},
-		{"btree", "descents from a root over 100 inner pages to 10,000 leaves, drawn by Zipf's law, exponent 0.8",
-		 btree, nullptr},
-		{"shift", "9 of 10 draws from 500 hot pages, the others from all 10,000; after 20,000 draws the next 500 are hot",
-		 shift, nullptr},
+		{"btree",
+	         "descents from a root over 100 inner pages to 10,000 leaves, drawn by Zipf's law, exponent 0.8", btree,
+	         nullptr},
+		{"shift",
+	         "9 of 10 draws from 500 hot pages, the others from all 10,000; after 20,000 draws the next 500 are hot",
+	         shift, nullptr},
 		{"sweep", "4,000 pages up and down", sweep, nullptr},
-		{"window", "draws from a window of 5,000 pages, which slides by one page every 4 draws", window, nullptr},
-		{"drift", "1 of 20 requests to a new page, the others to one requested lately: its place from the last "
-			  "is exponential, mean 500", drift, nullptr},
+		{"window", "draws from a window of 5,000 pages, which slides by one page every 4 draws", window,
+	         nullptr},
+		{"drift",
+	         "1 of 20 requests to a new page, the others to one requested lately: its place from the last "
+	         "is exponential, mean 500",
+	         drift, nullptr},
 		{"dying", "40,000 draws from 1,100 pages, then 40,000 requests to 900 others in turn, round and round",
-		 dying, nullptr},
+	         dying, nullptr},
 	};
 	return all;
 }

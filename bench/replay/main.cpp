@@ -103,8 +103,8 @@ private:
 		for (const Anchor &a : c.anchors)
 			if (a.policy == "LRU" && !agrees(a, c.lru, c.trace.requests()))
 				throw std::runtime_error(c.trace.name + ", " + std::to_string(c.cache_pages) +
-							 " pages: LRU misses " + std::to_string(c.lru) +
-							 " here, and another share in anchors.tsv");
+				                         " pages: LRU misses " + std::to_string(c.lru) +
+				                         " here, and another share in anchors.tsv");
 	}
 
 	const Trace &trace;

@@ -67,7 +67,8 @@ static std::vector<CacheSize> parse_sizes(const char *arg, argp_state *state)
 	for (const std::string &word : split(arg)) {
 		bool percent = !word.empty() && word.back() == '%';
 		sizes.push_back({percent ? parse_number("--cache", word.substr(0, word.size() - 1), 1, 100, state)
-					 : parse_number("--cache", word, 1, UINT32_MAX, state), percent});
+		                         : parse_number("--cache", word, 1, UINT32_MAX, state),
+		                 percent});
 	}
 	if (sizes.empty())
 		argp_error(state, "--cache: the list is empty");
@@ -130,27 +131,47 @@ static error_t parse(int key, char *arg, argp_state *state)
 	auto &o = *static_cast<Options *>(state->input);
 
 	switch (key) {
-	case 'c': o.sizes = parse_sizes(arg, state); return 0;
-	case 't': o.threads = parse_threads(arg, state); return 0;
-	case KEY_SPLIT: o.pieces = parse_split(arg, state); return 0;
-	case KEY_PAGE_SIZE: o.page_bytes = parse_number("--page-size", arg, PAGE_BYTES_MIN, MAX_PAGE_BYTES, state); return 0;
-	case KEY_TSV: o.tsv = arg; return 0;
-	case KEY_SAVE: o.save = parse_directory(arg, state); return 0;
-	case KEY_LIST: o.list = true; return 0;
-	case ARGP_KEY_ARG: parse_trace(arg, o, state); return 0;
-	case ARGP_KEY_NO_ARGS: add_own(o); return 0;
-	default: return ARGP_ERR_UNKNOWN;
+	case 'c':
+		o.sizes = parse_sizes(arg, state);
+		return 0;
+	case 't':
+		o.threads = parse_threads(arg, state);
+		return 0;
+	case KEY_SPLIT:
+		o.pieces = parse_split(arg, state);
+		return 0;
+	case KEY_PAGE_SIZE:
+		o.page_bytes = parse_number("--page-size", arg, PAGE_BYTES_MIN, MAX_PAGE_BYTES, state);
+		return 0;
+	case KEY_TSV:
+		o.tsv = arg;
+		return 0;
+	case KEY_SAVE:
+		o.save = parse_directory(arg, state);
+		return 0;
+	case KEY_LIST:
+		o.list = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		parse_trace(arg, o, state);
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		add_own(o);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 static const argp_option argp_options[] = {
 	{"cache", 'c', "N[%][,N[%]]", 0,
-	 "Pages to keep in memory, or percent of the trace's distinct pages, at least 16 (1%,5%,10%,20%,50%)", 0},
+         "Pages to keep in memory, or percent of the trace's distinct pages, at least 16 (1%,5%,10%,20%,50%)", 0},
 	{"threads", 't', "N[,N]", 0, "Replay by so many threads (1)", 0},
 	{"split", KEY_SPLIT, "HOW", 0,
-	 "How several threads share the requests: 'turns', each takes the next one of all (the default); or 'pieces', "
-	 "the trace is cut into as many pieces as there are threads, which are replayed at once, a request of each "
-	 "in turn", 0},
+         "How several threads share the requests: 'turns', each takes the next one of all (the default); or 'pieces', "
+         "the trace is cut into as many pieces as there are threads, which are replayed at once, a request of each "
+         "in turn",
+         0},
 	{"page-size", KEY_PAGE_SIZE, "BYTES", 0, "Bytes of a page, 4 or more (64)", 0},
 	{"tsv", KEY_TSV, "FILE", 0, "Write all figures to FILE, for report.py", 0},
 	{"save", KEY_SAVE, "DIR", 0, "Write the traces to DIR, as NAME.u32, for other programs", 0},
@@ -159,13 +180,17 @@ static const argp_option argp_options[] = {
 };
 
 static const argp parser = {
-	argp_options, parse, "[TRACE...]",
+	argp_options,
+	parse,
+	"[TRACE...]",
 	"Replay traces of page requests through libmpool and print the misses, beside those of LRU and of the best "
 	"that can be (OPT).\vTRACE is a file of page numbers, text or 32 bits each, the least byte first (.u32); or a "
 	"directory of files *.u32 and *.txt; or own:NAME, one of the program's own traces, or own, all of these, "
 	"which is the default. Where a file anchors.tsv is beside a trace, the figures of other policies in it are "
 	"compared, too.",
-	nullptr, nullptr, nullptr,
+	nullptr,
+	nullptr,
+	nullptr,
 };
 
 Options parse_options(int argc, char **argv)

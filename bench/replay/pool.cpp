@@ -75,7 +75,7 @@ public:
 			throw_errno("mpool_put");
 		if (found != page)
 			throw std::runtime_error("mpool_get gave page " + std::to_string(found) + " for page " +
-						 std::to_string(page));
+			                         std::to_string(page));
 	}
 
 	/* After so many gets, while nobody is in a call. */
@@ -94,7 +94,7 @@ private:
 	{
 		if (ours != theirs)
 			throw std::runtime_error(std::string(what) + ": " + std::to_string(ours) +
-						 ", and mpool_stats says " + std::to_string(theirs));
+			                         ", and mpool_stats says " + std::to_string(theirs));
 	}
 
 	static void count(void *self, pgno_t number, void *page)

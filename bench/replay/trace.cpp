@@ -46,7 +46,7 @@ Trace trace_of(std::string name, std::string directory, std::vector<uint32_t> pa
 {
 	if (pages.empty() || pages.size() > REQUESTS_MAX)
 		throw std::runtime_error(name + ": a trace has from 1 to " + std::to_string(REQUESTS_MAX) +
-					 " requests, this one " + std::to_string(pages.size()));
+		                         " requests, this one " + std::to_string(pages.size()));
 	Trace t;
 	t.name = std::move(name);
 	t.directory = std::move(directory);
@@ -73,11 +73,11 @@ static std::vector<uint32_t> numbers_of_bytes(const std::string &bytes, const st
 {
 	if (bytes.size() % NUMBER_BYTES != 0)
 		throw std::runtime_error(path + ": " + std::to_string(bytes.size()) +
-					 " bytes are no whole number of page numbers");
+		                         " bytes are no whole number of page numbers");
 	std::vector<uint32_t> pages(bytes.size() / NUMBER_BYTES);
 	for (size_t i = 0; i < bytes.size(); i++)
 		pages[i / NUMBER_BYTES] |= uint32_t{static_cast<unsigned char>(bytes[i])}
-					   << i % NUMBER_BYTES * BYTE_BITS;
+		                           << i % NUMBER_BYTES * BYTE_BITS;
 	return pages;
 }
 
@@ -93,7 +93,7 @@ static uint32_t number_of_word(const std::string &word, unsigned line, const std
 	}
 	if (!is_number || n > UINT32_MAX)
 		throw std::runtime_error(path + ":" + std::to_string(line) + ": '" + word.substr(0, 20) +
-					 "' is no page number (numbers of 32 bits are read from files named .u32)");
+		                         "' is no page number (numbers of 32 bits are read from files named .u32)");
 	return static_cast<uint32_t>(n);
 }
 
@@ -124,7 +124,7 @@ Trace read_trace(const std::string &path)
 	fs::path parent = p.parent_path();
 
 	return trace_of(p.stem(), parent.empty() ? "." : parent.string(),
-			text ? numbers_of_text(bytes, path) : numbers_of_bytes(bytes, path));
+	                text ? numbers_of_text(bytes, path) : numbers_of_bytes(bytes, path));
 }
 
 std::vector<std::string> trace_files(const std::string &directory)

@@ -18,10 +18,10 @@ namespace replay {
 
 struct Trace {
 	std::string name;
-	std::string directory;       /* that its file is in; empty: one of our own */
-	std::vector<uint32_t> pages; /* one a request */
-	std::vector<uint32_t> ranks; /* the same requests, pages numbered as they first come */
-	uint32_t distinct = 0;       /* pages */
+	std::string directory;                 /* that its file is in; empty: one of our own */
+	std::vector<uint32_t> pages;           /* one a request */
+	std::vector<uint32_t> ranks;           /* the same requests, pages numbered as they first come */
+	uint32_t distinct = 0;                 /* pages */
 	bool (*once)(uint32_t page) = nullptr; /* requests of which pages are made with MPOOL_ONCE; null: of none */
 
 	bool own() const { return directory.empty(); }

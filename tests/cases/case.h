@@ -21,29 +21,29 @@
 enum { CASE_WRONG = 1, CASE_BROKEN = 2, CASE_SKIPPED = 77 };
 
 /* A step of the set-up. */
-#define MUST(step)                                                                       \
-	do {                                                                             \
-		if (!(step)) {                                                           \
+#define MUST(step)                                                                                                     \
+	do {                                                                                                           \
+		if (!(step)) {                                                                                         \
 			fprintf(stderr, "%s:%d: set-up failed: %s: %s\n", __FILE__, __LINE__, #step, strerror(errno)); \
-			exit(CASE_BROKEN);                                               \
-		}                                                                        \
+			exit(CASE_BROKEN);                                                                             \
+		}                                                                                                      \
 	} while (0)
 
 /* What has to be so; the words after it, as for printf, say what was seen. */
-#define RIGHT(what, ...)                                                                 \
-	do {                                                                             \
-		if (!(what)) {                                                           \
+#define RIGHT(what, ...)                                                                   \
+	do {                                                                               \
+		if (!(what)) {                                                             \
 			fprintf(stderr, "%s:%d: not so: %s: ", __FILE__, __LINE__, #what); \
-			fprintf(stderr, __VA_ARGS__);                                    \
-			fputc('\n', stderr);                                             \
-			exit(CASE_WRONG);                                                \
-		}                                                                        \
+			fprintf(stderr, __VA_ARGS__);                                      \
+			fputc('\n', stderr);                                               \
+			exit(CASE_WRONG);                                                  \
+		}                                                                          \
 	} while (0)
 
-#define SKIP(why)                                                                        \
-	do {                                                                             \
-		fprintf(stderr, "skipped: %s\n", why);                                   \
-		exit(CASE_SKIPPED);                                                      \
+#define SKIP(why)                                      \
+	do {                                           \
+		fprintf(stderr, "skipped: %s\n", why); \
+		exit(CASE_SKIPPED);                    \
 	} while (0)
 
 /* A file of so many bytes that has no name any more, in the directory the case runs in. */

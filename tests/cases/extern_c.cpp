@@ -15,8 +15,9 @@ int main()
 	MPOOL *mp = mpool_open(key, fd, 512, 4), *none = mpool_open(&fd, fd, 512, 4);
 	MUST(mp && none);
 	for (pgno_t i = 0; i < 3; i++) {
-		void *page = i == 0 ? mpool_new(mp, &pgno) : i == 1 ? mpool_new(mp, &pgno, MPOOL_PAGE_NEXT)
-		                                                    : mpool_newf(mp, &pgno, MPOOL_PAGE_NEXT);
+		void *page = i == 0   ? mpool_new(mp, &pgno)
+		             : i == 1 ? mpool_new(mp, &pgno, MPOOL_PAGE_NEXT)
+		                      : mpool_newf(mp, &pgno, MPOOL_PAGE_NEXT);
 		RIGHT(page && pgno == i, "page %u", pgno);
 		MUST(mpool_put(mp, page, 0) == 0);
 	}

@@ -13,7 +13,8 @@ namespace {
 
 enum How { throws, jumps, ends, calls, HOWS };
 enum Where { reading, evicting, syncing, WHERES };
-const char *const hows[] = {"throws", "jumps", "ends", "calls the pool"}, *const wheres[] = {"reading", "evicting", "syncing"};
+const char *const hows[] = {"throws", "jumps", "ends", "calls the pool"}, *const wheres[] = {
+										  "reading", "evicting", "syncing"};
 enum { PAGE = 512, PAGES = 40, CACHE = 8 };
 
 How how;
@@ -33,8 +34,8 @@ void leave(pgno_t n)
 	if (how == ends)
 		pthread_exit(nullptr);
 	// A page that is not in memory, so that it is no hit.
-	refused = !mpool_get(mp, n == PAGES - 1 ? PAGES - 2 : PAGES - 1, 0) && errno == EDEADLK && mpool_sync(mp) == -1 &&
-	          errno == EDEADLK;
+	refused = !mpool_get(mp, n == PAGES - 1 ? PAGES - 2 : PAGES - 1, 0) && errno == EDEADLK &&
+	          mpool_sync(mp) == -1 && errno == EDEADLK;
 }
 
 void pgin(void *, pgno_t n, void *page)
@@ -102,8 +103,8 @@ void *second(void *)
 		char *page = static_cast<char *>(mpool_get(mp, n, 0));
 		RIGHT(page, "%s, %s: page %u: %s", hows[how], wheres[where], n, strerror(errno));
 		char expected = n < CACHE ? 'm' : 0x5a;
-		RIGHT(page[0] == expected && page[PAGE - 1] == expected, "%s, %s: page %u has %#x", hows[how], wheres[where], n,
-		      page[0]);
+		RIGHT(page[0] == expected && page[PAGE - 1] == expected, "%s, %s: page %u has %#x", hows[how],
+			wheres[where], n, page[0]);
 		MUST(mpool_put(mp, page, 0) == 0);
 	}
 	RIGHT(mpool_sync(mp) == 0, "%s, %s: mpool_sync: %s", hows[how], wheres[where], strerror(errno));
@@ -136,8 +137,8 @@ void run(void *stays)
 		RIGHT(byte == ('m' ^ 0x5a), "%s, %s: page %u is %#x in the file", hows[how], wheres[where], n, byte);
 	}
 	MUST(mpool_stats(mp, &st, sizeof st) == 0);
-	RIGHT(st.pinned == 0 && st.dirty == 0 && st.cached <= CACHE, "%s, %s: %u pinned, %u dirty, %u cached", hows[how],
-	      wheres[where], (unsigned)st.pinned, (unsigned)st.dirty, (unsigned)st.cached);
+	RIGHT(st.pinned == 0 && st.dirty == 0 && st.cached <= CACHE, "%s, %s: %u pinned, %u dirty, %u cached",
+		hows[how], wheres[where], (unsigned)st.pinned, (unsigned)st.dirty, (unsigned)st.cached);
 	MUST(mpool_close(mp) == 0);
 }
 

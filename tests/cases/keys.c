@@ -52,25 +52,25 @@ static int file_of(MPOOL *mp)
 	MUST(mpool_put(mp, page, 0) == 0);
 	MUST(mpool_stats(mp, &st, sizeof st) == 0 && fstat(first == 1 ? one : two, &of_file) == 0);
 	RIGHT(st.device == of_file.st_dev && st.inode == of_file.st_ino, "device %lx, inode %ld", (long)st.device,
-	      (long)st.inode);
+		(long)st.inode);
 	MUST(mpool_close(mp) == 0);
 	return first;
 }
 
 /* `what` is a key: who opens it with file 2 gets the pool of file 1. */
-#define KEY(what)                                                                                     \
-	do {                                                                                          \
-		MPOOL *first = mpool_open(what, one, PAGE, 4);                                        \
-		RIGHT(file_of(mpool_open(what, two, PAGE, 4)) == 1, "a pool of its own");             \
-		MUST(file_of(first) == 1);                                                            \
+#define KEY(what)                                                                         \
+	do {                                                                              \
+		MPOOL *first = mpool_open(what, one, PAGE, 4);                            \
+		RIGHT(file_of(mpool_open(what, two, PAGE, 4)) == 1, "a pool of its own"); \
+		MUST(file_of(first) == 1);                                                \
 	} while (0)
 
 /* ... is none. */
-#define NO_KEY(what)                                                                                  \
-	do {                                                                                          \
-		MPOOL *first = mpool_open(what, one, PAGE, 4);                                        \
-		RIGHT(file_of(mpool_open(what, two, PAGE, 4)) == 2, "the pages of another file");     \
-		MUST(file_of(first) == 1);                                                            \
+#define NO_KEY(what)                                                                              \
+	do {                                                                                      \
+		MPOOL *first = mpool_open(what, one, PAGE, 4);                                    \
+		RIGHT(file_of(mpool_open(what, two, PAGE, 4)) == 2, "the pages of another file"); \
+		MUST(file_of(first) == 1);                                                        \
 	} while (0)
 
 #define TWO_FILES two, PAGE, 4

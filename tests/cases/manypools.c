@@ -83,8 +83,8 @@ int main(void)
 	measure(MANY, many);
 	for (int what = 0; what < PARTS; what++) {
 		double times = many[what] / few[what];
-		printf("%s: %.2f us a pool of %d, %.2f of %d: %.1f times in all\n", names[what], few[what] / FEW * 1e6, FEW,
-		       many[what] / MANY * 1e6, MANY, times);
+		printf("%s: %.2f us a pool of %d, %.2f of %d: %.1f times in all\n", names[what], few[what] / FEW * 1e6,
+			FEW, many[what] / MANY * 1e6, MANY, times);
 		linear &= times < most;
 	}
 	RIGHT(linear, "%d pools cost far more than %d times what %d cost", MANY, MANY / FEW, FEW);

@@ -71,7 +71,7 @@ int main(void)
 	struct mpool_stats st;
 	MUST(mpool_stats(mp, &st, sizeof st) == 0);
 	RIGHT(st.processes == 1 && st.deaths == 0, "%lu processes, %lu deaths", (unsigned long)st.processes,
-	      (unsigned long)st.deaths);
+		(unsigned long)st.deaths);
 	mpool_close(mp);
 	return 0;
 }

@@ -13,7 +13,7 @@ int main(void)
 {
 	int file = case_file(4 * PAGE);
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("none", "/dev", "tmpfs", 0, "size=64k") != 0)
+		mount("none", "/dev", "tmpfs", 0, "size=64k") != 0)
 		SKIP("no mount namespace of one's own");
 	MPOOL *mp = mpool_open(case_key(), file, PAGE, 4);
 	RIGHT(!mp && errno == ENOTSUP, "a shared pool: %s", mp ? "is there" : strerror(errno));

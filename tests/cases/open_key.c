@@ -63,7 +63,8 @@ int main(void)
 	longest[MPOOL_KEY_MAX] = 0;
 	string = mpool_open(longest, fd, PAGE, 4);
 	key = mpool_open_key(longest, MPOOL_KEY_MAX, -1, PAGE, 4);
-	RIGHT(string && key && mpool_stats(key, &st, sizeof st) == 0 && st.processes == 2, "two pools of the longest key");
+	RIGHT(string && key && mpool_stats(key, &st, sizeof st) == 0 && st.processes == 2,
+		"two pools of the longest key");
 	MUST(mpool_close(string) == 0 && mpool_close(key) == 0);
 	free(longest);
 	return 0;

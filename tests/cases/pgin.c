@@ -39,8 +39,8 @@ static void look(MPOOL *mp, const char *when)
 		MUST(page);
 		RIGHT(page[0] == MARK && page[1] == 0, "%s, page %u begins with %#x", when, i, page[0]);
 		MUST(mpool_stats(mp, &after, sizeof after) == 0);
-		RIGHT((uint64_t)(seen[i] - calls) == after.misses - before.misses, "%s, of page %u pgin was called %d times",
-		      when, i, seen[i] - calls);
+		RIGHT((uint64_t)(seen[i] - calls) == after.misses - before.misses,
+			"%s, of page %u pgin was called %d times", when, i, seen[i] - calls);
 		MUST(mpool_put(mp, page, 0) == 0);
 	}
 }

@@ -18,9 +18,9 @@
 enum { WAITERS = 6, PAGE = 4096, PATIENCE = 6000, A_WHILE = 30 };
 
 static struct common {
-	_Atomic bool armed, go_on;      /* the holder is to be slow; it need not be any more */
-	_Atomic int inside, left;       /* of the holder */
-	_Atomic int asked, taken;       /* of others, while it is inside */
+	_Atomic bool armed, go_on; /* the holder is to be slow; it need not be any more */
+	_Atomic int inside, left;  /* of the holder */
+	_Atomic int asked, taken;  /* of others, while it is inside */
 	_Atomic int joined;
 	_Atomic pid_t pid[WAITERS + 2]; /* as the first namespace has them */
 } *common;
@@ -137,7 +137,7 @@ int main(void)
 		usleep(10000);
 	}
 	RIGHT(st.deaths == WAITERS && st.processes == 3, "%lu deaths, %lu processes", (unsigned long)st.deaths,
-	      (unsigned long)st.processes);
+		(unsigned long)st.processes);
 	mpool_close(mp);
 	kill(common->pid[0], SIGKILL);
 	kill(common->pid[WAITERS + 1], SIGKILL);

@@ -18,7 +18,8 @@ static double used(void)
 {
 	struct rusage u;
 	MUST(getrusage(RUSAGE_SELF, &u) == 0);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 /* Entries of a directory; or links in it to what has `what` in its name. */
@@ -66,7 +67,8 @@ static double cost(int pools, int look)
 	if (look) {
 		double at = used();
 		int threads = entries("/proc/self/task", NULL), told = entries("/proc/self/fd", "inotify");
-		RIGHT(threads <= 2 + look - 1 && told <= 1, "%d pools: %d threads, %d instances of inotify", pools, threads, told);
+		RIGHT(threads <= 2 + look - 1 && told <= 1, "%d pools: %d threads, %d instances of inotify", pools,
+			threads, told);
 		look_at_mappings(pools);
 		before += used() - at;
 	}
@@ -93,7 +95,8 @@ int main(void)
 		many = cost(FEW * TIMES, own);
 		ratio = ratio < many / few ? ratio : many / few;
 	}
-	printf("processor time of a pool: %.0f us of %d, %.0f us of %d\n", few / FEW, FEW, many / (FEW * TIMES), FEW * TIMES);
+	printf("processor time of a pool: %.0f us of %d, %.0f us of %d\n", few / FEW, FEW, many / (FEW * TIMES),
+		FEW * TIMES);
 	RIGHT(ratio <= TIMES_AS_LONG, "%d times as many pools take %.1f times as long", TIMES, ratio);
 	return 0;
 }

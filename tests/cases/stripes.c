@@ -100,7 +100,7 @@ int main(void)
 {
 	double one = cost_beside(1, false), ended = cost_beside(THREADS, true), asleep = cost_beside(THREADS, false);
 	printf("us a miss: %.2f beside one thread, beside %d %.2f when they have ended and %.2f when they sleep\n",
-	       one / GETS * 1e6, THREADS, ended / GETS * 1e6, asleep / GETS * 1e6);
+		one / GETS * 1e6, THREADS, ended / GETS * 1e6, asleep / GETS * 1e6);
 	RIGHT(ended < TIMES * one, "threads that have ended make a miss %.1f times as long", ended / one);
 	RIGHT(asleep < TIMES * one, "threads that sleep make a miss %.1f times as long", asleep / one);
 	return 0;

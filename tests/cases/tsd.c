@@ -72,7 +72,8 @@ int main(void)
 	threads_come_and_go(THREADS);
 	size_t left = mallinfo2().uordblks;
 	double after = miss();
-	printf("a miss: %.2f us before, %.2f after; %zu bytes in use before, %zu after\n", before * 1e6, after * 1e6, used, left);
+	printf("a miss: %.2f us before, %.2f after; %zu bytes in use before, %zu after\n", before * 1e6, after * 1e6,
+		used, left);
 	RIGHT(left < used + MOST_LEFT, "%zu bytes were in use, and %zu are after %d threads", used, left, THREADS);
 	RIGHT(after < most * before, "a miss takes %.2f us, and took %.2f before", after * 1e6, before * 1e6);
 	return 0;

@@ -23,7 +23,8 @@ int main(int argc, char **argv)
 	MUST(unlink(filler) == 0);
 	(void)mpool_sync(b);
 	for (int i = 0; i < 2; i++)
-		RIGHT(mpool_sync(a) != 0 && errno == EIO, "sync %d of the pool whose pages are lost: %s", i, strerror(errno));
+		RIGHT(mpool_sync(a) != 0 && errno == EIO, "sync %d of the pool whose pages are lost: %s", i,
+			strerror(errno));
 	mpool_close(a);
 	mpool_close(b);
 	return 0;

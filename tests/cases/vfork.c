@@ -71,7 +71,7 @@ int main(void)
 		usleep(10000);
 	struct mpool_stats st = stats(mp);
 	RIGHT(st.deaths == 1 && st.pinned == 0 && st.processes == 1, "deaths %lu, pages pinned %lu, processes %lu",
-	      (unsigned long)st.deaths, (unsigned long)st.pinned, (unsigned long)st.processes);
+		(unsigned long)st.deaths, (unsigned long)st.pinned, (unsigned long)st.processes);
 	mpool_close(mp);
 	return 0;
 }

@@ -60,11 +60,11 @@ static const char *pair_wrong(const struct seen *a, const struct seen *b)
 	bool same_frame = frames && entry_who(a->entry) == entry_who(b->entry);
 	/* An entry that moves is in both tables for an instant. */
 	if (same_page && !(same_frame && a->table != b->table))
-		return WRONG("page %" PRIu32 " has two entries: %#" PRIx64 " and %#" PRIx64, entry_page(a->entry), a->entry,
-		             b->entry);
+		return WRONG("page %" PRIu32 " has two entries: %#" PRIx64 " and %#" PRIx64, entry_page(a->entry),
+			a->entry, b->entry);
 	if (same_frame && !same_page)
 		return WRONG("pages %" PRIu32 " and %" PRIu32 " are both in frame %" PRIu32, entry_page(a->entry),
-		             entry_page(b->entry), entry_who(a->entry));
+			entry_page(b->entry), entry_who(a->entry));
 	return NULL;
 }
 
@@ -76,8 +76,8 @@ static const char *entry_wrong(MPOOL *mp, uint64_t e)
 	if (NOW(fr->word) == FRAME_FREE)
 		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", which is free", entry_page(e), entry_who(e));
 	if (NOW(fr->page) != entry_page(e))
-		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", whose page is %" PRIu32, entry_page(e), entry_who(e),
-		             NOW(fr->page));
+		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", whose page is %" PRIu32, entry_page(e),
+			entry_who(e), NOW(fr->page));
 	return NULL;
 }
 
@@ -99,7 +99,7 @@ static const char *pin_wrong(MPOOL *mp, const struct seen *seen, unsigned n, con
 		return WRONG("page %" PRIu32 " has left frame %" PRIu32 ", where it is pinned", pin->number, f);
 	if (entry_page(s->entry) != pin->number)
 		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", where page %" PRIu32 " is pinned",
-		             entry_page(s->entry), f, pin->number);
+			entry_page(s->entry), f, pin->number);
 	return NULL;
 }
 
@@ -121,8 +121,8 @@ static const char *slots_wrong(MPOOL *mp, const struct seen *seen, unsigned n)
 		for (unsigned i = 0; i < LINE_WORDS; i++) {
 			uint64_t w = NOW(pin_stripe(&mp->pins, id)->slots.word[i]);
 			if (slot_pins(w, slot_frame(w)) && !in_frame(seen, n, slot_frame(w)))
-				return WRONG("a slot of stripe %" PRIu32 " pins frame %" PRIu32 ", which no page is in", id,
-				             slot_frame(w));
+				return WRONG("a slot of stripe %" PRIu32 " pins frame %" PRIu32 ", which no page is in",
+					id, slot_frame(w));
 			if (slot_pins(w, slot_frame(w)) && !is_listed(mp, id))
 				return WRONG("a slot of stripe %" PRIu32 " has a pin, and no scan looks at it", id);
 		}
@@ -245,20 +245,23 @@ static const char *table_left(struct table *t, bool died)
 			if (entry_state(e) > ENTRY_CLOSING)
 				return WRONG("page %" PRIu32 " is being loaded", entry_page(e));
 			uint32_t distance = 0;
-			for (uint32_t at = table_home(t, entry_page(e)); at != b; at = (at + 1) % t->buckets, distance++)
+			for (uint32_t at = table_home(t, entry_page(e)); at != b;
+				at = (at + 1) % t->buckets, distance++)
 				if (at < ENTRIES_MAX)
 					spill[at]++;
 			entries++;
 			far += distance >= TABLE_NEAR;
 		}
 	if (count_wrong(NOW(t->entries), entries, died))
-		return WRONG("table %" PRIu32 " counts %" PRIu64 " entries, and has %" PRIu64, t->id, NOW(t->entries), entries);
+		return WRONG("table %" PRIu32 " counts %" PRIu64 " entries, and has %" PRIu64, t->id, NOW(t->entries),
+			entries);
 	if (count_wrong(NOW(t->far), far, died))
-		return WRONG("table %" PRIu32 " counts %" PRIu64 " far entries, and has %" PRIu64, t->id, NOW(t->far), far);
+		return WRONG(
+			"table %" PRIu32 " counts %" PRIu64 " far entries, and has %" PRIu64, t->id, NOW(t->far), far);
 	for (uint32_t b = 0; b < t->buckets && b < ENTRIES_MAX; b++)
 		if (count_wrong(spill_now(t, b), spill[b], died))
 			return WRONG("bucket %" PRIu32 " of table %" PRIu32 " counts %u spills, and has %u", b, t->id,
-			             spill_now(t, b), spill[b]);
+				spill_now(t, b), spill[b]);
 	return NULL;
 }
 
@@ -318,8 +321,8 @@ static const char *hints_left(MPOOL *mp)
 		for (uint32_t w = sh->first / 64; w * 64 < sh->first + NOW(sh->count); w++)
 			bits += __builtin_popcountll(NOW(mp->frames.base.free_bits[w]));
 		if (NOW(sh->hinted) != bits)
-			return WRONG("shard %" PRIu32 " counts %" PRId32 " hints, and has %" PRId32, i, (int32_t)NOW(sh->hinted),
-			             bits);
+			return WRONG("shard %" PRIu32 " counts %" PRId32 " hints, and has %" PRId32, i,
+				(int32_t)NOW(sh->hinted), bits);
 	}
 	return NULL;
 }
@@ -406,11 +409,11 @@ static bool name_stripe(MPOOL *mp, const void *at, char *name, size_t bytes)
 			snprintf(name, bytes, "stripe %" PRIu32 " slot %zu", id, o / sizeof(uint64_t));
 		else
 			snprintf(name, bytes, "stripe %" PRIu32 " %s", id,
-			         o == offsetof(struct stripe, section) ? "section"
-			         : o == offsetof(struct stripe, busy)  ? "busy"
-			         : o == offsetof(struct stripe, owner) ? "owner"
-			         : o == offsetof(struct stripe, putting) ? "putting"
-			                                                 : "counter");
+				o == offsetof(struct stripe, section)   ? "section"
+				: o == offsetof(struct stripe, busy)    ? "busy"
+				: o == offsetof(struct stripe, owner)   ? "owner"
+				: o == offsetof(struct stripe, putting) ? "putting"
+									: "counter");
 		return true;
 	}
 	return false;
@@ -427,14 +430,14 @@ static bool name_table(MPOOL *mp, const void *at, char *name, size_t bytes)
 		unsigned n = id - CHUNK_TABLES;
 		if (o < sizeof *t)
 			snprintf(name, bytes, "table %u %s", n,
-			         o == offsetof(struct table, entries)   ? "entries"
-			         : o == offsetof(struct table, far)     ? "far"
-			         : o == offsetof(struct table, next)    ? "next"
-			         : o == offsetof(struct table, drained) ? "drained"
-			                                                : "head line");
+				o == offsetof(struct table, entries)   ? "entries"
+				: o == offsetof(struct table, far)     ? "far"
+				: o == offsetof(struct table, next)    ? "next"
+				: o == offsetof(struct table, drained) ? "drained"
+								       : "head line");
 		else if (in < lines)
 			snprintf(name, bytes, "table %u bucket %zu word %zu", n, in / sizeof(struct line),
-			         in % sizeof(struct line) / sizeof(uint64_t));
+				in % sizeof(struct line) / sizeof(uint64_t));
 		else
 			snprintf(name, bytes, "table %u spill %zu", n, (in - lines) / sizeof(uint16_t));
 		return true;
@@ -451,9 +454,10 @@ static bool name_frame(MPOOL *mp, const void *at, char *name, size_t bytes)
 			continue;
 		if (within(at, seg.frame, seg.count * sizeof(struct frame), &o))
 			snprintf(name, bytes, "frame %zu %s", seg.first + o / sizeof(struct frame),
-			         o % sizeof(struct frame) ? "page number" : "word");
+				o % sizeof(struct frame) ? "page number" : "word");
 		else if (within(at, seg.pages, seg.count * mp->frames.stride, &o))
-			snprintf(name, bytes, "frame %zu byte %zu", seg.first + o / mp->frames.stride, o % mp->frames.stride);
+			snprintf(name, bytes, "frame %zu byte %zu", seg.first + o / mp->frames.stride,
+				o % mp->frames.stride);
 		else if (within(at, seg.mark, seg.count, &o))
 			snprintf(name, bytes, "frame %zu mark", seg.first + o);
 		else if (within(at, seg.free_bits, (seg.count + 63) / 64 * 8, &o))
@@ -470,17 +474,28 @@ static const struct {
 	size_t from, bytes;
 } header_words[] = {
 #define WORD(what, member) {what, offsetof(struct header, member), sizeof(((struct header *)0)->member)}
-	WORD("table head", table.head),       WORD("draining", table.draining),
-	WORD("stripes", pin.stripes),         WORD("epoch", epoch.now),
-	WORD("waiting", epoch.waiting),       WORD("reclaimer", epoch.reclaimer),
-	WORD("stamp", epoch.stamp),           WORD("pages", pageio.pages),
-	WORD("extent", pageio.extent),        WORD("tail", pageio.tail),
-	WORD("turn", pageio.turn),            WORD("left", pageio.left),
-	WORD("lost", pageio.lost),            WORD("clock", clock),
-	WORD("doubtful", pageio.doubtful),    WORD("witnesses", pageio.witnesses),
-	WORD("generation", pageio.generation), WORD("newest", pageio.newest),
-	WORD("wait queue", wait),             WORD("syncing", pageio.syncing),
-	WORD("member", members.member),       WORD("chunk word", region.chunk),
+	WORD("table head", table.head),
+	WORD("draining", table.draining),
+	WORD("stripes", pin.stripes),
+	WORD("epoch", epoch.now),
+	WORD("waiting", epoch.waiting),
+	WORD("reclaimer", epoch.reclaimer),
+	WORD("stamp", epoch.stamp),
+	WORD("pages", pageio.pages),
+	WORD("extent", pageio.extent),
+	WORD("tail", pageio.tail),
+	WORD("turn", pageio.turn),
+	WORD("left", pageio.left),
+	WORD("lost", pageio.lost),
+	WORD("clock", clock),
+	WORD("doubtful", pageio.doubtful),
+	WORD("witnesses", pageio.witnesses),
+	WORD("generation", pageio.generation),
+	WORD("newest", pageio.newest),
+	WORD("wait queue", wait),
+	WORD("syncing", pageio.syncing),
+	WORD("member", members.member),
+	WORD("chunk word", region.chunk),
 	WORD("vacant place", region.vacant),
 };
 
@@ -496,13 +511,13 @@ void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
 		snprintf(name, bytes, "header+%zu", o);
 	} else if (within(at, mp, sizeof *mp, &o)) {
 		snprintf(name, bytes, "%s",
-		         o == offsetof(MPOOL, pins.puts)         ? "mode of puts"
-		         : o == offsetof(MPOOL, tables.newest)   ? "newest table"
-		         : o >= offsetof(MPOOL, region)          ? "chunk word"
-		         : o >= offsetof(MPOOL, spare)           ? "spare buffer"
-		                                                 : "handle");
+			o == offsetof(MPOOL, pins.puts)       ? "mode of puts"
+			: o == offsetof(MPOOL, tables.newest) ? "newest table"
+			: o >= offsetof(MPOOL, region)        ? "chunk word"
+			: o >= offsetof(MPOOL, spare)         ? "spare buffer"
+							      : "handle");
 	} else if (!name_stripe(mp, at, name, bytes) && !name_table(mp, at, name, bytes) &&
-	           !name_frame(mp, at, name, bytes)) {
+		   !name_frame(mp, at, name, bytes)) {
 		snprintf(name, bytes, "memory");
 	}
 }

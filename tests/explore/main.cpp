@@ -15,8 +15,19 @@ using namespace explore;
 
 namespace {
 
-enum Key { key_bound = 'b', key_random = 'n', key_seed = 's', key_replay = 'r', key_nth = 'f', key_model = 'm',
-	   key_list = 'l', key_deeper = 'd', key_time = 't', key_deaths = 'k', key_forks = 'c' };
+enum Key {
+	key_bound = 'b',
+	key_random = 'n',
+	key_seed = 's',
+	key_replay = 'r',
+	key_nth = 'f',
+	key_model = 'm',
+	key_list = 'l',
+	key_deeper = 'd',
+	key_time = 't',
+	key_deaths = 'k',
+	key_forks = 'c'
+};
 
 constexpr int kUsage = 2; // the exit status of a command line that asks for nothing that there is
 
@@ -33,7 +44,8 @@ struct Arguments {
 const argp_option kOptions[] = {
 	{"bound", key_bound, "N", 0, "Explore all runs with up to N deviations, in every scenario", 0},
 	{"deeper", key_deeper, "N", 0, "... with up to N more than the scenario's own bound", 0},
-	{"random", key_random, "N", 0, "Make N random scenarios, and some random runs of each; or N random runs of those named", 0},
+	{"random", key_random, "N", 0,
+		"Make N random scenarios, and some random runs of each; or N random runs of those named", 0},
 	{"seed", key_seed, "N", 0, "The first of them (1)", 0},
 	{"seconds", key_time, "N", 0, "Go on with random scenarios for that long", 0},
 	{"deaths", key_deaths, nullptr, 0, "All scenarios in which a process dies, instead of all others", 0},
@@ -104,16 +116,19 @@ error_t parse(int key, char *arg, argp_state *state)
 }
 
 const argp kArgp = {kOptions, parse, "[SCENARIO...]",
-	            "Run the library's own code in small scenarios, in every order of its threads' steps up to a number of "
-	            "deviations, with every value that a load may give. Prints the run that goes wrong.",
-	            nullptr, nullptr, nullptr};
+	"Run the library's own code in small scenarios, in every order of its threads' steps up to a number of "
+	"deviations, with every value that a load may give. Prints the run that goes wrong.",
+	nullptr, nullptr, nullptr};
 
 // ---- telling -----------------------------------------------------------------
 
 using Seconds = std::chrono::duration<double>;
 const auto start = std::chrono::steady_clock::now();
 
-double seconds() { return Seconds(std::chrono::steady_clock::now() - start).count(); }
+double seconds()
+{
+	return Seconds(std::chrono::steady_clock::now() - start).count();
+}
 
 std::string described(const Scenario &s)
 {
@@ -144,8 +159,8 @@ void tell(const Scenario &s, const Options &options, const Choices &choices, con
 	if (again != wrong)
 		std::printf("  NOT THE SAME: %s\n", again.c_str());
 	std::printf("  again: explore %s --replay '%s'%s%s\n\n", s.name.c_str(), to_string(choices).c_str(),
-	            options.nth ? (" --fails " + std::to_string(options.nth)).c_str() : "",
-	            options.model == Model::x86 ? " --model x86" : "");
+		options.nth ? (" --fails " + std::to_string(options.nth)).c_str() : "",
+		options.model == Model::x86 ? " --model x86" : "");
 	std::fflush(stdout);
 }
 
@@ -187,10 +202,10 @@ bool all_bounds(const Scenario &s, const Options &options, unsigned bound, Total
 
 // A line on what was explored of a scenario since `before`, which adds to the total.
 void tell_line(const Scenario &s, const std::string &how, const Total &here, double before, const std::string &more,
-               Total *total)
+	Total *total)
 {
 	std::printf("%-28s %-8s %10llu runs  %6.1f s%s\n", s.name.c_str(), how.c_str(),
-	            static_cast<unsigned long long>(here.runs), seconds() - before, more.c_str());
+		static_cast<unsigned long long>(here.runs), seconds() - before, more.c_str());
 	std::fflush(stdout);
 	total->runs += here.runs;
 	total->wrong |= here.wrong;
@@ -212,12 +227,13 @@ void explore_random(const Arguments &a, Total *total)
 			break;
 		if (seconds() - told > kTellEvery) {
 			told = seconds();
-			std::printf("... %llu random scenarios, %.0f s\n", static_cast<unsigned long long>(seed - a.seed), told);
+			std::printf("... %llu random scenarios, %.0f s\n",
+				static_cast<unsigned long long>(seed - a.seed), told);
 			std::fflush(stdout);
 		}
 	}
 	std::printf("random scenarios %llu to %llu, %llu runs of each\n", static_cast<unsigned long long>(a.seed),
-	            static_cast<unsigned long long>(seed - 1), static_cast<unsigned long long>(kRunsOfRandom));
+		static_cast<unsigned long long>(seed - 1), static_cast<unsigned long long>(kRunsOfRandom));
 }
 
 void explore_by_chance(const Scenario &s, const Arguments &a, uint64_t runs, Total *total)
@@ -316,9 +332,9 @@ int main(int argc, char **argv)
 	}
 	Deaths deaths = deaths_so_far();
 	if (deaths.all > 0)
-		std::printf("deaths: %llu, at %u places: %s\n", static_cast<unsigned long long>(deaths.all), deaths.places,
-		            deaths.by_call.c_str());
+		std::printf("deaths: %llu, at %u places: %s\n", static_cast<unsigned long long>(deaths.all),
+			deaths.places, deaths.by_call.c_str());
 	std::printf("explored: %llu runs, %llu steps, %.0f s: %s\n", static_cast<unsigned long long>(total.runs),
-	            static_cast<unsigned long long>(steps_of_all_runs()), seconds(), total.wrong ? "WRONG" : "all well");
+		static_cast<unsigned long long>(steps_of_all_runs()), seconds(), total.wrong ? "WRONG" : "all well");
 	return total.wrong ? 1 : 0;
 }

@@ -26,7 +26,7 @@ static bool looking;
 // ---- the arena -------------------------------------------------------------
 
 constexpr size_t kArena = 4 << 20; // never given back in a run, so that whoever touches it too late is found
-constexpr size_t kGrain = 16; // of blocks, and of alignment at least
+constexpr size_t kGrain = 16;      // of blocks, and of alignment at least
 constexpr size_t kShadowGrain = 8;
 
 alignas(4096) static char arena[kArena];
@@ -252,8 +252,14 @@ bool in_arena(const void *p)
 
 static bool trace_on;
 
-void trace(bool on) { trace_on = on; }
-bool tracing() { return trace_on && running(); }
+void trace(bool on)
+{
+	trace_on = on;
+}
+bool tracing()
+{
+	return trace_on && running();
+}
 
 // The source line of an address in this program, as addr2line has it.
 static std::string code_line(const void *code)
@@ -265,7 +271,7 @@ static std::string code_line(const void *code)
 	char command[128], text[256] = "?";
 	// The call is before the address it returns to.
 	std::snprintf(command, sizeof command, "addr2line -s -e /proc/%d/exe %p 2>&1", getpid(),
-	              static_cast<const void *>(static_cast<const char *>(code) - 1));
+		static_cast<const void *>(static_cast<const char *>(code) - 1));
 	if (FILE *pipe = popen(command, "r")) {
 		if (!std::fgets(text, sizeof text, pipe))
 			std::strcpy(text, "?");
@@ -289,7 +295,7 @@ static std::string name_of(const void *at)
 void trace_line(const char *what, const void *at, uint64_t value, const void *code)
 {
 	std::printf("  %*s%u  %-10s %-24s %#-14llx %s\n", static_cast<int>(current() - 1) * 2, "", current(), what,
-	            name_of(at).c_str(), static_cast<unsigned long long>(value), code_line(code).c_str());
+		name_of(at).c_str(), static_cast<unsigned long long>(value), code_line(code).c_str());
 }
 
 // ---- atomic words ----------------------------------------------------------
@@ -512,8 +518,8 @@ uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order
 	return last.value;
 }
 
-bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t value, Order order, Order failure,
-                      const void *code)
+bool compare_exchange(
+	void *at, unsigned bytes, uint64_t *expected, uint64_t value, Order order, Order failure, const void *code)
 {
 	if (direct(at)) {
 		uint64_t old = raw(at, bytes);
@@ -588,7 +594,8 @@ static Shadow &shadow_of(size_t grain)
 
 static void race(unsigned other, const char *did, const void *at, const void *code)
 {
-	fail("data race with thread %u, which %s %s; from %s", other, did, name_of(at).c_str(), code_line(code).c_str());
+	fail("data race with thread %u, which %s %s; from %s", other, did, name_of(at).c_str(),
+		code_line(code).c_str());
 }
 
 static void plain(const void *at, size_t bytes, bool write, const void *code)

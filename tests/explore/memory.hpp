@@ -71,8 +71,8 @@ uint64_t load(const void *at, unsigned bytes, Order order, const void *code);
 void store(void *at, unsigned bytes, uint64_t value, Order order, const void *code);
 // Returns the value before.
 uint64_t modify(void *at, unsigned bytes, Change change, uint64_t operand, Order order, const void *code);
-bool compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t value, Order order, Order failure,
-                      const void *code);
+bool compare_exchange(
+	void *at, unsigned bytes, uint64_t *expected, uint64_t value, Order order, Order failure, const void *code);
 void fence();
 // Of all threads of this process, or of all processes.
 void heavy_barrier(bool of_all);

@@ -79,11 +79,11 @@ struct State {
 	const Scenario *scenario;
 	MPOOL *pool[kProcesses];
 	Worker worker[kThreads];
-	std::vector<inside_pin> pins; // of all threads
-	std::vector<unsigned> pinner; // whose they are, by process
-	std::vector<DeadPin> dead_pins; // which nobody has noticed yet
-	std::set<unsigned> abandoned; // pages that were
-	std::set<unsigned> in_doubt;  // of these: modified, and not forgiven
+	std::vector<inside_pin> pins;          // of all threads
+	std::vector<unsigned> pinner;          // whose they are, by process
+	std::vector<DeadPin> dead_pins;        // which nobody has noticed yet
+	std::set<unsigned> abandoned;          // pages that were
+	std::set<unsigned> in_doubt;           // of these: modified, and not forgiven
 	std::map<unsigned, unsigned> forgiven; // at so many deaths
 	unsigned deaths;
 	unsigned deaths_certain; // of those, of members of the pool
@@ -93,13 +93,13 @@ struct State {
 	bool forked;
 	bool not_called; // the pool, in the child: the first call takes its time
 	Signal signal[kTokens];
-	std::map<unsigned, uint64_t> count[kThreads];        // modifications made
-	std::map<unsigned, std::vector<Put>> put[kThreads];  // ... and put
-	std::map<unsigned, bool> loose;                      // pages whose modifications may go
-	std::vector<unsigned> number;                        // by the script's names
-	bool deletes;   // some are deleted
-	bool others;    // some put what is not theirs
-	bool last_made; // no number may be left
+	std::map<unsigned, uint64_t> count[kThreads];       // modifications made
+	std::map<unsigned, std::vector<Put>> put[kThreads]; // ... and put
+	std::map<unsigned, bool> loose;                     // pages whose modifications may go
+	std::vector<unsigned> number;                       // by the script's names
+	bool deletes;                                       // some are deleted
+	bool others;                                        // some put what is not theirs
+	bool last_made;                                     // no number may be left
 	bool fault;
 } s;
 
@@ -108,7 +108,10 @@ bool fault_seen;
 // By call and by what the thread was about to do.
 std::map<char, std::map<const void *, uint64_t>> died_at;
 
-MPOOL *pool() { return s.pool[space_of(current())]; }
+MPOOL *pool()
+{
+	return s.pool[space_of(current())];
+}
 
 std::vector<Op> parse(const std::string &script)
 {
@@ -156,8 +159,7 @@ void pins_add(const Pin &pin)
 void pins_remove(const Pin &pin, unsigned process)
 {
 	for (size_t i = 0; i < s.pins.size(); i++)
-		if (s.pins[i].page == pin.at && s.pins[i].number == pin.page &&
-		    s.pinner[i] == process) {
+		if (s.pins[i].page == pin.at && s.pins[i].number == pin.page && s.pinner[i] == process) {
 			s.pins.erase(s.pins.begin() + static_cast<long>(i));
 			s.pinner.erase(s.pinner.begin() + static_cast<long>(i));
 			return;
@@ -192,7 +194,7 @@ void check_page(const Pin &pin)
 	uint64_t mine = s.count[current()][pin.page], there = word(pin.at, current());
 	if (there != mine)
 		fail("page %u has %llu modifications of this thread, which made %llu", pin.page,
-		     static_cast<unsigned long long>(there), static_cast<unsigned long long>(mine));
+			static_cast<unsigned long long>(there), static_cast<unsigned long long>(mine));
 }
 
 void check_held()
@@ -365,7 +367,8 @@ void sync()
 				continue;
 			auto stable = reinterpret_cast<const uint64_t *>(file_stable(p.first));
 			if (!stable || stable[t] < p.second)
-				fail("sync has returned, and page %u of the file lacks what thread %u put before", p.first, t);
+				fail("sync has returned, and page %u of the file lacks what thread %u put before",
+					p.first, t);
 		}
 }
 
@@ -464,7 +467,8 @@ void ask_abandoned(unsigned page)
 	bool was = s.abandoned.count(page) && p->deaths == 0, none = s.deaths == 0;
 	int is = mpool_abandoned(pool(), p->at, 0);
 	if (is < 0)
-		fail("of page %u, which is pinned, it cannot be told whether it was abandoned: %s", page, std::strerror(errno));
+		fail("of page %u, which is pinned, it cannot be told whether it was abandoned: %s", page,
+			std::strerror(errno));
 	if (was && !is)
 		fail("page %u was pinned by a process that died, and does not count as abandoned", page);
 	if (none && is && s.deaths == 0)
@@ -516,7 +520,8 @@ void pins_of_process_go(unsigned process, bool died)
 	// And those that are just being handed on.
 	for (size_t i = s.pins.size(); i-- > 0;)
 		if (s.pinner[i] == process)
-			pins_remove({s.pins[i].number, static_cast<Words>(const_cast<void *>(s.pins[i].page)), 0}, process);
+			pins_remove(
+				{s.pins[i].number, static_cast<Words>(const_cast<void *>(s.pins[i].page)), 0}, process);
 }
 
 void leave()
@@ -780,10 +785,10 @@ void plant_fault(const Scenario &scenario, unsigned nth)
 {
 	Faults f;
 	s.fault = nth > 0;
-	(scenario.fails == fail_reads    ? f.read
-	 : scenario.fails == fail_writes ? f.write
-	 : scenario.fails == fail_syncs  ? f.sync
-	                                 : f.memory) = nth;
+	(scenario.fails == fail_reads           ? f.read
+		: scenario.fails == fail_writes ? f.write
+		: scenario.fails == fail_syncs  ? f.sync
+						: f.memory) = nth;
 	file_faults(scenario.fails ? f : Faults{});
 }
 
@@ -817,9 +822,9 @@ std::string check_file()
 			if (!alive(process_of(t)) && there <= count.second && there >= last_put(t, count.first))
 				continue; // it died in between
 			if (!s.loose[count.first] && there != count.second)
-				return "page " + std::to_string(count.first) + " of the file has " + std::to_string(there) +
-				       " modifications of thread " + std::to_string(t) + ", which made " +
-				       std::to_string(count.second);
+				return "page " + std::to_string(count.first) + " of the file has " +
+				       std::to_string(there) + " modifications of thread " + std::to_string(t) +
+				       ", which made " + std::to_string(count.second);
 		}
 	return "";
 }
@@ -845,9 +850,11 @@ std::string check_processes()
 	if (result != 0)
 		return "at the end there are no statistics";
 	if (st.processes != living)
-		return std::to_string(living) + " processes share the pool, and " + std::to_string(st.processes) + " are counted";
+		return std::to_string(living) + " processes share the pool, and " + std::to_string(st.processes) +
+		       " are counted";
 	if (!s.forked && (st.deaths > s.deaths || st.deaths < s.deaths_certain))
-		return std::to_string(s.deaths) + " processes have died, and " + std::to_string(st.deaths) + " are counted";
+		return std::to_string(s.deaths) + " processes have died, and " + std::to_string(st.deaths) +
+		       " are counted";
 	if (!s.dead_pins.empty())
 		return "a dead process's pin of page " + std::to_string(s.dead_pins[0].pin.page) + " is still there";
 	return "";
@@ -858,7 +865,7 @@ std::string check_end()
 {
 	std::string wrong;
 	as_process(0, [] { inside_recover(pool()); }); // whom nobody had to
-	if (s.forked) // whatever nobody had to call it for
+	if (s.forked)                                  // whatever nobody had to call it for
 		as_process(0, [] {
 			struct mpool_stats st;
 			mpool_stats(pool(), &st, sizeof st);
@@ -866,14 +873,16 @@ std::string check_end()
 	unsigned known = static_cast<unsigned>(s.pins.size());
 	if (s.forked && inside_wrong(s.pool[0], s.pins.data(), known, false))
 		return std::string("at the end ") + inside_wrong(s.pool[0], s.pins.data(), known, false);
-	if (const char *left = inside_left_over(s.pool[0], s.forked ? inside_pins(s.pool[0], known) : known, s.deaths > 0))
+	if (const char *left =
+			inside_left_over(s.pool[0], s.forked ? inside_pins(s.pool[0], known) : known, s.deaths > 0))
 		return std::string("at the end ") + left;
 	if (!(wrong = check_processes()).empty())
 		return wrong;
 	for (size_t i = 0; i < s.pins.size() && wrong.empty(); i++)
 		as_process(s.pinner[i], [&] {
 			if (mpool_put(pool(), const_cast<void *>(s.pins[i].page), 0) != 0)
-				wrong = "at the end the pin of page " + std::to_string(s.pins[i].number) + " cannot be put";
+				wrong = "at the end the pin of page " + std::to_string(s.pins[i].number) +
+				        " cannot be put";
 		});
 	if (!wrong.empty())
 		return wrong;

@@ -56,8 +56,8 @@ struct Scenario {
 	unsigned frames; // maxcache
 	unsigned pages;  // in the file
 	std::vector<std::string> threads;
-	bool one_bucket = false; // all pages have one home
-	bool fenced = false;     // membarrier is refused
+	bool one_bucket = false;   // all pages have one home
+	bool fenced = false;       // membarrier is refused
 	Kind fails = fail_nothing; // the first such call, the second, ... in turn
 	unsigned bound = 0;        // deviations, in the short run
 	bool watched = true;       // somebody looks for the dead; else those who wait do

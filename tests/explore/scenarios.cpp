@@ -58,15 +58,15 @@ Scenario full(const std::string &first, const std::string &second)
 Scenario overflowed(std::string first, std::string second)
 {
 	return {"", 1, 14,
-	        {"G12 P12 | " + first,
-	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | " + second}};
+		{"G12 P12 | " + first,
+			"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | " + second}};
 }
 // The same, but nothing is in the overflow: the next who needs a frame gives a segment back.
 Scenario emptied(std::string first, std::string second)
 {
 	return {"", 1, 14,
-	        {"G12 P12 | " + first,
-	         "G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | " + second}};
+		{"G12 P12 | " + first,
+			"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | " + second}};
 }
 // The same frames, in two processes.
 Scenario full_of_two(const std::string &first, const std::string &second)
@@ -137,15 +137,19 @@ std::vector<Scenario> make()
 		unlisting({"unlist-rescue", 1, 2, {"G0 D0 | G0 D0 G0 D0", "G1 P1 | G1 P1"}}),
 		unlisting({"unlist-two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}}),
 		unlisting({"unlist-two-scan", 1, 3, {"G0 P0 | G0 P0", "G1 P1", "G0 P0 | G2 P2"}}),
-		bounded(1, unlisting({"unlist-many-pins", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0", "G9 P9 G9 P9"}})),
-		bounded(1, unlisting({"unlist-many-pins-hit", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 G8 P8 | G8 D8", "G9 P9 G9 P9"}})),
+		bounded(1,
+			unlisting({"unlist-many-pins", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0", "G9 P9 G9 P9"}})),
+		bounded(1, unlisting({"unlist-many-pins-hit", 9, 10,
+				   {"G0 G1 G2 G3 G4 G5 G6 G7 G8 P8 | G8 D8", "G9 P9 G9 P9"}})),
 		unlisting({"unlist-thread-ends", 1, 2, {"G0 P0 |", "G1 P1", "| G0 P0"}}),
 		unlisting({"unlist-put-by-another", 1, 2, {"G0 | O0 G0 D0 G0 P0", "G0 P0 | F0 G1 P1"}}),
 		unlisting({"unlist-delete", 1, 2, {"G0 | X0", "G0 P0 | G0 P0"}}),
-		bounded(1, unlisting({"unlist-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}})),
+		bounded(1, unlisting({"unlist-table-drained", 2, 12,
+				   {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}})),
 		unlisting(named("unlist-segment-given-back", emptied("G11 P11", "V10"))),
 
-		bounded(1, unlisting({"unlist-by-two", 3, 6, {"G0 P0 | G0 P0 T1 W2 G0 P0", "G1 P1 G3 P3 | G4 P4 T2", "G0 P0 | W1 G2 P2"}})),
+		bounded(1, unlisting({"unlist-by-two", 3, 6,
+				   {"G0 P0 | G0 P0 T1 W2 G0 P0", "G1 P1 G3 P3 | G4 P4 T2", "G0 P0 | W1 G2 P2"}})),
 		unlisting(named("unlist-section", emptied("V12 G11 P11", "V10"))),
 
 		// One thread needs no barrier, until a second one comes.
@@ -160,9 +164,10 @@ std::vector<Scenario> make()
 		{"second-deletes", 2, 2, {"G0 | O0 G1 P1", "x0"}},
 		{"second-gets-deleted", 1, 2, {"G0 | X0 G1 P1", "G0 P0"}},
 		bounded(1, {"second-sync", 1, 2, {"G0 D0 | S G1 P1", "G0 D0 S"}}),
-		bounded(1, {"second-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G8 P8 H0 P0", "G5 P5 H1 P1"}}),
+		bounded(1, {"second-table-drained", 2, 12,
+				   {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G8 P8 H0 P0", "G5 P5 H1 P1"}}),
 		{"second-segment-given-back", 1, 14,
-	         {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "V10"}},
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "V10"}},
 		bounded(1, {"second-ready", kFull, kFullPages, {filled() + " | G128 P128 G129 P129", "G1 P1 G2 D2"}}),
 
 		// One loader for a page.
@@ -171,9 +176,9 @@ std::vector<Scenario> make()
 		{"one-page-missed-by-three", 2, 2, {"G1 P1 | G0 P0", "G1 P1 | G0 P0", "G1 P1 | G0 P0"}},
 		{"miss-eviction-one-bucket", 1, 3, {"G0 P0 | G1 P1", "G2 P2 | G0 P0"}},
 		one_bucket({"bucket-overflow", 9, 0,
-	                    {"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 G8 P8 | G9 P9", "G8 P8 | G9 P9"}}),
+			{"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 G8 P8 | G9 P9", "G8 P8 | G9 P9"}}),
 		one_bucket({"bucket-overflow-eviction", 9, 0,
-	                    {"G0 G1 G2 G3 G4 G5 G6 P0 G7 P7 G8 P8 | G9 P9", "G1 P1 | G8 P8 G0 P0"}}),
+			{"G0 G1 G2 G3 G4 G5 G6 P0 G7 P7 G8 P8 | G9 P9", "G1 P1 | G8 P8 G0 P0"}}),
 
 		// Puts by other threads, threads that end, many pins.
 		{"put-by-another", 1, 2, {"G0 | O0 G0 D0 G0 P0", "G0 P0 | F0 G1 P1"}},
@@ -230,7 +235,8 @@ std::vector<Scenario> make()
 		named("overflow-given-back-put", overflowed("G11 P11", "V10")),
 		bounded(1, named("overflow-given-back-sync", overflowed("G11 P11", "G10 D10 S"))),
 		bounded(1, named("overflow-given-back-by-two", overflowed("G11 P11", "G13 P13"))),
-		bounded(1, {"table-shrinks", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8", "G5 P5 | G5 P5 G0 P0"}}),
+		bounded(1, {"table-shrinks", 2, 12,
+				   {"G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8", "G5 P5 | G5 P5 G0 P0"}}),
 		{"new", 1, 1, {"N D@", "N D@"}},
 		{"new-got-at-once", 1, 1, {"N D@", "G0 P0 | Y1 D1"}},
 		{"new-requested", 2, 1, {"R1 D1", "G0 P0 | Y1 P1"}},
@@ -249,7 +255,8 @@ std::vector<Scenario> make()
 		{"processes-late", 1, 2, {"G0 D0 | G1 P1 E U T1 S", "1: W1 J S S"}},
 		{"processes-late-writes", 1, 3, {"G0 D0 | G1 P1 T1 W2 E U S", "1: W1 J G2 D2 G1 P1 T2 S"}},
 		silent({"processes-late-silent", 1, 2, {"G0 D0 | G1 P1 E U T1 W2 S", "1: W1 J S S T2"}}),
-		silent({"processes-late-silent-clean", 1, 2, {"G0 D0 | G1 P1 S T1 W2 S", "1: W1 J G0 D0 G1 P1 E U S T2"}}),
+		silent({"processes-late-silent-clean", 1, 2,
+			{"G0 D0 | G1 P1 S T1 W2 S", "1: W1 J G0 D0 G1 P1 E U S T2"}}),
 		silent({"processes-late-silent-join", 1, 2, {"G0 D0 | G1 P1 E U", "1: J S S"}}),
 		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
 
@@ -262,17 +269,18 @@ std::vector<Scenario> make()
 		bounded(1, {"death-put-sync", 1, 2, {"G1 P1 | S", "L", "1!: G0 | D0 G0 D0"}}),
 		{"death-put-by-another", 2, 2, {"G0 | A0 P0 G1 P1", "L", "1!: G0 | O0 G0 D0", "1!: G1 P1 | f0"}},
 		{"death-thread-end", 2, 3, {"| G2 P2", "L G0 P0", "1!: G0 | G1 P1"}},
-		{"death-many-pins", 9, 10,
-	         {"G9 P9 | G9 P9", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
+		{"death-many-pins", 9, 10, {"G9 P9 | G9 P9", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
 
 		unlisting({"death-unlisted", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}}),
-		unlisting({"death-listing", 1, 2, {"G1 P1 G0 P0 | G1 P1 L T0 W1 G1 P1", "2: W0 J G0 T1", "1!: G0 P0 | G0 P0"}}),
+		unlisting({"death-listing", 1, 2,
+			{"G1 P1 G0 P0 | G1 P1 L T0 W1 G1 P1", "2: W0 J G0 T1", "1!: G0 P0 | G0 P0"}}),
 		unlisting({"death-unlister", 1, 2, {"G0 P0 | G0 D0 G1 P1", "L", "1!: G0 P0 | G1 P1 G0 P0"}}),
 
 		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
 		{"death-doubt", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
-		bounded(1, {"death-doubt-forgiven", 1, 2, {"G0 D0 | L T1 S W2 G1 P1 G0 A0", "| W1 G0 K0 D0 T2", "1!: G0 | D0 G0"}}),
+		bounded(1, {"death-doubt-forgiven", 1, 2,
+				   {"G0 D0 | L T1 S W2 G1 P1 G0 A0", "| W1 G0 K0 D0 T2", "1!: G0 | D0 G0"}}),
 
 		// One loader for a page, and he is dead.
 		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
@@ -281,7 +289,7 @@ std::vector<Scenario> make()
 		{"death-load-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 D0 | G1 P1"}},
 		{"death-load-its-frame", 1, 3, {"G0 D0 | G2 P2", "L", "1!: G0 P0 | G1 P1"}},
 		one_bucket({"death-load-far", 9, 0,
-	                    {"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 | G8 P8", "L", "1!: G0 P0 | G8 P8"}}),
+			{"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 | G8 P8", "L", "1!: G0 P0 | G8 P8"}}),
 
 		// Eviction and write-back.
 		{"death-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 P0 | G1 P1"}},
@@ -309,8 +317,10 @@ std::vector<Scenario> make()
 		{"death-told-all-well", 1, 2, {"G0 D0 | G1 P1 T1 L S", "1!: G1 P1 | W1 S"}},
 		{"death-late", 1, 2, {"G0 D0 | G1 P1 E U L S S", "1!: J S"}},
 		silent({"death-late-silent", 1, 2, {"G0 D0 | G1 P1 S T1 L S S", "1!: W1 J G0 D0 G1 P1 E U S"}}),
-		by_chance({"death-twice-told", 1, 2, {"G0 D0 | G1 P1 E U T1 T2 L2 S S", "1!: G1 P1 | W1 S", "2!: G1 P1 | W2 L S"}}),
-		by_chance({"death-twice-well", 1, 2, {"G0 D0 | G1 P1 T1 T2 L2 S S", "1!: G1 P1 | W1 S", "2!: G1 P1 | W2 L S"}}),
+		by_chance({"death-twice-told", 1, 2,
+			{"G0 D0 | G1 P1 E U T1 T2 L2 S S", "1!: G1 P1 | W1 S", "2!: G1 P1 | W2 L S"}}),
+		by_chance({"death-twice-well", 1, 2,
+			{"G0 D0 | G1 P1 T1 T2 L2 S S", "1!: G1 P1 | W1 S", "2!: G1 P1 | W2 L S"}}),
 
 		// New pages, and deleted ones.
 		{"death-new", 2, 1, {"N D@ | N D@", "L", "1!: G0 P0 | N D@"}},
@@ -323,20 +333,21 @@ std::vector<Scenario> make()
 		// The table grows, the overflow grows and goes.
 		{"death-table-growth", 2, 8, {"G5 P5 | H0 P0 G7 P7", "L", "1!: G0 G1 G2 G3 G4 G5 | G6 P6"}},
 		{"death-table-growth-two", 2, 9, {"G0 G1 G2 G3 G4 G5 | G6 P6", "L", "1!: G5 P5 | G7 P7 H0 D0"}},
-		{"death-table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0 G9 P9", "L", "1!: G5 P5 | G8 P8 H1 P1 G10 P10 G11 P11"}},
+		{"death-table-drained", 2, 12,
+			{"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0 G9 P9", "L",
+				"1!: G5 P5 | G8 P8 H1 P1 G10 P10 G11 P11"}},
 		{"death-table-shrinks", 2, 12,
-	                 {"G5 P5 | G5 P5 G0 P0", "L", "1!: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
-		{"death-overflow-grows", 1, 12,
-	                 {"G0 P0 | G10 P10", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
+			{"G5 P5 | G5 P5 G0 P0", "L", "1!: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
+		{"death-overflow-grows", 1, 12, {"G0 P0 | G10 P10", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
 		by_chance({"death-overflow-told-over", 1, 3, {"G0 | G1", "L", "1!: G2 P2 | S"}}, kRunsOfRare),
 		{"death-overflow-emptied", 1, 4, {"G0 P0 | G0 P0", "L", "1!: G1 G2 P1 P2 | S G3 G0"}},
 		{"death-overflow", 1, 4, {"G2 | P2 G2 P2", "L", "1!: G0 | G1 P0 P1"}},
 		{"death-segment-given-back", 1, 14,
-	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G13 P13", "L",
-	                  "1!: G12 P12 | G11 P11"}},
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G13 P13", "L",
+				"1!: G12 P12 | G11 P11"}},
 		{"death-overflow-given-back", 1, 14,
-	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | G13 P13 G9 D9", "L",
-	                  "1!: G12 P12 | G11 P11"}},
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | G13 P13 G9 D9", "L",
+				"1!: G12 P12 | G11 P11"}},
 
 		// Who recovers dies too.
 		by_chance({"death-twice-pinned", 1, 2, {"G0 | L2 A0 P0 G1 P1", "2!: L", "1!: G0 | D0"}}),
@@ -344,11 +355,13 @@ std::vector<Scenario> make()
 		by_chance({"death-twice-eviction", 1, 2, {"G0 D0 | L2 G0 D0", "2!: L", "1!: G0 P0 | G1"}}),
 		by_chance({"death-twice-sync", 1, 1, {"G0 D0 | L2 S", "2!: L", "1!: G0 P0 | S"}}),
 		by_chance({"death-twice-delete", 1, 2, {"G1 P1 | L2 G0 P0", "2!: L", "1!: G0 | X0"}}),
-		by_chance({"death-twice-table-growth", 2, 8, {"G5 P5 | L2 H0 P0", "2!: L", "1!: G0 G1 G2 G3 G4 G5 | G6"}}),
+		by_chance({"death-twice-table-growth", 2, 8,
+			{"G5 P5 | L2 H0 P0", "2!: L", "1!: G0 G1 G2 G3 G4 G5 | G6"}}),
 		// Two recover at once, by the pool's lock, and one of them dies, with it or waiting for it.
 		by_chance({"death-two-recover", 1, 2, {"G1 P1 | L G0 P0", "2: G1 P1 | L", "1!: G0 P0 | G1 D1"}}),
 		by_chance({"death-threads-recover", 1, 2, {"G1 P1 | L G0 P0", "G1 P1 | L", "1!: G0 P0 | G1 D1"}}),
-		by_chance({"death-lock-waited-for", 1, 2, {"G0 D0 | L2 G0 D0", "3: G0 P0 | L2", "2!: G0 P0 | L", "1!: G0 P0 | G1"}}),
+		by_chance({"death-lock-waited-for", 1, 2,
+			{"G0 D0 | L2 G0 D0", "3: G0 P0 | L2", "2!: G0 P0 | L", "1!: G0 P0 | G1"}}),
 		by_chance({"death-of-two", 2, 2, {"G1 P1 | L L2 G0 D0", "2!: G1 P1 | G0", "1!: G1 P1 | G0"}}),
 
 		// Processes come and go.
@@ -367,7 +380,8 @@ std::vector<Scenario> make()
 		{"fork-thread-end", 2, 3, {"G2 P2 | C3 G0 P0 G2 P2", "3~: G0 | G1 P1"}},
 		{"fork-look", 1, 2, {"G1 P1 | C3 G1 P1", "3~: G0 P0 | I0 G0"}},
 		{"fork-many-pins", 9, 10, {"G9 P9 | C3 G9 P9", "3~: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
-		{"fork-many-pins-of-ours", 9, 10, {"G0 G1 G2 G3 G4 G5 G6 G7 G8 | C3 A0 P0 A8 P8 G9 P9", "3~: G9 P9 | G9 G0 P0"}},
+		{"fork-many-pins-of-ours", 9, 10,
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 | C3 A0 P0 A8 P8 G9 P9", "3~: G9 P9 | G9 G0 P0"}},
 
 		// Misses, eviction, write-back.
 		{"fork-load", 2, 2, {"G1 P1 | C3 G0 D0", "3~: G1 P1 | G0 P0"}},
@@ -377,7 +391,8 @@ std::vector<Scenario> make()
 		{"fork-rescue", 1, 2, {"G1 P1 | G1 C3 P1 G0 D0", "3~: G0 D0 | G0 P0"}},
 		{"fork-two-evictors", 2, 4, {"| C3 G0 D0 G1 D1", "3~: G0 D0 | G2 D2", "3~: G1 D1 | G3 D3"}},
 		{"fork-ready", kFull, kFullPages,
-	                 {"G" + kLast + " P" + kLast + " | C3 G1 P1 G128 P128", "3~: " + filled() + " | G1 P1 G2 D2 G129 P129"}},
+			{"G" + kLast + " P" + kLast + " | C3 G1 P1 G128 P128",
+				"3~: " + filled() + " | G1 P1 G2 D2 G129 P129"}},
 		{"fork-sync", 2, 2, {"G0 | C3 D0 S", "3~: G1 | D1 S"}},
 		{"fork-sync-alone", 2, 2, {"| C3 S G0 D0 S", "3~: G0 D0 G1 D1 | S"}},
 		{"fork-sync-of-pinned", 2, 2, {"G0 D0 G0 | C3 D0 S", "3~: G1 D1 | S"}},
@@ -390,17 +405,17 @@ std::vector<Scenario> make()
 		{"fork-delete-of-ours", 2, 2, {"G0 | O0 C3 G1 P1 G0 P0", "3~: G1 P1 | x0"}},
 		{"fork-table-growth", 2, 8, {"G5 P5 | C3 G0 P0 G7 P7", "3~: G0 G1 G2 G3 G4 G5 | G6 P6"}},
 		{"fork-table-drained", 2, 12,
-	                 {"G5 P5 | C3 G8 P8 G1 P1 G10 P10 G11 P11", "3~: G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G0 P0 G9 P9"}},
+			{"G5 P5 | C3 G8 P8 G1 P1 G10 P10 G11 P11", "3~: G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G0 P0 G9 P9"}},
 		{"fork-table-shrinks", 2, 12,
-	                 {"G5 P5 | C3 G5 P5 G0 P0", "3~: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
+			{"G5 P5 | C3 G5 P5 G0 P0", "3~: G0 G1 G2 G3 G4 G5 G6 P6 P5 P4 P3 P2 P1 P0 | G7 P7 G8 P8"}},
 		{"fork-overflow-grows", 1, 12, {"G0 P0 | C3 G10 P10", "3~: G0 G1 G2 G3 G4 G5 G6 G7 G8 | G9"}},
 		{"fork-overflow", 1, 4, {"G2 | C3 P2 G2 P2", "3~: G0 | G1 P0 P1"}},
 		{"fork-segment-given-back", 1, 14,
-	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | C3 G13 P13",
-	                  "3~: G12 P12 | G11 P11"}},
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | C3 G13 P13",
+				"3~: G12 P12 | G11 P11"}},
 		{"fork-overflow-given-back", 1, 14,
-	                 {"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | C3 G13 P13 G9 D9",
-	                  "3~: G12 P12 | G11 P11"}},
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 | C3 G13 P13 G9 D9",
+				"3~: G12 P12 | G11 P11"}},
 
 		// The child has threads of its own, and forks.
 		{"fork-called-by-two", 2, 3, {"G2 | C3 T0 G0 D0 P2", "W0 G1 P1 G0 P0", "3~: G0 P0 | G1 D1"}},
@@ -408,7 +423,7 @@ std::vector<Scenario> make()
 		{"fork-twice", 2, 2, {"G0 | C3 T0 C2 A0 P0 G1 P1", "2~: W0 G1 P1", "3~: G1 P1 | G1 D1"}},
 		by_chance({"fork-twice-sync", 2, 2, {"G0 | C3 T0 C2 A0 D0 S", "2~: W0 S", "3~: G1 P1 | G1 D1 S"}}),
 		{"fork-twice-by-another", 2, 2,
-	                 {"W1 C2 G0 P0 G1 P1", "2~: G0 | C3 T0 T1 P0", "2~: W0 G1 P1", "3~: G1 P1 | G1 D1"}},
+			{"W1 C2 G0 P0 G1 P1", "2~: G0 | C3 T0 T1 P0", "2~: W0 G1 P1", "3~: G1 P1 | G1 D1"}},
 	};
 }
 
@@ -420,7 +435,9 @@ const std::vector<Scenario> &scenarios()
 		std::vector<Scenario> made = make();
 		for (Scenario &s : made)
 			if (s.bound == 0)
-				s.bound = is_deadly(s) ? kBoundOfDeaths : s.threads.size() > 2 ? kBoundOfMany : kBoundOfTwo;
+				s.bound = is_deadly(s)           ? kBoundOfDeaths
+				          : s.threads.size() > 2 ? kBoundOfMany
+				                                 : kBoundOfTwo;
 		return made;
 	}();
 	return all;

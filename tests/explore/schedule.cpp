@@ -172,7 +172,8 @@ public:
 					if (info->dlpi_phdr[i].p_type == PT_TLS) {
 						block_ = static_cast<char *>(info->dlpi_tls_data);
 						bytes_ = info->dlpi_phdr[i].p_memsz;
-						const char *first = reinterpret_cast<const char *>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+						const char *first = reinterpret_cast<const char *>(
+							info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
 						initial_.assign(first, first + info->dlpi_phdr[i].p_filesz);
 					}
 				return 1; // the program comes first
@@ -223,9 +224,9 @@ struct Fibre {
 
 struct Process {
 	bool doomed = false, dead = false;
-	bool gone = false;        // in the child of a fork, which is to be, or is
-	bool fork_waits = false;  // somebody forks
-	unsigned holds = 0;       // what a fork waits for
+	bool gone = false;       // in the child of a fork, which is to be, or is
+	bool fork_waits = false; // somebody forks
+	unsigned holds = 0;      // what a fork waits for
 };
 
 static Fibre fibre[kThreads];
@@ -240,11 +241,26 @@ static std::string wrong;
 static unsigned steps, moment;
 static uint64_t all_steps;
 
-bool running() { return active; }
-unsigned current() { return me; }
-bool started(unsigned t) { return t >= 1 && t <= threads; }
-uint64_t steps_of_all_runs() { return all_steps; }
-Knowledge &knowledge(unsigned thread) { return fibre[thread].knowledge; }
+bool running()
+{
+	return active;
+}
+unsigned current()
+{
+	return me;
+}
+bool started(unsigned t)
+{
+	return t >= 1 && t <= threads;
+}
+uint64_t steps_of_all_runs()
+{
+	return all_steps;
+}
+Knowledge &knowledge(unsigned thread)
+{
+	return fibre[thread].knowledge;
+}
 
 void fail(const char *format, ...)
 {
@@ -261,15 +277,42 @@ void fail(const char *format, ...)
 	_longjmp(fibre[0].at, 1);
 }
 
-unsigned process_of(unsigned thread) { return fibre[thread].process; }
-bool alive(unsigned p) { return !process[p].dead; }
-void set_process(unsigned thread, unsigned p) { fibre[thread].process = p; }
-void doom(unsigned p) { process[p].doomed = true; }
-void set_gone(unsigned p) { process[p].gone = true; }
-bool is_gone(unsigned p) { return process[p].gone; }
-unsigned space_of(unsigned thread) { return is_gone(process_of(thread)) ? 0 : process_of(thread); }
-void hold() { process[process_of(me)].holds++; }
-void let_go() { process[process_of(me)].holds--; }
+unsigned process_of(unsigned thread)
+{
+	return fibre[thread].process;
+}
+bool alive(unsigned p)
+{
+	return !process[p].dead;
+}
+void set_process(unsigned thread, unsigned p)
+{
+	fibre[thread].process = p;
+}
+void doom(unsigned p)
+{
+	process[p].doomed = true;
+}
+void set_gone(unsigned p)
+{
+	process[p].gone = true;
+}
+bool is_gone(unsigned p)
+{
+	return process[p].gone;
+}
+unsigned space_of(unsigned thread)
+{
+	return is_gone(process_of(thread)) ? 0 : process_of(thread);
+}
+void hold()
+{
+	process[process_of(me)].holds++;
+}
+void let_go()
+{
+	process[process_of(me)].holds--;
+}
 
 static void go_on();
 

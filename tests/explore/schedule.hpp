@@ -198,7 +198,10 @@ struct Knowledge {
 	uint64_t fenced = 0;
 };
 Knowledge &knowledge(unsigned thread);
-inline Knowledge &knowledge() { return knowledge(current()); }
+inline Knowledge &knowledge()
+{
+	return knowledge(current());
+}
 
 } // namespace explore
 

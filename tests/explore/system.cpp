@@ -36,7 +36,7 @@ struct Page {
 
 // A thread's call under way.
 struct Call {
-	size_t at = 0, bytes = 0; // 0: none
+	size_t at = 0, bytes = 0;   // 0: none
 	const void *from = nullptr; // what it writes; nullptr: it reads
 };
 Call call[kThreads];
@@ -59,7 +59,10 @@ struct File {
 constexpr int kAnother = kFile - 1; // another program's
 
 // One that is new need not be told of what somebody was told of.
-void open_description(int fd) { file.known[fd] = file.told ? file.failures : file.failures - 1; }
+void open_description(int fd)
+{
+	file.known[fd] = file.told ? file.failures : file.failures - 1;
+}
 
 void write_back_failed()
 {
@@ -129,9 +132,15 @@ void explore::file_sync_by_another()
 		trace_line(told ? "another's fsync FAILS" : "another's fsync", nullptr, 0, nullptr);
 }
 
-bool explore::file_lost_some() { return file.failures > 0; }
+bool explore::file_lost_some()
+{
+	return file.failures > 0;
+}
 
-void explore::file_filled() { file.stable = file.bytes; }
+void explore::file_filled()
+{
+	file.stable = file.bytes;
+}
 
 void explore::file_faults(const Faults &faults)
 {
@@ -140,14 +149,20 @@ void explore::file_faults(const Faults &faults)
 	file.faulted = false;
 }
 
-bool explore::file_faulted() { return file.faulted; }
+bool explore::file_faulted()
+{
+	return file.faulted;
+}
 
 const char *explore::file_stable(unsigned n)
 {
 	return (n + 1) * file.page_bytes <= file.stable.size() ? &file.stable[n * file.page_bytes] : nullptr;
 }
 
-char *explore::file_fill(unsigned n) { return &file.bytes[n * file.page_bytes]; }
+char *explore::file_fill(unsigned n)
+{
+	return &file.bytes[n * file.page_bytes];
+}
 
 static void grow_to(size_t bytes)
 {
@@ -165,7 +180,7 @@ static void claim_pages(size_t at, size_t bytes, bool write, bool begin)
 		Page &p = file.page[n];
 		if (begin && (p.writing || (write && p.reading)))
 			fail("page %zu is %s while another thread %s it", n, write ? "written" : "read",
-			     p.writing ? "writes" : "reads");
+				p.writing ? "writes" : "reads");
 		if (begin && !write && p.reading)
 			fail("page %zu is read by two threads at once", n);
 		(write ? p.writing : p.reading) = begin;
@@ -403,7 +418,10 @@ bool object_open(MPOOL *mp)
 	return false;
 }
 
-bool object_lives(unsigned process) { return alive(process); }
+bool object_lives(unsigned process)
+{
+	return alive(process);
+}
 
 bool object_dead()
 {
@@ -665,7 +683,10 @@ int __wrap_open(const char *path, int, ...)
 	open_description(fd);
 	return fd;
 }
-int __wrap_open64(const char *path, int flags, ...) { return __wrap_open(path, flags); }
+int __wrap_open64(const char *path, int flags, ...)
+{
+	return __wrap_open(path, flags);
+}
 
 // What nothing maps goes.
 int __wrap_close(int fd)
@@ -675,9 +696,18 @@ int __wrap_close(int fd)
 	return 0;
 }
 
-void *__wrap_malloc(size_t bytes) { return memory(bytes, 1); }
-void *__wrap_calloc(size_t n, size_t bytes) { return memory(n * bytes, 1); }
-void *__wrap_aligned_alloc(size_t align, size_t bytes) { return memory(bytes, align); }
+void *__wrap_malloc(size_t bytes)
+{
+	return memory(bytes, 1);
+}
+void *__wrap_calloc(size_t n, size_t bytes)
+{
+	return memory(n * bytes, 1);
+}
+void *__wrap_aligned_alloc(size_t align, size_t bytes)
+{
+	return memory(bytes, align);
+}
 
 void __wrap_free(void *p)
 {
@@ -703,15 +733,36 @@ void *__wrap_memset(void *to, int c, size_t bytes)
 
 // ---- the file's calls ------------------------------------------------------
 
-ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at) { return read_file(fd, to, n, at); }
-ssize_t __wrap_pread64(int fd, void *to, size_t n, off_t at) { return read_file(fd, to, n, at); }
-ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at) { return write_file(fd, from, n, at); }
-ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at) { return write_file(fd, from, n, at); }
-int __wrap_fsync(int fd) { return sync_file(fd); }
+ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at)
+{
+	return read_file(fd, to, n, at);
+}
+ssize_t __wrap_pread64(int fd, void *to, size_t n, off_t at)
+{
+	return read_file(fd, to, n, at);
+}
+ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at)
+{
+	return write_file(fd, from, n, at);
+}
+ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at)
+{
+	return write_file(fd, from, n, at);
+}
+int __wrap_fsync(int fd)
+{
+	return sync_file(fd);
+}
 
 // A witness's: by steps from where it is.
-off_t __wrap_lseek(int fd, off_t by, int) { return file.offset[fd] += by; }
-off_t __wrap_lseek64(int fd, off_t by, int) { return file.offset[fd] += by; }
+off_t __wrap_lseek(int fd, off_t by, int)
+{
+	return file.offset[fd] += by;
+}
+off_t __wrap_lseek64(int fd, off_t by, int)
+{
+	return file.offset[fd] += by;
+}
 
 int __wrap_fstat(int, struct stat *st)
 {
@@ -720,7 +771,10 @@ int __wrap_fstat(int, struct stat *st)
 	st->st_size = static_cast<off_t>(file.bytes.size());
 	return 0;
 }
-int __wrap_fstat64(int fd, struct stat *st) { return __wrap_fstat(fd, st); }
+int __wrap_fstat64(int fd, struct stat *st)
+{
+	return __wrap_fstat(fd, st);
+}
 
 // A life lock, or several.
 static int life_lock(int command, struct flock *lock)

@@ -396,35 +396,66 @@ void Run::step()
 	peeking_ = false;
 	// Gets and puts come oftener than the rest.
 	switch (in_.below(32)) {
-	default: get(some_page(), 0); break;
-	case 8: get(some_page(), MPOOL_IGNOREPIN); break;
-	case 9: get(some_page(), in_.word() & ~uint32_t{MPOOL_IGNOREPIN}); break;
+	default:
+		get(some_page(), 0);
+		break;
+	case 8:
+		get(some_page(), MPOOL_IGNOREPIN);
+		break;
+	case 9:
+		get(some_page(), in_.word() & ~uint32_t{MPOOL_IGNOREPIN});
+		break;
 	case 10:
 	case 11:
-	case 12: put_one(false); break;
+	case 12:
+		put_one(false);
+		break;
 	case 13:
 	case 14:
 	case 15:
-	case 16: modify(); // and mark it
-		/* fall through */
-	case 17: put_one(true); break;
-	case 18: modify(); break;
-	case 19: put(some_address(), in_.word()); break;
+	case 16:
+		modify(); // and mark it
+			  /* fall through */
+	case 17:
+		put_one(true);
+		break;
+	case 18:
+		modify();
+		break;
+	case 19:
+		put(some_address(), in_.word());
+		break;
 	case 20:
-	case 21: make(some_page(), MPOOL_PAGE_NEXT); break;
-	case 22: make(some_page(), MPOOL_PAGE_REQUEST); break;
-	case 23: make(some_page(), in_.byte()); break;
+	case 21:
+		make(some_page(), MPOOL_PAGE_NEXT);
+		break;
+	case 22:
+		make(some_page(), MPOOL_PAGE_REQUEST);
+		break;
+	case 23:
+		make(some_page(), in_.byte());
+		break;
 	case 24:
-	case 25: erase(some_address()); break;
-	case 26: sync(); break;
-	case 27: stats(); break;
-	case 28: wrong_open(); break;
+	case 25:
+		erase(some_address());
+		break;
+	case 26:
+		sync();
+		break;
+	case 27:
+		stats();
+		break;
+	case 28:
+		wrong_open();
+		break;
 	case 29:
 		close();
 		open();
 		break;
 	case 30:
-	case 31: arm(); break;
+	case 31:
+		arm();
+		break;
 	}
 	if (!peeking_)
 		model_.check(mp_);

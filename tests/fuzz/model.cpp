@@ -36,7 +36,10 @@ __attribute__((format(printf, 1, 0))) std::string formatted(const char *format, 
 
 } // namespace
 
-void trace_clear() { calls.clear(); }
+void trace_clear()
+{
+	calls.clear();
+}
 
 void trace(const char *format, ...)
 {
@@ -76,7 +79,10 @@ Model::Model(uint32_t page_size, uint64_t length, bool filters)
 	}
 }
 
-Model::~Model() { close(fd_); }
+Model::~Model()
+{
+	close(fd_);
+}
 
 void Model::opened(uint32_t maxcache)
 {
@@ -221,7 +227,8 @@ void Model::synced(int result, int error)
 		if (result == 0 && p.dirty == Dirty::yes && p.pins == 0)
 			fail("mpool_sync left page %" PRIu32 " unwritten", pgno);
 		if (result == 0 && p.dirty == Dirty::maybe && !p.unsynced)
-			fail("mpool_sync calls page %" PRIu32 " safe, which it did not write again after fsync failed", pgno);
+			fail("mpool_sync calls page %" PRIu32 " safe, which it did not write again after fsync failed",
+				pgno);
 		if (result == 0 && p.dirty == Dirty::maybe)
 			p.dirty = Dirty::yes; // it is pinned
 		if (faults.sync_struck && p.unsynced) {
@@ -271,7 +278,7 @@ void Model::wrote(uint64_t at, uint64_t bytes)
 		Bytes now = page(pgno).bytes, file = raw(pgno);
 		convert(pgno, now);
 		std::copy(now.begin() + static_cast<long>(from - start), now.begin() + static_cast<long>(to - start),
-		          file.begin() + static_cast<long>(from - start));
+			file.begin() + static_cast<long>(from - start));
 		file_[pgno] = file;
 		if (run_start_ > start || end < start + page_size_)
 			continue;
@@ -299,7 +306,8 @@ fault::Fate Model::on_call(const fault::Call &call)
 	size_t bytes = call.bytes;
 	if (call.op == fault::Op::write)
 		check_write(call);
-	if (call.op == fault::Op::read && unwritten(static_cast<uint32_t>(static_cast<uint64_t>(call.offset) / page_size_)))
+	if (call.op == fault::Op::read &&
+		unwritten(static_cast<uint32_t>(static_cast<uint64_t>(call.offset) / page_size_)))
 		fail("a page is read that was never written, at %jd", static_cast<intmax_t>(call.offset));
 	if (faults.due(kind)) {
 		if (faults.shorter == 0 || call.op == fault::Op::sync || bytes == 1) {
@@ -336,18 +344,20 @@ void Model::check(MPOOL *mp)
 	}
 	if (st.pages != pages_ || st.maxcache != maxcache_ || st.pagesize != page_size_)
 		fail("mpool_stats: %" PRIu64 " pages of %" PRIu64 ", cache %" PRIu64 ", expected %" PRIu64 ", %" PRIu32
-		     ", %" PRIu32, st.pages, st.pagesize, st.maxcache, pages_, page_size_, maxcache_);
+		     ", %" PRIu32,
+			st.pages, st.pagesize, st.maxcache, pages_, page_size_, maxcache_);
 	if (st.pinned != pinned_.size())
 		fail("mpool_stats: %" PRIu64 " pinned, expected %zu", st.pinned, pinned_.size());
 	if (st.dirty < surely || st.dirty > perhaps)
 		fail("mpool_stats: %" PRIu64 " dirty, expected %zu to %zu", st.dirty, surely, perhaps);
 	if (st.hits + st.misses != gets)
-		fail("mpool_stats: %" PRIu64 " hits and %" PRIu64 " misses of %" PRIu64 " gets", st.hits, st.misses, gets);
+		fail("mpool_stats: %" PRIu64 " hits and %" PRIu64 " misses of %" PRIu64 " gets", st.hits, st.misses,
+			gets);
 	if (st.reads > reads_ || (!failed_before_ && st.reads != reads_) || st.writes != writes_)
-		fail("mpool_stats: %" PRIu64 " reads and %" PRIu64 " writes, expected %" PRIu64 " and %" PRIu64, st.reads,
-		     st.writes, reads_, writes_);
+		fail("mpool_stats: %" PRIu64 " reads and %" PRIu64 " writes, expected %" PRIu64 " and %" PRIu64,
+			st.reads, st.writes, reads_, writes_);
 	if (st.cached < st.pinned || st.cached < st.dirty || st.overflow > st.cached ||
-	    st.cached - st.overflow > maxcache_ || st.cached > page_.size())
+		st.cached - st.overflow > maxcache_ || st.cached > page_.size())
 		fail("mpool_stats: %" PRIu64 " cached, %" PRIu64 " of them overflow", st.cached, st.overflow);
 	// One is being got while all others are pinned.
 	if (!failed_before_ && st.cached > std::max<uint64_t>(maxcache_, most_pinned_ + 1))
@@ -361,7 +371,8 @@ void Model::check_file() const
 		fail("the file has %jd bytes, expected %" PRIu64, static_cast<intmax_t>(st.st_size), length_);
 	for (const auto &[pgno, expected] : file_) {
 		Bytes bytes(page_size_);
-		if (pread(fd_, bytes.data(), page_size_, static_cast<off_t>(static_cast<uint64_t>(pgno) * page_size_)) < 0)
+		if (pread(fd_, bytes.data(), page_size_, static_cast<off_t>(static_cast<uint64_t>(pgno) * page_size_)) <
+			0)
 			abort();
 		if (bytes != expected)
 			fail("page %" PRIu32 " is wrong in the file", pgno);

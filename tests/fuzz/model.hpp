@@ -43,10 +43,7 @@ struct Faults {
 	int struck_error = 0;
 	bool sync_struck = false;
 
-	bool due(Kind of)
-	{
-		return kind == of && countdown-- == 0;
-	}
+	bool due(Kind of) { return kind == of && countdown-- == 0; }
 	void strike()
 	{
 		struck = true;
@@ -119,7 +116,7 @@ public:
 private:
 	void wrote(uint64_t at, uint64_t bytes);
 	void check_write(const fault::Call &call);
-	Bytes in_file(uint32_t pgno) const;  // as the pool would read it now
+	Bytes in_file(uint32_t pgno) const; // as the pool would read it now
 	void convert(uint32_t pgno, Bytes &bytes) const;
 	static void filter(void *model, pgno_t pgno, void *page);
 	Bytes raw(uint32_t pgno) const;

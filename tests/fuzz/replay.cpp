@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 	unsigned long files = run_files({argv + optind, argv + argc});
 	run_random(seed, runs);
 	watchdog_stop();
-	printf("fuzz: OK: %lu inputs of files, %lu random ones, %lu calls, %lu evictions\n", files, runs, fuzz::calls_made,
-	       fuzz::evictions_seen);
+	printf("fuzz: OK: %lu inputs of files, %lu random ones, %lu calls, %lu evictions\n", files, runs,
+		fuzz::calls_made, fuzz::evictions_seen);
 	return 0;
 }

@@ -58,7 +58,7 @@ static void private_pool(void)
 	threads(0);
 	RIGHT(mpool_sync(pool) == 0, "mpool_sync: %s", strerror(errno));
 	RIGHT(mpool_stats(pool, &st, sizeof st) == 0 && st.evictions > 0 && st.cached <= CACHE, "%u cached",
-	      (unsigned)st.cached);
+		(unsigned)st.cached);
 	MUST(mpool_close(pool) == 0);
 	check(fd, THREADS);
 }
@@ -113,8 +113,8 @@ static void too_many(const char *what, void *key)
 			RIGHT(errno == ENOMEM || errno == EFBIG, "%s: %s", what, strerror(errno));
 			continue;
 		}
-		RIGHT(mpool_stats(mp, &st, sizeof st) == 0 && st.maxcache * size[i] < SIZE_MAX, "%s: %llu pages of %u", what,
-		      (unsigned long long)st.maxcache, (unsigned)size[i]);
+		RIGHT(mpool_stats(mp, &st, sizeof st) == 0 && st.maxcache * size[i] < SIZE_MAX, "%s: %llu pages of %u",
+			what, (unsigned long long)st.maxcache, (unsigned)size[i]);
 		MUST(mpool_close(mp) == 0);
 	}
 }

@@ -60,12 +60,12 @@ static bool read_process(struct fair_process *p, const char *name)
 	snprintf(path, sizeof path, "/proc/%s/stat", name);
 	if (!read_text(path, text, sizeof text) || after_name(text) == NULL)
 		return false;
-	*p = (struct fair_process){ .pid = (pid_t)atoi(name) };
+	*p = (struct fair_process){.pid = (pid_t)atoi(name)};
 	if (sscanf(after_name(text),
-		   "%c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-		   " %*d %*d %u %*d %" SCNu64,
-		   &p->state, &p->parent, &user, &system, &children_user, &children_system, &p->threads,
-		   &p->started) != 8)
+		    "%c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		    " %*d %*d %u %*d %" SCNu64,
+		    &p->state, &p->parent, &user, &system, &children_user, &children_system, &p->threads,
+		    &p->started) != 8)
 		return false;
 	p->ran = user + system + children_user + children_system;
 	return true;
@@ -124,8 +124,8 @@ static void read_processes(struct fair *f)
 }
 
 /* Calls `each` with the folder of each thread of a process, and its number. */
-static void for_threads(const struct fair_process *p, void (*each)(const char *folder, const char *number, void *arg),
-			void *arg)
+static void for_threads(
+	const struct fair_process *p, void (*each)(const char *folder, const char *number, void *arg), void *arg)
 {
 	char path[NAME_BYTES];
 	snprintf(path, sizeof path, "/proc/%d/task", (int)p->pid);
@@ -172,7 +172,7 @@ static void count_thread(const char *folder, const char *number, void *arg)
 static bool count_states(struct fair *f, struct states *s, uint64_t *ticks)
 {
 	bool any = false;
-	*s = (struct states){ 0 };
+	*s = (struct states){0};
 	*ticks = 0;
 	for (size_t i = 0; i < f->processes; i++) {
 		const struct fair_process *p = &f->process[i];
@@ -198,7 +198,7 @@ static double processors(void)
 void fair_begin(struct fair *f, pid_t root)
 {
 	struct states s;
-	*f = (struct fair){ .root = root };
+	*f = (struct fair){.root = root};
 	f->looked_at = f->begun_at = wall_seconds();
 	read_processes(f);
 	count_states(f, &s, &f->ticks);
@@ -247,7 +247,8 @@ static void trim(char *text)
 
 static void print_thread(const char *folder, const char *number, void *arg)
 {
-	char path[2 * NAME_BYTES], stat[TEXT_BYTES], place[TEXT_BYTES] = "?", call[TEXT_BYTES] = "?", name[TEXT_BYTES] = "?";
+	char path[2 * NAME_BYTES], stat[TEXT_BYTES], place[TEXT_BYTES] = "?", call[TEXT_BYTES] = "?",
+						     name[TEXT_BYTES] = "?";
 	snprintf(path, sizeof path, "%s/%s/stat", folder, number);
 	if (!read_text(path, stat, sizeof stat) || after_name(stat) == NULL)
 		return;
@@ -292,5 +293,5 @@ void fair_kill_others(const struct fair *f)
 void fair_end(struct fair *f)
 {
 	free(f->process);
-	*f = (struct fair){ 0 };
+	*f = (struct fair){0};
 }

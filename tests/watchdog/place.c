@@ -39,8 +39,8 @@ static bool map_to_itself(const char *path, unsigned id)
 /* Whoever makes a user namespace has every right in it, also to his own files, whatever their modes: not here. */
 static bool keep_the_right_to_mount(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
 	data[0].effective = data[0].permitted = 1u << CAP_SYS_ADMIN;
 	return syscall(SYS_capset, &header, data) == 0;
 }

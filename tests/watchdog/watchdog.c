@@ -24,7 +24,7 @@ enum {
 	LOOK_MS = 250,
 	MS_IN_SECOND = 1000,
 	NS_IN_MS = 1000000,
-	GRACE_LOOKS = 40,   /* after SIGALRM */
+	GRACE_LOOKS = 40,     /* after SIGALRM */
 	NO_WATCH_SLOWER = 50, /* times: the clock goes at least as fast, should its watcher be gone */
 	WHAT_BYTES = 512,
 };
@@ -50,7 +50,7 @@ static uint64_t wall_ms(void)
 
 static void doze(void)
 {
-	const struct timespec pause = { .tv_nsec = LOOK_MS * NS_IN_MS };
+	const struct timespec pause = {.tv_nsec = LOOK_MS * NS_IN_MS};
 	nanosleep(&pause, NULL);
 }
 

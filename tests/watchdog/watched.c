@@ -74,8 +74,8 @@ static bool has_ended(pid_t pid, int *status)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "seconds", required_argument, NULL, 's' }, { 0 } };
-	const struct timespec look = { .tv_nsec = LOOK_NS };
+	static const struct option options[] = {{"seconds", required_argument, NULL, 's'}, {0}};
+	const struct timespec look = {.tv_nsec = LOOK_NS};
 	unsigned seconds = SECONDS;
 	sigset_t ended, mask;
 	struct fair f;
