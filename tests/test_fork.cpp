@@ -413,11 +413,13 @@ TEST_CASE("whatever the other threads were at, the child ends it and goes on")
 			report.check(page && is(page, page_size, 30, 0) && mpool_put(pool, page, 0) == 0, "mpool_get");
 		});
 	stop.await(1);
-	CHECK(in_child([&] { return child({pool, pinned}, file, own.fd(), 1); }) == 0);
+	int childs_verdict = in_child([&] { return child({pool, pinned}, file, own.fd(), 1); });
 	// And of a child's child, whose parent has not called the pool.
-	CHECK(in_child([&] { return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); }); }) == 0);
+	int its_childs = in_child([&] { return in_child([&] { return child({pool, pinned}, file, own.fd(), 2); }); });
 	stop.open();
 	others.join();
+	CHECK(childs_verdict == 0);
+	CHECK(its_childs == 0);
 	report.require_none();
 	pool.put(pinned, MPOOL_DIRTY);
 	pool.sync();
@@ -442,7 +444,7 @@ TEST_CASE("pins of the other threads stay in the child, to be put there, and the
 		stay.pass();
 	});
 	stay.await(1);
-	CHECK(in_child([&] {
+	int childs_verdict = in_child([&] {
 		CHILD_CHECK(pinned_in(pool) == 22);
 		CHILD_CHECK(mpool_abandoned(pool, own, 0) == 0);
 		CHILD_CHECK(mpool_abandoned(pool, both, 0) == 1);
@@ -463,9 +465,10 @@ TEST_CASE("pins of the other threads stay in the child, to be put there, and the
 		CHILD_CHECK(mpool_stats(pool, &st, sizeof st) == 0 && st.overflow == 0);
 		CHILD_CHECK(mpool_close(pool) == 0);
 		return 0;
-	}) == 0);
+	});
 	stay.open();
 	thread.join();
+	CHECK(childs_verdict == 0);
 	CHECK(mpool_abandoned(pool, both, 0) == 0); // the parent's
 	pool.put(both);
 	pool.put(both);

@@ -32,7 +32,7 @@ static bool too_large(const MPOOL *mp, const struct table *t)
 /* By one of the same size, with the next factor. */
 static int rehash(MPOOL *mp, uint32_t me, const struct table *t)
 {
-	return table_replace(&mp->tables, me, t, TABLE_ENTRIES_OF(t->buckets), t->factor_number + 1);
+	return table_replace(&mp->tables, me, t, TABLE_ENTRIES_OF(t->buckets), table_factor_number(t) + 1);
 }
 
 int resize_grow(MPOOL *mp, uint32_t me, const struct table *full)
@@ -42,7 +42,7 @@ int resize_grow(MPOOL *mp, uint32_t me, const struct table *full)
 		return rehash(mp, me, full);
 	/* The last step of a filling pool ends at just what it needs. */
 	entries = entries < frames && 2 * entries > frames ? frames : 2 * entries;
-	return table_replace(&mp->tables, me, full, entries, full->factor_number);
+	return table_replace(&mp->tables, me, full, entries, table_factor_number(full));
 }
 
 /* Move entry `e`, as it was just seen at `from`, if nobody has its frame claimed.  False: the head has no room. */
@@ -138,7 +138,7 @@ void resize_step(MPOOL *mp, struct stripe *me)
 	else if (!older && table_clumped(t, false))
 		(void)rehash(mp, me->id, t);
 	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
-		(void)table_replace(&mp->tables, me->id, t, frames_capacity(&mp->frames), t->factor_number);
+		(void)table_replace(&mp->tables, me->id, t, frames_capacity(&mp->frames), table_factor_number(t));
 	epoch_leave(me);
 	uint32_t nobody = 0;
 	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &nobody, me->id + 1)) {

@@ -121,7 +121,7 @@ static struct table *table_get(struct tables *ts, uint32_t me, uint64_t entries,
 	}
 	if (!t && !(t = table_make(ts, me, buckets)))
 		return NULL;
-	t->factor_number = factor_number;
+	atomic_store_explicit(&t->factor_number, factor_number, memory_order_relaxed);
 	atomic_store_explicit(&t->factor, factors[factor_number], memory_order_relaxed);
 	atomic_store_explicit(&t->next, TABLE_NONE, memory_order_relaxed);
 	atomic_store_explicit(&t->since, 0, memory_order_relaxed);
@@ -194,7 +194,7 @@ static bool table_sparse(const struct table *t)
 bool table_clumped(const struct table *t, bool full)
 {
 	uint64_t far = atomic_load_explicit(&t->far, memory_order_relaxed);
-	if (t->factor_number + 1 == TABLE_FACTORS)
+	if (table_factor_number(t) + 1 == TABLE_FACTORS)
 		return false;
 	return full ? table_sparse(t) : far > FAR_FEW + table_entries(t) / FAR_SHARE;
 }
@@ -319,7 +319,7 @@ static _Atomic uint64_t *free_word(struct line *b)
  */
 static uint32_t place_probes(const struct table *t)
 {
-	bool walk = t->factor_number + 1 == TABLE_FACTORS && table_sparse(t);
+	bool walk = table_factor_number(t) + 1 == TABLE_FACTORS && table_sparse(t);
 	uint32_t most = walk ? TABLE_PROBES_MAX : TABLE_PROBES;
 	return t->buckets < most ? t->buckets : most;
 }
@@ -461,7 +461,7 @@ bool table_move(struct tables *ts, const struct table_ref *from)
 bool table_sound(const struct table *t, unsigned id, uint64_t room)
 {
 	return room >= sizeof *t && t->id == id && t->buckets > 0 && t->bytes <= room &&
-	       t->bytes == table_size(t->buckets) && t->factor_number < TABLE_FACTORS;
+	       t->bytes == table_size(t->buckets) && table_factor_number(t) < TABLE_FACTORS;
 }
 
 static bool linked(struct tables *ts, const struct table *wanted)

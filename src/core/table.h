@@ -121,10 +121,10 @@ static inline bool entry_valid(uint64_t e)
 struct table {
 	uint32_t id; /* its chunk's number */
 	uint32_t buckets;
-	_Atomic uint64_t factor; /* fixed while the table is in use; changed at rest */
-	uint32_t factor_number;
-	_Atomic uint32_t next;    /* the next older table's chunk, or TABLE_NONE */
-	_Atomic uint32_t maker;   /* number of the stripe that is to link it, or give it back, + 1; 0: none */
+	_Atomic uint64_t factor;        /* fixed while the table is in use; changed at rest */
+	_Atomic uint32_t factor_number; /* the same; a joiner looks at it any time */
+	_Atomic uint32_t next;          /* the next older table's chunk, or TABLE_NONE */
+	_Atomic uint32_t maker;         /* number of the stripe that is to link it, or give it back, + 1; 0: none */
 	size_t bytes;
 	/* Resize room: the drain of a table that is not the head any more. */
 	_Atomic uint64_t since;   /* an epoch stamp; 0: none yet */
@@ -137,6 +137,12 @@ struct table {
 	/* then: one bucket that stays empty, so that each has one next door;
 	 * _Atomic uint16_t spill[buckets] */
 };
+
+/* Which of the factors it has. */
+static inline uint32_t table_factor_number(const struct table *t)
+{
+	return atomic_load_explicit(&t->factor_number, memory_order_relaxed);
+}
 
 struct table_state {
 	_Atomic uint32_t head;

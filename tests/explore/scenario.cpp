@@ -85,6 +85,7 @@ struct State {
 	std::set<unsigned> abandoned;          // pages that were
 	std::set<unsigned> in_doubt;           // of these: modified, and not forgiven
 	std::map<unsigned, unsigned> forgiven; // at so many deaths
+	std::set<unsigned> theirs;             // pages of threads that are not in the child
 	unsigned deaths;
 	unsigned deaths_certain; // of those, of members of the pool
 	std::vector<Offer> offered;
@@ -473,6 +474,8 @@ void ask_abandoned(unsigned page)
 		fail("page %u was pinned by a process that died, and does not count as abandoned", page);
 	if (none && is && s.deaths == 0)
 		fail("nobody died, and page %u counts as abandoned", page);
+	if (is && s.forked && !s.theirs.count(page))
+		fail("page %u was pinned by no thread that is gone, and counts as abandoned", page);
 	if (s.in_doubt.count(page) && !is)
 		fail("page %u was left half-modified and is written so, and does not count as abandoned", page);
 	const auto forgiven = s.forgiven.find(page);
@@ -762,6 +765,10 @@ void set_up(const Scenario &scenario, const Options &options)
 		Worker &w = s.worker[t];
 		w.before = scripts[t - 1].before;
 		w.ops = scripts[t - 1].ops;
+		if (scripts[t - 1].gone)
+			for (const std::vector<Op> *some : {&w.before, &w.ops})
+				for (const Op &op : *some)
+					s.theirs.insert(op.arg);
 		for (const Op &op : w.ops) {
 			bool deletes = op.what == 'X' || op.what == 'x';
 			s.others |= op.what == 'B';

@@ -259,6 +259,9 @@ std::vector<Scenario> make()
 			{"G0 D0 | G1 P1 S T1 W2 S", "1: W1 J G0 D0 G1 P1 E U S T2"}}),
 		silent({"processes-late-silent-join", 1, 2, {"G0 D0 | G1 P1 E U", "1: J S S"}}),
 		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
+		// Who joins looks at frames, and has made no call yet.
+		silent({"processes-join-segment", 1, 14,
+			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "1: J"}}),
 
 		// ... and one of which dies.
 		// Pins.
@@ -401,6 +404,7 @@ std::vector<Scenario> make()
 		// New pages, deleted ones, growth.
 		{"fork-new", 2, 1, {"G0 P0 | C3 N D@ G0 P0", "3~: G0 P0 | N D@"}},
 		{"fork-delete", 1, 2, {"G1 P1 | C3 G0 P0 G1 P1", "3~: G0 | X0"}},
+		{"fork-delete-left-alone", 2, 2, {"G1 | C3 P1", "3~: G0 | X0"}},
 		{"fork-delete-of-modified", 1, 2, {"G1 P1 | C3 S G1 P1", "3~: G0 | D0 G0 X0"}},
 		{"fork-delete-of-ours", 2, 2, {"G0 | O0 C3 G1 P1 G0 P0", "3~: G1 P1 | x0"}},
 		{"fork-table-growth", 2, 8, {"G5 P5 | C3 G0 P0 G7 P7", "3~: G0 G1 G2 G3 G4 G5 | G6 P6"}},
@@ -419,6 +423,7 @@ std::vector<Scenario> make()
 
 		// The child has threads of its own, and forks.
 		{"fork-called-by-two", 2, 3, {"G2 | C3 T0 G0 D0 P2", "W0 G1 P1 G0 P0", "3~: G0 P0 | G1 D1"}},
+		bounded(1, {"fork-adopted-by-two", 2, 3, {"G2 | C3 T0 P2 G0 W1 A0 P0", "W0 G2 T1 P2", "3~: G1 P1 |"}}),
 		bounded(1, {"fork-heir-ends", 2, 3, {"G0 | C3 T0", "W0 G1 P1 G2 P2", "3~: G1 | D1"}}),
 		{"fork-twice", 2, 2, {"G0 | C3 T0 C2 A0 P0 G1 P1", "2~: W0 G1 P1", "3~: G1 P1 | G1 D1"}},
 		by_chance({"fork-twice-sync", 2, 2, {"G0 | C3 T0 C2 A0 D0 S", "2~: W0 S", "3~: G1 P1 | G1 D1 S"}}),
