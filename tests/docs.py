@@ -313,6 +313,21 @@ class Documents(unittest.TestCase):
                 self.assertLess((SOURCE / name).stat().st_size, MOST_OF_A_PICTURE)
                 self.assertIn("<text", (SOURCE / name).read_text(encoding="utf-8"))
 
+    def test_limits_are_shown(self):
+        rows = re.findall(r"^\| (.*) \|$", (SOURCE / "docs/limits.md").read_text(encoding="utf-8"), re.M)[2:]
+        self.assertGreater(len(rows), 10)
+        code = "".join(p.read_text(encoding="utf-8") for folder in ("src", "include") for p in (SOURCE / folder).rglob("*.h"))
+        cases = "".join(p.read_text(encoding="utf-8") for p in (SOURCE / "tests").glob("test_*.cpp"))
+        for row in rows:
+            what, _, constants, _, shown = row.split("|")
+            with self.subTest(limit=what):
+                for constant in re.findall(r"`(\w+)`", constants):
+                    self.assertRegex(code, rf"\b{constant}\b")
+                tests = re.findall(r"`([^`]+)`", shown)
+                self.assertTrue(tests, "no test shows it")
+                for test in tests:
+                    self.assertTrue((SOURCE / test).is_file() or f'TEST_CASE("{test}")' in cases, test)
+
     def test_labels_are_listed(self):
         text = (SOURCE / "CONTRIBUTING.md").read_text(encoding="utf-8")
         listed = re.search(r"# by label: (.*)", text)[1].split(", ")

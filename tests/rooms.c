@@ -81,6 +81,14 @@ struct room_stripes room_stripes(struct MPOOL *mp)
 	return n;
 }
 
+bool room_stripes_run_out(struct MPOOL *mp)
+{
+	uint32_t from = STRIPES_MAX, stripes = atomic_exchange(&mp->header->pin.stripes, STRIPES_MAX);
+	bool none = !pin_adopt(&mp->pins, true, &from);
+	atomic_store(&mp->header->pin.stripes, stripes);
+	return none;
+}
+
 /* ---- frame -------------------------------------------------------------- */
 
 size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)

@@ -30,6 +30,8 @@ struct room_stripes {
 	uint32_t all, looked_at;
 };
 struct room_stripes room_stripes(struct MPOOL *mp);
+/* pin: with as many stripes as there may be, no thread gets one more. */
+bool room_stripes_run_out(struct MPOOL *mp);
 
 /* line: the place of `key` among the low halves of eight words, or -1. */
 int room_line_find(const uint64_t words[8], uint32_t key);

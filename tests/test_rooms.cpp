@@ -62,6 +62,15 @@ TEST_CASE("scans do not look at the stripes of threads that have used the pool a
 		finish();
 }
 
+TEST_CASE("where there are as many stripes as there may be no thread gets another")
+{
+	File file(512, 10);
+	Pool pool(file.fd(), 512, 4);
+	pool.touch(0, 4);
+	CHECK(room_stripes_run_out(pool));
+	pool.touch(4, 4);
+}
+
 TEST_CASE("a line of eight words is searched as a loop would search it")
 {
 	Random random(1);
