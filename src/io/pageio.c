@@ -157,10 +157,6 @@ void pageio_close(struct pageio *io, bool shared)
 	}
 }
 
-/* The offset of a private pool's witness: how many are in an fsync, and, above, how often it has failed. */
-#define ASKING     ((off_t)1)
-#define ASKING_ALL ((off_t)1023)
-#define TOLD       (ASKING_ALL + 1)
 /* For so long one waits for the others that are. */
 #define OTHERS_NAP_NS 1000000
 #define OTHERS_NAPS   2000
@@ -237,7 +233,7 @@ static int witness_write(struct pageio *io)
 			w = reopen(io->fd, flags & FILE_FLAGS);
 		}
 		error = w == -1 ? errno : 0;
-		atomic_store(&io->told, told);
+		atomic_store(&io->told, io->heard = told);
 		atomic_store(&io->forks, forks);
 		atomic_store(&io->witness[0], w);
 	}
@@ -264,7 +260,8 @@ static int flush_private(struct pageio *io)
 		return flush_through(io, 0);
 	int error = ask(fd, &offset);
 	offset = await_others(fd, offset);
-	if (failures(offset) != atomic_exchange(&io->told, failures(offset)) && !error)
+	io->heard = failures(offset);
+	if (io->heard != atomic_load(&io->told) && !error)
 		error = EIO;
 	/* The others are stopped in it, or dead, and may have been told. */
 	return !error && offset >= 0 && (offset & ASKING_ALL) ? EAGAIN : error;
@@ -283,7 +280,7 @@ void pageio_renew(struct pageio *io, int fresh)
 	if (fresh != NO_WITNESS && !pageio_left_any(io)) {
 		fresh = atomic_exchange(&io->witness[0], fresh);
 		forks = atomic_exchange(&io->forks, forks);
-		atomic_store(&io->told, 0);
+		atomic_store(&io->told, io->heard = 0);
 	}
 	if (fresh != NO_WITNESS)
 		descriptor_let_go(fresh, descriptor_since(forks));
@@ -311,9 +308,10 @@ int pageio_flush(struct pageio *io)
 	return error;
 }
 
-void pageio_noted(const struct pageio *io)
+void pageio_noted(struct pageio *io)
 {
 	atomic_store(&io->state->doubtful, 0);
+	atomic_store(&io->told, io->heard);
 }
 
 bool pageio_left_any(const struct pageio *io)

@@ -35,7 +35,8 @@
  * on record where all of them have it, in the witness's offset, which serves nothing
  * else: how many are in an fsync through it just now, and how often one has failed;
  * 0 when it is opened.
- * Who finds that somebody else was told takes it as told to himself.  So one that was let
+ * Who finds that somebody else was told takes it as told to himself: also who was forked
+ * before that was noted, and with it what it means for the frames.  So one that was let
  * go may serve again, whoever else has it.  A child has a new
  * one as soon as nothing depends on what that has to say: it is opened, then all that was
  * written and not synced is made dirty, then it is asked whether a page has left.
@@ -71,6 +72,10 @@
 
 #define PAGE_NONE MAX_PAGE_NUMBER
 #define WITNESSES 2u
+/* The offset of a private pool's: how many are in an fsync, and, above, how often it has failed. */
+#define ASKING     ((off_t)1)
+#define ASKING_ALL ((off_t)1023)
+#define TOLD       (ASKING_ALL + 1)
 #define NO_WITNESS (-1)
 /* Where the system does not let the file be opened again. */
 #define WITNESS_IS_FD (-2)
@@ -100,6 +105,7 @@ struct pageio {
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
 	uint32_t generation;            /* of these; they are right while it is the pool's */
 	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
+	int64_t heard;                  /* ... and as the flush said whose answer is to be noted */
 	_Atomic uint64_t forks;         /* when they were opened (descriptor.h); 0: others may have it */
 	bool shared;
 	uint32_t pagesize;
@@ -170,7 +176,7 @@ int pageio_flush(struct pageio *io);
  */
 int pageio_fresh(const struct pageio *io);
 void pageio_renew(struct pageio *io, int fresh);
-void pageio_noted(const struct pageio *io);
+void pageio_noted(struct pageio *io);
 /* Has a page left memory unsynced since the last success? */
 bool pageio_left_any(const struct pageio *io);
 /* Who made a flush died in it: is there nobody any more who could tell? */

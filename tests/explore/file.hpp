@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace explore {
 
 constexpr int kFile = 1000; // its descriptor, the caller's
@@ -37,6 +39,9 @@ bool file_faulted();
 void file_write_back_fails();
 // Another program's fsync.
 void file_sync_by_another();
+// Where an open file description is, and by which of them the current thread made its last fsync.
+off_t file_offset(int fd);
+int file_synced_by();
 // Has a write-back failed in this run?
 bool file_lost_some();
 // A run begins.  `fenced`: membarrier is refused.

@@ -170,6 +170,12 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 	return NULL;
 }
 
+int inside_asked(MPOOL *mp, off_t (*offset)(int fd))
+{
+	int fd = NOW(mp->io.witness[0]);
+	return fd >= 0 && (offset(fd) & ASKING_ALL) ? fd : -1;
+}
+
 bool inside_hand(MPOOL *mp, struct handed *h)
 {
 	h->generation = mp->io.generation;

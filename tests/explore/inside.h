@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "mpool.h"
 
@@ -54,6 +55,8 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 /* The page is modified, and not yet written. */
 bool inside_modified(MPOOL *mp, const void *page);
 
+/* A private pool's witness, when it is asked by somebody; `offset`: the file's.  -1: it is not. */
+int inside_asked(MPOOL *mp, off_t (*offset)(int fd));
 /* The witnesses of the pool's generation, if this process has them. */
 struct handed;
 bool inside_hand(MPOOL *mp, struct handed *h);

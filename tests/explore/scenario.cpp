@@ -92,6 +92,7 @@ struct State {
 	Token offer;
 	Token fork;
 	bool forked;
+	std::set<int> asked; // descriptors by which a thread was in an fsync that is not in the child
 	bool not_called; // the pool, in the child: the first call takes its time
 	Signal signal[kTokens];
 	std::map<unsigned, uint64_t> count[kThreads];       // modifications made
@@ -342,10 +343,10 @@ void delete_page(unsigned page)
 	}
 }
 
-// A child of fork whose parent was in an fsync, which never ends here: what that is told is not known.
+// A thread of the parent was in an fsync at the fork, which never ends here: what that is told is not known.
 bool parent_may_be_told(int error)
 {
-	return error == EAGAIN && s.forked;
+	return error == EAGAIN && s.asked.count(file_synced_by());
 }
 
 void sync()
@@ -549,6 +550,9 @@ void threads_gone(unsigned process)
 		w.held.clear();
 		w.peek.at = nullptr;
 		s.fork.release_of(t);
+		int asked = w.doing == 'S' ? inside_asked(s.pool[0], file_offset) : -1;
+		if (asked >= 0)
+			s.asked.insert(asked);
 	}
 	// What they were just putting, or deleting, is anybody's guess; what they were handing on is pinned.
 	system_died(process);

@@ -401,6 +401,12 @@ std::vector<Scenario> make()
 		{"fork-sync-of-pinned", 2, 2, {"G0 D0 G0 | C3 D0 S", "3~: G1 D1 | S"}},
 		{"fork-sync-eviction", 1, 2, {"G0 D0 | C3 G0 P0 S", "3~: G0 P0 | S", "3~: G1 P1 | G1 D1"}},
 
+		// ... and the kernel's write-back has failed.
+		{"fork-told", 1, 2, {"| C3 S S", "3~: G0 D0 G1 P1 | E S"}},
+		failing(fail_syncs, {"fork-told-again", 1, 2, {"| C3 S S", "3~: G0 D0 | S G1 P1 E S"}}),
+		{"fork-told-in-memory", 2, 2, {"| C3 G0 D0 S S", "3~: G0 D0 | S G0 D0 E S"}},
+		{"fork-told-another", 1, 2, {"G0 P0 | C3 G0 D0 G1 P1 S S", "| E U", "3~: G1 P1 | S"}},
+
 		// New pages, deleted ones, growth.
 		{"fork-new", 2, 1, {"G0 P0 | C3 N D@ G0 P0", "3~: G0 P0 | N D@"}},
 		{"fork-delete", 1, 2, {"G1 P1 | C3 G0 P0 G1 P1", "3~: G0 | X0"}},

@@ -54,6 +54,7 @@ struct File {
 	bool told = true;
 	std::map<int, unsigned> known;
 	std::map<int, off_t> offset;
+	int synced_by[kThreads];
 } file;
 
 constexpr int kAnother = kFile - 1; // another program's
@@ -107,6 +108,8 @@ void explore::file_begin(size_t page_bytes, unsigned pages)
 	file.told = true;
 	file.known.clear();
 	file.offset.clear();
+	for (int &fd : file.synced_by)
+		fd = -1;
 	open_description(kFile);
 	open_description(kAnother);
 	file_faults(Faults{});
@@ -130,6 +133,16 @@ void explore::file_sync_by_another()
 	file.stable = file.bytes;
 	if (tracing())
 		trace_line(told ? "another's fsync FAILS" : "another's fsync", nullptr, 0, nullptr);
+}
+
+off_t explore::file_offset(int fd)
+{
+	return file.offset[fd];
+}
+
+int explore::file_synced_by()
+{
+	return file.synced_by[current()];
 }
 
 bool explore::file_lost_some()
@@ -273,6 +286,7 @@ static int sync_file(int fd)
 	if (!call_begins(fd))
 		return -1;
 	bool failed = fails(&file.syncs, file.faults.sync);
+	file.synced_by[current()] = fd;
 	if (tracing())
 		trace_line(failed ? "fsync FAILS" : "fsync", nullptr, 0, __builtin_return_address(0));
 	std::vector<char> covered = file.bytes; // what is written from here on need not be
@@ -754,14 +768,18 @@ int __wrap_fsync(int fd)
 	return sync_file(fd);
 }
 
-// A witness's: by steps from where it is.
+// A witness's: by steps from where it is.  Only who is not in the child of a fork can be seen in between.
 off_t __wrap_lseek(int fd, off_t by, int)
 {
+	if (running() && is_gone(process_of(current())))
+		point();
+	if (tracing())
+		trace_line("lseek", nullptr, static_cast<uint64_t>(by), __builtin_return_address(0));
 	return file.offset[fd] += by;
 }
-off_t __wrap_lseek64(int fd, off_t by, int)
+off_t __wrap_lseek64(int fd, off_t by, int whence)
 {
-	return file.offset[fd] += by;
+	return __wrap_lseek(fd, by, whence);
 }
 
 int __wrap_fstat(int, struct stat *st)
