@@ -218,6 +218,25 @@ TEST_CASE("mpool_sync waits for the write-back of a page by another thread, and 
 	}
 }
 
+TEST_CASE("two pools on one descriptor: what the one is told of a failed write-back does not keep it from the other")
+{
+	File file(512, 40);
+	Pool one(file.fd(), 512, 4), two(file.fd(), 512, 4);
+	fault::Script script(file.fd(), [&](const Call &call) {
+		return call.op == Op::sync && fault::is_told(call.fd) ? fault::error(EIO) : fault::real();
+	});
+	for (pgno_t i = 0; i < 4; i++)
+		one.modify(i, 1);
+	one.crowd_out(20);
+	REQUIRE(one.stats().dirty == 0);
+	fault::write_back_fails(file.fd());
+	CHECK(mpool_sync(two) == -1); // it has nothing to lose, and asks by the descriptor
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(mpool_sync(one) == -1);
+		CHECK(errno == EIO);
+	}
+}
+
 TEST_CASE("an interrupted fsync is called again")
 {
 	File file(512, 10);

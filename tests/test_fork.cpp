@@ -770,6 +770,125 @@ TEST_CASE("what a descriptor told of before is no failure of the pool that it is
 
 namespace {
 
+// A child that is held up before its first sync, and in that one's fsync.
+class HeldUp {
+public:
+	HeldUp()
+	{
+		REQUIRE(pipe(begin_) == 0);
+		REQUIRE(pipe(there_) == 0);
+		REQUIRE(pipe(end_) == 0);
+	}
+	~HeldUp()
+	{
+		for (int fd : {begin_[0], begin_[1], there_[0], there_[1], end_[0], end_[1]})
+			close(fd);
+	}
+	void fork_with(MPOOL *mp)
+	{
+		child_ = fork();
+		REQUIRE(child_ >= 0);
+		if (child_ == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(waits(begin_) && mpool_sync(mp) == 0 ? 0 : errno);
+		}
+	}
+	// What becomes of a call: of the script, in both.
+	fault::Fate pass(const fault::Call &call)
+	{
+		if (getpid() != parent_ && call.op == fault::Op::sync && !(tells(there_) && waits(end_)))
+			_exit(1);
+		return as_the_kernel_has_it(call);
+	}
+	void await_fsync() { REQUIRE((tells(begin_) && waits(there_))); }
+	// What its sync gave: 0, or errno.
+	int await_end()
+	{
+		int status = -1;
+		REQUIRE(tells(end_));
+		REQUIRE(waitpid(child_, &status, 0) == child_);
+		REQUIRE(WIFEXITED(status));
+		return WEXITSTATUS(status);
+	}
+	void kill()
+	{
+		int status = -1;
+		REQUIRE(::kill(child_, SIGKILL) == 0);
+		REQUIRE(waitpid(child_, &status, 0) == child_);
+	}
+
+private:
+	static bool tells(const int *pipe) { return write(pipe[1], "x", 1) == 1; }
+	static bool waits(const int *pipe)
+	{
+		char c;
+		return read(pipe[0], &c, 1) == 1;
+	}
+	int begin_[2], there_[2], end_[2];
+	const pid_t parent_ = getpid();
+	pid_t child_ = -1;
+};
+
+int sync_error(MPOOL *mp)
+{
+	return mpool_sync(mp) == 0 ? 0 : errno;
+}
+
+} // namespace
+
+TEST_CASE("while a child does not come back from an fsync its parent does not know of pages that have left")
+{
+	enum { comes_back, is_told, dies };
+	const int child_does = GENERATE(range(0, dies + 1));
+	CAPTURE(child_does);
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 4);
+	HeldUp child;
+	fault::Script script(file.fd(), [&](const fault::Call &call) { return child.pass(call); });
+	for (pgno_t i = 0; i < 4; i++)
+		pool.modify(i, 2);
+	pool.crowd_out(10);
+	REQUIRE(pool.stats().dirty == 0);
+	child.fork_with(pool);
+	child.await_fsync();
+	CHECK(sync_error(pool) == EAGAIN);
+	if (child_does == is_told)
+		fault::write_back_fails(file.fd());
+	if (child_does == dies)
+		child.kill();
+	else
+		CHECK(child.await_end() == (child_does == is_told ? EIO : 0));
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(sync_error(pool) == (child_does == comes_back ? 0 : child_does == is_told ? EIO : EAGAIN));
+}
+
+TEST_CASE("while a child does not come back from an fsync its parent has another witness, if no page has left")
+{
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 4);
+	HeldUp child;
+	fault::Script script(file.fd(), [&](const fault::Call &call) { return child.pass(call); });
+	// What the old one told of is nothing to the new one.
+	pool.modify(0, 2);
+	pool.sync();
+	fault::write_back_fails(file.fd());
+	CHECK(sync_error(pool) == EIO);
+	for (pgno_t i = 0; i < 4; i++)
+		pool.modify(i, 2);
+	pool.crowd_out(10);
+	child.fork_with(pool);
+	CHECK(sync_error(pool) == 0);
+	pool.modify(0, 3);
+	child.await_fsync();
+	CHECK(sync_error(pool) == EAGAIN);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(sync_error(pool) == 0);
+	CHECK(file.holds(0, 3));
+	CHECK(child.await_end() == 0);
+}
+
+namespace {
+
 // A thread that opens a pool, has it write, and closes it, over and over; a fork takes place
 // while there is one, at any moment of its first write.
 class FirstWrites {

@@ -3,6 +3,7 @@
 // one held is given back.
 //
 // SPDX-License-Identifier: BSD-2-Clause
+#include "fault_io.hpp"
 #include "share.hpp"
 
 #include <chrono>
@@ -880,6 +881,153 @@ TEST_CASE("a stopped process holds up nobody, but for the pages that it has pinn
 	a.sync();
 	CHECK(file.holds(0, 1));
 	CHECK(a.shows(10, 1));
+}
+
+namespace {
+
+int64_t write_back_fails(Here &, Args a)
+{
+	fault::write_back_fails(static_cast<int>(a[0]));
+	return 0;
+}
+
+fault::Fate as_the_kernel_has_it(const fault::Call &call)
+{
+	return call.op == fault::Op::sync && fault::is_told(call.fd) ? fault::error(EIO) : fault::real();
+}
+
+// Not what can only be known later.
+Answer sync_when_known(Member &m)
+{
+	Answer answer{};
+	REQUIRE(comes([&] {
+		answer = m.call(does::sync);
+		return !(answer.value == -1 && answer.error == EAGAIN);
+	}));
+	return answer;
+}
+
+} // namespace
+
+TEST_CASE(
+	"a writer that is stopped, its pages written, evicted and not synced: nobody's sync says that they are safe when they are not")
+{
+	const bool late = GENERATE(false, true), fails = GENERATE(false, true), dies = GENERATE(false, true);
+	CAPTURE(late, fails, dies);
+	Key key;
+	File file(page_size, 60);
+	fault::Script script(file.fd(), as_the_kernel_has_it);
+	Member writer(key, file.fd(), page_size, 8), other;
+	if (!late)
+		other.open(key, -1, page_size, 8);
+	for (pgno_t i = 0; i < 4; i++)
+		writer.modify(i, 1);
+	writer.crowd_out(20);
+	REQUIRE(writer.stats().dirty == 0);
+	if (fails)
+		writer.call(write_back_fails, static_cast<uint64_t>(file.fd()));
+	writer.stop();
+	if (late)
+		other.open(key, -1, page_size, 8);
+	// Who was there before can tell; who comes when nobody answers knows nothing, and says so.
+	for (unsigned i = 0; i < 2; i++) {
+		Answer answer = other.call(does::sync);
+		CHECK(answer.value == (late || fails ? -1 : 0));
+		if (late || fails)
+			CHECK(answer.error == (late ? EAGAIN : EIO));
+	}
+	if (dies)
+		writer.kill();
+	else
+		writer.go_on();
+	// Nobody can know any more what was to be told to who is dead.
+	const bool lost = fails || (late && dies);
+	for (unsigned i = 0; i < 2; i++) {
+		Answer answer = sync_when_known(other);
+		CHECK(answer.value == (lost ? -1 : 0));
+		if (lost)
+			CHECK(answer.error == EIO);
+	}
+	if (dies)
+		return;
+	Answer answer = writer.call(does::sync);
+	CHECK(answer.value == (lost ? -1 : 0));
+	if (lost)
+		CHECK(answer.error == EIO);
+}
+
+TEST_CASE(
+	"a writer that is stopped keeps nobody from syncing what is in memory, and has the others' witnesses when it goes on")
+{
+	Key key;
+	File file(page_size, 60);
+	fault::Script script(file.fd(), as_the_kernel_has_it);
+	Member writer(key, file.fd(), page_size, 8), other;
+	writer.modify(0, 1);
+	writer.sync();
+	writer.modify(1, 1);
+	// What is to come, for those that only the writer has; they are not asked before that.
+	writer.call(write_back_fails, static_cast<uint64_t>(file.fd()));
+	writer.stop();
+	other.open(key, -1, page_size, 8);
+	other.modify(2, 1);
+	other.sync();
+	for (pgno_t i = 0; i < 3; i++)
+		CHECK(file.holds(i, 1));
+	for (pgno_t i = 0; i < 4; i++)
+		other.modify(i, 2);
+	other.crowd_out(20);
+	other.call(write_back_fails, static_cast<uint64_t>(file.fd()));
+	other.stop();
+	writer.go_on();
+	// Its own would tell too: they were not asked since.
+	for (unsigned i = 0; i < 2; i++) {
+		Answer answer = writer.call(does::sync);
+		CHECK(answer.value == -1);
+		CHECK((answer.error == EIO || answer.error == EAGAIN));
+	}
+	other.go_on();
+	for (Member *m : {&writer, &other}) {
+		Answer answer = sync_when_known(*m);
+		CHECK(answer.value == -1);
+		CHECK(answer.error == EIO);
+	}
+}
+
+TEST_CASE("one failure of a write-back is told once, also by who is asked when another has died in an fsync")
+{
+	struct Held {
+		std::atomic<pid_t> who{0};
+		std::atomic<bool> reached{false};
+	};
+	Key key;
+	File file(page_size, 60);
+	Common<Held> held;
+	fault::Script script(file.fd(), [&](const fault::Call &call) {
+		if (call.op == fault::Op::sync && held->who == getpid()) {
+			held->reached = true;
+			for (;;)
+				nap();
+		}
+		return as_the_kernel_has_it(call);
+	});
+	Member a(key, file.fd(), page_size, 8), b(key, -1, page_size, 8), dead(key, -1, page_size, 8);
+	a.modify(0, 1);
+	a.call(write_back_fails, static_cast<uint64_t>(file.fd()));
+	REQUIRE_ANSWER_FAILS(b.call(does::sync), EIO);
+	b.sync();
+	CHECK(file.holds(0, 1));
+	for (pgno_t i = 0; i < 4; i++)
+		a.modify(i, 2);
+	a.crowd_out(20);
+	held->who = dead.pid();
+	dead.tell(does::sync);
+	REQUIRE(comes([&] { return held->reached.load(); }));
+	dead.kill();
+	a.sync();
+	b.sync();
+	for (pgno_t i = 0; i < 4; i++)
+		CHECK(file.holds(i, 2));
 }
 
 TEST_CASE("a process that is stopped at any instant of its gets and puts holds up nobody's of other pages")

@@ -247,6 +247,45 @@ TEST_CASE("whatever the umask of who shares a pool first, the user shares pools 
 	});
 }
 
+TEST_CASE(
+	"where the file may not be opened for writing who reads makes a pool for readers, and a writer is refused with EROFS")
+{
+	constexpr uid_t nobody = 65534;
+	Key key;
+	File file(page_size, 10);
+	Fd writing = file.reopen(O_RDWR), reading = file.reopen(O_RDONLY);
+	REQUIRE(chmod(file.path().c_str(), 0444) == 0);
+	REQUIRE_IN_OWN_SHM("64m", [&] {
+		CHILD_CHECK(geteuid() != 0 || setuid(nobody) == 0); // root may do anything
+		MPOOL *reader = mpool_open(key.get(), reading, page_size, 4);
+		CHILD_CHECK(reader && works(reader, 1));
+		Clean before;
+		CHILD_CHECK(!mpool_open(key.get(), writing, page_size, 4) && errno == EROFS);
+		CHILD_CHECK(before.still() && works(reader, 2));
+		MPOOL *two = mpool_open(key.get(), reading, page_size, 4),
+		      *three = mpool_open(key.get(), -1, page_size, 4);
+		CHILD_CHECK(two && works(two, 3) && three && works(three, 4));
+		// What is put dirty nobody can write, and everybody is told.
+		void *page = mpool_get(two, 5, 0);
+		CHILD_CHECK(page && mpool_put(two, page, MPOOL_DIRTY) == 0);
+		for (MPOOL *mp : {reader, two, three})
+			CHILD_CHECK(mpool_sync(mp) == -1 && errno == EBADF);
+		CHILD_CHECK(mpool_close(three) == 0 && mpool_close(two) == 0 && mpool_close(reader) == 0);
+		// The writer makes it: its own descriptor is the only one that there is, and serves all.
+		MPOOL *writer = mpool_open(key.get(), writing, page_size, 4);
+		CHILD_CHECK(writer && (page = mpool_get(writer, 5, 0)));
+		fill(page, page_size, 5, 1);
+		CHILD_CHECK(mpool_put(writer, page, MPOOL_DIRTY) == 0 && mpool_sync(writer) == 0);
+		reader = mpool_open(key.get(), reading, page_size, 4);
+		CHILD_CHECK(reader && (page = mpool_get(reader, 5, 0)) && is(page, page_size, 5, 1));
+		fill(page, page_size, 5, 2);
+		CHILD_CHECK(mpool_put(reader, page, MPOOL_DIRTY) == 0 && mpool_sync(reader) == 0);
+		CHILD_CHECK(mpool_close(reader) == 0 && mpool_close(writer) == 0);
+		return 0;
+	});
+	CHECK(file.holds(5, 2));
+}
+
 TEST_CASE("who has all its memory locked shares a pool, and takes no more memory for it than others")
 {
 	Key key;

@@ -93,7 +93,7 @@ struct State {
 	Token fork;
 	bool forked;
 	std::set<int> asked; // descriptors by which a thread was in an fsync that is not in the child
-	bool not_called; // the pool, in the child: the first call takes its time
+	bool not_called;     // the pool, in the child: the first call takes its time
 	Signal signal[kTokens];
 	std::map<unsigned, uint64_t> count[kThreads];       // modifications made
 	std::map<unsigned, std::vector<Put>> put[kThreads]; // ... and put

@@ -43,11 +43,11 @@ Scenario bounded(unsigned n, Scenario s)
 constexpr unsigned kFull = 128, kFullPages = kFull + 8;
 // The page that came last; the one whose miss that is.
 const std::string kLast = std::to_string(kFull - 1), kMissed = std::to_string(kFull + 7);
-std::string filled()
+std::string filled(unsigned modified = 0)
 {
 	std::string script;
 	for (unsigned i = 0; i + 1 < kFull; i++)
-		script += "G" + std::to_string(i) + (i == 0 ? " D" : " P") + std::to_string(i) + " ";
+		script += "G" + std::to_string(i) + (i == modified ? " D" : " P") + std::to_string(i) + " ";
 	return script + "G" + kLast + " G" + kMissed + " P" + kMissed + " P" + kLast;
 }
 Scenario full(const std::string &first, const std::string &second)
@@ -257,6 +257,9 @@ std::vector<Scenario> make()
 		silent({"processes-late-silent", 1, 2, {"G0 D0 | G1 P1 E U T1 W2 S", "1: W1 J S S T2"}}),
 		silent({"processes-late-silent-clean", 1, 2,
 			{"G0 D0 | G1 P1 S T1 W2 S", "1: W1 J G0 D0 G1 P1 E U S T2"}}),
+		// Of two victims the one that was written stays in memory for a while.
+		silent({"processes-late-written", kFull, kFullPages,
+			{filled(2) + " | G128 P128 E U T1 W2 S", "1: W1 J S T2"}}),
 		silent({"processes-late-silent-join", 1, 2, {"G0 D0 | G1 P1 E U", "1: J S S"}}),
 		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
 		// Who joins looks at frames, and has made no call yet.
@@ -318,6 +321,7 @@ std::vector<Scenario> make()
 		{"death-told-in-between", 1, 3, {"G0 D0 | G1 P1 L E U S S", "1!: G2 P2 | G0 D0 S"}},
 		{"death-told-any-time", 1, 2, {"G0 D0 | G1 P1 L S S", "1!: G1 P1 | S", "| E U"}},
 		{"death-told-all-well", 1, 2, {"G0 D0 | G1 P1 T1 L S", "1!: G1 P1 | W1 S"}},
+		failing(fail_syncs, {"death-told-in-memory", 2, 2, {"G0 P0 | L S", "1!: G1 P1 | G0 D0 S"}}),
 		{"death-late", 1, 2, {"G0 D0 | G1 P1 E U L S S", "1!: J S"}},
 		silent({"death-late-silent", 1, 2, {"G0 D0 | G1 P1 S T1 L S S", "1!: W1 J G0 D0 G1 P1 E U S"}}),
 		by_chance({"death-twice-told", 1, 2,
