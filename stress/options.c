@@ -5,15 +5,13 @@
  */
 #include "options.h"
 
-#include <argp.h>
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "../bench/number.h"
 #include "page.h"
 #include "report.h"
 
@@ -47,7 +45,6 @@ enum {
 	HOLD_MAX = 1024,
 	HANDOVER_MAX = 1 << 16,
 	PAGE_SIZE_MAX = 1 << 30,
-	KILO = 1024,
 	SECONDS = 10,
 	SOAK_PROGRESS = 60
 };
@@ -68,23 +65,6 @@ static const unsigned default_weight[OPERATIONS] = {
 	[OP_RELEASE] = 400, [OP_GIVE] = 500,   [OP_TAKE] = 500,    [OP_NEW] = 100,  [OP_PEEK] = 200, [OP_DELETE] = 50,
 	[OP_REQUEST] = 50,  [OP_SYNC] = 1,     [OP_STATS] = 10,    [OP_WRONG] = 10,
 };
-
-static uint64_t number(struct argp_state *state, const char *text, const char *what, uint64_t min, uint64_t max)
-{
-	char *end;
-	unsigned long long n;
-
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (*end == 'k' && n <= UINT64_MAX / KILO) {
-		n *= KILO;
-		end++;
-	}
-	if (errno != 0 || end == text || *end != '\0' || !isdigit((unsigned char)*text) || n < min || n > max)
-		argp_error(state, "%s: \"%s\" is no number from %llu to %llu", what, text, (unsigned long long)min,
-		           (unsigned long long)max);
-	return n;
-}
 
 /* NAME=WEIGHT,...: operations that are not named keep their weight; "all" names every one. */
 static void parse_mix(struct argp_state *state, char *text, unsigned weight[OPERATIONS])

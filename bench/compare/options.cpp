@@ -6,14 +6,11 @@
 #include "options.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <set>
-#include <sstream>
 
-#include <argp.h>
 #include <sys/stat.h>
 
+#include "../lists.hpp"
 #include "cases.hpp"
 #include "page.hpp"
 #include "register.hpp"
@@ -59,42 +56,12 @@ constexpr unsigned MAX_THREADS = MODIFIED_WORDS; /* each has its own */
 constexpr unsigned MAX_ROUNDS = 100000;
 constexpr unsigned MAX_MILLISECONDS = 60000;
 
-static std::vector<std::string> split(const std::string &list)
-{
-	std::vector<std::string> words;
-	std::istringstream stream(list);
-	for (std::string word; std::getline(stream, word, ',');)
-		words.push_back(word);
-	return words;
-}
-
 static std::string joined(const std::vector<std::string> &words)
 {
 	std::string all;
 	for (const std::string &word : words)
 		all += (all.empty() ? "" : ", ") + word;
 	return all;
-}
-
-static unsigned parse_number(const char *option, const char *arg, unsigned max, argp_state *state)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long n = strtoul(arg, &end, 10);
-	if (errno != 0 || end == arg || *end != '\0' || n == 0 || n > max)
-		argp_error(state, "%s: '%s' is not a number from 1 to %u", option, arg, max);
-	return static_cast<unsigned>(n);
-}
-
-static std::vector<unsigned> parse_numbers(const char *arg, argp_state *state)
-{
-	std::set<unsigned> numbers; /* each cell is there once */
-	for (const std::string &word : split(arg))
-		numbers.insert(parse_number("--threads", word.c_str(), MAX_THREADS, state));
-	if (numbers.empty())
-		argp_error(state, "--threads: the list is empty");
-	return {numbers.begin(), numbers.end()};
 }
 
 /* Of a subject that this program was built without: what would have to be installed. */
@@ -109,12 +76,10 @@ static std::string absence_of(const std::string &name)
 static std::vector<std::string> parse_names(const char *kind, const char *arg, const std::vector<std::string> &known,
                                             argp_state *state)
 {
-	std::vector<std::string> names = split(arg);
-	if (names.empty())
-		argp_error(state, "--%s: none is named", kind);
+	std::vector<std::string> names = words_of(state, arg, kind);
 	for (const std::string &name : names)
 		if (!is_among(name, known))
-			argp_error(state, "--%s: there is no '%s'%s; there are: %s", kind, name.c_str(),
+			argp_error(state, "%s: there is no '%s'%s; there are: %s", kind, name.c_str(),
 			           absence_of(name).c_str(), joined(known).c_str());
 	return names;
 }
@@ -152,19 +117,19 @@ static error_t parse(int key, char *arg, argp_state *state)
 		o.full = true;
 		return 0;
 	case 'w':
-		o.workloads = parse_names("workload", arg, workload_names(), state);
+		o.workloads = parse_names("--workload", arg, workload_names(), state);
 		return 0;
 	case 's':
-		o.subjects = parse_names("subject", arg, subject_ids(), state);
+		o.subjects = parse_names("--subject", arg, subject_ids(), state);
 		return 0;
 	case 't':
-		p.threads = parse_numbers(arg, state);
+		p.threads = numbers_of(state, arg, "--threads", MAX_THREADS);
 		return 0;
 	case 'r':
-		p.rounds = parse_number("--rounds", arg, MAX_ROUNDS, state);
+		p.rounds = static_cast<unsigned>(number(state, arg, "--rounds", 1, MAX_ROUNDS));
 		return 0;
 	case 'm':
-		p.milliseconds = parse_number("--time", arg, MAX_MILLISECONDS, state);
+		p.milliseconds = static_cast<unsigned>(number(state, arg, "--time", 1, MAX_MILLISECONDS));
 		return 0;
 	case 'd':
 		o.directory = parse_directory(arg, state);

@@ -6,15 +6,12 @@
 #include "options.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <exception>
-#include <set>
-#include <sstream>
 
-#include <argp.h>
 #include <sys/stat.h>
 
+#include "../lists.hpp"
 #include "made.hpp"
 #include "pool.hpp"
 
@@ -31,47 +28,17 @@ uint32_t CacheSize::pages_of(const Trace &t) const
 	return std::max(static_cast<uint32_t>(uint64_t{t.distinct} * number / 100), PERCENT_LEAST_PAGES);
 }
 
-static std::vector<std::string> split(const std::string &list)
-{
-	std::vector<std::string> words;
-	std::istringstream stream(list);
-	for (std::string word; std::getline(stream, word, ',');)
-		words.push_back(word);
-	return words;
-}
-
-static uint32_t parse_number(const char *option, const std::string &arg, uint32_t min, uint32_t max, argp_state *state)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long n = strtoul(arg.c_str(), &end, 10);
-	if (errno != 0 || arg.empty() || *end != '\0' || arg[0] == '-' || n < min || n > max)
-		argp_error(state, "%s: '%s' is not a number from %u to %u", option, arg.c_str(), min, max);
-	return static_cast<uint32_t>(n);
-}
-
-static std::vector<unsigned> parse_threads(const char *arg, argp_state *state)
-{
-	std::set<unsigned> numbers; /* each cell is there once */
-	for (const std::string &word : split(arg))
-		numbers.insert(parse_number("--threads", word, 1, MAX_THREADS, state));
-	if (numbers.empty())
-		argp_error(state, "--threads: the list is empty");
-	return {numbers.begin(), numbers.end()};
-}
-
 static std::vector<CacheSize> parse_sizes(const char *arg, argp_state *state)
 {
 	std::vector<CacheSize> sizes;
-	for (const std::string &word : split(arg)) {
+	for (std::string word : words_of(state, arg, "--cache")) {
 		bool percent = !word.empty() && word.back() == '%';
-		sizes.push_back({percent ? parse_number("--cache", word.substr(0, word.size() - 1), 1, 100, state)
-		                         : parse_number("--cache", word, 1, UINT32_MAX, state),
-		                 percent});
+		if (percent)
+			word.pop_back();
+		sizes.push_back(
+			{static_cast<uint32_t>(number(state, word.c_str(), "--cache", 1, percent ? 100 : UINT32_MAX)),
+		         percent});
 	}
-	if (sizes.empty())
-		argp_error(state, "--cache: the list is empty");
 	return sizes;
 }
 
@@ -135,13 +102,13 @@ static error_t parse(int key, char *arg, argp_state *state)
 		o.sizes = parse_sizes(arg, state);
 		return 0;
 	case 't':
-		o.threads = parse_threads(arg, state);
+		o.threads = numbers_of(state, arg, "--threads", MAX_THREADS);
 		return 0;
 	case KEY_SPLIT:
 		o.pieces = parse_split(arg, state);
 		return 0;
 	case KEY_PAGE_SIZE:
-		o.page_bytes = parse_number("--page-size", arg, PAGE_BYTES_MIN, MAX_PAGE_BYTES, state);
+		o.page_bytes = static_cast<uint32_t>(number(state, arg, "--page-size", PAGE_BYTES_MIN, MAX_PAGE_BYTES));
 		return 0;
 	case KEY_TSV:
 		o.tsv = arg;
