@@ -39,7 +39,9 @@
  *
  * Errors: calls that return a pointer return NULL, calls that return an int
  * return -1, and set errno as listed with the call.  A failed call changes
- * nothing that is not listed with it.
+ * nothing that is not listed with it.  All calls but mpool_open, mpool_filter and
+ * mpool_close fail besides with EBADF in a child of fork, EDEADLK in a filter and ENOTSUP
+ * where others have filters, as told above and with mpool_filter.
  *
  * The calls and their promises come from 4.4BSD's manual page mpool(3), which
  * Linux and macOS carry too, and from the later BSDs where noted.
@@ -199,7 +201,7 @@ void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *
  * EEXIST   the requested page is in the pool
  * EINVAL   the requested page is MAX_PAGE_NUMBER
  * ENOMEM   no memory; the number may be used up, its page is one never written
- * or the errno of the write(2) that failed to make room
+ * or as mpool_sync when it writes, if that failed to make room
  */
 void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr);
 void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
@@ -228,8 +230,8 @@ void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
  * EINVAL   there is no such page: pgno is not below the number of pages
  * EIO      the file ends before the page: it was cut short underneath
  * ENOMEM   no memory
- * or the errno of the read(2) that failed, or of the write(2) that failed to
- * make room; the next get of the page tries again
+ * or the errno of the read(2) that failed, or as mpool_sync when it writes, if that
+ * failed to make room; the next get of the page tries again
  */
 void *mpool_get(MPOOL *mp, pgno_t pgno, unsigned int flags);
 
@@ -274,10 +276,18 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  * share a pool hand such descriptors on.  Where the file may not be opened again (no
  * /proc, no permission), fd itself is used: then nobody else may call fsync(2) by it.
  *
- * EAGAIN   those who could tell whether a page that was written, and left memory, is on
- *          stable storage are stopped just now: call again
- * EIO, ENOSPC, EDQUOT, EFBIG, EBADF, ...  as pwrite(2) and fsync(2) gave it
+ * If some pages cannot be written, the others are; the error is that of the first, and
+ * the file is not flushed.
+ *
+ * EAGAIN   whether pages that were written are on stable storage cannot be told just now:
+ *          those who could tell are stopped, or have died, in other processes that share
+ *          the pool, or in a parent or child of fork
+ * EBADF    the file is not open for writing, or its descriptor was closed
+ * EFBIG    a modified page lies behind the last byte that the file may have
+ * EIO      a page could not be written or flushed, or is lost, perhaps: see above
+ * EMFILE, ENFILE  the pool could not open the file for itself
  * ENOMEM   no memory
+ * ENOSPC, EDQUOT, ...  as pwrite(2) and fsync(2) gave it
  */
 int mpool_sync(MPOOL *mp);
 
