@@ -2,6 +2,7 @@
  * manypools.c - one thread opens thousands of pools, uses each, uses them in turn, and
  * closes them, while other threads come and go.  Each of it costs so much a pool,
  * however many there are: eight times as many cost about eight times the processor's time.
+ * So no thread stalls another by a lock of the library's: who has one does not sleep.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
