@@ -70,4 +70,6 @@ void object_processes_begin(void)
 		kept[process] = (struct of_process){.free = PLACE_NONE, .users = {.next = &users, .before = &users}};
 	process = 0;
 	bring_back(&kept[0]);
+	/* Of a run that went wrong, whose memory is gone. */
+	inherited = forgotten = NULL;
 }
