@@ -323,6 +323,9 @@ TEST_CASE("who joins finds the file wherever it is now")
 	Member b, c; // before the file is open again, so that they do not inherit it
 	Fd own = file.reopen(O_RDWR);
 	Member a(key, own, page_size, 4);
+	// The maker hands its descriptor on, or is stopped just then, and the joiner looks for the file itself.
+	const bool handed = GENERATE(true, false);
+	CAPTURE(handed);
 	const std::string moved = file.path() + "-moved";
 	SECTION("at its path")
 	{
@@ -351,7 +354,10 @@ TEST_CASE("who joins finds the file wherever it is now")
 		pipe.reset(new Fd(open(file.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)));
 		REQUIRE(*pipe >= 0);
 	}
+	if (!handed)
+		a.stop();
 	b.open(key, -1, page_size, 4);
+	a.go_on();
 	struct pollfd reader = {pipe ? int(*pipe) : -1, POLLIN, 0};
 	CHECK(poll(&reader, 1, 0) == 0); // who reads from it was not told that a writer came and went
 	CHECK(b.shows(2, 0));
