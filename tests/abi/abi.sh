@@ -11,6 +11,12 @@
 set -euo pipefail
 export LC_ALL=C
 
+case ${1:---help} in --help)
+	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+	exit
+	;;
+esac
+
 dump()
 {
 	abidw --no-architecture --no-corpus-path --no-comp-dir-path --no-show-locs --no-elf-needed --type-id-style hash \
