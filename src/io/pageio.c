@@ -233,7 +233,7 @@ static int witness_write(struct pageio *io)
 			w = reopen(io->fd, flags & FILE_FLAGS);
 		}
 		error = w == -1 ? errno : 0;
-		atomic_store(&io->told, io->heard = told);
+		atomic_store(&io->told, told);
 		atomic_store(&io->forks, forks);
 		atomic_store(&io->witness[0], w);
 	}
@@ -260,8 +260,8 @@ static int flush_private(struct pageio *io)
 		return flush_through(io, 0);
 	int error = ask(fd, &offset);
 	offset = await_others(fd, offset);
-	io->heard = failures(offset);
-	if (io->heard != atomic_load(&io->told) && !error)
+	atomic_store(&io->heard, failures(offset) + 1);
+	if (failures(offset) != atomic_load(&io->told) && !error)
 		error = EIO;
 	/* The others are stopped in it, or dead, and may have been told. */
 	return !error && offset >= 0 && (offset & ASKING_ALL) ? EAGAIN : error;
@@ -280,7 +280,8 @@ void pageio_renew(struct pageio *io, int fresh)
 	if (fresh != NO_WITNESS && !pageio_left_any(io)) {
 		fresh = atomic_exchange(&io->witness[0], fresh);
 		forks = atomic_exchange(&io->forks, forks);
-		atomic_store(&io->told, io->heard = 0);
+		atomic_store(&io->told, 0);
+		atomic_store(&io->heard, 0);
 	}
 	if (fresh != NO_WITNESS)
 		descriptor_let_go(fresh, descriptor_since(forks));
@@ -311,7 +312,9 @@ int pageio_flush(struct pageio *io)
 void pageio_noted(struct pageio *io)
 {
 	atomic_store(&io->state->doubtful, 0);
-	atomic_store(&io->told, io->heard);
+	int64_t heard = atomic_exchange(&io->heard, 0);
+	if (heard > 0)
+		atomic_store(&io->told, heard - 1);
 }
 
 bool pageio_left_any(const struct pageio *io)

@@ -105,7 +105,7 @@ struct pageio {
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
 	uint32_t generation;            /* of these; they are right while it is the pool's */
 	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
-	int64_t heard;                  /* ... and as the flush said whose answer is to be noted */
+	_Atomic int64_t heard;          /* ... as the flush found it whose answer is to be noted, and 1; 0: there is none */
 	_Atomic uint64_t forks;         /* when they were opened (descriptor.h); 0: others may have it */
 	bool shared;
 	uint32_t pagesize;
