@@ -12,15 +12,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "io/doubt.h"
+#include "api/pool.h"
 #include "core/epoch.h"
 #include "core/frame.h"
-#include "os/line.h"
 #include "core/pin.h"
-#include "evict/policy.h"
-#include "api/pool.h"
 #include "core/region.h"
 #include "core/table.h"
+#include "evict/policy.h"
+#include "io/doubt.h"
+#include "os/line.h"
 #include "os/wait.h"
 
 int room_line_find(const uint64_t words[8], uint32_t key)
@@ -34,9 +34,9 @@ int room_line_find(const uint64_t words[8], uint32_t key)
 uint64_t room_older_entries(struct MPOOL *mp)
 {
 	uint64_t n = 0;
-	const struct table *t = table_head(&mp->tables);
+	const struct table *t = table_head(&mp->core.tables);
 	for (uint32_t id; (id = atomic_load(&t->next)) != TABLE_NONE;) {
-		t = region_at(&mp->region, id);
+		t = region_at(&mp->core.region, id);
 		n += table_entries(t);
 	}
 	return n;
@@ -45,9 +45,9 @@ uint64_t room_older_entries(struct MPOOL *mp)
 void *room_section(struct MPOOL *mp)
 {
 	uint32_t from = 0;
-	struct stripe *s = pin_adopt(&mp->pins, true, &from);
+	struct stripe *s = pin_adopt(&mp->core.pins, true, &from);
 	if (s)
-		epoch_enter(&mp->epoch, s);
+		epoch_enter(&mp->core.epoch, s);
 	return s;
 }
 
@@ -61,21 +61,21 @@ void room_section_leave(void *section)
 bool room_pin_often(struct MPOOL *mp, void *page)
 {
 	struct stripe *s = thread_last.stripe;
-	uint64_t full = slot_pin(frame_at(&mp->frames, page)) | SLOT_COUNT_MASK;
+	uint64_t full = slot_pin(frame_at(&mp->core.frames, page)) | SLOT_COUNT_MASK;
 	_Atomic uint64_t *slot;
 	/* Twice as many as a slot can count, which is 2^31 - 1, and two. */
 	for (unsigned i = 0; i < 3; i++) {
 		if (!stripe_find(s, 0, &slot))
 			return false;
-		atomic_store(slot, i < 2 ? full : slot_pin(frame_at(&mp->frames, page)) + SLOT_ONE);
+		atomic_store(slot, i < 2 ? full : slot_pin(frame_at(&mp->core.frames, page)) + SLOT_ONE);
 	}
 	return true;
 }
 
 struct room_stripes room_stripes(struct MPOOL *mp)
 {
-	struct room_stripes n = {atomic_load(&mp->header->pin.stripes), 0};
-	struct listed l = LISTED_FIRST(&mp->pins);
+	struct room_stripes n = {atomic_load(&mp->sharing.header->pin.stripes), 0};
+	struct listed l = LISTED_FIRST(&mp->core.pins);
 	while (listed_next(&l))
 		n.looked_at++;
 	return n;

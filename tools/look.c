@@ -15,6 +15,8 @@
 
 #include "api/pool.h"
 #include "api/stat.h"
+#include "share/join.h"
+#include "share/object.h"
 
 /* A copy that looks damaged so many times in a row is of a damaged object. */
 #define LOOKS 8u
@@ -38,12 +40,13 @@ static MPOOL *copy_begin(struct copy *c)
 	if (!c->mp)
 		return NULL;
 	memset(c->mp, 0, sizeof *c->mp);
+	pool_link(c->mp);
 	sh = &c->mp->sharing;
 	sh->bytes = c->p->total;
 	sh->map = mmap(NULL, sh->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	c->mp->io.pagesize = c->p->pagesize;
-	c->mp->io.device = c->p->file_dev;
-	c->mp->io.inode = c->p->file_ino;
+	c->mp->io.file.pagesize = c->p->pagesize;
+	c->mp->io.file.device = c->p->file_dev;
+	c->mp->io.file.inode = c->p->file_ino;
 	if (sh->map != MAP_FAILED)
 		return c->mp;
 	free(c->mp);
@@ -83,9 +86,9 @@ static int copy_header(const struct copy *c)
 	int error = copy(c, c->p->header_at, sizeof(struct header));
 	if (error)
 		return error;
-	share_rooms(c->mp, c->p, MEMBERS_MAX);
+	share_rooms(&c->mp->sharing, c->p, MEMBERS_MAX);
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT && !error; id++) {
-		const void *table = region_at(&c->mp->region, id);
+		const void *table = region_at(&c->mp->core.region, id);
 		if (table)
 			error = copy_at(c, table, sizeof(struct table));
 	}
@@ -95,13 +98,8 @@ static int copy_header(const struct copy *c)
 /* The words of frames that were ever used: a pool may have room for many more. */
 static int copy_frames(const struct copy *c)
 {
-	const struct frames *fs = &c->mp->frames;
-	const struct clock_state *clock = &c->mp->header->clock;
-	int error = 0;
-	for (uint32_t i = 0, n = atomic_load(&clock->shards); i < n && !error; i++) {
-		const struct shard *sh = &clock->shard[i];
-		error = copy_at(c, &fs->base.frame[sh->first], atomic_load(&sh->fresh) * sizeof(struct frame));
-	}
+	const struct frames *fs = &c->mp->core.frames;
+	int error = copy_at(c, fs->base.frame, frames_used(fs) * sizeof(struct frame));
 	for (unsigned k = 1; k < SEGMENT_CHUNKS && !error; k++) {
 		struct segment seg;
 		if (frame_segment(fs, k, &seg))
@@ -113,10 +111,10 @@ static int copy_frames(const struct copy *c)
 /* What is counted: frames and stripes.  After the check. */
 static int copy_words(const struct copy *c)
 {
-	const struct region_state *r = c->mp->region.state;
+	const struct region_state *r = c->mp->core.region.state;
 	int error = copy_frames(c);
 	for (unsigned id = CHUNK_STRIPES; id < CHUNK_STRIPES + STRIPE_CHUNKS && !error; id++) {
-		const void *stripes = region_at(&c->mp->region, id);
+		const void *stripes = region_at(&c->mp->core.region, id);
 		if (stripes)
 			error = copy_at(c, stripes, atomic_load(&r->bytes[id]));
 	}
@@ -218,13 +216,13 @@ static struct look_process look_at_process(const struct copy *c, const struct st
 
 static int list_processes(const struct copy *c, struct look_pool *lp)
 {
-	const struct member_state *ms = &c->mp->header->members;
+	const struct member_state *ms = &c->mp->sharing.header->members;
 	uint64_t pinned[MEMBERS_MAX] = {0};
 	uint32_t top = member_top(ms);
 	free(lp->process);
 	lp->processes = 0;
 	lp->process = calloc((size_t)top + 1, sizeof *lp->process);
-	if (!lp->process || !count_pins(&c->mp->pins, pinned))
+	if (!lp->process || !count_pins(&c->mp->core.pins, pinned))
 		return ENOMEM;
 	struct stat object;
 	if (fstat(c->object, &object) != 0)
@@ -242,7 +240,7 @@ static int count(const struct copy *c, struct look_pool *lp)
 	lp->stats = (struct mpool_stats){0};
 	lp->abandoned = 0;
 	stat_counts(c->mp, &lp->stats);
-	clock_each_frame(c->mp, count_abandoned, lp);
+	frames_each(&c->mp->core.frames, count_abandoned, lp);
 	return stat_pinned(c->mp, &lp->stats.pinned) != 0 ? ENOMEM : list_processes(c, lp);
 }
 
@@ -250,7 +248,7 @@ static int count(const struct copy *c, struct look_pool *lp)
 static int look_once(const struct copy *c, struct look_pool *lp)
 {
 	int error = copy_header(c);
-	if (!error && !share_sound(c->mp, c->p))
+	if (!error && !share_sound(&c->mp->sharing, c->p))
 		error = EBADMSG;
 	if (!error)
 		error = copy_words(c);

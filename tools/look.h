@@ -31,7 +31,7 @@
 #include <sys/types.h>
 
 #include "mpool.h"
-#include "share/share.h"
+#include "share/key.h"
 
 enum look_state { LOOK_LIVE, LOOK_CHANGING, LOOK_STALE, LOOK_DAMAGED, LOOK_UNTRUSTED };
 

@@ -4,11 +4,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "os/descriptor.h"
-#include "share/hand.h"
-#include "os/mem.h"
-#include "share/member.h"
 #include "core/thread.h"
+#include "os/descriptor.h"
+#include "os/mem.h"
+#include "share/hand.h"
+#include "share/liveness.h"
 #include "share/watch.h"
 
 static int error;

@@ -6,10 +6,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "api/pool.h"
+#include "api/call.h"
 #include "api/stat.h"
-
-#define PUBLIC __attribute__((visibility("default")))
 
 struct frame_count {
 	struct mpool_stats *stats;
@@ -57,13 +55,13 @@ int stat_pinned(MPOOL *mp, uint64_t *pinned)
 {
 	struct pinned_frames p = {0};
 	*pinned = 0;
-	pin_scan(&mp->pins, count_slot, &p);
+	pin_scan(&mp->core.pins, count_slot, &p);
 	if (p.room == 0)
 		return 0;
 	p.frame = malloc(p.room * sizeof *p.frame);
 	if (!p.frame)
 		return -1;
-	pin_scan(&mp->pins, note_slot, &p);
+	pin_scan(&mp->core.pins, note_slot, &p);
 	qsort(p.frame, p.n, sizeof *p.frame, by_frame);
 	for (size_t i = 0; i < p.n; i++)
 		*pinned += i == 0 || p.frame[i] != p.frame[i - 1];
@@ -85,31 +83,31 @@ static uint64_t policy_bytes(uint64_t frames)
 
 static uint64_t metadata_bytes(MPOOL *mp)
 {
-	uint64_t capacity = frames_capacity(&mp->frames), frames = capacity;
+	uint64_t capacity = frames_capacity(&mp->core.frames), frames = capacity;
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
-		if (frame_segment(&mp->frames, k, &seg))
+		if (frame_segment(&mp->core.frames, k, &seg))
 			frames += seg.count;
 	}
-	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->tables);
+	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->core.tables);
 }
 
 void stat_counts(MPOOL *mp, struct mpool_stats *s)
 {
-	s->hits = pin_counter(&mp->pins, COUNT_HITS);
-	s->misses = pin_counter(&mp->pins, COUNT_MISSES);
-	s->reads = pin_counter(&mp->pins, COUNT_READS);
-	s->writes = pin_counter(&mp->pins, COUNT_WRITES);
-	s->evictions = pin_counter(&mp->pins, COUNT_EVICTIONS);
-	s->rescues = pin_counter(&mp->pins, COUNT_RESCUES);
-	clock_each_frame(mp, count_frame, &(struct frame_count){s, mp->frames.base.count});
-	s->pages = pageio_pages(&mp->io);
-	s->maxcache = frames_capacity(&mp->frames);
-	s->pagesize = mp->io.pagesize;
-	s->device = mp->io.device;
-	s->inode = mp->io.inode;
-	s->processes = member_count(mp->members);
-	s->deaths = member_deaths(mp->members);
+	s->hits = pin_counter(&mp->core.pins, COUNT_HITS);
+	s->misses = pin_counter(&mp->core.pins, COUNT_MISSES);
+	s->reads = pin_counter(&mp->core.pins, COUNT_READS);
+	s->writes = pin_counter(&mp->core.pins, COUNT_WRITES);
+	s->evictions = pin_counter(&mp->core.pins, COUNT_EVICTIONS);
+	s->rescues = pin_counter(&mp->core.pins, COUNT_RESCUES);
+	frames_each(&mp->core.frames, count_frame, &(struct frame_count){s, mp->core.frames.base.count});
+	s->pages = pageio_pages(&mp->io.file);
+	s->maxcache = frames_capacity(&mp->core.frames);
+	s->pagesize = mp->io.file.pagesize;
+	s->device = mp->io.file.device;
+	s->inode = mp->io.file.inode;
+	s->processes = member_count(mp->core.members);
+	s->deaths = member_deaths(mp->core.members);
 }
 
 /* 0, or -1 and errno. */
@@ -119,7 +117,7 @@ static int collect(MPOOL *mp, struct mpool_stats *s)
 	*s = (struct mpool_stats){0};
 	if (!a || stat_pinned(mp, &s->pinned) != 0)
 		return -1;
-	epoch_enter(&mp->epoch, a->stripe);
+	epoch_enter(&mp->core.epoch, a->stripe);
 	stat_counts(mp, s);
 	s->metadata = metadata_bytes(mp);
 	epoch_leave(a->stripe);

@@ -9,6 +9,8 @@
 #define UNIT_MAX   1024u
 
 #define BITS_PER_WORD 64u
+/* Memory of a shared pool's pages is asked for by so much: what the system's call costs is little then. */
+#define COMMIT_BYTES ((size_t)1 << 20)
 /*
  * From HUGE_SEGMENT on, pages stand in the kernel's huge pages: a get of one of
  * many pages is a miss of the address translation otherwise.  Frames are used in
@@ -154,13 +156,57 @@ bool frames_grow(const struct frames *fs, uint32_t frames)
 	return true;
 }
 
-bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n)
+static bool commit_range(const struct frames *fs, uint32_t first, uint32_t n)
 {
 	const struct segment *b = &fs->base;
 	return region_commit(fs->region, &b->frame[first], n * sizeof *b->frame) &&
 	       region_commit(fs->region, (const void *)(uintptr_t)&b->mark[first], n * sizeof *b->mark) &&
 	       region_commit(fs->region, &b->past[first], n * sizeof *b->past) &&
 	       region_commit(fs->region, frame_page_base(fs, first), n * fs->stride);
+}
+
+/* Have memory for frame f, and for some after it that are below `limit`; false: there is none. */
+static bool commit(const struct frames *fs, uint32_t f, uint32_t limit)
+{
+	_Atomic uint32_t *committed = &fs->state->committed;
+	if (!region_shared(fs->region) || f < atomic_load_explicit(committed, memory_order_relaxed))
+		return true;
+	uint32_t n = fs->stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / fs->stride) : 1;
+	n = n < limit - f ? n : limit - f;
+	/* Where there is not enough for as many, there may be for the one. */
+	if (!commit_range(fs, f, n) && !commit_range(fs, f, n = 1))
+		return false;
+	/* Two may do it at once, and the lower number win: then it is done again. */
+	atomic_store_explicit(committed, f + n, memory_order_relaxed);
+	return true;
+}
+
+/* ---- frames that were never used ---------------------------------------- */
+
+uint32_t frame_take_fresh(const struct frames *fs, uint32_t limit, uint32_t me)
+{
+	_Atomic uint32_t *fresh = &fs->state->fresh;
+	uint32_t f = atomic_load_explicit(fresh, memory_order_relaxed);
+	while (f < limit && commit(fs, f, limit)) {
+		if (!atomic_compare_exchange_weak(fresh, &f, f + 1))
+			continue;
+		if (frame_take(&fs->base.frame[f], me))
+			return f;
+		f = atomic_load_explicit(fresh, memory_order_relaxed);
+	}
+	return FRAME_NONE;
+}
+
+void frames_each(const struct frames *fs, frame_seen *see, void *to)
+{
+	for (uint32_t f = 0, end = frames_used(fs); f < end; f++)
+		see(to, f, &fs->base.frame[f]);
+	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
+		struct segment seg;
+		if (frame_segment(fs, k, &seg))
+			for (uint32_t i = 0; i < seg.count; i++)
+				see(to, seg.first + i, &seg.frame[i]);
+	}
 }
 
 /* ---- the overflow ------------------------------------------------------- */
@@ -193,7 +239,7 @@ bool frames_sound(const struct frames *fs)
 		     atomic_load(&fs->region->state->bytes[CHUNK_SEGMENTS + k]) !=
 		             segment_bytes(fs, (uint32_t)segment_frames(fs, k))))
 			return false;
-	return !region_at(fs->region, CHUNK_SEGMENTS);
+	return !region_at(fs->region, CHUNK_SEGMENTS) && frames_used(fs) <= frames_capacity(fs);
 }
 
 int segment_make(const struct frames *fs, unsigned k)

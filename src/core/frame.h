@@ -47,10 +47,10 @@
 #include <stdint.h>
 
 #include "core/epoch.h"
-#include "os/line.h"
 #include "core/pin.h"
 #include "core/region.h"
 #include "core/table.h"
+#include "os/line.h"
 
 #define FRAME_FREE         0u
 #define FRAME_USED         (1u << 0)
@@ -87,7 +87,9 @@ struct segment {
 };
 
 struct frame_state {
-	_Atomic uint32_t capacity; /* frames of segment 0 that are in use, or may be */
+	_Atomic uint32_t capacity;  /* frames of segment 0 that are in use, or may be */
+	_Atomic uint32_t fresh;     /* those from here on were never used: memory is touched in order */
+	_Atomic uint32_t committed; /* ... and those from here on have no memory yet (of a shared pool) */
 };
 
 struct frames {
@@ -113,10 +115,10 @@ uint64_t frames_bytes(uint32_t pagesize, uint32_t limit);
 uint32_t frames_unit(uint32_t frames);
 /* The capacity of a shared pool is to be `frames`; for one thread at a time.  False: no memory, or no room. */
 bool frames_grow(const struct frames *fs, uint32_t frames);
-/* Have memory for frames that were never used.  False: there is none. */
-bool frames_commit(const struct frames *fs, uint32_t first, uint32_t n);
+/* A frame below `limit` that was never used, claimed.  FRAME_NONE: none, or no memory for it just now. */
+uint32_t frame_take_fresh(const struct frames *fs, uint32_t limit, uint32_t me);
 
-/* Are the overflow's segments of the sizes that they have to be? */
+/* Are the overflow's segments of the sizes that they have to be, and no frame used that is not there? */
 bool frames_sound(const struct frames *fs);
 
 static inline uint32_t frames_capacity(const struct frames *fs)
@@ -124,6 +126,16 @@ static inline uint32_t frames_capacity(const struct frames *fs)
 	/* Acquire: pairs with frames_grow. */
 	return atomic_load_explicit(&fs->state->capacity, memory_order_acquire);
 }
+
+/* Frames of segment 0 that were ever used: those below this number. */
+static inline uint32_t frames_used(const struct frames *fs)
+{
+	return atomic_load(&fs->state->fresh);
+}
+
+/* Call `see` for every frame that may be in use.  In an epoch section. */
+typedef void frame_seen(void *to, uint32_t frame, struct frame *fr);
+void frames_each(const struct frames *fs, frame_seen *see, void *to);
 
 /* Segment k >= 1 in *seg; false: it is absent (or in limbo). */
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);

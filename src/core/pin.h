@@ -87,9 +87,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/region.h"
 #include "os/barrier.h"
 #include "os/line.h"
-#include "core/region.h"
 
 #define SLOT_PEEK       ((uint64_t)1 << 63)
 #define SLOT_ONE        ((uint64_t)1 << 32) /* one pin, in the count */

@@ -1,7 +1,6 @@
 /* resize.c - see resize.h. */
 #include "core/resize.h"
 
-#include "api/pool.h"
 
 /* The first table is for that many pages at least, if the pool ever holds them. */
 #define FIRST_ENTRIES 1024u
@@ -23,54 +22,54 @@ static bool too_full(const struct table *t)
 }
 
 /* More than twice what all of segment 0 needs, and no more is in use. */
-static bool too_large(const MPOOL *mp, const struct table *t)
+static bool too_large(const struct core *c, const struct table *t)
 {
-	uint64_t frames = frames_capacity(&mp->frames);
+	uint64_t frames = frames_capacity(&c->frames);
 	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
 }
 
 /* By one of the same size, with the next factor. */
-static int rehash(MPOOL *mp, uint32_t me, const struct table *t)
+static int rehash(struct core *c, uint32_t me, const struct table *t)
 {
-	return table_replace(&mp->tables, me, t, TABLE_ENTRIES_OF(t->buckets), table_factor_number(t) + 1);
+	return table_replace(&c->tables, me, t, TABLE_ENTRIES_OF(t->buckets), table_factor_number(t) + 1);
 }
 
-int resize_grow(MPOOL *mp, uint32_t me, const struct table *full)
+int resize_grow(struct core *c, uint32_t me, const struct table *full)
 {
-	uint64_t frames = frames_capacity(&mp->frames), entries = TABLE_ENTRIES_OF(full->buckets);
+	uint64_t frames = frames_capacity(&c->frames), entries = TABLE_ENTRIES_OF(full->buckets);
 	if (table_clumped(full, true))
-		return rehash(mp, me, full);
+		return rehash(c, me, full);
 	/* The last step of a filling pool ends at just what it needs. */
 	entries = entries < frames && 2 * entries > frames ? frames : 2 * entries;
-	return table_replace(&mp->tables, me, full, entries, table_factor_number(full));
+	return table_replace(&c->tables, me, full, entries, table_factor_number(full));
 }
 
 /* Move entry `e`, as it was just seen at `from`, if nobody has its frame claimed.  False: the head has no room. */
-static bool move(MPOOL *mp, const struct stripe *me, const struct table_ref *from, uint64_t e)
+static bool move(struct core *c, const struct stripe *me, const struct table_ref *from, uint64_t e)
 {
 	uint32_t f = entry_who(e);
-	struct frame *fr = frame_live(&mp->frames, f);
+	struct frame *fr = frame_live(&c->frames, f);
 	if (!fr || !frame_claim(fr, me->id))
 		return true;
 	/* Under the claim it stays as it is. */
-	bool moved = atomic_load(from->word) != e || table_move(&mp->tables, from);
-	pool_unclaim(mp, f, fr);
+	bool moved = atomic_load(from->word) != e || table_move(&c->tables, from);
+	core_unclaim(c, f, fr);
 	return moved;
 }
 
-void resize_hit(MPOOL *mp, const struct stripe *me, const struct table_ref *at, uint64_t e)
+void resize_hit(struct core *c, const struct stripe *me, const struct table_ref *at, uint64_t e)
 {
-	if (at->table != table_head(&mp->tables) && entry_state(e) == ENTRY_RESIDENT)
-		(void)move(mp, me, at, e);
+	if (at->table != table_head(&c->tables) && entry_state(e) == ENTRY_RESIDENT)
+		(void)move(c, me, at, e);
 }
 
 /* Move what is resident in bucket `b`.  False: the head has no room. */
-static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, uint32_t b)
+static bool drain_bucket(struct core *c, const struct stripe *me, struct table *t, uint32_t b)
 {
 	for (unsigned s = 0; s < LINE_WORDS; s++) {
 		struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 		uint64_t e = atomic_load(ref.word);
-		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(mp, me, &ref, e))
+		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(c, me, &ref, e))
 			return false;
 		/* What is claimed or loading is left for the next pass; what is ready goes first anyway. */
 		if (e != ENTRY_FREE && atomic_load(ref.word) != ENTRY_FREE)
@@ -84,65 +83,65 @@ static bool drain_bucket(MPOOL *mp, const struct stripe *me, struct table *t, ui
  * Only the second pass that finds nothing can tell: entries are placed in it as
  * long as sections last in which it was the head.
  */
-static bool pass_ends(MPOOL *mp, struct table *t)
+static bool pass_ends(struct core *c, struct table *t)
 {
 	bool none = !atomic_load(&t->left), quiet = atomic_load(&t->quiet);
 	if (none && quiet)
 		return true;
 	if (none)
-		atomic_store(&t->quiet, epoch_passed(&mp->epoch, atomic_load(&t->since)));
+		atomic_store(&t->quiet, epoch_passed(&c->epoch, atomic_load(&t->since)));
 	atomic_store(&t->left, false);
 	atomic_store(&t->drained, 0);
 	return false;
 }
 
 /* Some buckets of the oldest table.  It, if they were its last, or NULL. */
-static struct table *drain_some(MPOOL *mp, const struct stripe *me)
+static struct table *drain_some(struct core *c, const struct stripe *me)
 {
-	struct table *t = table_oldest(&mp->tables);
+	struct table *t = table_oldest(&c->tables);
 	if (!t)
 		return NULL;
 	if (atomic_load(&t->since) == 0)
-		atomic_store(&t->since, epoch_stamp(&mp->epoch));
+		atomic_store(&t->since, epoch_stamp(&c->epoch));
 	uint32_t b = atomic_load(&t->drained);
 	uint32_t step = atomic_load(&t->quiet) ? QUIET_BUCKETS : DRAIN_BUCKETS;
-	for (uint32_t i = 0; i < step && b < t->buckets && drain_bucket(mp, me, t, b); i++)
+	for (uint32_t i = 0; i < step && b < t->buckets && drain_bucket(c, me, t, b); i++)
 		b++;
 	atomic_store(&t->drained, b);
 	return b == t->buckets ? t : NULL;
 }
 
 /* With the drain's role. */
-static void drain(MPOOL *mp, struct stripe *me)
+static void drain(struct core *c, struct stripe *me)
 {
-	epoch_enter(&mp->epoch, me);
-	struct table *t = drain_some(mp, me);
+	epoch_enter(&c->epoch, me);
+	struct table *t = drain_some(c, me);
 	epoch_leave(me);
 	/* Nobody else unlinks it. */
-	if (!t || !pass_ends(mp, t))
+	if (!t || !pass_ends(c, t))
 		return;
-	epoch_enter(&mp->epoch, me);
-	table_unlink(&mp->tables, t);
+	epoch_enter(&c->epoch, me);
+	table_unlink(&c->tables, t);
 	epoch_leave(me);
-	epoch_retire(&mp->epoch, me, t->id);
+	epoch_retire(&c->epoch, me, t->id);
 }
 
-void resize_step(MPOOL *mp, struct stripe *me)
+void resize_step(struct core *c, struct stripe *me)
 {
-	epoch_enter(&mp->epoch, me);
-	struct table *t = table_head(&mp->tables);
+	epoch_enter(&c->epoch, me);
+	struct table *t = table_head(&c->tables);
 	bool older = atomic_load_explicit(&t->next, memory_order_relaxed) != TABLE_NONE;
 	/* No memory for it: the table works on, only slower. */
 	if (too_full(t))
-		(void)resize_grow(mp, me->id, t);
+		(void)resize_grow(c, me->id, t);
 	else if (!older && table_clumped(t, false))
-		(void)rehash(mp, me->id, t);
-	else if (!older && !epoch_waiting(&mp->epoch) && too_large(mp, t))
-		(void)table_replace(&mp->tables, me->id, t, frames_capacity(&mp->frames), table_factor_number(t));
+		(void)rehash(c, me->id, t);
+	else if (!older && !epoch_waiting(&c->epoch) && too_large(c, t))
+		(void)table_replace(&c->tables, me->id, t, frames_capacity(&c->frames), table_factor_number(t));
 	epoch_leave(me);
 	uint32_t nobody = 0;
-	if (older && atomic_compare_exchange_strong(&mp->header->table.draining, &nobody, me->id + 1)) {
-		drain(mp, me);
-		atomic_store(&mp->header->table.draining, 0);
+	if (older && atomic_compare_exchange_strong(&c->tables.state->draining, &nobody, me->id + 1)) {
+		drain(c, me);
+		atomic_store(&c->tables.state->draining, 0);
 	}
 }

@@ -13,20 +13,18 @@
 #ifndef MPOOL_RESIZE_H
 #define MPOOL_RESIZE_H
 
-#include "mpool.h"
-#include "core/pin.h"
-#include "core/table.h"
+#include "core/core.h"
 
 /* Entries to make the first table for. */
 uint64_t resize_first(uint32_t frames, uint32_t pages);
 
 /* After a miss: do a little of it. */
-void resize_step(MPOOL *mp, struct stripe *me);
+void resize_step(struct core *c, struct stripe *me);
 
 /* A hit found `e` at `at`: in a table that was replaced, it moves, so that the next one is fast. */
-void resize_hit(MPOOL *mp, const struct stripe *me, const struct table_ref *at, uint64_t e);
+void resize_hit(struct core *c, const struct stripe *me, const struct table_ref *at, uint64_t e);
 
 /* `full`, the newest table just now, has no room for some page.  0, or -1: no memory. */
-int resize_grow(MPOOL *mp, uint32_t me, const struct table *full);
+int resize_grow(struct core *c, uint32_t me, const struct table *full);
 
 #endif

@@ -52,8 +52,8 @@
 #include <stdint.h>
 
 #include "core/epoch.h"
-#include "os/line.h"
 #include "core/region.h"
+#include "os/line.h"
 
 enum entry_state { ENTRY_RESIDENT, ENTRY_CLOSING, ENTRY_LOADING, ENTRY_TENTATIVE };
 

@@ -8,8 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "api/pool.h"
-#include "share/recover.h"
 
 /* Bits of a serial that are a place among the open pools.  The others count. */
 #define PLACE_BITS 22u
@@ -46,7 +44,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The open pools, by place. */
 struct place {
-	struct MPOOL *mp;   /* NULL: free */
+	struct core *c;   /* NULL: free */
 	uint32_t next_free; /* PLACE_NONE: none */
 };
 static struct place places_first[PLACES_FIRST];
@@ -92,10 +90,10 @@ static uint32_t place_of(uint64_t serial)
 }
 
 /* The open pool of that serial, or NULL.  Under the lock. */
-static const struct MPOOL *open_pool(uint64_t serial)
+static const struct core *open_pool(uint64_t serial)
 {
-	const struct MPOOL *mp = places[place_of(serial)].mp;
-	return mp && mp->serial == serial ? mp : NULL;
+	const struct core *c = places[place_of(serial)].c;
+	return c && c->serial == serial ? c : NULL;
 }
 
 static void drop_peek(struct attachment *a)
@@ -106,25 +104,25 @@ static void drop_peek(struct attachment *a)
 }
 
 /* The thread leaves the pool, which is open, its stripes. */
-static void leave_stripes(const struct MPOOL *mp, struct attachment *a)
+static void leave_stripes(const struct core *c, struct attachment *a)
 {
 	drop_peek(a);
 	if (atomic_load(&a->stripe->busy) == BUSY_IN_CALL)
-		recover_call(a->mp, a->stripe); /* it has left its last call by longjmp */
-	pin_orphan(&mp->pins, a->stripe);
+		a->core->above->left(a->core, a->stripe); /* it has left its last call by longjmp */
+	pin_orphan(&c->pins, a->stripe);
 	for (uint32_t i = 0; i < spills(a->groups); i++)
-		pin_orphan(&mp->pins, a->spill[i]);
+		pin_orphan(&c->pins, a->spill[i]);
 }
 
-/* Every process that was forked since adopted the pool.  Acquire: pairs with adopt_with_heir. */
-static bool is_adopted(const struct MPOOL *mp)
+/* Every process that was forked since adopted the pool.  Acquire: pairs with adopted_now. */
+static bool is_adopted(const struct core *c)
 {
-	return likely(atomic_load_explicit(&mp->forks, memory_order_acquire) == forks);
+	return likely(atomic_load_explicit(&c->forks, memory_order_acquire) == forks);
 }
 
-bool thread_is_parents(const struct MPOOL *mp)
+bool thread_is_parents(const struct core *c)
 {
-	return !is_adopted(mp);
+	return !is_adopted(c);
 }
 
 static void attachment_free(struct attachment *a)
@@ -152,11 +150,11 @@ static void user_leaves(struct user *u)
 	for (uint64_t i = 0; i <= u->mask; i++) {
 		pthread_mutex_lock(&lock); /* so that the pool is not closed meanwhile */
 		struct attachment *a = u->known[i].a;
-		const struct MPOOL *mp = a ? open_pool(a->serial) : NULL;
-		if (mp && !is_adopted(mp))
+		const struct core *c = a ? open_pool(a->serial) : NULL;
+		if (c && !is_adopted(c))
 			a = NULL;
-		else if (mp)
-			leave_stripes(mp, a);
+		else if (c)
+			leave_stripes(c, a);
 		if (a)
 			take_out(u, &u->known[i]);
 		pthread_mutex_unlock(&lock);
@@ -216,11 +214,11 @@ static bool is_open(uint64_t serial)
  * What the heir has inherited of the pool, or NULL; its line, and whose that is, in
  * *line and *of.  Under the lock.
  */
-static struct attachment *inherited_of(const struct MPOOL *mp, struct user **of, struct known **line)
+static struct attachment *inherited_of(const struct core *c, struct user **of, struct known **line)
 {
 	for (struct user *u = inherited; u; u = u->next) {
-		struct known *k = &u->known[mp->serial & u->mask];
-		if (k->a && k->a->serial == mp->serial) {
+		struct known *k = &u->known[c->serial & u->mask];
+		if (k->a && k->a->serial == c->serial) {
 			*of = u;
 			*line = k;
 			return k->a;
@@ -230,11 +228,11 @@ static struct attachment *inherited_of(const struct MPOOL *mp, struct user **of,
 }
 
 /* ... and it is inherited no more. */
-static struct attachment *take_inherited(const struct MPOOL *mp)
+static struct attachment *take_inherited(const struct core *c)
 {
 	struct user *of;
 	struct known *line;
-	return inherited_of(mp, &of, &line) ? take_out(of, line) : NULL;
+	return inherited_of(c, &of, &line) ? take_out(of, line) : NULL;
 }
 
 /* What was inherited and has come to its end, of an heir that is gone. */
@@ -442,35 +440,35 @@ static bool lock_with_place(void)
 	return true;
 }
 
-bool thread_pool_opened(struct MPOOL *mp)
+bool thread_pool_opened(struct core *c)
 {
 	bool may = lock_with_place() && !erased;
 	if (may) {
-		mp->place = place_free != PLACE_NONE ? place_free : places_used++;
-		if (mp->place == place_free)
-			place_free = places[mp->place].next_free;
-		places[mp->place].mp = mp;
+		c->place = place_free != PLACE_NONE ? place_free : places_used++;
+		if (c->place == place_free)
+			place_free = places[c->place].next_free;
+		places[c->place].c = c;
 		last_serial += UINT64_C(1) << PLACE_BITS;
-		mp->serial = last_serial | mp->place;
-		atomic_store(&mp->forks, forks);
+		c->serial = last_serial | c->place;
+		atomic_store(&c->forks, forks);
 		pools_open++;
 	}
 	pthread_mutex_unlock(&lock);
 	return may;
 }
 
-void thread_pool_closed(struct MPOOL *mp)
+void thread_pool_closed(struct core *c)
 {
 	struct user *u = self;
-	struct known *k = u ? &u->known[mp->place & u->mask] : NULL;
+	struct known *k = u ? &u->known[c->place & u->mask] : NULL;
 	struct attachment *a = NULL;
 	pthread_mutex_lock(&lock);
-	struct attachment *old = take_inherited(mp);
-	places[mp->place] = (struct place){NULL, place_free};
-	place_free = mp->place;
+	struct attachment *old = take_inherited(c);
+	places[c->place] = (struct place){NULL, place_free};
+	place_free = c->place;
 	pools_open--;
 	/* Also what was known of a pool that had the place before. */
-	if (k && k->a && place_of(k->a->serial) == mp->place)
+	if (k && k->a && place_of(k->a->serial) == c->place)
 		a = take_out(u, k);
 	bool last = u && u->count == 0;
 	if (last)
@@ -524,79 +522,79 @@ void thread_after_fork(bool child)
 	pthread_mutex_unlock(&lock);
 }
 
-/*
- * The pool is the parent's.  Under `adopting`; false: the thread that forked was in a
- * call on it, in a filter.
- */
-static bool adopt_with_heir(struct MPOOL *mp)
+bool thread_adopt_begin(const struct core *c, const struct attachment **forked)
 {
 	struct user *of;
 	struct known *line;
+	pthread_mutex_lock(&adopting);
+	if (is_adopted(c))
+		return false;
 	pthread_mutex_lock(&lock);
 	/* It stays while its pool is not adopted. */
-	struct attachment *a = inherited_of(mp, &of, &line);
+	*forked = inherited_of(c, &of, &line);
 	pthread_mutex_unlock(&lock);
-	if (a && atomic_load(&a->stripe->busy) == BUSY_IN_CALL)
-		return false;
-	recover_fork(mp, a);
-	pthread_mutex_lock(&lock);
-	/* Release: whoever finds the pool adopted finds it whole. */
-	atomic_store_explicit(&mp->forks, forks, memory_order_release);
-	/* The heir has ended, and could not leave them before. */
-	bool ends = heir_state != HEIR_LIVES && a;
-	if (ends)
-		leave_stripes(mp, take_inherited(mp));
-	struct user *empty = heir_state == HEIR_GONE ? take_empty() : NULL;
-	pthread_mutex_unlock(&lock);
-	users_free(empty);
-	if (ends)
-		attachment_free(a);
 	return true;
 }
 
-static bool adopt(struct MPOOL *mp)
+static void adopted_now(struct core *c)
 {
-	pthread_mutex_lock(&adopting);
-	bool done = is_adopted(mp) || (!region_shared(&mp->region) && adopt_with_heir(mp));
+	struct attachment *a = NULL;
+	struct user *of;
+	struct known *line;
+	pthread_mutex_lock(&lock);
+	/* Release: whoever finds the pool adopted finds it whole. */
+	atomic_store_explicit(&c->forks, forks, memory_order_release);
+	/* The heir has ended, and could not leave them before. */
+	if (heir_state != HEIR_LIVES && inherited_of(c, &of, &line)) {
+		a = take_out(of, line);
+		leave_stripes(c, a);
+	}
+	struct user *empty = heir_state == HEIR_GONE ? take_empty() : NULL;
+	pthread_mutex_unlock(&lock);
+	users_free(empty);
+	attachment_free(a);
+}
+
+void thread_adopt_end(struct core *c, bool adopted)
+{
+	if (adopted)
+		adopted_now(c);
 	pthread_mutex_unlock(&adopting);
-	if (!done)
-		errno = EBADF;
-	return done;
 }
 
 /* ---- attachments -------------------------------------------------------- */
 
 /* What the calling thread has inherited of the pool, or NULL. */
-static struct attachment *own_inherited(const struct MPOOL *mp)
+static struct attachment *own_inherited(const struct core *c)
 {
 	pthread_mutex_lock(&lock);
-	struct attachment *a = heir ? take_inherited(mp) : NULL;
+	struct attachment *a = heir ? take_inherited(c) : NULL;
 	pthread_mutex_unlock(&lock);
 	return a;
 }
 
 /* NULL: no memory. */
-static struct attachment *attachment_new(const struct MPOOL *mp)
+static struct attachment *attachment_new(const struct core *c)
 {
 	struct attachment *a = calloc(1, sizeof *a);
 	uint32_t from = 0;
-	pin_enter_user(&mp->pins);
-	if (!a || !(a->stripe = pin_adopt(&mp->pins, false, &from))) {
+	pin_enter_user(&c->pins);
+	if (!a || !(a->stripe = pin_adopt(&c->pins, false, &from))) {
 		free(a);
 		return NULL;
 	}
-	a->serial = mp->serial;
+	a->serial = c->serial;
 	return a;
 }
 
 /* The calling thread's line of a pool that it does not know yet; NULL and ENOMEM. */
-static struct known *attach(const struct MPOOL *mp)
+static struct known *attach(const struct core *c)
 {
 	struct user *u = self ? self : user_new();
-	struct known *k = u ? line_for(u, mp->serial) : NULL;
-	struct attachment *a = k && forks > 0 ? own_inherited(mp) : NULL;
+	struct known *k = u ? line_for(u, c->serial) : NULL;
+	struct attachment *a = k && forks > 0 ? own_inherited(c) : NULL;
 	if (k && !a)
-		a = attachment_new(mp);
+		a = attachment_new(c);
 	if (!a) {
 		errno = ENOMEM;
 		return NULL;
@@ -606,14 +604,6 @@ static struct known *attach(const struct MPOOL *mp)
 	return k;
 }
 
-void thread_call_left(struct attachment *a)
-{
-	if (thread_filtering.of != &a->mp->io)
-		return; /* another pool's, whose filter has called this one */
-	thread_filtering.of = NULL;
-	recover_call(a->mp, a->stripe);
-}
-
 /* The thread is in a call on the pool.  True: no more, it has left it by longjmp. */
 static bool has_left(struct attachment *a, uintptr_t stack)
 {
@@ -621,30 +611,23 @@ static bool has_left(struct attachment *a, uintptr_t stack)
 	if (stack < (thread_filtering.of ? thread_filtering.stack : a->stack))
 		return false;
 	thread_filtering.of = NULL;
-	recover_call(a->mp, a->stripe);
+	a->core->above->left(a->core, a->stripe);
 	return true;
 }
 
-struct attachment *thread_attach(struct MPOOL *mp)
+struct attachment *thread_enter(struct core *c, uintptr_t stack)
 {
-	uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
-	if (!is_adopted(mp) && !adopt(mp))
-		return NULL;
-	if (!pageio_agrees(&mp->io)) {
-		errno = ENOTSUP;
-		return NULL;
-	}
-	struct known *k = &thread_last.known[mp->serial & thread_last.mask];
-	if (!(k->a && k->a->serial == mp->serial) && !(k = attach(mp)))
+	struct known *k = &thread_last.known[c->serial & thread_last.mask];
+	if (!(k->a && k->a->serial == c->serial) && !(k = attach(c)))
 		return NULL;
 	if (unlikely(atomic_load_explicit(&k->stripe->busy, memory_order_relaxed) != BUSY_NOT) && !has_left(k->a, stack)) {
 		errno = EDEADLK;
 		return NULL;
 	}
-	k->a->mp = mp;
+	k->a->core = c;
 	k->a->stack = stack;
 	drop_peek(k->a);
-	k->serial = thread_last.serial = mp->serial;
+	k->serial = thread_last.serial = c->serial;
 	thread_last.stripe = k->stripe;
 	/* Before whatever the call takes: the kernel stops a process between two
 	 * instructions, with what came before them done. */
@@ -659,7 +642,7 @@ static struct stripe *spill_of(const struct attachment *a, unsigned group, uint3
 	return a->spill[spills(group) + hash_place(choice ? h << 32 : h, (uint32_t)1 << group)];
 }
 
-static bool spill_grow(struct MPOOL *mp, struct attachment *a)
+static bool spill_grow(struct core *c, struct attachment *a)
 {
 	uint32_t have = spills(a->groups), want = spills(a->groups + 1), from = 0;
 	struct stripe **spill = realloc(a->spill, want * sizeof(struct stripe *));
@@ -667,16 +650,16 @@ static bool spill_grow(struct MPOOL *mp, struct attachment *a)
 		return false;
 	a->spill = spill;
 	for (uint32_t i = have; i < want; i++)
-		if (!(spill[i] = pin_adopt(&mp->pins, true, &from))) {
+		if (!(spill[i] = pin_adopt(&c->pins, true, &from))) {
 			while (i > have)
-				pin_orphan(&mp->pins, spill[--i]);
+				pin_orphan(&c->pins, spill[--i]);
 			return false;
 		}
 	a->groups++;
 	return true;
 }
 
-_Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame)
+_Atomic uint64_t *thread_slot(struct core *c, struct attachment *a, uint32_t frame)
 {
 	_Atomic uint64_t *slot;
 	if (stripe_find(a->stripe, 0, &slot))
@@ -686,7 +669,7 @@ _Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t f
 		for (unsigned look = 2 * a->groups; look-- > 0;)
 			if (stripe_find(spill_of(a, look / 2, frame, look % 2), 0, &slot))
 				return slot;
-	} while (spill_grow(mp, a));
+	} while (spill_grow(c, a));
 	return NULL;
 }
 

@@ -30,11 +30,7 @@
 #ifndef MPOOL_THREAD_H
 #define MPOOL_THREAD_H
 
-#include "os/cancel.h"
-#include "core/pin.h"
-
-struct MPOOL;
-struct pageio;
+#include "core/core.h"
 
 struct attachment {
 	uint64_t serial; /* of the pool: serials are never used twice */
@@ -42,9 +38,9 @@ struct attachment {
 	struct stripe **spill; /* `groups` groups, one after the other */
 	unsigned groups;
 	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
-	struct MPOOL *mp;       /* of the last call that was more than a hit, */
+	struct core *core;      /* of the last call that was more than a hit, */
 	uintptr_t stack;        /* and where on the stack it was made */
-	/* clock room: frames from hints_first on that may be free or ready, by bit. */
+	/* evict/clock.h: frames from hints_first on that may be free or ready, by bit. */
 	uint32_t hints, hints_first;
 };
 
@@ -82,8 +78,8 @@ static inline bool thread_knows(uint64_t serial, struct stripe **s)
  * Open and close of a pool: threads that end must know which pools still are.
  * thread_pool_opened gives the pool its serial; false: no memory, or the process ends.
  */
-bool thread_pool_opened(struct MPOOL *mp);
-void thread_pool_closed(struct MPOOL *mp);
+bool thread_pool_opened(struct core *c);
+void thread_pool_closed(struct core *c);
 
 /*
  * Around a fork; see fork.h.  What the forking thread knew of its pools is then
@@ -94,50 +90,45 @@ void thread_before_fork(void);
 void thread_after_fork(bool child);
 
 /* Is the pool one of the parent's that no thread of this process has adopted yet? */
-bool thread_is_parents(const struct MPOOL *mp);
+bool thread_is_parents(const struct core *c);
 
 /*
- * The calling thread's attachment to the pool, made if need be, and its peek
- * dropped.  NULL and ENOMEM: no memory; EBADF: it is a parent's pool, and cannot be
- * adopted; EDEADLK: the thread is in a filter of the pool; ENOTSUP: it is shared, and other processes' pages have another form in the
- * file.  See CALL.
+ * In the child of a fork, a pool of the parent's becomes this process's; one thread at a
+ * time.  thread_adopt_begin: false: another thread has done it.  *forked: the attachment
+ * of the thread that forked, NULL: it had none.  thread_adopt_end follows in any case:
+ * `adopted`: the pool is whole from now on.
  */
-struct attachment *thread_attach(struct MPOOL *mp);
+bool thread_adopt_begin(const struct core *c, const struct attachment **forked);
+void thread_adopt_end(struct core *c, bool adopted);
 
 /*
- * A public call that is more than a hit: `a` is the calling thread's attachment for
- * the rest of the block, NULL and errno as thread_attach has it.  Meanwhile the
+ * The calling thread is in a call on the pool from now on, until thread_leave; `stack`
+ * is where on its stack.  Its attachment, made if need be, its peek dropped; NULL and
+ * ENOMEM: no memory; EDEADLK: the thread is in a filter of the pool.  Meanwhile the
  * stripe says that it is busy: should the process die, there may be more to be given
- * back than pins (recover.h).
+ * back than pins (share/recover.h).
  */
-/*
- * A call that is left out of a filter.  By an exception, or the end of the thread:
- * thread_call_ends sees that the filter has not returned.  By longjmp, which it does not
- * see: the stripe is busy when the thread makes its next call, or ends.  Or that is a
- * call made in a filter, which is refused: it is made further down the stack.
- */
-struct filtering {
-	const struct pageio *of; /* whose filter runs; NULL: none's */
-	uintptr_t stack;         /* where it was called */
-};
-extern _Thread_local struct filtering thread_filtering; /* the pageio room sets it */
-void thread_call_left(struct attachment *a);
-
-#define CALL(mp, a)  \
-	NO_CANCELLATION; \
-	__attribute__((cleanup(thread_call_ends))) struct attachment *const a = thread_attach(mp)
-
-static inline void thread_call_ends(struct attachment *const *a)
+struct attachment *thread_enter(struct core *c, uintptr_t stack);
+static inline void thread_leave(struct attachment *a)
 {
-	if (*a && unlikely(thread_filtering.of))
-		thread_call_left(*a);
 	/* Release: all that the call held is given back before. */
-	if (*a)
-		atomic_store_explicit(&(*a)->stripe->busy, BUSY_NOT, memory_order_release);
+	atomic_store_explicit(&a->stripe->busy, BUSY_NOT, memory_order_release);
 }
 
+/*
+ * A call that is left out of a filter.  By an exception, or the end of the thread: who
+ * ends the call sees that the filter has not returned.  By longjmp, which nobody sees:
+ * the stripe is busy when the thread makes its next call, or ends.  Or that is a call
+ * made in a filter, which is refused: it is made further down the stack.
+ */
+struct filtering {
+	const void *of;  /* whose filter runs; NULL: none's */
+	uintptr_t stack; /* where it was called */
+};
+extern _Thread_local struct filtering thread_filtering; /* pageio sets it */
+
 /* An empty slot of the calling thread, for a pin of `frame`; NULL: no memory. */
-_Atomic uint64_t *thread_slot(struct MPOOL *mp, struct attachment *a, uint32_t frame);
+_Atomic uint64_t *thread_slot(struct core *c, struct attachment *a, uint32_t frame);
 /* A slot of the calling thread that pins `frame`, or NULL. */
 _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame);
 

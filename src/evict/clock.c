@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/pool.h"
-#include "share/recover.h"
 #include "io/writeback.h"
 
 /* A batch is this share of a shard: pages chosen sooner than they have to go. */
@@ -30,8 +28,6 @@
 /* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
-/* Memory of a shared pool's pages is asked for by so much: what the system's call costs is little then. */
-#define COMMIT_BYTES ((size_t)1 << 20)
 /* Hints that a thread takes at once: two lines of frame words. */
 #define HINTS_OWN  16u
 #define HINTS_MASK ((UINT64_C(1) << HINTS_OWN) - 1)
@@ -136,7 +132,7 @@ bool clock_sound(const struct clock_state *c, uint32_t limit)
 		const struct shard *sh = &c->shard[i];
 		uint32_t count = count_of(sh);
 		if (sh->first != end || count == 0 || count > limit - end ||
-		    atomic_load(&sh->fresh) > count || atomic_load(&sh->hinted_at) > count / BITS_PER_WORD)
+		    atomic_load(&sh->hinted_at) > count / BITS_PER_WORD)
 			return false;
 		end += count;
 	}
@@ -144,83 +140,77 @@ bool clock_sound(const struct clock_state *c, uint32_t limit)
 	return batch >= 1 && batch <= WINDOW_MAX;
 }
 
-static struct clock_state *clock_of(MPOOL *mp)
-{
-	return &mp->header->clock;
-}
-
 /* ---- frames nobody uses ------------------------------------------------- */
 
-/* Have memory for the frames from `i` of the shard on; false: there is none. */
-static bool commit(MPOOL *mp, struct shard *sh, uint32_t i)
+/*
+ * Empty the frame of a ready page: claimed still, and named by no entry.  False:
+ * rescued, or an fsync failed just now and it is dirty; its entry is open.
+ */
+static bool victim_empty(struct evict *ev, struct stripe *me, const struct victim *v)
 {
-	if (!region_shared(&mp->region) || i < atomic_load_explicit(&sh->committed, memory_order_relaxed))
-		return true;
-	uint64_t stride = mp->frames.stride;
-	uint32_t n = stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / stride) : 1, left = count_of(sh) - i;
-	n = n < left ? n : left;
-	/* Where there is not enough for as many, there may be for the one. */
-	if (!frames_commit(&mp->frames, sh->first + i, n) && !frames_commit(&mp->frames, sh->first + i, n = 1))
+	uint32_t word = victim_word(v);
+	/*
+	 * Say that it leaves, then look again whether it may.  Pairs with sync_flush,
+	 * which makes frames dirty first and then asks who has left.
+	 */
+	pageio_left(&ev->io->file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	if (victim_word(v) & FRAME_DIRTY) {
+		victim_reopen(v);
 		return false;
-	/* Two may do it at once, and the lower number win: then it is done again. */
-	atomic_store_explicit(&sh->committed, i + n, memory_order_relaxed);
+	}
+	epoch_enter(&ev->core->epoch, me);
+	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
+	epoch_leave(me);
+	if (!freed)
+		return false;
+	clock_left(ev, v->frame, v->page);
+	/* Ours now, and nothing else. */
+	victim_change(v, ~FRAME_OWNER, FRAME_USED);
+	stripe_count(me, COUNT_EVICTIONS, 1);
 	return true;
 }
 
-static uint32_t take_fresh(MPOOL *mp, struct shard *sh, uint32_t me)
-{
-	uint32_t i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
-	while (i < count_of(sh) && commit(mp, sh, i)) {
-		if (!atomic_compare_exchange_weak(&sh->fresh, &i, i + 1))
-			continue;
-		if (frame_take(&mp->frames.base.frame[sh->first + i], me))
-			return sh->first + i;
-		i = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
-	}
-	return FRAME_NONE;
-}
-
 /* Evict the page of frame `f`, if it is ready.  The frame, claimed, or FRAME_NONE. */
-static uint32_t take_ready(MPOOL *mp, struct stripe *me, uint32_t f)
+static uint32_t take_ready(struct evict *ev, struct stripe *me, uint32_t f)
 {
 	struct victim v;
-	if (!frame_claim(&mp->frames.base.frame[f], me->id))
+	if (!frame_claim(&ev->core->frames.base.frame[f], me->id))
 		return FRAME_NONE;
-	epoch_enter(&mp->epoch, me);
-	bool ready = victim_ready(mp, &v, f);
+	epoch_enter(&ev->core->epoch, me);
+	bool ready = victim_ready(ev->core, &v, f);
 	epoch_leave(me);
-	if (ready && victim_empty(mp, me, &v))
+	if (ready && victim_empty(ev, me, &v))
 		return f;
-	victim_release(mp, &v);
+	victim_release(ev->core, &v);
 	return FRAME_NONE;
 }
 
 /* The frame, claimed, if it is free or its page is ready. */
-static uint32_t take_frame(MPOOL *mp, struct stripe *me, uint32_t f)
+static uint32_t take_frame(struct evict *ev, struct stripe *me, uint32_t f)
 {
-	return frame_take(&mp->frames.base.frame[f], me->id) ? f : take_ready(mp, me, f);
+	return frame_take(&ev->core->frames.base.frame[f], me->id) ? f : take_ready(ev, me, f);
 }
 
 /* One of the hinted frames that the thread has put by. */
-static uint32_t take_own(MPOOL *mp, struct attachment *a)
+static uint32_t take_own(struct evict *ev, struct attachment *a)
 {
 	uint32_t f = FRAME_NONE;
 	while (a->hints && f == FRAME_NONE) {
-		f = take_frame(mp, a->stripe, a->hints_first + (uint32_t)__builtin_ctz(a->hints));
+		f = take_frame(ev, a->stripe, a->hints_first + (uint32_t)__builtin_ctz(a->hints));
 		a->hints &= a->hints - 1;
 	}
 	return f;
 }
 
 /* A free frame of the shard, or one whose page is ready; a few more hints are put by. */
-static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
+static uint32_t take_hinted(struct evict *ev, struct shard *sh, struct attachment *a)
 {
 	uint32_t first = sh->first / BITS_PER_WORD;
 	uint32_t words = whole_words(count_of(sh)) / BITS_PER_WORD;
 	uint32_t from = atomic_load_explicit(&sh->hinted_at, memory_order_relaxed);
 	for (uint32_t i = 0; i < words && atomic_load_explicit(&sh->hinted, memory_order_relaxed) > 0; i++) {
 		uint32_t at = (from + i) % words;
-		_Atomic uint64_t *bits = &mp->frames.base.free_bits[first + at];
+		_Atomic uint64_t *bits = &ev->core->frames.base.free_bits[first + at];
 		for (uint64_t w; (w = atomic_load_explicit(bits, memory_order_relaxed));) {
 			unsigned shift = (unsigned)__builtin_ctzll(w) / HINTS_OWN * HINTS_OWN;
 			uint64_t mask = HINTS_MASK << shift;
@@ -232,7 +222,7 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 				atomic_store_explicit(&sh->hinted_at, at, memory_order_relaxed);
 			a->hints = (uint32_t)(got >> shift);
 			a->hints_first = (first + at) * BITS_PER_WORD + shift;
-			uint32_t f = take_own(mp, a);
+			uint32_t f = take_own(ev, a);
 			if (f != FRAME_NONE)
 				return f;
 		}
@@ -240,30 +230,12 @@ static uint32_t take_hinted(MPOOL *mp, struct shard *sh, struct attachment *a)
 	return FRAME_NONE;
 }
 
-/* From the first shard on, so that memory is touched in order. */
-static uint32_t take_fresh_anywhere(MPOOL *mp, uint32_t me)
+static uint32_t take_hinted_anywhere(struct evict *ev, uint32_t home, struct attachment *a)
 {
-	struct clock_state *c = clock_of(mp);
-	uint32_t frames = covered(c);
-	if (atomic_load_explicit(&c->full, memory_order_relaxed) == frames)
-		return FRAME_NONE;
-	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
-		struct shard *sh = &c->shard[i];
-		uint32_t f = take_fresh(mp, sh, me);
-		/* One left, and not to be had: no memory for it, now. */
-		if (f != FRAME_NONE || atomic_load_explicit(&sh->fresh, memory_order_relaxed) < count_of(sh))
-			return f;
-	}
-	atomic_store_explicit(&c->full, frames, memory_order_relaxed);
-	return FRAME_NONE;
-}
-
-static uint32_t take_hinted_anywhere(MPOOL *mp, uint32_t home, struct attachment *a)
-{
-	struct clock_state *c = clock_of(mp);
+	struct clock_state *c = ev->clock;
 	uint32_t f = FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = take_hinted(mp, &c->shard[(home + i) % n], a);
+		f = take_hinted(ev, &c->shard[(home + i) % n], a);
 	return f;
 }
 
@@ -280,10 +252,10 @@ static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 }
 
 /* The frame, of segment 0, is free, or its page is ready.  How many hints that adds: 0 or 1. */
-static int32_t hint(MPOOL *mp, uint32_t f)
+static int32_t hint(struct evict *ev, uint32_t f)
 {
 	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-	return !(atomic_fetch_or(&mp->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit);
+	return !(atomic_fetch_or(&ev->core->frames.base.free_bits[f / BITS_PER_WORD], bit) & bit);
 }
 
 static void hints_add(struct shard *sh, uint32_t f, int32_t n)
@@ -294,50 +266,51 @@ static void hints_add(struct shard *sh, uint32_t f, int32_t n)
 
 /* ---- what the policy is told -------------------------------------------- */
 
-static struct policy_of policy_of(MPOOL *mp, struct shard *sh)
+static struct policy_of policy_of(struct evict *ev, struct shard *sh)
 {
-	uint32_t count = count_of(sh), fresh = atomic_load_explicit(&sh->fresh, memory_order_relaxed);
-	return (struct policy_of){&sh->policy, &mp->frames, sh->first, count, fresh < count ? fresh : count};
+	uint32_t count = count_of(sh), used = frames_used(&ev->core->frames);
+	used = used > sh->first ? used - sh->first : 0;
+	return (struct policy_of){&sh->policy, &ev->core->frames, sh->first, count, used < count ? used : count};
 }
 
-static struct policy_of policy_of_frame(MPOOL *mp, uint32_t f)
+static struct policy_of policy_of_frame(struct evict *ev, uint32_t f)
 {
-	return policy_of(mp, shard_of_frame(clock_of(mp), f));
+	return policy_of(ev, shard_of_frame(ev->clock, f));
 }
 
 /* Of the shard in which the page looks for a frame. */
-static struct policy_of policy_of_page(MPOOL *mp, uint32_t page)
+static struct policy_of policy_of_page(struct evict *ev, uint32_t page)
 {
-	struct clock_state *c = clock_of(mp);
-	return policy_of(mp, &c->shard[hash_place(number_hash(page), shards_of(c))]);
+	struct clock_state *c = ev->clock;
+	return policy_of(ev, &c->shard[hash_place(number_hash(page), shards_of(c))]);
 }
 
-void clock_came(MPOOL *mp, uint32_t f, uint32_t page, bool once)
+void clock_came(struct evict *ev, uint32_t f, uint32_t page, bool once)
 {
-	if (f >= mp->frames.base.count)
+	if (f >= ev->core->frames.base.count)
 		return;
-	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
+	struct policy_of o = policy_of_frame(ev, f), home = policy_of_page(ev, page);
 	policy_enter(&o, &home, f, page, once);
 }
 
-void clock_left(MPOOL *mp, uint32_t f, uint32_t page)
+void clock_left(struct evict *ev, uint32_t f, uint32_t page)
 {
-	if (f >= mp->frames.base.count)
+	if (f >= ev->core->frames.base.count)
 		return;
-	struct policy_of o = policy_of_frame(mp, f), home = policy_of_page(mp, page);
+	struct policy_of o = policy_of_frame(ev, f), home = policy_of_page(ev, page);
 	policy_leave(&o, &home, f, page);
 }
 
-void clock_give(MPOOL *mp, uint32_t f)
+void clock_give(struct evict *ev, uint32_t f)
 {
-	bool base = f < mp->frames.base.count;
+	bool base = f < ev->core->frames.base.count;
 	if (base) {
-		struct policy_of o = policy_of_frame(mp, f);
+		struct policy_of o = policy_of_frame(ev, f);
 		policy_drop(&o, f); /* while it is ours */
 	}
-	pool_free_frame(mp, f, frame_of(&mp->frames, f));
+	core_free_frame(ev->core, f, frame_of(&ev->core->frames, f));
 	if (base)
-		hints_add(shard_of_frame(clock_of(mp), f), f, hint(mp, f));
+		hints_add(shard_of_frame(ev->clock, f), f, hint(ev, f));
 }
 
 /* ---- the hand ----------------------------------------------------------- */
@@ -380,16 +353,16 @@ static bool is_spared(const void *spared, uint32_t f, uint32_t word)
 	return f < sp->frames && sp->bits[f / BITS_PER_WORD] >> f % BITS_PER_WORD & 1;
 }
 
-static void spare_pinned(MPOOL *mp, struct spared *sp)
+static void spare_pinned(struct evict *ev, struct spared *sp)
 {
-	uint32_t capacity = frames_capacity(&mp->frames), frames = frames_end(&mp->frames, capacity);
+	uint32_t capacity = frames_capacity(&ev->core->frames), frames = frames_end(&ev->core->frames, capacity);
 	memset(sp, 0, sizeof *sp);
 	sp->everywhere = true;
-	sp->of = &mp->frames;
+	sp->of = &ev->core->frames;
 	sp->capacity = capacity;
 	sp->bits = frames <= SPARED_HERE ? sp->here : calloc(frames / BITS_PER_WORD + 1, sizeof *sp->bits);
 	sp->frames = sp->bits ? frames : 0;
-	pin_scan(&mp->pins, spare, sp);
+	pin_scan(&ev->core->pins, spare, sp);
 }
 
 static void spared_free(struct spared *sp)
@@ -402,10 +375,10 @@ static void spared_free(struct spared *sp)
  * Victims for the window, at most `batch`, as the shard's policy has them; `once`: pages
  * wanted once only before others.  Returns a free frame if it comes by one whose hint was lost, claimed.
  */
-static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
+static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
                       bool once, struct window *w)
 {
-	struct policy_of o = policy_of(mp, sh);
+	struct policy_of o = policy_of(ev, sh);
 	struct policy_search search = {is_spared, sp, sp->everywhere, once, 0};
 	w->n = 0;
 	batch = policy_batch(&o, batch);
@@ -413,28 +386,28 @@ static uint32_t sweep(MPOOL *mp, struct stripe *me, struct shard *sh, const stru
 		uint32_t f = policy_victim(&o, &search);
 		if (f == FRAME_NONE)
 			break;
-		struct frame *fr = &mp->frames.base.frame[f];
+		struct frame *fr = &ev->core->frames.base.frame[f];
 		if (frame_take(fr, me->id))
 			return f;
 		if (frame_claim(fr, me->id))
-			window_add(mp, w, f);
+			window_add(ev->core, w, f);
 	}
 	return FRAME_NONE;
 }
 
 /* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
-static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_t have, const struct ready *r)
+static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, uint32_t have, const struct ready *r)
 {
 	int32_t hints = 0;
 	uint32_t first = FRAME_NONE;
 	for (unsigned i = 0; i < r->n; i++) {
 		const struct victim *v = r->victim[i];
-		if (have == FRAME_NONE && victim_empty(mp, me, v)) {
+		if (have == FRAME_NONE && victim_empty(ev, me, v)) {
 			have = v->frame;
 			continue;
 		}
-		victim_release(mp, v);
-		hints += hint(mp, v->frame);
+		victim_release(ev->core, v);
+		hints += hint(ev, v->frame);
 		if (first == FRAME_NONE)
 			first = v->frame;
 	}
@@ -444,11 +417,11 @@ static uint32_t keep_one(MPOOL *mp, struct stripe *me, struct shard *sh, uint32_
 }
 
 /* How many victims the calling thread may take at once. */
-static uint32_t batch_begin(MPOOL *mp)
+static uint32_t batch_begin(struct evict *ev)
 {
-	const struct clock_state *c = clock_of(mp);
-	struct member_state *ms = mp->members;
-	atomic_fetch_add_explicit(&ms->member[mp->pins.member].evictors, 1, memory_order_relaxed);
+	const struct clock_state *c = ev->clock;
+	struct member_state *ms = ev->core->members;
+	atomic_fetch_add_explicit(&ms->member[ev->core->pins.member].evictors, 1, memory_order_relaxed);
 	/* Each process counts its own, so that one that dies leaves nothing behind. */
 	uint32_t evictors = 0, top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
@@ -462,9 +435,10 @@ static uint32_t batch_begin(MPOOL *mp)
 	return share == 0 ? 1 : share < WINDOW_MAX ? share : WINDOW_MAX;
 }
 
-static void batch_end(MPOOL *const *pool)
+static void batch_end(struct evict *const *evictor)
 {
-	_Atomic uint32_t *own = &(*pool)->members->member[(*pool)->pins.member].evictors;
+	const struct core *core = (*evictor)->core;
+	_Atomic uint32_t *own = &core->members->member[core->pins.member].evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
 	/* One that was cleared meanwhile must not become very many. */
 	while (n > 0 && !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
@@ -472,40 +446,40 @@ static void batch_end(MPOOL *const *pool)
 }
 
 /* A frame from this shard's hand, claimed. */
-static uint32_t evict_from(MPOOL *mp, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
+static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
 {
 	struct window w;
 	struct ready r;
-	uint32_t f = FRAME_NONE, batch = batch_begin(mp);
+	uint32_t f = FRAME_NONE, batch = batch_begin(ev);
 	w.n = 1;
 	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
-	__attribute__((cleanup(batch_end), unused)) MPOOL *const counted = mp;
+	__attribute__((cleanup(batch_end), unused)) struct evict *const counted = ev;
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
-		epoch_enter(&mp->epoch, me);
-		f = sweep(mp, me, sh, sp, batch, i < ONCE_TRIES, &w);
+		epoch_enter(&ev->core->epoch, me);
+		f = sweep(ev, me, sh, sp, batch, i < ONCE_TRIES, &w);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
-		window_evict(mp, me, &w, &r, error);
-		f = keep_one(mp, me, sh, f, &r);
+		window_evict(ev->io, me, &w, &r, error);
+		f = keep_one(ev, me, sh, f, &r);
 	}
 	return f;
 }
 
-static uint32_t evict_any(MPOOL *mp, struct stripe *me, uint32_t home, const struct spared *sp, int *error)
+static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, const struct spared *sp, int *error)
 {
-	struct clock_state *c = clock_of(mp);
+	struct clock_state *c = ev->clock;
 	uint32_t f = FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = evict_from(mp, me, &c->shard[(home + i) % n], sp, error);
+		f = evict_from(ev, me, &c->shard[(home + i) % n], sp, error);
 	return f;
 }
 
 /* ---- the overflow ------------------------------------------------------- */
 
 /* Victims among the frames of an overflow segment; returns how many are in use. */
-static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segment *seg, const struct spared *sp,
+static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const struct segment *seg, const struct spared *sp,
                                  struct window *w)
 {
 	uint32_t used = 0;
@@ -514,69 +488,69 @@ static uint32_t overflow_victims(MPOOL *mp, struct stripe *me, const struct segm
 		used += word != FRAME_FREE;
 		if (word != FRAME_FREE && !frame_claimed(word) && !is_spared(sp, seg->first + i, word) &&
 		    frame_claim(&seg->frame[i], me->id))
-			window_add(mp, w, seg->first + i);
+			window_add(ev->core, w, seg->first + i);
 	}
 	return used;
 }
 
 /* Give an empty segment back: claim all of it, so that nobody can use it again. */
-static void retire_segment(MPOOL *mp, struct stripe *me, unsigned k)
+static void retire_segment(struct evict *ev, struct stripe *me, unsigned k)
 {
 	struct segment seg;
-	epoch_enter(&mp->epoch, me);
-	bool all = frame_segment(&mp->frames, k, &seg);
+	epoch_enter(&ev->core->epoch, me);
+	bool all = frame_segment(&ev->core->frames, k, &seg);
 	for (uint32_t i = 0; all && i < seg.count; i++)
 		if (!frame_take(&seg.frame[i], me->id)) {
 			for (uint32_t j = 0; j < i; j++)
-				pool_free_frame(mp, seg.first + j, &seg.frame[j]);
+				core_free_frame(ev->core, seg.first + j, &seg.frame[j]);
 			all = false;
 		}
 	epoch_leave(me);
 	if (!all)
 		return;
-	epoch_retire(&mp->epoch, me, CHUNK_SEGMENTS + k);
+	epoch_retire(&ev->core->epoch, me, CHUNK_SEGMENTS + k);
 	/* Whoever waits for a claim of ours on one of them waits no longer. */
-	wait_tell_all(&mp->header->wait);
+	wait_tell_all(ev->core->wait);
 }
 
 /*
  * Give back a segment that became empty while nobody looked: its last page was
  * deleted, or a thread in a section was in the way before.
  */
-static void give_back(MPOOL *mp, struct stripe *me)
+static void give_back(struct evict *ev, struct stripe *me)
 {
-	struct clock_state *c = clock_of(mp);
-	if (!atomic_load(&c->spread) || atomic_load(&c->grown) || epoch_waiting(&mp->epoch))
+	struct clock_state *c = ev->clock;
+	if (!atomic_load(&c->spread) || atomic_load(&c->grown) || epoch_waiting(&ev->core->epoch))
 		return;
 	struct segment seg;
 	atomic_store(&c->spread, false);
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > SEGMENT_KEPT; k--)
-		if (frame_segment(&mp->frames, k, &seg)) {
+		if (frame_segment(&ev->core->frames, k, &seg)) {
 			atomic_store(&c->spread, true); /* there may be another */
-			retire_segment(mp, me, k);
+			retire_segment(ev, me, k);
 			return;
 		}
 }
 
 /* Is any frame of the overflow in use?  See the head of clock.h. */
-static void look_at_overflow(MPOOL *mp, struct stripe *me)
+static void look_at_overflow(struct evict *ev, struct stripe *me)
 {
-	atomic_store(&clock_of(mp)->grown, false);
+	atomic_store(&ev->clock->grown, false);
 	bool used = false;
-	epoch_enter(&mp->epoch, me);
+	epoch_enter(&ev->core->epoch, me);
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
-		bool there = frame_segment(&mp->frames, k, &seg);
+		bool there = frame_segment(&ev->core->frames, k, &seg);
 		for (uint32_t i = 0; there && i < seg.count && !used; i++)
 			used = atomic_load(&seg.frame[i].word) != FRAME_FREE;
 	}
 	epoch_leave(me);
 	if (used)
-		atomic_store(&clock_of(mp)->grown, true);
+		atomic_store(&ev->clock->grown, true);
 }
 
 /* Empty what can be emptied of the overflow, and give empty segments back. */
-static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *error)
+static void trim(struct evict *ev, struct stripe *me, const struct spared *sp, int *error)
 {
 	bool left = false;
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
@@ -585,38 +559,38 @@ static void trim(MPOOL *mp, struct stripe *me, const struct spared *sp, int *err
 		struct segment seg;
 		w.n = r.n = 0;
 		uint32_t used = 0, emptied = 0;
-		epoch_enter(&mp->epoch, me);
-		bool there = frame_segment(&mp->frames, k, &seg);
+		epoch_enter(&ev->core->epoch, me);
+		bool there = frame_segment(&ev->core->frames, k, &seg);
 		if (there)
-			used = overflow_victims(mp, me, &seg, sp, &w);
+			used = overflow_victims(ev, me, &seg, sp, &w);
 		epoch_leave(me);
 		if (!there)
 			continue;
 		if (w.n > 0)
-			window_evict(mp, me, &w, &r, error);
+			window_evict(ev->io, me, &w, &r, error);
 		for (unsigned i = 0; i < r.n; i++)
-			if (victim_empty(mp, me, r.victim[i])) {
-				clock_give(mp, r.victim[i]->frame);
+			if (victim_empty(ev, me, r.victim[i])) {
+				clock_give(ev, r.victim[i]->frame);
 				emptied++;
 			} else {
-				victim_release(mp, r.victim[i]);
+				victim_release(ev->core, r.victim[i]);
 			}
 		/* While a thread stopped in a section keeps what was given back before,
 		 * no more is: growing again would need new numbers each time. */
-		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&mp->epoch))
-			retire_segment(mp, me, k);
+		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&ev->core->epoch))
+			retire_segment(ev, me, k);
 		left |= used != emptied;
 	}
 	if (!left)
-		look_at_overflow(mp, me);
+		look_at_overflow(ev, me);
 }
 
 /* A free frame of the overflow from number `from` on, claimed. */
-static uint32_t take_overflow_from(MPOOL *mp, uint32_t from, uint32_t me)
+static uint32_t take_overflow_from(struct evict *ev, uint32_t from, uint32_t me)
 {
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
-		if (!frame_segment(&mp->frames, k, &seg))
+		if (!frame_segment(&ev->core->frames, k, &seg))
 			continue;
 		for (uint32_t i = from > seg.first ? from - seg.first : 0; i < seg.count; i++)
 			if (frame_take(&seg.frame[i], me))
@@ -625,14 +599,14 @@ static uint32_t take_overflow_from(MPOOL *mp, uint32_t from, uint32_t me)
 	return FRAME_NONE;
 }
 
-static uint32_t take_overflow(MPOOL *mp, struct stripe *me)
+static uint32_t take_overflow(struct evict *ev, struct stripe *me)
 {
-	struct clock_state *c = clock_of(mp);
+	struct clock_state *c = ev->clock;
 	uint32_t from = atomic_load_explicit(&c->overflow_next, memory_order_relaxed);
-	epoch_enter(&mp->epoch, me);
-	uint32_t f = take_overflow_from(mp, from, me->id);
+	epoch_enter(&ev->core->epoch, me);
+	uint32_t f = take_overflow_from(ev, from, me->id);
 	if (f == FRAME_NONE && from > 0)
-		f = take_overflow_from(mp, 0, me->id);
+		f = take_overflow_from(ev, 0, me->id);
 	epoch_leave(me);
 	if (f != FRAME_NONE) {
 		atomic_store_explicit(&c->overflow_next, f + 1, memory_order_relaxed);
@@ -642,21 +616,21 @@ static uint32_t take_overflow(MPOOL *mp, struct stripe *me)
 }
 
 /* A frame beyond the capacity. */
-static uint32_t grow(MPOOL *mp, struct stripe *me)
+static uint32_t grow(struct evict *ev, struct stripe *me)
 {
 	for (;;) {
-		uint32_t f = take_overflow(mp, me);
+		uint32_t f = take_overflow(ev, me);
 		if (f != FRAME_NONE)
 			return f;
 		/* The smallest that is not there; one in limbo has its number still. */
 		unsigned k = 1;
-		while (k < SEGMENT_CHUNKS && region_at(&mp->region, CHUNK_SEGMENTS + k))
+		while (k < SEGMENT_CHUNKS && region_at(&ev->core->region, CHUNK_SEGMENTS + k))
 			k++;
-		int made = k < SEGMENT_CHUNKS ? segment_make(&mp->frames, k) : -1;
+		int made = k < SEGMENT_CHUNKS ? segment_make(&ev->core->frames, k) : -1;
 		if (made < 0)
 			return FRAME_NONE;
 		if (made && k > SEGMENT_KEPT)
-			atomic_store(&clock_of(mp)->spread, true);
+			atomic_store(&ev->clock->spread, true);
 	}
 }
 
@@ -672,60 +646,60 @@ static bool spend_credit(struct clock_state *c)
 }
 
 /* Empty the overflow and evict, passing by what is pinned.  FRAME_NONE: in vain. */
-static uint32_t look_everywhere(MPOOL *mp, struct stripe *me, uint32_t home, int *error)
+static uint32_t look_everywhere(struct evict *ev, struct stripe *me, uint32_t home, int *error)
 {
 	struct spared sp;
-	spare_pinned(mp, &sp);
-	if (atomic_load(&clock_of(mp)->grown))
-		trim(mp, me, &sp, error);
-	uint32_t f = evict_any(mp, me, home, &sp, error);
+	spare_pinned(ev, &sp);
+	if (atomic_load(&ev->clock->grown))
+		trim(ev, me, &sp, error);
+	uint32_t f = evict_any(ev, me, home, &sp, error);
 	if (f == FRAME_NONE && *error) {
 		/* The dirty ones cannot be written: is there a clean one? */
 		sp.dirty = true;
-		f = evict_any(mp, me, home, &sp, error);
+		f = evict_any(ev, me, home, &sp, error);
 	}
 	spared_free(&sp);
 	if (f == FRAME_NONE)
-		atomic_store(&clock_of(mp)->credit, sp.pins > CREDIT_PINS ? sp.pins / CREDIT_SHARE : 0);
+		atomic_store(&ev->clock->credit, sp.pins > CREDIT_PINS ? sp.pins / CREDIT_SHARE : 0);
 	return f;
 }
 
-void clock_trim(MPOOL *mp, struct stripe *me)
+void clock_trim(struct evict *ev, struct stripe *me)
 {
 	struct spared sp;
 	int error = 0; /* a page that cannot be written now stays */
-	if (atomic_load(&clock_of(mp)->grown)) {
-		spare_pinned(mp, &sp);
-		trim(mp, me, &sp, &error);
+	if (atomic_load(&ev->clock->grown)) {
+		spare_pinned(ev, &sp);
+		trim(ev, me, &sp, &error);
 		spared_free(&sp);
 	}
-	give_back(mp, me);
+	give_back(ev, me);
 }
 
-uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
+uint32_t clock_take(struct evict *ev, struct attachment *a, uint32_t page)
 {
 	struct stripe *me = a->stripe;
 	static const struct spared nothing_spared;
-	struct clock_state *c = clock_of(mp);
+	struct clock_state *c = ev->clock;
 	uint32_t home = hash_place(number_hash(page), shards_of(c));
 	int error = 0;
 	bool grown = atomic_load(&c->grown);
 
-	give_back(mp, me);
-	uint32_t f = take_own(mp, a);
+	give_back(ev, me);
+	uint32_t f = take_own(ev, a);
 	if (f == FRAME_NONE)
-		f = take_hinted(mp, &c->shard[home], a);
+		f = take_hinted(ev, &c->shard[home], a);
 	if (f == FRAME_NONE)
-		f = take_fresh_anywhere(mp, me->id);
+		f = frame_take_fresh(&ev->core->frames, covered(c), me->id);
 	if (f == FRAME_NONE && !grown)
-		f = evict_from(mp, me, &c->shard[home], &nothing_spared, &error);
+		f = evict_from(ev, me, &c->shard[home], &nothing_spared, &error);
 	if (f == FRAME_NONE)
-		f = take_hinted_anywhere(mp, home, a);
+		f = take_hinted_anywhere(ev, home, a);
 	if (f == FRAME_NONE && !(grown && spend_credit(c)))
-		f = look_everywhere(mp, me, home, &error);
+		f = look_everywhere(ev, me, home, &error);
 	/* Before growing: what pins so much may be dead, and nobody else look for that. */
-	if (f == FRAME_NONE && pool_patience(mp) != WAIT_FOR_EVER && recover_dead(mp))
-		f = look_everywhere(mp, me, home, &error);
+	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
+		f = look_everywhere(ev, me, home, &error);
 	if (f != FRAME_NONE)
 		return f;
 	if (error) {
@@ -734,48 +708,30 @@ uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page)
 		errno = error;
 		return FRAME_NONE;
 	}
-	f = grow(mp, me);
+	f = grow(ev, me);
 	if (f == FRAME_NONE)
 		errno = ENOMEM;
 	return f;
 }
 
-/* ---- all of them -------------------------------------------------------- */
-
-void clock_each_frame(MPOOL *mp, frame_seen *see, void *to)
-{
-	struct clock_state *c = clock_of(mp);
-	for (uint32_t s = 0, n = shards_of(c); s < n; s++) {
-		uint32_t end = c->shard[s].first + atomic_load(&c->shard[s].fresh);
-		for (uint32_t f = c->shard[s].first; f < end; f++)
-			see(to, f, &mp->frames.base.frame[f]);
-	}
-	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
-		struct segment seg;
-		if (frame_segment(&mp->frames, k, &seg))
-			for (uint32_t i = 0; i < seg.count; i++)
-				see(to, seg.first + i, &seg.frame[i]);
-	}
-}
-
 /* ---- after a death ------------------------------------------------------ */
 
 /* Hints taken but not counted, or counted but not set. */
-static void recount(MPOOL *mp, struct shard *sh)
+static void recount(struct evict *ev, struct shard *sh)
 {
 	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;
 	int32_t n = 0;
 	for (uint32_t i = 0; i < words; i++)
-		n += __builtin_popcountll(atomic_load_explicit(&mp->frames.base.free_bits[first + i], memory_order_relaxed));
+		n += __builtin_popcountll(atomic_load_explicit(&ev->core->frames.base.free_bits[first + i], memory_order_relaxed));
 	atomic_store_explicit(&sh->hinted, n, memory_order_relaxed);
 }
 
-void clock_recover(MPOOL *mp)
+void clock_recover(struct evict *ev)
 {
-	struct clock_state *c = clock_of(mp);
+	struct clock_state *c = ev->clock;
 	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
-		struct policy_of o = policy_of(mp, &c->shard[i]);
-		recount(mp, &c->shard[i]);
+		struct policy_of o = policy_of(ev, &c->shard[i]);
+		recount(ev, &c->shard[i]);
 		policy_recount(&o);
 	}
 	atomic_store(&c->grown, true);

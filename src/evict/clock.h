@@ -48,27 +48,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/frame.h"
-#include "mpool.h"
-#include "evict/policy.h"
 #include "core/thread.h"
+#include "evict/policy.h"
+#include "io/io.h"
 
 /* A shard has at least that many frames, so that small pools have one. */
 #define SHARD_FRAMES 4096u
 #define SHARDS_MAX   64u
 
 struct shard {
-	_Alignas(CACHE_LINE) _Atomic uint32_t fresh;                     /* frames from here on were never used */
-	_Atomic uint32_t committed;                 /* frames from here on have no memory yet (of a shared pool) */
-	_Atomic int32_t hinted;                     /* bits set among its free_bits, about */
-	_Atomic uint32_t hinted_at;                 /* the word of them to look at first */
+	_Alignas(CACHE_LINE) _Atomic int32_t hinted; /* bits set among its free_bits, about */
+	_Atomic uint32_t hinted_at;                  /* the word of them to look at first */
 	_Atomic uint32_t count;
 	uint32_t first;
 	struct policy policy;
 };
 
 struct clock_state {
-	_Atomic uint32_t full;          /* when the shards had so many frames, none was fresh */
 	_Atomic bool grown;             /* see above */
 	_Atomic bool spread;            /* the same */
 	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
@@ -79,13 +75,20 @@ struct clock_state {
 	struct shard shard[SHARDS_MAX];
 };
 
+/* This process's own: what eviction needs of the pool. */
+struct evict {
+	struct core *core;
+	struct io *io;
+	struct clock_state *clock; /* in the header */
+};
+
 /* Shards of a pool of so many frames. */
 uint32_t clock_shards(uint32_t frames);
 void clock_init(struct clock_state *c, uint32_t frames);
 /* The shards are to cover so many frames, more than they do. */
 void clock_cover(struct clock_state *c, uint32_t frames);
 /* What the threads of a dead process may have left: flags not set, hints not counted. */
-void clock_recover(MPOOL *mp);
+void clock_recover(struct evict *ev);
 /* Are the shards as this code makes them, for at most `limit` frames? */
 bool clock_sound(const struct clock_state *c, uint32_t limit);
 
@@ -93,19 +96,15 @@ bool clock_sound(const struct clock_state *c, uint32_t limit);
  * A frame for `page`, claimed by `me` and named by no entry.  FRAME_NONE: none,
  * and errno: ENOMEM, or that of the write which failed to make room.
  */
-uint32_t clock_take(MPOOL *mp, struct attachment *a, uint32_t page);
+uint32_t clock_take(struct evict *ev, struct attachment *a, uint32_t page);
 /* The claim's owner gives back a frame that no entry names. */
-void clock_give(MPOOL *mp, uint32_t frame);
+void clock_give(struct evict *ev, uint32_t frame);
 
 /* The page has come into the frame (wanted once only, if `once`), or leaves it, both claimed by the caller. */
-void clock_came(MPOOL *mp, uint32_t frame, uint32_t page, bool once);
-void clock_left(MPOOL *mp, uint32_t frame, uint32_t page);
+void clock_came(struct evict *ev, uint32_t frame, uint32_t page, bool once);
+void clock_left(struct evict *ev, uint32_t frame, uint32_t page);
 
 /* Empty what can be emptied of the overflow. */
-void clock_trim(MPOOL *mp, struct stripe *me);
-
-/* Call `see` for every frame that may be in use.  In an epoch section. */
-typedef void frame_seen(void *to, uint32_t frame, struct frame *fr);
-void clock_each_frame(MPOOL *mp, frame_seen *see, void *to);
+void clock_trim(struct evict *ev, struct stripe *me);
 
 #endif

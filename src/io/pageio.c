@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "os/descriptor.h"
 #include "core/frame.h"
 #include "core/thread.h"
+#include "os/descriptor.h"
 
 #define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
 #define MEMORY_PAGE 4096u

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
-#include "api/pool.h"
+#include "share/object.h"
 
 #define DOOR_PREFIX "door-"
 #define DOOR_NAME   DOOR_PREFIX "%016" PRIx64
@@ -41,7 +41,7 @@ struct answer {
 /* All of it under the lock, a leaf (fork.h). */
 static struct {
 	pthread_mutex_t lock;
-	MPOOL *pools; /* by sharing.next_handed */
+	struct sharing *pools; /* by next_handed */
 	int fd;       /* of the door; -1: there is none */
 	uint64_t name, device, inode;
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
@@ -116,9 +116,9 @@ static bool receive_with(int socket, void *bytes, size_t n, int *fds, unsigned *
 /* ---- answering ---------------------------------------------------------- */
 
 /* What there is to hand out of that pool.  With the lock held. */
-static unsigned to_hand(const MPOOL *mp, struct answer *a, int *fds)
+static unsigned to_hand(const struct sharing *sh, struct answer *a, int *fds)
 {
-	const struct pageio *io = &mp->io;
+	const struct pageio *io = &sh->io->file;
 	a->generation = io->generation;
 	a->n = 0;
 	if (io->generation == 0 || io->generation != atomic_load(&io->state->generation))
@@ -141,8 +141,8 @@ static void answer_one(const struct question *q, int socket)
 	int fds[WITNESSES];
 	bool done = false;
 	hand_lock();
-	for (MPOOL *mp = door.pools; mp && !done; mp = mp->sharing.next_handed)
-		if (mp->sharing.dev == q->dev && mp->sharing.ino == q->ino && to_hand(mp, &a, fds) > 0)
+	for (struct sharing *sh = door.pools; sh && !done; sh = sh->next_handed)
+		if (sh->dev == q->dev && sh->ino == q->ino && to_hand(sh, &a, fds) > 0)
 			done = send_with(socket, NULL, &a, sizeof a, fds, a.n);
 	hand_unlock();
 }
@@ -233,28 +233,28 @@ static void open_door(void)
 		close_door();
 }
 
-void hand_begin(MPOOL *mp)
+void hand_begin(struct sharing *sh)
 {
 	pthread_mutex_lock(&changing);
 	if (!door.pools)
 		open_door();
 	hand_lock();
-	mp->sharing.next_handed = door.pools;
-	door.pools = mp;
-	atomic_store(&mp->members->member[mp->pins.member].door, door.name);
+	sh->next_handed = door.pools;
+	door.pools = sh;
+	atomic_store(&sh->core->members->member[sh->core->pins.member].door, door.name);
 	hand_unlock();
 	pthread_mutex_unlock(&changing);
 }
 
-void hand_end(MPOOL *mp)
+void hand_end(struct sharing *sh)
 {
 	pthread_mutex_lock(&changing);
 	hand_lock();
-	MPOOL **at = &door.pools;
-	while (*at && *at != mp)
-		at = &(*at)->sharing.next_handed;
+	struct sharing **at = &door.pools;
+	while (*at && *at != sh)
+		at = &(*at)->next_handed;
 	if (*at)
-		*at = mp->sharing.next_handed;
+		*at = sh->next_handed;
 	bool last = !door.pools && door.fd >= 0;
 	hand_unlock();
 	if (last) {
@@ -267,9 +267,9 @@ void hand_end(MPOOL *mp)
 /* ---- asking ------------------------------------------------------------- */
 
 /* The witnesses under their names, from when this process had the pool before: see descriptor.h. */
-static bool had_before(const MPOOL *mp, struct handed *h)
+static bool had_before(const struct sharing *sh, struct handed *h)
 {
-	const struct pageio_state *st = mp->io.state;
+	const struct pageio_state *st = sh->io->file.state;
 	h->generation = atomic_load(&st->generation);
 	h->n = 0;
 	for (unsigned i = 0; i < WITNESSES && (atomic_load(&st->witnesses) & 1u << i); i++) {
@@ -288,83 +288,83 @@ static bool had_before(const MPOOL *mp, struct handed *h)
 }
 
 /* Has the member what is wanted, and a door? */
-static uint64_t door_of(const MPOOL *mp, uint32_t member)
+static uint64_t door_of(const struct sharing *sh, uint32_t member)
 {
-	const struct member *m = &mp->members->member[member];
-	if (!member_in(m) || atomic_load(&m->generation) != atomic_load(&mp->io.state->generation))
+	const struct member *m = &sh->core->members->member[member];
+	if (!member_in(m) || atomic_load(&m->generation) != atomic_load(&sh->io->file.state->generation))
 		return 0;
-	return member == mp->pins.member ? 0 : atomic_load(&m->door);
+	return member == sh->core->pins.member ? 0 : atomic_load(&m->door);
 }
 
-static bool ask(const MPOOL *mp, uint64_t name, int socket, int back)
+static bool ask(const struct sharing *sh, uint64_t name, int socket, int back)
 {
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
-	struct question q = {mp->sharing.dev, mp->sharing.ino};
+	struct question q = {sh->dev, sh->ino};
 	path_of(name, path, sizeof path);
 	struct sockaddr_un a = address(path);
 	return send_with(socket, &a, &q, sizeof q, &back, 1);
 }
 
 /* An answer that is right. */
-static bool take_answer(const MPOOL *mp, int socket, struct handed *h)
+static bool take_answer(const struct sharing *sh, int socket, struct handed *h)
 {
 	struct answer a;
 	bool right = receive_with(socket, &a, sizeof a, h->fd, &h->n);
 	h->generation = right ? a.generation : 0;
-	right = right && h->n > 0 && h->n == a.n && a.generation == atomic_load(&mp->io.state->generation);
+	right = right && h->n > 0 && h->n == a.n && a.generation == atomic_load(&sh->io->file.state->generation);
 	for (unsigned i = 0; i < h->n; i++)
-		right &= pageio_is_file(&mp->io, h->fd[i]);
+		right &= pageio_is_file(&sh->io->file, h->fd[i]);
 	while (!right && h->n > 0) {
 		h->n--;
-		descriptor_let_go(h->fd[h->n], pageio_name(mp->io.state, h->generation, h->n));
+		descriptor_let_go(h->fd[h->n], pageio_name(sh->io->file.state, h->generation, h->n));
 	}
 	return right;
 }
 
 /* Until one answers, none can any more, or the time is over. */
-static bool await_answer(const MPOOL *mp, int socket, int64_t until, struct handed *h)
+static bool await_answer(const struct sharing *sh, int socket, int64_t until, struct handed *h)
 {
 	for (;;) {
 		struct pollfd p = {.fd = socket, .events = POLLIN};
 		int64_t left = until - now_ms();
 		int n = poll(&p, 1, left > 0 ? (int)left : 0);
-		if (n > 0 && (p.revents & POLLIN) && take_answer(mp, socket, h))
+		if (n > 0 && (p.revents & POLLIN) && take_answer(sh, socket, h))
 			return true;
 		if (left <= 0 || (n > 0 && !(p.revents & POLLIN)))
 			return false;
 	}
 }
 
-static bool ask_around(const MPOOL *mp, int out, const int *pair, struct handed *h)
+static bool ask_around(const struct sharing *sh, int out, const int *pair, struct handed *h)
 {
-	uint32_t top = atomic_load(&mp->members->top), i = 0;
+	uint32_t top = atomic_load(&sh->core->members->top), i = 0;
 	int64_t until = now_ms() + ANSWER_MS;
 	bool any = false;
 	for (unsigned batch = 1; i < top && i < MEMBERS_MAX; batch *= 2) {
 		unsigned asked = 0;
 		for (; asked < batch && i < top && i < MEMBERS_MAX; i++) {
-			uint64_t name = door_of(mp, i);
-			if (name && ask(mp, name, out, pair[1]))
+			uint64_t name = door_of(sh, i);
+			if (name && ask(sh, name, out, pair[1]))
 				asked++;
 		}
 		any |= asked > 0;
-		if (asked > 0 && i < top && await_answer(mp, pair[0], now_ms() + FIRST_WAIT_MS, h))
+		if (asked > 0 && i < top && await_answer(sh, pair[0], now_ms() + FIRST_WAIT_MS, h))
 			return true;
 	}
-	return any && await_answer(mp, pair[0], until, h);
+	return any && await_answer(sh, pair[0], until, h);
 }
 
-bool hand_ask(MPOOL *mp, struct handed *h)
+bool hand_ask(struct sharing *sh, struct handed *h)
 {
 	int pair[2];
-	if (had_before(mp, h))
+	if (had_before(sh, h))
 		return true;
 	int out = descriptor_apart(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (out < 0)
 		return false;
 	bool answered = false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-		answered = ask_around(mp, out, pair, h);
+		answered = ask_around(sh, out, pair, h);
 		close(pair[0]);
 		close(pair[1]);
 	}

@@ -22,8 +22,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpool.h"
 #include "io/pageio.h"
+#include "share/sharing.h"
 
 #define ANSWER_MS 500
 
@@ -35,12 +35,12 @@ struct handed {
 };
 
 /* From now on this process hands out the pool's witnesses, if it can. */
-void hand_begin(MPOOL *mp);
+void hand_begin(struct sharing *sh);
 /* When it returns it does not. */
-void hand_end(MPOOL *mp);
+void hand_end(struct sharing *sh);
 
 /* Ask the members that have them for the pool's witnesses.  False: nobody answers. */
-bool hand_ask(MPOOL *mp, struct handed *h);
+bool hand_ask(struct sharing *sh, struct handed *h);
 
 /* While a pool's witnesses change. */
 void hand_lock(void);

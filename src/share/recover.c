@@ -1,12 +1,12 @@
 /* recover.c - see recover.h. */
 #include "share/recover.h"
 
-#include "api/pool.h"
-#include "io/writeback.h"
+#include "io/sync.h"
+#include "share/object.h"
 
 /* A process that is gone, or a call that is. */
 struct gone {
-	MPOOL *mp;
+	struct sharing *sh;
 	unsigned member;
 	bool died;   /* or left */
 	bool forked; /* the parent, in its child: all of its threads, for the one that forked was in no call */
@@ -16,7 +16,7 @@ struct gone {
 static bool is_gone(void *gone, uint32_t stripe)
 {
 	const struct gone *g = gone;
-	const struct pins *p = &g->mp->pins;
+	const struct pins *p = &g->sh->core->pins;
 	if (g->one)
 		return stripe == g->one->id;
 	return stripe < atomic_load(&p->state->stripes) && (g->forked || stripe_of(pin_stripe(p, stripe), g->member));
@@ -25,9 +25,9 @@ static bool is_gone(void *gone, uint32_t stripe)
 /* ---- pins --------------------------------------------------------------- */
 
 /* The bytes of a page that was pinned may be half of a modification. */
-static void abandon(MPOOL *mp, uint32_t frame)
+static void abandon(struct sharing *sh, uint32_t frame)
 {
-	struct frame *fr = frame_live(&mp->frames, frame);
+	struct frame *fr = frame_live(&sh->core->frames, frame);
 	uint32_t w = fr ? atomic_load(&fr->word) : FRAME_FREE;
 	while (w != FRAME_FREE && !(w & FRAME_ABANDONED))
 		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_ABANDONED))
@@ -40,7 +40,7 @@ static void drop_pins(const struct gone *g, struct stripe *s)
 	for (unsigned i = 0; i < LINE_WORDS; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
 		if (g->died && slot_pins(w, slot_frame(w)))
-			abandon(g->mp, slot_frame(w));
+			abandon(g->sh, slot_frame(w));
 		if (!slot_empty(w))
 			atomic_store(&s->slots.word[i], 0);
 	}
@@ -50,10 +50,10 @@ typedef void stripe_seen(const struct gone *g, struct stripe *s);
 
 static void each_stripe(struct gone *g, stripe_seen *see)
 {
-	uint32_t n = atomic_load(&g->mp->pins.state->stripes);
+	uint32_t n = atomic_load(&g->sh->core->pins.state->stripes);
 	for (uint32_t id = 0; id < n; id++)
 		if (is_gone(g, id))
-			see(g, pin_stripe(&g->mp->pins, id));
+			see(g, pin_stripe(&g->sh->core->pins, id));
 }
 
 static void give_up(const struct gone *g, struct stripe *s)
@@ -64,9 +64,9 @@ static void give_up(const struct gone *g, struct stripe *s)
 
 static bool was_busy(struct gone *g)
 {
-	uint32_t n = atomic_load(&g->mp->pins.state->stripes);
+	uint32_t n = atomic_load(&g->sh->core->pins.state->stripes);
 	for (uint32_t id = 0; id < n; id++)
-		if (is_gone(g, id) && atomic_load(&pin_stripe(&g->mp->pins, id)->busy))
+		if (is_gone(g, id) && atomic_load(&pin_stripe(&g->sh->core->pins, id)->busy))
 			return true;
 	return false;
 }
@@ -82,9 +82,9 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	if (!frame_claimed(w) || !is_gone(gone, (w >> FRAME_OWNER_SHIFT) - 1))
 		return;
 	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
-	uint64_t e = table_settle(&g->mp->tables, page, frame, &ref);
+	uint64_t e = table_settle(&g->sh->core->tables, page, frame, &ref);
 	if (e == ENTRY_FREE) {
-		clock_give(g->mp, frame);
+		clock_give(g->sh->evict, frame);
 		return;
 	}
 	if (entry_state(e) == ENTRY_CLOSING)
@@ -96,33 +96,33 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 
 static void end_calls(struct gone *g, struct stripe *me)
 {
-	MPOOL *mp = g->mp;
-	table_recover(&mp->tables, &mp->epoch, me, is_gone, g);
-	epoch_enter(&mp->epoch, me);
-	clock_each_frame(mp, end_claim, g);
-	writeback_recover(mp, is_gone, g);
+	struct sharing *sh = g->sh;
+	table_recover(&sh->core->tables, &sh->core->epoch, me, is_gone, g);
+	epoch_enter(&sh->core->epoch, me);
+	frames_each(&sh->core->frames, end_claim, g);
+	sync_recover(sh->io, is_gone, g);
 	epoch_leave(me);
-	epoch_recover(&mp->epoch, is_gone, g);
-	pin_recover(&mp->pins, is_gone, g);
-	clock_recover(mp);
+	epoch_recover(&sh->core->epoch, is_gone, g);
+	pin_recover(&sh->core->pins, is_gone, g);
+	clock_recover(sh->evict);
 }
 
 /* ---- a process ---------------------------------------------------------- */
 
 static void clear_member(struct gone *g)
 {
-	MPOOL *mp = g->mp;
-	struct member *m = &mp->members->member[g->member];
-	epoch_enter(&mp->epoch, mp->sharing.keeper);
+	struct sharing *sh = g->sh;
+	struct member *m = &sh->core->members->member[g->member];
+	epoch_enter(&sh->core->epoch, sh->keeper);
 	each_stripe(g, drop_pins);
-	epoch_leave(mp->sharing.keeper);
+	epoch_leave(sh->keeper);
 	if (g->died && was_busy(g)) {
-		end_calls(g, mp->sharing.keeper);
+		end_calls(g, sh->keeper);
 		/* Whoever waits for something of its looks again. */
-		wait_wake_all(&mp->header->wait);
+		wait_wake_all(sh->core->wait);
 	}
 	/* A thread's first call makes stripes before it is busy. */
-	region_recover(&mp->region, m->making);
+	region_recover(&sh->core->region, m->making);
 	atomic_store(&m->evictors, 0);
 	atomic_store(&m->watching, 0);
 	/* From here on it cannot be told any more what was its. */
@@ -132,96 +132,96 @@ static void clear_member(struct gone *g)
 	atomic_store(&m->state, deaths + (g->died ? MEMBER_DEATH : 0));
 }
 
-static bool is_dead(const MPOOL *mp, uint32_t member)
+static bool is_dead(const struct sharing *sh, uint32_t member)
 {
-	const struct member *m = &mp->members->member[member];
-	return member != mp->pins.member && member_in(m) && !life_goes_on(mp->sharing.object, member);
+	const struct member *m = &sh->core->members->member[member];
+	return member != sh->core->pins.member && member_in(m) && !life_goes_on(sh->object, member);
 }
 
-bool recover_dead_locked(MPOOL *mp)
+bool recover_dead_locked(struct sharing *sh)
 {
-	struct stripe *me = mp->sharing.keeper;
+	struct stripe *me = sh->keeper;
 	bool any = false;
-	uint32_t top = member_top(mp->members);
+	uint32_t top = member_top(sh->core->members);
 	/* Should we die in this, there are roles and chunks of ours to be given back too. */
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
-		if (is_dead(mp, i)) {
-			clear_member(&(struct gone){mp, i, true, false, NULL});
+		if (is_dead(sh, i)) {
+			clear_member(&(struct gone){sh, i, true, false, NULL});
 			any = true;
 		}
 	/* It may have died growing. */
-	clock_cover(&mp->header->clock, frames_capacity(&mp->frames));
-	writeback_settle(mp, me);
+	clock_cover(sh->evict->clock, frames_capacity(&sh->core->frames));
+	sync_settle(sh->io, me);
 	/* Release: as at the end of a call (thread.h). */
 	atomic_store_explicit(&me->busy, 0, memory_order_release);
 	return any;
 }
 
-static bool any_dead(const MPOOL *mp, enum recover_reach reach, uint32_t top, uint32_t also)
+static bool any_dead(const struct sharing *sh, enum recover_reach reach, uint32_t top, uint32_t also)
 {
-	const struct member *m = mp->members->member;
+	const struct member *m = sh->core->members->member;
 	for (uint32_t n = 1; n < top; n++) {
-		uint32_t i = (mp->pins.member + n) % top;
+		uint32_t i = (sh->core->pins.member + n) % top;
 		if (!member_in(&m[i]))
 			continue;
-		if (is_dead(mp, i))
+		if (is_dead(sh, i))
 			return true;
 		if (reach == RECOVER_NEIGHBOUR)
-			return is_dead(mp, also % top);
+			return is_dead(sh, also % top);
 		if (reach == RECOVER_STRETCH && atomic_load(&m[i].watching))
 			break;
 	}
 	return false;
 }
 
-bool recover_due_within(const MPOOL *mp, enum recover_reach reach, uint32_t also)
+bool recover_due_within(const struct sharing *sh, enum recover_reach reach, uint32_t also)
 {
-	if (!region_shared(&mp->region) || recover_alone(mp) || !share_object_is_ours(mp))
+	if (!region_shared(&sh->core->region) || recover_alone(sh) || !share_object_is_ours(sh))
 		return false;
-	return any_dead(mp, reach, member_top(mp->members), also);
+	return any_dead(sh, reach, member_top(sh->core->members), also);
 }
 
-bool recover_due(const MPOOL *mp)
+bool recover_due(const struct sharing *sh)
 {
-	return recover_due_within(mp, RECOVER_ALL, 0);
+	return recover_due_within(sh, RECOVER_ALL, 0);
 }
 
-bool recover_alone(const MPOOL *mp)
+bool recover_alone(const struct sharing *sh)
 {
-	const struct member_state *ms = mp->members;
+	const struct member_state *ms = sh->core->members;
 	uint32_t top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
-		if (i != mp->pins.member && member_in(&ms->member[i]))
+		if (i != sh->core->pins.member && member_in(&ms->member[i]))
 			return false;
 	return true;
 }
 
-bool recover_now(MPOOL *mp)
+bool recover_now(struct sharing *sh)
 {
 	struct hold lock = {NULL, -1};
-	struct member_object object = share_object(mp);
+	struct member_object object = share_object(sh);
 	if (member_lock_soon(&lock, &object) != 0)
 		return false;
-	bool any = recover_dead_locked(mp);
+	bool any = recover_dead_locked(sh);
 	member_unlock(&lock);
 	return any;
 }
 
-bool recover_dead(MPOOL *mp)
+bool recover_dead(struct sharing *sh)
 {
-	return recover_due(mp) && recover_now(mp);
+	return recover_due(sh) && recover_now(sh);
 }
 
-void recover_leave(MPOOL *mp)
+void recover_leave(struct sharing *sh)
 {
-	clear_member(&(struct gone){mp, mp->pins.member, false, false, NULL});
+	clear_member(&(struct gone){sh, sh->core->pins.member, false, false, NULL});
 }
 
-void recover_call(MPOOL *mp, struct stripe *s)
+void recover_call(struct sharing *sh, struct stripe *s)
 {
-	end_calls(&(struct gone){.mp = mp, .member = mp->pins.member, .died = true, .one = s}, s);
-	wait_wake_all(&mp->header->wait);
+	end_calls(&(struct gone){.sh = sh, .member = sh->core->pins.member, .died = true, .one = s}, s);
+	wait_wake_all(sh->core->wait);
 	/* Release: as at the end of a call (thread.h). */
 	atomic_store_explicit(&s->busy, BUSY_NOT, memory_order_release);
 }
@@ -252,12 +252,12 @@ static void end_thread(const struct gone *g, struct stripe *s)
 	for (unsigned i = 0; i < LINE_WORDS && !goes_on; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
 		if (slot_pins(w, slot_frame(w)))
-			abandon(g->mp, slot_frame(w)); /* it stays, for others to put */
+			abandon(g->sh, slot_frame(w)); /* it stays, for others to put */
 		else
 			atomic_store(&s->slots.word[i], 0);
 	}
 	if (!goes_on && atomic_load(&s->owner) == stripe_owner(STRIPE_OWNED, g->member))
-		pin_orphan(&g->mp->pins, s);
+		pin_orphan(&g->sh->core->pins, s);
 }
 
 /* The pin of a page that was being deleted: it is in no table any more, and its frame free by now. */
@@ -265,21 +265,21 @@ static void end_deletes(const struct gone *g, struct stripe *s)
 {
 	for (unsigned i = 0; i < LINE_WORDS; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
-		const struct frame *fr = slot_empty(w) ? NULL : frame_live(&g->mp->frames, slot_frame(w));
+		const struct frame *fr = slot_empty(w) ? NULL : frame_live(&g->sh->core->frames, slot_frame(w));
 		if (fr && atomic_load(&fr->word) == FRAME_FREE)
 			atomic_store(&s->slots.word[i], 0);
 	}
 	atomic_store(&s->busy, BUSY_NOT);
 }
 
-void recover_fork(MPOOL *mp, const struct attachment *forked)
+void recover_fork(struct sharing *sh, const struct attachment *forked)
 {
-	struct gone g = {.mp = mp, .member = mp->pins.member, .died = true, .forked = true};
-	struct member *m = &mp->members->member[g.member];
-	if (mp->barrier != BARRIER_FENCE && !barrier_available(mp->barrier))
-		pool_fence(mp);
-	region_recover(&mp->region, m->making);
-	if (atomic_load(&mp->pins.state->stripes) == 0)
+	struct gone g = {.sh = sh, .member = sh->core->pins.member, .died = true, .forked = true};
+	struct member *m = &sh->core->members->member[g.member];
+	if (sh->core->barrier != BARRIER_FENCE && !barrier_available(sh->core->barrier))
+		core_fence(sh->core);
+	region_recover(&sh->core->region, m->making);
+	if (atomic_load(&sh->core->pins.state->stripes) == 0)
 		return; /* nobody has used it yet */
 	each_stripe(&g, unmark);
 	bool busy = was_busy(&g);
@@ -287,16 +287,16 @@ void recover_fork(MPOOL *mp, const struct attachment *forked)
 		thread_each_stripe(forked, mark);
 	each_stripe(&g, end_thread);
 	/* Nobody else is in the pool, so anybody's will do. */
-	struct stripe *me = pin_stripe(&mp->pins, 0);
+	struct stripe *me = pin_stripe(&sh->core->pins, 0);
 	if (busy)
 		end_calls(&g, me);
 	atomic_store(&m->evictors, 0);
-	table_join(&mp->tables);
-	int fresh = pageio_fresh(&mp->io);
-	epoch_enter(&mp->epoch, me);
-	writeback_distrust(mp);
+	table_join(&sh->core->tables);
+	int fresh = pageio_fresh(&sh->io->file);
+	epoch_enter(&sh->core->epoch, me);
+	sync_distrust(sh->io);
 	epoch_leave(me);
-	pageio_renew(&mp->io, fresh);
+	pageio_renew(&sh->io->file, fresh);
 	/* Last, since it takes `busy` off: a child that is forked meanwhile does all of this again. */
 	each_stripe(&g, end_deletes);
 }

@@ -34,7 +34,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpool.h"
+#include "share/sharing.h"
 
 /* Whom to look at. */
 enum recover_reach {
@@ -46,19 +46,19 @@ enum recover_reach {
  * Has one of the processes that share the pool died, and nobody has recovered it yet?
  * RECOVER_NEIGHBOUR: `also`, taken modulo what there are, is looked at as well.
  */
-bool recover_due_within(const MPOOL *mp, enum recover_reach reach, uint32_t also);
-bool recover_due(const MPOOL *mp);
+bool recover_due_within(const struct sharing *sh, enum recover_reach reach, uint32_t also);
+bool recover_due(const struct sharing *sh);
 /* Is no other process in the pool, dead or alive? */
-bool recover_alone(const MPOOL *mp);
+bool recover_alone(const struct sharing *sh);
 /*
  * Recover whoever has died.  False: nobody has; or another process has the pool's lock,
  * and may be stopped: nobody waits for it here, but looks again.
  */
-bool recover_dead(MPOOL *mp);
+bool recover_dead(struct sharing *sh);
 /* The same, one being due. */
-bool recover_now(MPOOL *mp);
+bool recover_now(struct sharing *sh);
 /* The same, with the pool's lock held. */
-bool recover_dead_locked(MPOOL *mp);
+bool recover_dead_locked(struct sharing *sh);
 
 /*
  * In the child of a fork, one thread at a time: a private pool of the parent's becomes
@@ -67,16 +67,16 @@ bool recover_dead_locked(MPOOL *mp);
  */
 struct attachment;
 struct stripe;
-void recover_fork(MPOOL *mp, const struct attachment *forked);
+void recover_fork(struct sharing *sh, const struct attachment *forked);
 
 /*
  * A thread left a call in the middle, out of a filter; the stripe is its own.  What the
  * call held is given back, and what it was writing is modified still.  By the thread
  * itself, or by who deals with its end.
  */
-void recover_call(MPOOL *mp, struct stripe *s);
+void recover_call(struct sharing *sh, struct stripe *s);
 
 /* This process leaves the pool, with the pool's lock held, and no thread of it is in a call. */
-void recover_leave(MPOOL *mp);
+void recover_leave(struct sharing *sh);
 
 #endif

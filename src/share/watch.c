@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
-#include "api/pool.h"
+#include "share/object.h"
 #include "share/recover.h"
 
 /* After a closing: look at once, and again after 1, 2, 4, ... milliseconds, up to this. */
@@ -50,7 +50,7 @@ static uint32_t turn;       /* whom to look at in it.  The thread's */
 static struct watch_ring *next_untold; /* where it is in that */
 
 #define RING_OF(type, ring, at) ((type *)(void *)((char *)(at) - offsetof(type, ring)))
-#define POOL_OF(w)              RING_OF(MPOOL, sharing.watch, w)
+#define POOL_OF(w)              RING_OF(struct sharing, watch, w)
 
 static void ring_add(struct watch_ring *to, struct watch_ring *it)
 {
@@ -157,25 +157,25 @@ static void open_instance(void)
 		hold_end(&seat);
 }
 
-static _Atomic uint32_t *watching(MPOOL *mp)
+static _Atomic uint32_t *watching(struct sharing *sh)
 {
-	return &mp->members->member[mp->pins.member].watching;
+	return &sh->core->members->member[sh->core->pins.member].watching;
 }
 
 /* Under the lock. */
 static void subscribe(struct watch *w)
 {
-	MPOOL *mp = POOL_OF(w);
+	struct sharing *sh = POOL_OF(w);
 	char name[DESCRIPTOR_NAME_MAX];
-	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, mp->sharing.object);
+	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, sh->object);
 	/* What holds a life lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
 	w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
 	if (w->subject < 0 && errno == ENOENT) {
-		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, mp->sharing.object);
+		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, sh->object);
 		w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
 	}
-	atomic_store(&w->awake, w->subject >= 0);
-	atomic_store(watching(mp), w->subject >= 0);
+	atomic_store(&sh->core->deaths_told, w->subject >= 0);
+	atomic_store(watching(sh), w->subject >= 0);
 }
 
 /* Look at it, from now on.  Under the lock. */
@@ -194,11 +194,11 @@ static void disturb(struct watch *w, uint64_t now)
 /* Without the lock; who ends the watch of it waits. */
 static void look_at(struct watch *w, enum recover_reach reach, uint32_t also)
 {
-	MPOOL *mp = POOL_OF(w);
+	struct sharing *sh = POOL_OF(w);
 	busy = w;
 	pthread_mutex_unlock(&lock);
 	/* Whoever keeps the pool's lock may be stopped, and this pool be closed meanwhile: in vain it is looked at again. */
-	bool due = recover_due_within(mp, reach, also), in_vain = due && !recover_now(mp), alone = !due && recover_alone(mp);
+	bool due = recover_due_within(sh, reach, also), in_vain = due && !recover_now(sh), alone = !due && recover_alone(sh);
 	pthread_mutex_lock(&lock);
 	busy = NULL;
 	pthread_cond_broadcast(&done);
@@ -306,7 +306,7 @@ static void be_told_nothing(void)
 	for (struct watch_ring *r = pools.next; r != &pools; r = r->next) {
 		struct watch *w = RING_OF(struct watch, all, r);
 		w->subject = -1;
-		atomic_store(&w->awake, false);
+		atomic_store(&POOL_OF(w)->core->deaths_told, false);
 		atomic_store(watching(POOL_OF(w)), 0);
 	}
 	close_all();
@@ -425,10 +425,10 @@ static void end_thread(void)
 
 /* ---- pools -------------------------------------------------------------- */
 
-void watch_begin(MPOOL *mp)
+void watch_begin(struct sharing *sh)
 {
-	struct watch *w = &mp->sharing.watch;
-	atomic_store(&w->awake, false);
+	struct watch *w = &sh->watch;
+	atomic_store(&sh->core->deaths_told, false);
 	w->subject = -1;
 	pthread_mutex_lock(&changing);
 	if (have_thread()) {
@@ -456,9 +456,9 @@ static void wait_until_done(const void *with)
 		pthread_cond_wait(&done, &lock);
 }
 
-void watch_end(MPOOL *mp)
+void watch_end(struct sharing *sh)
 {
-	struct watch *w = &mp->sharing.watch;
+	struct watch *w = &sh->watch;
 	if (!w->begun)
 		return;
 	pthread_mutex_lock(&lock);
@@ -469,7 +469,7 @@ void watch_end(MPOOL *mp)
 	ring_remove(&w->restless);
 	if (w->subject >= 0 && ours(instance))
 		inotify_rm_watch(instance, w->subject);
-	atomic_store(watching(mp), 0);
+	atomic_store(watching(sh), 0);
 	wait_until_done(w);
 	pthread_mutex_unlock(&lock);
 	end_thread();

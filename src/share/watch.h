@@ -4,7 +4,7 @@
  * Owns that thread, one for all shared pools of the process, and what it waits for.
  * The kernel tells it whenever a pool's object is closed (inotify(7)), and the last
  * that a dying process does is to close what it had mapped: its life lock goes right
- * after (member.h).  So the thread sleeps until there is something to look at, looks,
+ * after (liveness.h).  So the thread sleeps until there is something to look at, looks,
  * and for a moment looks again.
  *
  * A closing is seldom a death, and 200 processes need not look at 200 each: those
@@ -14,10 +14,10 @@
  *
  * Instances of inotify are few, 128 a user, and other programs need them too.  One
  * serves all pools of a process; and it is had with a seat only, a lock as life locks
- * are, of which there are a quarter as many as instances (share.h).  Who finds no
+ * are, of which there are a quarter as many as instances (object.h).  Who finds no
  * seat, or no memory, descriptor or watch for it, is told nothing: its thread looks
  * at a neighbour once a second, and tries again; its waiters look by themselves
- * (pool_patience); and those with a seat recover whoever dies in a pool of theirs.
+ * (core_timeout); and those with a seat recover whoever dies in a pool of theirs.
  *
  *   a pool: at rest --a closing; it begins to be watched--> restless
  *           restless --nothing closed for LAST_LOOK_MS; nobody else is there--> at rest
@@ -35,7 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpool.h"
+struct sharing;
 
 struct watch_ring {
 	struct watch_ring *next, *before;
@@ -48,13 +48,12 @@ struct watch {
 	unsigned pause_ms;               /* restless: from this look to the next */
 	uint64_t look_ns, all_seen_ns;   /* when to look; when all were looked at */
 	bool begun;
-	_Atomic bool awake; /* deaths are told; false: who waits must look by itself */
 };
 
 /* None may be had: then the pool goes without. */
-void watch_begin(MPOOL *mp);
+void watch_begin(struct sharing *sh);
 /* When it returns the thread is not looking at the pool, and will not. */
-void watch_end(MPOOL *mp);
+void watch_end(struct sharing *sh);
 
 /*
  * A descriptor that the same thread waits for: whenever it can be read, or is hung up,

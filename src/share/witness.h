@@ -29,17 +29,17 @@
 
 #include <stdbool.h>
 
-#include "mpool.h"
+#include "share/sharing.h"
 
 struct stripe;
 
 /* Who makes the pool: open them.  0, or an errno. */
-int witness_make(MPOOL *mp, int fd);
+int witness_make(struct sharing *sh, int fd);
 /* Who joins, before it is a member: be handed them.  False: it has to open the file. */
-bool witness_join(MPOOL *mp);
+bool witness_join(struct sharing *sh);
 /* It is a member now, with the pool's lock held. */
-void witness_enter(MPOOL *mp);
+void witness_enter(struct sharing *sh);
 /* With the turn to sync: have them.  0, or an errno as above. */
-int witness_have(MPOOL *mp, struct stripe *me);
+int witness_have(struct sharing *sh, struct stripe *me);
 
 #endif

@@ -28,7 +28,7 @@ struct seen {
 
 static struct table *newest(MPOOL *mp)
 {
-	struct table *t = region_at(&mp->region, NOW(mp->header->table.head));
+	struct table *t = region_at(&mp->core.region, NOW(mp->sharing.header->table.head));
 	if (!t)
 		abort();
 	return t;
@@ -36,7 +36,7 @@ static struct table *newest(MPOOL *mp)
 
 static struct table *older(MPOOL *mp, const struct table *t)
 {
-	return NOW(t->next) == TABLE_NONE ? NULL : region_at(&mp->region, NOW(t->next));
+	return NOW(t->next) == TABLE_NONE ? NULL : region_at(&mp->core.region, NOW(t->next));
 }
 
 /* All valid entries; how many they are. */
@@ -72,7 +72,7 @@ static const char *entry_wrong(MPOOL *mp, uint64_t e)
 {
 	if (!entry_in_memory(e))
 		return NULL;
-	const struct frame *fr = frame_of(&mp->frames, entry_who(e));
+	const struct frame *fr = frame_of(&mp->core.frames, entry_who(e));
 	if (NOW(fr->word) == FRAME_FREE)
 		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", which is free", entry_page(e), entry_who(e));
 	if (NOW(fr->page) != entry_page(e))
@@ -91,7 +91,7 @@ static const struct seen *in_frame(const struct seen *seen, unsigned n, uint32_t
 
 static const char *pin_wrong(MPOOL *mp, const struct seen *seen, unsigned n, const struct inside_pin *pin)
 {
-	uint32_t f = frame_at(&mp->frames, pin->page);
+	uint32_t f = frame_at(&mp->core.frames, pin->page);
 	if (f == FRAME_NONE)
 		return WRONG("the pinned page %" PRIu32 " is in no frame", pin->number);
 	const struct seen *s = in_frame(seen, n, f);
@@ -106,7 +106,7 @@ static const char *pin_wrong(MPOOL *mp, const struct seen *seen, unsigned n, con
 /* Do scans look at the stripe? */
 static bool is_listed(MPOOL *mp, uint32_t id)
 {
-	struct listed l = LISTED_FIRST(&mp->pins);
+	struct listed l = LISTED_FIRST(&mp->core.pins);
 	const struct stripe *s;
 	do
 		s = listed_next(&l);
@@ -116,10 +116,10 @@ static bool is_listed(MPOOL *mp, uint32_t id)
 
 static const char *slots_wrong(MPOOL *mp, const struct seen *seen, unsigned n)
 {
-	uint32_t stripes = NOW(mp->header->pin.stripes);
+	uint32_t stripes = NOW(mp->sharing.header->pin.stripes);
 	for (uint32_t id = 0; id < stripes; id++)
 		for (unsigned i = 0; i < LINE_WORDS; i++) {
-			uint64_t w = NOW(pin_stripe(&mp->pins, id)->slots.word[i]);
+			uint64_t w = NOW(pin_stripe(&mp->core.pins, id)->slots.word[i]);
 			if (slot_pins(w, slot_frame(w)) && !in_frame(seen, n, slot_frame(w)))
 				return WRONG("a slot of stripe %" PRIu32 " pins frame %" PRIu32 ", which no page is in",
 					id, slot_frame(w));
@@ -148,53 +148,54 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
 
 void inside_unlist(MPOOL *mp)
 {
-	atomic_init(&mp->header->pin.vain, UINT32_MAX / 2);
+	atomic_init(&mp->sharing.header->pin.vain, UINT32_MAX / 2);
 }
 
 void inside_recover(MPOOL *mp)
 {
-	recover_dead(mp);
+	recover_dead(&mp->sharing);
 }
 
 const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, bool *gone)
 {
-	uint32_t f = frame_at(&mp->frames, page);
+	uint32_t f = frame_at(&mp->core.frames, page);
 	*gone = true;
-	for (uint32_t id = 0; id < NOW(mp->header->pin.stripes); id++) {
-		struct stripe *s = pin_stripe(&mp->pins, id);
-		if (stripe_of(s, dead->pins.member) && stripe_slot_of(s, f))
+	for (uint32_t id = 0; id < NOW(mp->sharing.header->pin.stripes); id++) {
+		struct stripe *s = pin_stripe(&mp->core.pins, id);
+		if (stripe_of(s, dead->core.pins.member) && stripe_slot_of(s, f))
 			*gone = false;
 	}
-	if (*gone && !(NOW(frame_of(&mp->frames, f)->word) & FRAME_ABANDONED))
+	if (*gone && !(NOW(frame_of(&mp->core.frames, f)->word) & FRAME_ABANDONED))
 		return WRONG("a dead process's pin of frame %" PRIu32 " goes, and the page is not marked abandoned", f);
 	return NULL;
 }
 
 int inside_asked(MPOOL *mp, off_t (*offset)(int fd))
 {
-	int fd = NOW(mp->io.witness[0]);
+	int fd = NOW(mp->io.file.witness[0]);
 	return fd >= 0 && (offset(fd) & ASKING_ALL) ? fd : -1;
 }
 
-bool inside_hand(MPOOL *mp, struct handed *h)
+bool inside_hand(const struct sharing *sh, struct handed *h)
 {
-	h->generation = mp->io.generation;
-	for (h->n = 0; h->n < WITNESSES && NOW(mp->io.witness[h->n]) != NO_WITNESS; h->n++)
-		h->fd[h->n] = NOW(mp->io.witness[h->n]);
-	return h->n > 0 && h->generation == NOW(mp->io.state->generation);
+	const struct pageio *io = &sh->io->file;
+	h->generation = io->generation;
+	for (h->n = 0; h->n < WITNESSES && NOW(io->witness[h->n]) != NO_WITNESS; h->n++)
+		h->fd[h->n] = NOW(io->witness[h->n]);
+	return h->n > 0 && h->generation == NOW(io->state->generation);
 }
 
 bool inside_modified(MPOOL *mp, const void *page)
 {
-	return NOW(frame_of(&mp->frames, frame_at(&mp->frames, page))->word) & (FRAME_DIRTY | FRAME_WRITING);
+	return NOW(frame_of(&mp->core.frames, frame_at(&mp->core.frames, page))->word) & (FRAME_DIRTY | FRAME_WRITING);
 }
 
 static const char *stripes_left(MPOOL *mp, unsigned pins)
 {
 	uint64_t held = 0;
-	uint32_t stripes = NOW(mp->header->pin.stripes);
+	uint32_t stripes = NOW(mp->sharing.header->pin.stripes);
 	for (uint32_t id = 0; id < stripes; id++) {
-		struct stripe *s = pin_stripe(&mp->pins, id);
+		struct stripe *s = pin_stripe(&mp->core.pins, id);
 		if (NOW(s->section) != EPOCH_OUTSIDE)
 			return WRONG("stripe %" PRIu32 " is in an epoch section", id);
 		if (NOW(s->putting))
@@ -210,7 +211,7 @@ static const char *stripes_left(MPOOL *mp, unsigned pins)
 			held += slot_peek(w) ? 0 : slot_count(w);
 		}
 	}
-	if (NOW(mp->header->pin.unlister))
+	if (NOW(mp->sharing.header->pin.unlister))
 		return WRONG("somebody unlists stripes still");
 	if (held != pins)
 		return WRONG("%" PRIu64 " pins are held, and should be %u", held, pins);
@@ -220,9 +221,9 @@ static const char *stripes_left(MPOOL *mp, unsigned pins)
 unsigned inside_pins(MPOOL *mp, unsigned known)
 {
 	uint64_t held = 0;
-	for (uint32_t id = 0; id < NOW(mp->header->pin.stripes); id++)
+	for (uint32_t id = 0; id < NOW(mp->sharing.header->pin.stripes); id++)
 		for (unsigned i = 0; i < LINE_WORDS; i++) {
-			uint64_t w = NOW(pin_stripe(&mp->pins, id)->slots.word[i]);
+			uint64_t w = NOW(pin_stripe(&mp->core.pins, id)->slots.word[i]);
 			held += slot_peek(w) ? 0 : slot_count(w);
 		}
 	return held < known ? known : (unsigned)held;
@@ -283,7 +284,7 @@ static void frame_left(void *to, uint32_t f, struct frame *fr)
 {
 	struct frames_left *left = to;
 	uint32_t w = NOW(fr->word);
-	left->overflow |= f >= left->mp->frames.base.count && w != FRAME_FREE;
+	left->overflow |= f >= left->mp->core.frames.base.count && w != FRAME_FREE;
 	if (left->found || w == FRAME_FREE)
 		return;
 	if (frame_claimed(w))
@@ -298,16 +299,16 @@ static const char *frames_left(MPOOL *mp)
 {
 	struct frames_left left = {.mp = mp};
 	left.entries = entries_of(mp, left.seen);
-	clock_each_frame(mp, frame_left, &left);
-	if (!left.found && left.overflow && !NOW(mp->header->clock.grown))
+	frames_each(&mp->core.frames, frame_left, &left);
+	if (!left.found && left.overflow && !NOW(mp->sharing.header->clock.grown))
 		return WRONG("frames of the overflow are in use, and nobody is told");
 	return left.found;
 }
 
 static const char *shards_left(MPOOL *mp)
 {
-	struct clock_state *c = &mp->header->clock;
-	uint32_t covered = 0, capacity = frames_capacity(&mp->frames);
+	struct clock_state *c = &mp->sharing.header->clock;
+	uint32_t covered = 0, capacity = frames_capacity(&mp->core.frames);
 	for (uint32_t i = 0; i < NOW(c->shards); i++)
 		covered += NOW(c->shard[i].count);
 	if (covered != capacity)
@@ -317,15 +318,15 @@ static const char *shards_left(MPOOL *mp)
 
 static const char *hints_left(MPOOL *mp)
 {
-	struct clock_state *c = &mp->header->clock;
-	for (uint32_t i = 0; i < NOW(mp->members->top); i++)
-		if (NOW(mp->members->member[i].evictors))
+	struct clock_state *c = &mp->sharing.header->clock;
+	for (uint32_t i = 0; i < NOW(mp->core.members->top); i++)
+		if (NOW(mp->core.members->member[i].evictors))
 			return WRONG("threads are counted as evicting");
 	for (uint32_t i = 0; i < NOW(c->shards); i++) {
 		const struct shard *sh = &c->shard[i];
 		int32_t bits = 0;
 		for (uint32_t w = sh->first / 64; w * 64 < sh->first + NOW(sh->count); w++)
-			bits += __builtin_popcountll(NOW(mp->frames.base.free_bits[w]));
+			bits += __builtin_popcountll(NOW(mp->core.frames.base.free_bits[w]));
 		if (NOW(sh->hinted) != bits)
 			return WRONG("shard %" PRIu32 " counts %" PRId32 " hints, and has %" PRId32, i,
 				(int32_t)NOW(sh->hinted), bits);
@@ -335,12 +336,13 @@ static const char *hints_left(MPOOL *mp)
 
 static const char *roles_left(MPOOL *mp)
 {
-	if (NOW(mp->header->table.draining) || NOW(mp->header->epoch.reclaimer) || NOW(mp->header->pageio.syncing))
+	if (NOW(mp->sharing.header->table.draining) || NOW(mp->sharing.header->epoch.reclaimer) ||
+		NOW(mp->sharing.header->pageio.syncing))
 		return WRONG("a thread is counted as draining, reclaiming or syncing");
-	for (unsigned i = 0; i < NOW(mp->members->top); i++)
-		if (NOW(mp->members->member[i].evictors))
+	for (unsigned i = 0; i < NOW(mp->core.members->top); i++)
+		if (NOW(mp->core.members->member[i].evictors))
 			return WRONG("member %u is counted as evicting", i);
-		else if (NOW(mp->members->member[i].making[0].place))
+		else if (NOW(mp->core.members->member[i].making[0].place))
 			return WRONG("member %u has memory of no chunk", i);
 	return NULL;
 }
@@ -354,7 +356,7 @@ static const char *tables_left(MPOOL *mp)
 			if (entry_page(seen[i].entry) == entry_page(seen[j].entry))
 				return WRONG("page %" PRIu32 " has two entries", entry_page(seen[i].entry));
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++) {
-		struct table *lost = region_live(&mp->region, id);
+		struct table *lost = region_live(&mp->core.region, id);
 		for (struct table *t = newest(mp); t && lost; t = older(mp, t))
 			if (t == lost)
 				lost = NULL;
@@ -367,12 +369,13 @@ static const char *tables_left(MPOOL *mp)
 static const char *chunks_left(MPOOL *mp)
 {
 	for (unsigned id = 0; id < CHUNK_COUNT; id++)
-		if (region_in_limbo(&mp->region, id) && !NOW(mp->header->epoch.waiting))
+		if (region_in_limbo(&mp->core.region, id) && !NOW(mp->sharing.header->epoch.waiting))
 			return WRONG("chunk %u is in limbo, and nobody is told", id);
-		else if (region_in_limbo(&mp->region, id) && (NOW(mp->header->epoch.stamp[id]) & STAMP_RETIRING))
+		else if (region_in_limbo(&mp->core.region, id) &&
+			 (NOW(mp->sharing.header->epoch.stamp[id]) & STAMP_RETIRING))
 			return WRONG("chunk %u is in limbo for good", id);
 	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
-		if (region_live(&mp->region, CHUNK_SEGMENTS + k) && !NOW(mp->header->clock.spread))
+		if (region_live(&mp->core.region, CHUNK_SEGMENTS + k) && !NOW(mp->sharing.header->clock.spread))
 			return WRONG("segment %u is there, and nobody is told", k);
 	return NULL;
 }
@@ -407,8 +410,8 @@ static bool within(const void *at, const void *first, size_t bytes, size_t *offs
 static bool name_stripe(MPOOL *mp, const void *at, char *name, size_t bytes)
 {
 	size_t o;
-	for (uint32_t id = 0; id < NOW(mp->header->pin.stripes); id++) {
-		const struct stripe *s = pin_stripe(&mp->pins, id);
+	for (uint32_t id = 0; id < NOW(mp->sharing.header->pin.stripes); id++) {
+		const struct stripe *s = pin_stripe(&mp->core.pins, id);
 		if (!within(at, s, sizeof *s, &o))
 			continue;
 		if (o < sizeof s->slots)
@@ -429,7 +432,7 @@ static bool name_table(MPOOL *mp, const void *at, char *name, size_t bytes)
 {
 	size_t o;
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++) {
-		struct table *t = region_at(&mp->region, id);
+		struct table *t = region_at(&mp->core.region, id);
 		if (!t || !within(at, t, t->bytes, &o))
 			continue;
 		size_t in = o - sizeof *t, lines = (t->buckets + (size_t)1) * sizeof(struct line);
@@ -455,15 +458,15 @@ static bool name_frame(MPOOL *mp, const void *at, char *name, size_t bytes)
 {
 	size_t o;
 	for (unsigned k = 0; k < SEGMENT_CHUNKS; k++) {
-		struct segment seg = mp->frames.base;
-		if (k > 0 && !frame_segment(&mp->frames, k, &seg))
+		struct segment seg = mp->core.frames.base;
+		if (k > 0 && !frame_segment(&mp->core.frames, k, &seg))
 			continue;
 		if (within(at, seg.frame, seg.count * sizeof(struct frame), &o))
 			snprintf(name, bytes, "frame %zu %s", seg.first + o / sizeof(struct frame),
 				o % sizeof(struct frame) ? "page number" : "word");
-		else if (within(at, seg.pages, seg.count * mp->frames.stride, &o))
-			snprintf(name, bytes, "frame %zu byte %zu", seg.first + o / mp->frames.stride,
-				o % mp->frames.stride);
+		else if (within(at, seg.pages, seg.count * mp->core.frames.stride, &o))
+			snprintf(name, bytes, "frame %zu byte %zu", seg.first + o / mp->core.frames.stride,
+				o % mp->core.frames.stride);
 		else if (within(at, seg.mark, seg.count, &o))
 			snprintf(name, bytes, "frame %zu mark", seg.first + o);
 		else if (within(at, seg.free_bits, (seg.count + 63) / 64 * 8, &o))
@@ -479,7 +482,10 @@ static const struct {
 	const char *name;
 	size_t from, bytes;
 } header_words[] = {
-#define WORD(what, member) {what, offsetof(struct header, member), sizeof(((struct header *)0)->member)}
+#define WORD(what, member)                                                                  \
+	{                                                                                   \
+		what, offsetof(struct header, member), sizeof(((struct header *)0)->member) \
+	}
 	WORD("table head", table.head),
 	WORD("draining", table.draining),
 	WORD("stripes", pin.stripes),
@@ -508,7 +514,7 @@ static const struct {
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
 {
 	size_t o;
-	if (within(at, mp->header, sizeof *mp->header, &o)) {
+	if (within(at, mp->sharing.header, sizeof *mp->sharing.header, &o)) {
 		for (size_t i = 0; i < sizeof header_words / sizeof *header_words; i++)
 			if (o - header_words[i].from < header_words[i].bytes) {
 				snprintf(name, bytes, "%s+%zu", header_words[i].name, o - header_words[i].from);
@@ -517,11 +523,11 @@ void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
 		snprintf(name, bytes, "header+%zu", o);
 	} else if (within(at, mp, sizeof *mp, &o)) {
 		snprintf(name, bytes, "%s",
-			o == offsetof(MPOOL, pins.puts)       ? "mode of puts"
-			: o == offsetof(MPOOL, tables.newest) ? "newest table"
-			: o >= offsetof(MPOOL, region)        ? "chunk word"
-			: o >= offsetof(MPOOL, spare)         ? "spare buffer"
-							      : "handle");
+			o == offsetof(MPOOL, core.pins.puts)       ? "mode of puts"
+			: o == offsetof(MPOOL, core.tables.newest) ? "newest table"
+			: o >= offsetof(MPOOL, io.spare)           ? "spare buffer"
+			: o >= offsetof(MPOOL, core.region)        ? "chunk word"
+								   : "handle");
 	} else if (!name_stripe(mp, at, name, bytes) && !name_table(mp, at, name, bytes) &&
 		   !name_frame(mp, at, name, bytes)) {
 		snprintf(name, bytes, "memory");

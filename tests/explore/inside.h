@@ -59,7 +59,8 @@ bool inside_modified(MPOOL *mp, const void *page);
 int inside_asked(MPOOL *mp, off_t (*offset)(int fd));
 /* The witnesses of the pool's generation, if this process has them. */
 struct handed;
-bool inside_hand(MPOOL *mp, struct handed *h);
+struct sharing;
+bool inside_hand(const struct sharing *sh, struct handed *h);
 
 /* What stands at `at`, in words. */
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);

@@ -1,21 +1,21 @@
 /*
- * object.c - share.c for the explorer: the object is memory, and not a file.
+ * object.c - join.c for the explorer: the object is memory, and not a file.
  *
- * What share.c does in an object, and in which order, is its own: it stands below,
+ * What join.c does in an object, and in which order, is its own: it stands below,
  * all of it.  Only finding, making and mapping one by its key is not: there is one
  * object for all processes of a run, and one address.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "share/share.c"
+#include "share/join.c"
 
 #include "inside.h"
 #include "object.h"
 
 /* Linked with --wrap. */
-int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
-void __wrap_share_close(MPOOL *mp, bool parents);
-bool __wrap_hand_ask(MPOOL *mp, struct handed *h);
+int __wrap_share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
+void __wrap_share_close(struct sharing *sh, bool parents);
+bool __wrap_hand_ask(struct sharing *sh, struct handed *h);
 
 /* What is in it beside frames: room for tables, stripes and segments. */
 #define CHUNKS_BYTES ((uint64_t)192 << 10)
@@ -26,12 +26,12 @@ static struct preamble preamble;
 static char *object;
 static uint32_t limit;
 static bool watched, silent;
-static MPOOL *pool_of[OBJECT_PROCESSES];
+static struct sharing *joined[OBJECT_PROCESSES];
 
 void object_begin(void *at, uint32_t most, bool watch, bool quiet)
 {
 	silent = quiet;
-	memset(pool_of, 0, sizeof pool_of);
+	memset(joined, 0, sizeof joined);
 	object = at;
 	limit = most;
 	watched = watch;
@@ -55,79 +55,78 @@ size_t object_bytes(uint32_t pagesize, uint32_t most)
 }
 
 /* As make() has it. */
-static int make_object(MPOOL *mp, int fd, uint32_t pagesize, uint32_t frames)
+static int make_object(struct sharing *sh, int fd, uint32_t pagesize, uint32_t frames)
 {
 	uint32_t pages;
 	bool tail;
-	if (pageio_open(&mp->io, fd, pagesize, &pages, &tail) != 0)
+	if (pageio_open(&sh->io->file, fd, pagesize, &pages, &tail) != 0)
 		return errno;
-	int error = witness_make(mp, fd);
+	int error = witness_make(sh, fd);
 	if (error)
 		return error;
 	preamble.pagesize = pagesize;
-	preamble.align = (uint32_t)mp->io.align;
+	preamble.align = (uint32_t)sh->io->file.align;
 	preamble.barrier = barrier_available(BARRIER_PROCESSES) ? BARRIER_PROCESSES : BARRIER_FENCE;
 	lay_out(&preamble, pagesize, limit);
-	return fill_object(mp, &preamble, "", frames, pages, tail);
+	return fill_object(sh, &preamble, "", frames, pages, tail);
 }
 
 /* As join_object() has it. */
-static int join_made(MPOOL *mp, int fd)
+static int join_made(struct sharing *sh, int fd)
 {
-	rooms(mp, &preamble, MEMBERS_MAX);
-	if (!share_sound(mp, &preamble))
+	rooms(sh, &preamble, MEMBERS_MAX);
+	if (!share_sound(sh, &preamble))
 		return EBADMSG;
-	table_join(&mp->tables);
-	mp->io.align = preamble.align;
-	if (!witness_join(mp)) {
+	table_join(&sh->core->tables);
+	sh->io->file.align = preamble.align;
+	if (!witness_join(sh)) {
 		/* As find_file() has it: by the file's path. */
-		mp->io.fd = mp->sharing.file = descriptor_again(fd, O_RDWR);
-		mp->sharing.file_name = 0;
+		sh->io->file.fd = sh->file = descriptor_again(fd, O_RDWR);
+		sh->file_name = 0;
 	}
-	return mp->io.fd < 0 ? errno : 0;
+	return sh->io->file.fd < 0 ? errno : 0;
 }
 
 /* Any process that lives, and has them, answers at once. */
-bool __wrap_hand_ask(MPOOL *mp, struct handed *h)
+bool __wrap_hand_ask(struct sharing *sh, struct handed *h)
 {
 	for (unsigned p = 0; p < OBJECT_PROCESSES && !silent; p++)
-		if (pool_of[p] && pool_of[p] != mp && object_lives(p) && inside_hand(pool_of[p], h))
+		if (joined[p] && joined[p] != sh && object_lives(p) && inside_hand(joined[p], h))
 			return true;
 	return false;
 }
 
-int __wrap_share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
+int __wrap_share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
 {
-	struct sharing *sh = &mp->sharing;
 	(void)key;
 	sh->object = OBJECT_FD;
 	sh->file = -1;
 	sh->map = object;
-	mp->io.pagesize = pagesize;
-	int error = preamble.total == 0 ? make_object(mp, fd, pagesize, maxcache) : join_made(mp, fd);
+	sh->io->file.pagesize = pagesize;
+	int error = preamble.total == 0 ? make_object(sh, fd, pagesize, maxcache) : join_made(sh, fd);
 	if (!error)
-		error = become_member(mp, fd, maxcache);
+		error = become_member(sh, fd, maxcache);
 	if (error) {
 		hold_end(&sh->life);
 		return error;
 	}
-	pool_of[object_process_now()] = mp;
-	atomic_store(&sh->watch.awake, watched);
+	joined[object_process_now()] = sh;
+	atomic_store(&sh->core->deaths_told, watched);
 	return error;
 }
 
-void __wrap_share_close(MPOOL *mp, bool parents)
+void __wrap_share_close(struct sharing *sh, bool parents)
 {
 	(void)parents;
 	for (unsigned p = 0; p < OBJECT_PROCESSES; p++)
-		if (pool_of[p] == mp)
-			pool_of[p] = NULL;
+		if (joined[p] == sh)
+			joined[p] = NULL;
 	/* As leave() has it. */
 	struct hold lock = {NULL, -1};
-	struct member_object o = share_object(mp);
+	struct member_object o = share_object(sh);
 	if (!object_dead() && member_lock(&lock, &o, PATIENCE_S) == 0) {
-		recover_leave(mp);
+		recover_leave(sh);
 		member_unlock(&lock);
 	}
-	hold_end(&mp->sharing.life);
+	hold_end(&sh->life);
 }

@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include "mpool.h" /* before the names of thread.c */
+
 #include "core/thread.c"
 
 #include "object.h"

@@ -1,5 +1,5 @@
 /*
- * share.h - one pool for many processes: the object behind a key.
+ * object.h - the object behind a key, which the processes of a pool share.
  *
  * Owns the objects, files in /dev/shm/mpool-<user's number>, which only the user
  * may enter, and what a process knows of the one it has joined.
@@ -23,13 +23,9 @@
  * The object is larger than it will ever be, and mapped as a whole, so that
  * nothing in it ever changes its place; it has memory only where that was asked
  * for (region_commit).
- *
- * The file: who makes the pool brings it.  Those who join open it by the path it
- * had, or, should that lead to another file by now, by the descriptor of a process
- * that has it open; device and inode tell that it is the one.
  */
-#ifndef MPOOL_SHARE_H
-#define MPOOL_SHARE_H
+#ifndef MPOOL_OBJECT_H
+#define MPOOL_OBJECT_H
 
 #include <inttypes.h>
 #include <limits.h>
@@ -40,17 +36,11 @@
 #include <string.h>
 #include <sys/types.h>
 
-#include "share/member.h"
-#include "mpool.h"
-#include "share/watch.h"
-
-/* Without a watch: how long to wait before looking whether somebody died. */
-#define UNWATCHED_MS 50u
+#include "share/key.h"
+#include "share/sharing.h"
 
 /* Where the user's objects are. */
 #define OBJECTS "/dev/shm/mpool-%u"
-#define OBJECT_NAME_MAX 32u
-#define OBJECT_PATH_MAX 64u
 /*
  * Who joins, leaves or removes waits no longer than that for another process that joins,
  * leaves, removes or recovers: in seconds that he has napped.  On a busy machine his naps take
@@ -74,46 +64,26 @@ struct preamble {
 	char path[PATH_MAX];
 };
 
-struct stripe;
+/* The object of the key among those of its hash: sh->object, -1: there is none; or an errno.  With the key's lock. */
+int object_find(int dir, struct share_key key, struct sharing *sh);
+/* A new, empty one.  0, or an errno. */
+int object_create(int dir, struct sharing *sh);
+/* Map all of it.  0, or an errno. */
+int object_map(struct sharing *sh, uint64_t bytes);
+/* Where its parts stand, for so many frames of that size and a key of that length. */
+void object_place_parts(struct preamble *p);
+/* The magic and the version of this layout. */
+void object_stamp(struct preamble *p);
+uint64_t object_check(const struct preamble *pre, const void *key);
 
-/* What this process knows of the pool that it shares. */
-struct sharing {
-	int object; /* a descriptor of it that holds no lock */
-	int file;   /* the pool's file, opened by us; -1: it is had by a witness, or the caller's descriptor */
-	uint64_t file_name; /* it was a witness of that name; 0: it never was */
-	uint64_t file_forks; /* when it was opened; see descriptor.h */
-	dev_t dev;  /* of the object */
-	ino_t ino;
-	char name[OBJECT_NAME_MAX];
-	uint64_t hash; /* of the key */
-	bool last; /* it was left by us, and nobody else was there */
-	void *map;
-	size_t bytes;
-	char path[OBJECT_PATH_MAX]; /* of the object, when this process opened it */
-	struct hold life;
-	struct stripe *keeper; /* for recovering others, under the pool's lock */
-	struct watch watch;
-	MPOOL *next_handed; /* hand room: in the list of those whose witnesses are handed out */
-};
-
-/* Any bytes, NUL too; with 0 of them it is a key as any other. */
-struct share_key {
-	const void *at;
-	size_t bytes;
-};
-
-/*
- * Make, or join, the pool of that key: all of the handle but its serial.  0, or an
- * errno, as mpool_open has it.
- */
-int share_open(MPOOL *mp, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
-/* Leave it.  `parents`: in a child, whose parent goes on: only give memory and descriptors back. */
-void share_close(MPOOL *mp, bool parents);
+/* What memory is given and taken back by: 4, 16 or 64 KiB.  Who share an object have one kernel. */
+uint64_t memory_page(void);
+uint64_t round_up(uint64_t n, uint64_t to);
 
 /* Is the object's descriptor still what it was?  A program may close what it does not know. */
-bool share_object_is_ours(const MPOOL *mp);
+bool share_object_is_ours(const struct sharing *sh);
 /* ... and how to open it again. */
-struct member_object share_object(const MPOOL *mp);
+struct member_object share_object(const struct sharing *sh);
 
 /*
  * Of objects that this process need not have joined, for the look room too.
@@ -145,11 +115,6 @@ static inline bool share_has_key(const struct preamble *p, const char *its_key, 
 {
 	return p->key_bytes == key.bytes && memcmp(its_key, key.at, key.bytes) == 0;
 }
-/* The handle's rooms, for what is mapped; `member` is this process's number. */
-void share_rooms(MPOOL *mp, const struct preamble *p, unsigned member);
-/* Of what changes, does that look as this code leaves it which would be followed blindly? */
-bool share_sound(MPOOL *mp, const struct preamble *p);
-
 /*
  * A seat for an instance of inotify, of those of the user's that pools may take
  * (watch.h).  0, or an errno, EAGAIN: all are taken.

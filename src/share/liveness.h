@@ -1,8 +1,8 @@
 /*
- * member.h - who shares a pool: its processes, and whether they live.
+ * liveness.h - do the processes that share a pool live?  And the lock of the pool.
  *
- * Owns the members' records in the header, and the lock of the pool.  A private
- * pool has one member, number 0, which is never asked about.
+ * Owns the life locks and the pool's lock.  The records of the processes are in
+ * core/member.h.
  *
  * A process is alive as long as it has its life lock: a lock of the kernel's on
  * one byte of the object (fcntl F_OFD_SETLK), at LIFE_BYTES + its number.  Such a
@@ -10,11 +10,6 @@
  * that a fork does not copy: so it goes when the memory of the process goes, by
  * exit, kill or exec, and no sooner; neither a child nor a process of the same
  * number can be taken for it.
- *
- * A record, and who may change it, all under the pool's lock:
- *
- *   free --who joins, with the life lock--> in --who leaves--> free
- *                                           in --who recovers it, dead--> free, one death more
  *
  * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is
  * one of the kernel's as well, on the whole object (flock(2)), and held in the same
@@ -28,40 +23,18 @@
  * fork waits for.  A vfork does not: a child that was made in that moment keeps the
  * lock until it executes something, be it given back or not.
  */
-#ifndef MPOOL_MEMBER_H
-#define MPOOL_MEMBER_H
+#ifndef MPOOL_LIVENESS_H
+#define MPOOL_LIVENESS_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "os/line.h"
-#include "core/region.h"
+#include "core/member.h"
 
-#define MEMBERS_MAX 256u
 /* Life locks are past what any object holds; the kernel does not mind. */
 #define LIFE_BYTES ((off_t)1 << 62)
-
-#define MEMBER_IN    1u
-#define MEMBER_DEATH 2u /* ... and above: how many with this number have died */
-
-struct member {
-	_Atomic uint32_t state;
-	_Atomic uint32_t evictors; /* clock room: threads of it that have a batch in hand */
-	_Atomic uint32_t watching; /* watch room: it is told of deaths */
-	int32_t pid;               /* to look for its files, and for people to read */
-	int32_t fd;                /* of the file, in that process */
-	_Atomic uint32_t generation; /* of the pool's witnesses that it has; 0: none (witness.h) */
-	_Atomic uint64_t door;       /* by which it hands them out; 0: it does not (hand.h) */
-	int64_t since;             /* when it joined, in seconds of the day's clock */
-	struct making making[MAKINGS]; /* region room */
-};
-
-struct member_state {
-	_Atomic uint32_t top; /* members are below this number */
-	struct member member[MEMBERS_MAX];
-};
 
 /* A lock that goes with the process's memory. */
 struct hold {
@@ -92,22 +65,6 @@ bool member_is(int fd, const struct member_object *o);
 int member_lock(struct hold *h, const struct member_object *o, unsigned seconds);
 int member_lock_soon(struct hold *h, const struct member_object *o);
 void member_unlock(struct hold *h);
-
-/* Members are below this number, whatever another process has written there. */
-static inline uint32_t member_top(const struct member_state *ms)
-{
-	uint32_t top = atomic_load(&ms->top);
-	return top < MEMBERS_MAX ? top : MEMBERS_MAX;
-}
-
-static inline bool member_in(const struct member *m)
-{
-	return atomic_load(&m->state) & MEMBER_IN;
-}
-
-/* How many there are, and how many have died. */
-uint32_t member_count(const struct member_state *ms);
-uint64_t member_deaths(const struct member_state *ms);
 
 /* Take the life lock of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
 int life_begin(struct hold *life, const struct member_object *o, uint32_t member);

@@ -1,0 +1,57 @@
+/* call.c - see call.h. */
+#include "api/call.h"
+
+#include <errno.h>
+
+#include "share/recover.h"
+
+/* In the child of a fork: the pool was the parent's.  False: it cannot be this process's. */
+static bool adopt(MPOOL *mp)
+{
+	const struct attachment *forked;
+	bool first = thread_adopt_begin(&mp->core, &forked);
+	/* The thread that forked was in a call on it, in a filter: nobody can end that. */
+	bool can = first && !region_shared(&mp->core.region) &&
+	           !(forked && atomic_load(&forked->stripe->busy) == BUSY_IN_CALL);
+	if (can)
+		recover_fork(&mp->sharing, forked);
+	thread_adopt_end(&mp->core, can);
+	if (first && !can)
+		errno = EBADF;
+	return can || !first;
+}
+
+struct attachment *call_begin(MPOOL *mp)
+{
+	uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
+	if (thread_is_parents(&mp->core) && !adopt(mp))
+		return NULL;
+	if (!pageio_agrees(&mp->io.file)) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	return thread_enter(&mp->core, stack);
+}
+
+void call_left(struct attachment *a)
+{
+	MPOOL *mp = pool_of(a->core);
+	if (thread_filtering.of != &mp->io.file)
+		return; /* another pool's, whose filter has called this one */
+	thread_filtering.of = NULL;
+	recover_call(&mp->sharing, a->stripe);
+}
+
+/* ---- what the core has done for it -------------------------------------- */
+
+static bool overdue(struct core *c)
+{
+	return recover_dead(&pool_of(c)->sharing);
+}
+
+static void left(struct core *c, struct stripe *s)
+{
+	recover_call(&pool_of(c)->sharing, s);
+}
+
+const struct core_above call_above = {overdue, left};

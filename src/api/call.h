@@ -1,0 +1,40 @@
+/*
+ * call.h - a public call that is more than a hit.
+ *
+ * Owns nothing.  What every such call begins and ends with: the pool is this process's,
+ * its filters suit it, the thread has an attachment, and what the call holds is given
+ * back should a filter not return.
+ */
+#ifndef MPOOL_CALL_H
+#define MPOOL_CALL_H
+
+#include "api/pool.h"
+#include "core/thread.h"
+#include "os/cancel.h"
+
+/*
+ * `a` is the calling thread's attachment for the rest of the block, NULL and errno:
+ * ENOMEM; EBADF: it is a parent's pool, and cannot be adopted; EDEADLK: the thread is in
+ * a filter of the pool; ENOTSUP: it is shared, and other processes' pages have another
+ * form in the file.
+ */
+#define CALL(mp, a)  \
+	NO_CANCELLATION; \
+	__attribute__((cleanup(call_ends))) struct attachment *const a = call_begin(mp)
+
+struct attachment *call_begin(MPOOL *mp);
+/* A filter has not returned: by an exception, or its thread has ended (core/thread.h). */
+void call_left(struct attachment *a);
+
+static inline void call_ends(struct attachment *const *a)
+{
+	if (*a && unlikely(thread_filtering.of))
+		call_left(*a);
+	if (*a)
+		thread_leave(*a);
+}
+
+/* What the core has the folders above do for it. */
+extern const struct core_above call_above;
+
+#endif

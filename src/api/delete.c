@@ -1,0 +1,75 @@
+/* delete.c - mpool_delete. */
+#include <errno.h>
+
+#include "api/call.h"
+#include "core/tsan.h"
+#include "io/writeback.h"
+
+/* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
+static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
+{
+	if (v->pins != 1 || v->tries + v->peeks > 0 || v->own == 0) {
+		int error = v->own == 0 ? EINVAL : v->pins > 0 ? EBUSY : EAGAIN;
+		if (!victim_reopen(v))
+			error = EAGAIN; /* rescued: there is one pin more */
+		victim_release(&mp->core, v);
+		return error;
+	}
+	/* What was written of the page before is as much at risk as any. */
+	uint32_t word = atomic_load(&v->fr->word);
+	pageio_left(&mp->io.file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	if (word & FRAME_AS_IT_STOOD)
+		victim_note_doubt(&mp->io, v);
+	tsan_give(&mp->core.region, frame_page(&mp->core.frames, v->frame));
+	epoch_enter(&mp->core.epoch, me);
+	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
+	epoch_leave(me);
+	if (!freed) {
+		victim_release(&mp->core, v);
+		return EAGAIN;
+	}
+	pin_lock_puts(&mp->core.pins);
+	_Atomic uint64_t *slot = pin_find(&mp->core.pins, v->frame);
+	if (slot)
+		pin_drop(slot, v->frame);
+	clock_give(&mp->evict, v->frame);
+	return 0;
+}
+
+PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
+{
+	CALL(mp, a);
+	if (!a)
+		return -1;
+	int error;
+	do {
+		struct window w;
+		w.n = 0;
+		error = EAGAIN;
+		epoch_enter(&mp->core.epoch, a->stripe);
+		uint32_t f = frame_at(&mp->core.frames, pgaddr);
+		struct frame *fr = f == FRAME_NONE ? NULL : frame_live(&mp->core.frames, f);
+		uint32_t word = fr ? atomic_load(&fr->word) : FRAME_FREE;
+		uint32_t page = fr ? atomic_load_explicit(&fr->page, memory_order_relaxed) : PAGE_NONE;
+		bool claimed = fr && frame_claim(fr, a->stripe->id);
+		bool closed = claimed && window_add(&mp->core, &w, f);
+		epoch_leave(a->stripe);
+		if (closed) {
+			window_scan(&mp->core, a->stripe, &w);
+			/* One look may miss a get that counts up (pin_entry): its count in the one
+			 * slot before, its try in the other after.  Who sees no try the first time
+			 * sees the count the second time, and no get can begin in between. */
+			if (w.victim[0].pins == 1 && w.victim[0].tries == 0)
+				window_scan(&mp->core, a->stripe, &w);
+			error = delete_victim(mp, a->stripe, &w.victim[0]);
+		} else if (word == FRAME_FREE) {
+			error = EINVAL;
+		} else if (!claimed) {
+			frame_wait(&mp->core, a->stripe, f, page);
+		}
+	} while (error == EAGAIN);
+	if (!error)
+		return 0;
+	errno = error;
+	return -1;
+}

@@ -1,0 +1,36 @@
+/*
+ * fetch.h - a page is had: pinned where it is, or brought in.
+ *
+ * Owns no state.  Of the threads that want a page which is not in memory one inserts its
+ * entry, and is its only loader; the others wait for that (core/table.h has the states).
+ */
+#ifndef MPOOL_FETCH_H
+#define MPOOL_FETCH_H
+
+#include "api/call.h"
+
+/* What is wanted of a page. */
+enum how {
+	HOW_READ,  /* mpool_get: read it, unless it is in memory */
+	HOW_NEW,   /* mpool_new: zeros, unless a get came first */
+	HOW_AFRESH /* mpool_new, requested: zeros; EEXIST if it is in memory */
+};
+
+struct want {
+	uint32_t page;
+	enum how how;
+	uint64_t as;    /* 0: a pin; SLOT_PEEK */
+	bool once;      /* MPOOL_ONCE */
+	uint32_t frame; /* one to load it into, claimed already; FRAME_NONE: none yet */
+};
+
+/* A pin, or peek, of the calling thread's. */
+struct pinned {
+	uint32_t frame; /* FRAME_NONE: not pinned */
+	_Atomic uint64_t *slot;
+};
+
+/* Not pinned: errno tells why. */
+struct pinned fetch(MPOOL *mp, struct attachment *a, struct want want);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * core.h - what the threads of a pool share without a lock, put together.
+ *
+ * Owns nothing.  `struct core` is this process's own: addresses, and what this process
+ * knows.  What processes share is in the states that its parts point to, in the region.
+ *
+ * The folders above have the core do two things for them, by a table of functions, the
+ * only calls that lead upwards:
+ *
+ *   overdue  a wait has lasted for core_timeout(): has a process died that is waited for?
+ *   left     a thread has left a call in the middle, out of a filter, and has made
+ *            another, or has ended: what the call held is to be given back
+ */
+#ifndef MPOOL_CORE_H
+#define MPOOL_CORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/epoch.h"
+#include "core/frame.h"
+#include "core/member.h"
+#include "core/pin.h"
+#include "core/region.h"
+#include "core/table.h"
+#include "os/wait.h"
+
+/* Where nobody tells of deaths: how long to wait before looking whether somebody died, in milliseconds. */
+#define UNWATCHED_MS 50u
+
+struct core;
+struct core_above {
+	/* True: somebody had died, and what was waited for may be there. */
+	bool (*overdue)(struct core *c);
+	void (*left)(struct core *c, struct stripe *s);
+};
+
+struct core {
+	/* Loaded by every hit, never written after open: lines of their own. */
+	_Alignas(CACHE_LINE) uint64_t serial;
+	enum barrier barrier; /* see barrier.h */
+	struct tables tables;
+	struct epoch epoch;
+	struct frames frames;
+	struct pins pins;
+	struct wait_state *wait;
+	struct member_state *members; /* of a private pool: one */
+	const struct core_above *above;
+	/* Written now and then. */
+	_Alignas(CACHE_LINE) struct region region;
+	_Atomic bool deaths_told; /* to this process; false: who waits must look by itself */
+	_Atomic uint64_t forks;   /* that this process came from when it opened or adopted the pool */
+	uint32_t place;           /* among the open pools; thread.h */
+};
+
+/* The core of this process, by the pool's shared states; `member` is this process's number. */
+struct core_states {
+	struct table_state *table;
+	struct epoch_state *epoch;
+	struct pin_state *pin;
+	struct wait_state *wait;
+	struct member_state *members;
+};
+void core_attach(struct core *c, const struct core_states *st, enum barrier barrier, unsigned member);
+
+/* membarrier is refused from now on, and no thread is in a call: barriers are fences. */
+void core_fence(struct core *c);
+
+/* How long to sleep for something that another process may be dead to give, in milliseconds. */
+static inline unsigned core_timeout(const struct core *c)
+{
+	return !region_shared(&c->region) || atomic_load(&c->deaths_told) ? WAIT_FOR_EVER : UNWATCHED_MS;
+}
+
+static inline bool core_overdue(struct core *c)
+{
+	return c->above->overdue(c);
+}
+
+/* Sleep, unless something was told since wait_begin; look for the dead if that takes long. */
+static inline void core_sleep(struct core *c, struct wait_queue *q, uint32_t count)
+{
+	if (!wait_sleep(c->wait, q, count, core_timeout(c)))
+		core_overdue(c);
+}
+
+/* The claim's owner: claimed -> unclaimed, and -> free. */
+static inline void core_unclaim(struct core *c, uint32_t frame, struct frame *fr)
+{
+	frame_unclaim(fr);
+	wait_tell(c->wait, wait_for_frame(frame));
+}
+
+static inline void core_free_frame(struct core *c, uint32_t frame, struct frame *fr)
+{
+	frame_free(fr);
+	wait_tell(c->wait, wait_for_frame(frame));
+}
+
+#endif

@@ -1,0 +1,137 @@
+/* window.c - see window.h. */
+#include "core/window.h"
+
+#include <string.h>
+
+/* The victim that a claimed frame would be, and its page's entry. */
+static uint64_t victim_look(struct core *c, struct victim *v, uint32_t frame)
+{
+	*v = (struct victim){.frame = frame, .fr = frame_of(&c->frames, frame)};
+	/* The claim was acquired, and its owners before stored the number. */
+	v->page = atomic_load_explicit(&v->fr->page, memory_order_relaxed);
+	return table_find(&c->tables, v->page, &v->entry);
+}
+
+bool window_add(struct core *c, struct window *w, uint32_t frame)
+{
+	struct victim *v = &w->victim[w->n];
+	uint64_t e = victim_look(c, v, frame);
+	/* Closing, and the claim was free: it was ready, which is as good as closed by
+	 * us.  Should a get come now, it comes as it may at any time from here on. */
+	bool ready = e == entry_word(v->page, ENTRY_CLOSING, frame);
+	if (!ready && !(e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame))) {
+		victim_release(c, v);
+		return false;
+	}
+	w->n++;
+	return true;
+}
+
+static unsigned map_start(const struct window *w, uint32_t frame)
+{
+	return hash_place(number_hash(frame), w->places);
+}
+
+static unsigned map_next(const struct window *w, unsigned at)
+{
+	return at + 1 < w->places ? at + 1 : 0;
+}
+
+static void map_fill(struct window *w)
+{
+	w->places = w->n * WINDOW_SPREAD;
+	memset(w->map, 0, w->places);
+	for (unsigned i = 0; i < w->n; i++) {
+		struct victim *v = &w->victim[i];
+		unsigned at = map_start(w, v->frame);
+		while (w->map[at])
+			at = map_next(w, at);
+		w->map[at] = (uint8_t)(i + 1);
+		v->pins = v->tries = v->peeks = v->own = 0;
+	}
+}
+
+/* Where a scan leaves what it has seen. */
+struct scan {
+	struct window *window;
+	unsigned member; /* this process */
+};
+
+/* A number that does not fit says no less than the largest that does. */
+static void pins_add(struct victim *v, uint64_t count)
+{
+	v->pins = count > UINT32_MAX - v->pins ? UINT32_MAX : v->pins + (uint32_t)count;
+}
+
+static void victim_seen(void *scan, const struct stripe *s, uint64_t slot)
+{
+	const struct scan *sc = scan;
+	struct window *w = sc->window;
+	uint32_t frame = slot_frame(slot);
+	for (unsigned at = map_start(w, frame); w->map[at]; at = map_next(w, at)) {
+		struct victim *v = &w->victim[w->map[at] - 1];
+		if (v->frame != frame)
+			continue;
+		v->tries += slot_trying(slot);
+		v->peeks += slot_peek(slot);
+		if (!slot_peek(slot))
+			pins_add(v, slot_count(slot));
+		v->own += !slot_peek(slot) && stripe_of(s, sc->member);
+	}
+}
+
+void window_scan(struct core *c, const struct stripe *me, struct window *w)
+{
+	uint64_t before = epoch_now(&c->epoch);
+	map_fill(w);
+	bool unlisting = pin_unlist_begin(&c->pins, me);
+	/* Pairs with barrier_light in a get, between its slot and its re-check. */
+	pin_barrier(&c->pins, c->barrier);
+	uint32_t vain = pin_scan(&c->pins, victim_seen, &(struct scan){w, c->pins.member});
+	pin_unlist_end(&c->pins, unlisting, vain);
+	epoch_reclaim(&c->epoch, me, before); /* our barrier serves it as well */
+}
+
+bool victim_reopen(const struct victim *v)
+{
+	return table_reopen(&v->entry, v->page, v->frame);
+}
+
+/*
+ * Nobody has rescued it so far.  Only we can close it, so it was not in between either.
+ * A locked step that changes nothing: what was copied before must not be what a
+ * rescuer writes after it.  A load, of whatever order, would let the copy's loads sink
+ * below it, and so does a load after an acquire fence.  Pairs with the rescue, in
+ * table_reopen, which reads what this step stored, or makes it fail.
+ */
+bool victim_closed(const struct victim *v)
+{
+	return table_stay_closed(&v->entry, v->page, v->frame);
+}
+
+void victim_release(struct core *c, const struct victim *v)
+{
+	core_unclaim(c, v->frame, v->fr);
+}
+
+bool victim_ready(struct core *c, struct victim *v, uint32_t frame)
+{
+	uint64_t e = victim_look(c, v, frame);
+	return e == entry_word(v->page, ENTRY_CLOSING, frame);
+}
+
+void frame_wait(struct core *c, struct stripe *me, uint32_t frame, uint32_t page)
+{
+	struct wait_queue *q = wait_queue_of(c->wait, wait_for_frame(frame));
+	for (;;) {
+		uint32_t count = wait_begin(q, wait_for_frame(frame));
+		epoch_enter(&c->epoch, me);
+		struct frame *fr = frame_live(&c->frames, frame);
+		bool claimed = fr && frame_claimed(atomic_load(&fr->word)) &&
+		               atomic_load_explicit(&fr->page, memory_order_relaxed) == page;
+		epoch_leave(me);
+		if (!claimed)
+			return;
+		core_sleep(c, q, count);
+	}
+}

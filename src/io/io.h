@@ -1,0 +1,24 @@
+/*
+ * io.h - a pool's pages and its file, put together.
+ *
+ * Owns nothing.  `struct io` is this process's own: what moves pages between the frames
+ * of the core and the file.
+ */
+#ifndef MPOOL_IO_H
+#define MPOOL_IO_H
+
+#include "core/core.h"
+#include "io/doubt.h"
+#include "io/pageio.h"
+
+/* Write buffers kept: for as many threads to write back at once without asking the system for memory. */
+#define SPARES 4u
+
+struct io {
+	struct core *core;
+	struct pageio file;
+	struct doubt_state *doubt;
+	_Alignas(CACHE_LINE) _Atomic(void *) spare[SPARES]; /* write buffers that nobody uses just now, or NULL */
+};
+
+#endif

@@ -1,0 +1,527 @@
+/* join.c - see join.h. */
+#include "share/join.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/resize.h"
+#include "os/descriptor.h"
+#include "share/hand.h"
+#include "share/header.h"
+#include "share/recover.h"
+#include "share/witness.h"
+
+/* Stripes that there is memory for from the start: pages may take all that there is, and pins are needed then. */
+#define STRIPES_AT_FIRST 64u
+/* So many objects are looked at whenever a pool is made. */
+#define STALE_FREE 16u
+
+/*
+ * An object is so many times what its maker asks for, and at least so much, so that
+ * others can ask for more; half of it is for the capacity, the rest for tables and
+ * the overflow.  Only addresses are used up by that.
+ */
+#define OBJECT_TIMES 32u
+#if UINTPTR_MAX > UINT32_MAX
+#define OBJECT_MIN   ((uint64_t)64 << 30)
+/* ... and no more than a process can map beside others, */
+#define OBJECT_MOST  ((uint64_t)1 << 46)
+#else
+/* A 32-bit process has 2 to 4 GiB of addresses, for all that it does. */
+#define OBJECT_MIN   ((uint64_t)128 << 20)
+#define OBJECT_MOST  ((uint64_t)1 << 30)
+#endif
+/* ... and less only where limits of the process leave no other way. */
+#define OBJECT_LEAST ((uint64_t)32 << 20)
+/* Bytes a frame takes beside its page, rounded up. */
+#define FRAME_OVERHEAD 24u
+
+/* ---- the file ----------------------------------------------------------- */
+
+static bool is_the_file(const struct stat *st, const struct preamble *p)
+{
+	return st->st_dev == p->file_dev && st->st_ino == p->file_ino;
+}
+
+/* Open it by some path; -1 and errno, ENOENT: it is another one. */
+static int open_file(const char *path, const struct preamble *p)
+{
+	struct stat st;
+	if (stat(path, &st) != 0)
+		return -1;
+	/* Another one is left alone: to open and close a pipe, or a device, does something to it. */
+	if (!is_the_file(&st, p)) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* Whatever has come there meanwhile, opening it must not wait. */
+	uint64_t forks = descriptor_forks();
+	int fd = descriptor_open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || (fstat(fd, &st) == 0 && is_the_file(&st, p)))
+		return fd;
+	descriptor_let_go(fd, descriptor_since(forks));
+	errno = ENOENT;
+	return -1;
+}
+
+/* The pool's file for a process that joins; -1 and errno. */
+static int find_file(const struct preamble *p, const struct member_state *ms)
+{
+	int fd = open_file(p->path, p), error = errno;
+	uint32_t top = atomic_load(&ms->top);
+	for (uint32_t i = 0; fd < 0 && i < top && i < MEMBERS_MAX; i++) {
+		char path[sizeof "/proc//fd/" + 3 * 2 * sizeof(int)];
+		const struct member *m = &ms->member[i];
+		if (!member_in(m))
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)m->pid, (int)m->fd);
+		fd = open_file(path, p);
+	}
+	if (fd < 0)
+		errno = error;
+	return fd;
+}
+
+static int describe_file(struct preamble *p, int fd)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) != 0)
+		return errno;
+	p->file_flags = (uint32_t)(flags & FILE_FLAGS);
+	p->file_dev = st.st_dev;
+	p->file_ino = st.st_ino;
+	/* Too long for us, or none: it is found by a descriptor then. */
+	ssize_t n = descriptor_path(fd, p->path, sizeof p->path - 1);
+	p->path[n > 0 ? n : 0] = 0;
+	return 0;
+}
+
+/* ---- making ------------------------------------------------------------- */
+
+static uint32_t limit_for(uint64_t total, uint32_t pagesize)
+{
+	uint64_t frames = total / 2 / ((uint64_t)pagesize + FRAME_OVERHEAD + PAGE_ALIGN);
+	return frames < FRAMES_MAX / 2 ? (uint32_t)frames : FRAMES_MAX / 2;
+}
+
+/* Bytes a file may have in this process: beyond them a signal ends it. */
+static uint64_t file_bytes_max(void)
+{
+	struct rlimit l;
+	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
+}
+
+/* Has the process addresses for what it needs besides the object, beginning with its life lock's? */
+static bool addresses_left(void)
+{
+	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, OBJECT_LEAST);
+	return true;
+}
+
+/* Settle the object's size, and map it.  0, or an errno. */
+static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
+{
+	uint64_t asked = (uint64_t)frames * ((uint64_t)p->pagesize + FRAME_OVERHEAD);
+	asked = asked > OBJECT_MOST / OBJECT_TIMES ? OBJECT_MOST : asked * OBJECT_TIMES;
+	uint64_t most = file_bytes_max();
+	int error = EFBIG;
+	for (uint64_t total = asked > OBJECT_MIN ? asked : OBJECT_MIN; total >= OBJECT_LEAST; total /= 2) {
+		p->total = round_up(total, memory_page());
+		p->limit = limit_for(total, p->pagesize);
+		if (p->limit < frames)
+			break;
+		object_place_parts(p);
+		if (p->total > most || p->chunks_at >= p->total)
+			continue;
+		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : object_map(sh, p->total);
+		if (!error && addresses_left())
+			return 0;
+		if (!error) {
+			munmap(sh->map, sh->bytes);
+			sh->map = NULL;
+			error = ENOMEM;
+		}
+	}
+	return error;
+}
+
+static struct header *header_of(const struct sharing *sh, const struct preamble *p)
+{
+	return (struct header *)((char *)sh->map + p->header_at);
+}
+
+void share_rooms(struct sharing *sh, const struct preamble *p, unsigned member)
+{
+	struct header *h = header_of(sh, p);
+	char *map = sh->map;
+	region_share(&sh->core->region, map, &h->region);
+	frames_share(&sh->core->frames, &sh->core->region, &h->frame, p->pagesize, map + p->frames_at, p->limit, p->unit);
+	header_attach(sh, h, (enum barrier)p->barrier, member);
+	sh->io->file.state = &h->pageio;
+	sh->io->file.shared = true;
+}
+
+/* The region and the rooms of this process; `member` is its number. */
+static void rooms(struct sharing *sh, const struct preamble *p, unsigned member)
+{
+	char *map = sh->map;
+	share_rooms(sh, p, member);
+	(void)madvise(map + p->frames_at, p->chunks_at - p->frames_at, MADV_HUGEPAGE); /* or without */
+}
+
+/* All that the object begins with.  0, or an errno. */
+static int fill_object(struct sharing *sh, struct preamble *p, const void *key, uint32_t frames, uint32_t pages, bool tail)
+{
+	char *map = sh->map;
+	struct region whole = {.base = (uintptr_t)map};
+	if (!region_commit(&whole, map, p->header_at + sizeof(struct header)))
+		return ENOSPC;
+	memcpy(map + p->key_at, key, p->key_bytes);
+	struct header *h = header_of(sh, p);
+	h->region.end = p->total;
+	atomic_store(&h->region.top, p->chunks_at);
+	rooms(sh, p, 0);
+	h->wait.shared = true;
+	h->doubt.buckets = DOUBT_BUCKETS;
+	epoch_init(&h->epoch);
+	atomic_store(&h->pin.users, USERS_MANY); /* and in other processes */
+	if (!pin_make(&sh->core->pins, STRIPES_AT_FIRST) || !frames_grow(&sh->core->frames, frames) ||
+	    table_init(&sh->core->tables, 0, resize_first(frames, pages)) != 0)
+		return ENOSPC;
+	clock_init(&h->clock, frames);
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	const uint64_t seed[] = {(uint64_t)t.tv_sec, (uint64_t)t.tv_nsec, (uint64_t)getpid(), sh->dev, sh->ino};
+	h->pageio.name = share_hash_of(seed, sizeof seed) | 1;
+	pageio_init(&sh->io->file, &h->pageio, pages, tail);
+	sh->io->file.generation = 1;
+	pageio_establish(&sh->io->file);
+	p->check = object_check(p, key);
+	memcpy(map, p, sizeof *p);
+	return 0;
+}
+
+/* ---- joining ------------------------------------------------------------ */
+
+bool share_sound(struct sharing *sh, const struct preamble *p)
+{
+	struct header *h = sh->header;
+	struct region_state *r = &h->region;
+	uint64_t top = atomic_load(&r->top);
+	if (r->end != p->total || top < p->chunks_at || top > p->total || top % memory_page() != 0)
+		return false;
+	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
+		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
+		if (place == 0)
+			continue;
+		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
+		top = atomic_load(&r->top);
+		if (top > p->total || place % memory_page() != 0 || place < p->chunks_at || place >= top)
+			return false;
+		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
+		                      : !table_sound(region_at(&sh->core->region, id), id, top - place))
+			return false;
+	}
+	uint32_t head = atomic_load(&h->table.head), stripes = atomic_load(&h->pin.stripes);
+	if (head < CHUNK_TABLES || head >= CHUNK_COUNT || !region_at(&sh->core->region, head) || stripes == 0 ||
+	    stripes > STRIPES_MAX || !pins_sound(&sh->core->pins))
+		return false;
+	uint32_t capacity = frames_capacity(&sh->core->frames);
+	return capacity > 0 && capacity <= p->limit && clock_sound(&h->clock, capacity) &&
+	       atomic_load(&h->members.top) <= MEMBERS_MAX && frames_sound(&sh->core->frames);
+}
+
+/* Become a member, with the pool's lock held.  0, or an errno. */
+static int enter(struct sharing *sh, int fd)
+{
+	struct member_state *ms = &sh->header->members;
+	struct member_object object = share_object(sh);
+	int error = EAGAIN; /* as many processes as there may be */
+	uint32_t member = 0;
+	for (; member < MEMBERS_MAX; member++)
+		if (!member_in(&ms->member[member]) &&
+		    (error = life_begin(&sh->life, &object, member)) != EAGAIN && error != EACCES)
+			break;
+	if (error)
+		return error;
+	struct member *m = &ms->member[member];
+	m->pid = getpid();
+	m->fd = fd;
+	m->since = time(NULL);
+	atomic_store(&m->generation, sh->io->file.generation);
+	atomic_store(&m->door, 0);
+	atomic_store(&m->evictors, 0);
+	if (atomic_load(&ms->top) <= member)
+		atomic_store(&ms->top, member + 1);
+	/* From here on, should we die, we are recovered. */
+	atomic_fetch_or(&m->state, MEMBER_IN);
+	sh->core->pins.member = member;
+	sh->core->region.making = m->making;
+	uint32_t from = 0;
+	sh->keeper = pin_adopt(&sh->core->pins, true, &from);
+	return sh->keeper ? 0 : ENOMEM;
+}
+
+/* Grow to `frames`, with the pool's lock held.  0, or an errno. */
+static int grow_to(struct sharing *sh, uint32_t frames)
+{
+	uint32_t capacity = frames_capacity(&sh->core->frames);
+	if (frames > capacity && !frames_grow(&sh->core->frames, frames))
+		return frames > sh->core->frames.base.count ? ENOMEM : ENOSPC;
+	if (frames > capacity)
+		clock_cover(sh->evict->clock, frames);
+	return 0;
+}
+
+/* The handle's own part is there.  Enter, recover who died, grow.  0, or an errno. */
+static int become_member(struct sharing *sh, int fd, uint32_t frames)
+{
+	struct member_state *ms = &sh->header->members;
+	struct hold lock = {NULL, -1};
+	struct member_object object = share_object(sh);
+	int error = member_lock(&lock, &object, PATIENCE_S);
+	if (error)
+		return error;
+	error = enter(sh, fd);
+	if (!error) {
+		recover_dead_locked(sh);
+		error = grow_to(sh, frames);
+	}
+	if (!error)
+		witness_enter(sh);
+	if (error && sh->keeper)
+		recover_leave(sh);
+	else if (error && sh->life.map)
+		atomic_fetch_and(&ms->member[sh->core->pins.member].state, ~MEMBER_IN);
+	member_unlock(&lock);
+	return error;
+}
+
+/* ---- stale objects ------------------------------------------------------ */
+
+/* With no key's lock held, for one that dies in this must not have two. */
+static void remove_if_stale(int dir, const char *name, uint64_t its)
+{
+	struct hold lock;
+	int object = share_open_object(dir, name, O_RDONLY);
+	/* It may be one that is just being made: so it is looked at again, with the lock. */
+	if (object >= 0 && !life_any(object) && share_lock_key(&lock, dir, its, 0) == 0) {
+		if (!life_any(object))
+			unlinkat(dir, name, 0);
+		hold_end(&lock);
+	}
+	if (object >= 0)
+		close(object);
+}
+
+/*
+ * What crashes have left under other keys: they may never be opened again.  Whoever
+ * makes many pools looks not at all of them for each, but at as many as it makes.
+ */
+static void remove_stale(int dir)
+{
+	static _Atomic unsigned made, seen;
+	uint64_t its;
+	if (atomic_fetch_add(&made, 1) < atomic_load(&seen))
+		return;
+	unsigned n = 0;
+	DIR *d = share_entries(dir);
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (share_name_hash(e->d_name, &its)) {
+			remove_if_stale(dir, e->d_name, its);
+			n++;
+		}
+	if (d)
+		closedir(d);
+	hand_remove_stale(dir);
+	atomic_store(&seen, n > STALE_FREE ? n : 0);
+	atomic_store(&made, 0);
+}
+
+/* ---- open and close ----------------------------------------------------- */
+
+static int make(struct sharing *sh, int dir, struct share_key key, int fd, uint32_t frames)
+{
+	struct preamble *p = calloc(1, sizeof *p);
+	uint32_t pages;
+	bool tail;
+	if (!p)
+		return ENOMEM;
+	uint32_t pagesize = sh->io->file.pagesize;
+	int error = pageio_open(&sh->io->file, fd, pagesize, &pages, &tail) != 0 ? errno : witness_make(sh, fd);
+	if (!error)
+		error = describe_file(p, sh->io->file.fd);
+	object_stamp(p);
+	p->pagesize = pagesize;
+	p->align = (uint32_t)sh->io->file.align;
+	p->key_bytes = (uint32_t)key.bytes;
+	p->unit = frames_unit(frames);
+	p->barrier = barrier_available(BARRIER_PROCESSES) ? BARRIER_PROCESSES : BARRIER_FENCE;
+	if (!error)
+		error = object_create(dir, sh);
+	if (!error)
+		error = size_object(sh, p, frames);
+	if (!error)
+		error = fill_object(sh, p, key.at, frames, pages, tail);
+	if (!error)
+		error = become_member(sh, sh->io->file.fd, frames);
+	if (error && sh->object >= 0)
+		unlinkat(dir, sh->name, 0);
+	free(p);
+	return error;
+}
+
+/* Is it open for writing? */
+static bool writable(int fd)
+{
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	return flags != -1 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static int join_object(struct sharing *sh, const struct preamble *p, int fd, uint32_t frames)
+{
+	if (p->pagesize != sh->io->file.pagesize)
+		return EINVAL;
+	/* Whoever made it could not open the file for writing: nobody's modified pages could be written. */
+	if ((p->file_flags & O_ACCMODE) == O_RDONLY && writable(fd))
+		return EROFS;
+	if (p->barrier != BARRIER_FENCE && !barrier_available(BARRIER_PROCESSES))
+		return ENOTSUP;
+	int error = object_map(sh, p->total);
+	if (error)
+		return error;
+	rooms(sh, p, MEMBERS_MAX);
+	if (!share_sound(sh, p))
+		return EBADMSG;
+	table_join(&sh->core->tables);
+	sh->io->file.device = p->file_dev;
+	sh->io->file.inode = p->file_ino;
+	sh->io->file.align = p->align;
+	sh->file_forks = descriptor_forks();
+	if (!witness_join(sh))
+		sh->io->file.fd = sh->file = find_file(p, &sh->header->members);
+	if (sh->io->file.fd < 0)
+		return errno;
+	return become_member(sh, sh->io->file.fd, frames);
+}
+
+static int join(struct sharing *sh, int fd, uint32_t frames)
+{
+	struct preamble *p = malloc(sizeof *p);
+	char *key = NULL;
+	int error = p ? share_read_preamble(sh->object, p, &key) : ENOMEM;
+	free(key);
+	if (!error)
+		error = join_object(sh, p, fd, frames);
+	free(p);
+	return error;
+}
+
+/* The program has closed that descriptor, and has another file by its number: then it is not ours to close. */
+static bool is_another(int fd, dev_t dev, ino_t ino)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (st.st_dev != dev || st.st_ino != ino);
+}
+
+/* What this process has of the pool, but its membership. */
+static void let_go(struct sharing *sh, bool parents)
+{
+	const struct preamble *p = sh->map; /* NULL: all that was opened is ours yet */
+	/* A child has no copy of the life lock's mapping. */
+	if (!parents)
+		hold_end(&sh->life);
+	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))
+		close(sh->object);
+	if (sh->file >= 0 && !(p && is_another(sh->file, p->file_dev, p->file_ino)))
+		descriptor_let_go(sh->file, sh->file_name ? sh->file_name : descriptor_since(sh->file_forks));
+	if (sh->map)
+		munmap(sh->map, sh->bytes);
+}
+
+int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
+{
+	uint32_t frames = maxcache == 0 ? 1 : maxcache < FRAMES_MAX / 2 ? maxcache : FRAMES_MAX / 2;
+	sh->object = sh->file = -1;
+	if (key.bytes > MPOOL_KEY_MAX)
+		return ENAMETOOLONG;
+	sh->hash = share_hash(key);
+	if (pagesize == 0)
+		return EINVAL;
+	sh->io->file.pagesize = pagesize;
+	struct hold lock = {NULL, -1};
+	int dir = share_directory(true), error = dir < 0 ? errno : share_lock_key(&lock, dir, sh->hash, PATIENCE_S);
+	if (!error)
+		error = object_find(dir, key, sh);
+	bool made = !error && sh->object < 0;
+	if (!error)
+		error = made ? make(sh, dir, key, fd, frames) : join(sh, fd, frames);
+	if (error) {
+		pageio_close(&sh->io->file, !made);
+		let_go(sh, false);
+	}
+	hold_end(&lock);
+	if (made)
+		remove_stale(dir);
+	if (dir >= 0)
+		close(dir);
+	if (!error) {
+		watch_begin(sh);
+		hand_begin(sh);
+	}
+	return error;
+}
+
+/* Is the object the one of that name there?  A process that became another user's meanwhile sees another directory. */
+static bool has_name(int dir, const struct sharing *sh)
+{
+	struct stat st;
+	return fstatat(dir, sh->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == sh->dev && st.st_ino == sh->ino;
+}
+
+/* Give up the membership, and remove the object if that was the last. */
+static void leave(struct sharing *sh)
+{
+	struct hold key = {NULL, -1}, lock = key;
+	struct member_object object = share_object(sh);
+	int dir = share_directory(false);
+	bool locked = dir >= 0 && share_lock_key(&key, dir, sh->hash, PATIENCE_S) == 0;
+	/* Who cannot leave in time is taken for dead, and recovered. */
+	if (member_lock(&lock, &object, PATIENCE_S) == 0) {
+		recover_leave(sh);
+		member_unlock(&lock);
+	}
+	hold_end(&sh->life);
+	/* Without the lock somebody may be joining just now: who comes next removes it. */
+	if (locked && share_object_is_ours(sh) && has_name(dir, sh) && !life_any(sh->object))
+		sh->last = unlinkat(dir, sh->name, 0) == 0;
+	hold_end(&key);
+	if (dir >= 0)
+		close(dir);
+}
+
+void share_close(struct sharing *sh, bool parents)
+{
+	if (!parents) {
+		hand_end(sh);
+		watch_end(sh);
+		leave(sh);
+	}
+	pageio_close(&sh->io->file, !sh->last);
+	let_go(sh, parents);
+}

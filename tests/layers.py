@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""layers.py SOURCE OBJECT... - who calls whom in the library.
+
+A module is a .c and .h of src/FOLDER/.  It may include, and call, modules of its own
+folder and of those below it; no two modules call each other, by whatever way round.
+Calls are what nm(1) tells of the library's object files, so one without its header is
+seen too; and no two headers include each other.
+
+A pointer to a function may lead upwards without being seen: so there is a list here of
+those that there are, and what for.
+
+Before it looks at the library it plants a call upwards and a circle, and must see them.
+"""
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+FOLDERS = ["os", "core", "io", "evict", "share", "api"]  # from below
+
+# file: name of the pointer, or of its type
+POINTERS = {
+    "core/core.h": {
+        "overdue": "a wait has taken long: look whether somebody died",
+        "left": "a thread has left a call: give back what it held"},
+    "core/frame.h": {"frame_seen": "told of each frame"},
+    "core/pin.h": {"pin_seen": "told of each slot", "stripe_test": "is it that stripe?"},
+    "core/thread.h": {"see": "told of each stripe of the thread"},
+    "core/thread.c": {"see": "the same"},
+    "evict/policy.h": {"spared": "is this frame passed by?"},
+    "io/pageio.h": {"pgin": "the user's filter", "pgout": "the user's filter"},
+    "io/pageio.c": {"by": "the user's filter"},
+    "share/recover.c": {"stripe_seen": "told of each stripe"},
+    "share/watch.h": {"ready": "the door's descriptor can be read"},
+}
+POINTER = re.compile(r"\(\*(\w+)\)\(|^typedef \w+ (\w+)\(", re.M)
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
+
+
+def folder(module):
+    return FOLDERS.index(module.split("/")[0])
+
+
+def upward(edges):
+    """The edges that lead up: (from, to, by what)."""
+    return [(a, b, by) for (a, b), by in sorted(edges.items()) if folder(b) > folder(a)]
+
+
+def circles(edges):
+    """Sets of modules each of which reaches all others (Tarjan's strongly connected components)."""
+    after = collections.defaultdict(set)
+    for a, b in edges:
+        if a != b:
+            after[a].add(b)
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(a):
+        index[a] = low[a] = len(index)
+        stack.append(a)
+        for b in sorted(after[a]):
+            if b not in index:
+                visit(b)
+                low[a] = min(low[a], low[b])
+            elif b in stack:
+                low[a] = min(low[a], index[b])
+        if low[a] == index[a]:
+            at = stack.index(a)
+            if len(stack) - at > 1:
+                found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for a in sorted(after):
+        if a not in index:
+            visit(a)
+    return found
+
+
+def includes(src, pattern):
+    edges, wrong = {}, []
+    for path in sorted(src.glob(pattern)):
+        module = str(path.relative_to(src).with_suffix(""))
+        for name in INCLUDE.findall(path.read_text()):
+            if name == "mpool.h":
+                continue
+            if not (src / name).is_file() or "/" not in name:
+                wrong.append(f"{path.relative_to(src)} includes {name}, which is not FOLDER/MODULE.h")
+                continue
+            edges[module, str(pathlib.PurePath(name).with_suffix(""))] = "#include"
+    return edges, wrong
+
+
+def calls(objects):
+    defined, wanted = {}, []
+    for path in objects:
+        module = "/".join(pathlib.Path(path[:-len(".c.o")]).parts[-2:])
+        out = subprocess.run(["nm", path], check=True, capture_output=True, text=True).stdout
+        for line in out.splitlines():
+            kind, name = line.split()[-2:]
+            if kind == "U":
+                wanted.append((module, name))
+            elif kind in "TDBRVW":
+                defined[name] = module
+    edges = {}
+    for module, name in wanted:
+        to = defined.get(name, module)
+        if to != module:
+            edges[module, to] = name
+    return edges
+
+
+def pointers(src):
+    wrong, unused = [], {(f, n) for f, names in POINTERS.items() for n in names}
+    for path in sorted(src.glob("*/*.[ch]")):
+        its = str(path.relative_to(src))
+        for one, other in POINTER.findall(path.read_text()):
+            name = one or other
+            if name not in POINTERS.get(its, ()):
+                wrong.append(f"{its}: a pointer to a function, {name}, that is not in the list of {__file__}")
+            unused.discard((its, name))
+    return wrong + [f"{f} has no pointer to a function {n} any more" for f, n in sorted(unused)]
+
+
+def planted():
+    assert upward({("os/mem", "core/pin"): "x"}) and not upward({("core/pin", "os/mem"): "x"})
+    assert circles({("io/a", "io/b"): "x", ("io/b", "core/c"): "x", ("core/c", "io/a"): "x"})
+    assert not circles({("io/a", "io/b"): "x", ("io/a", "core/c"): "x", ("io/b", "core/c"): "x"})
+
+
+def main():
+    planted()
+    src = pathlib.Path(sys.argv[1]) / "src"
+    included, wrong = includes(src, "*/*.[ch]")
+    headers, _ = includes(src, "*/*.h")
+    called = calls(sys.argv[2:])
+    if len(called) < len(FOLDERS):
+        wrong.append("no calls found")
+    wrong += [f"{a} leads up to {b}, by {by}" for edges in (included, called) for a, b, by in upward(edges)]
+    wrong += ["a circle of calls: " + ", ".join(c) for c in circles(called)]
+    wrong += ["a circle of headers: " + ", ".join(c) for c in circles(headers)]
+    wrong += pointers(src)
+    for line in wrong:
+        print(f"layers: {line}", file=sys.stderr)
+    modules = {m for edge in {**included, **called} for m in edge}
+    print(f"layers: {len(modules)} modules, {len(called)} pairs that call, {len(wrong)} wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
