@@ -83,9 +83,9 @@ struct room_stripes room_stripes(struct MPOOL *mp)
 
 bool room_stripes_run_out(struct MPOOL *mp)
 {
-	uint32_t from = STRIPES_MAX, stripes = atomic_exchange(&mp->header->pin.stripes, STRIPES_MAX);
-	bool none = !pin_adopt(&mp->pins, true, &from);
-	atomic_store(&mp->header->pin.stripes, stripes);
+	uint32_t from = STRIPES_MAX, stripes = atomic_exchange(&mp->sharing.header->pin.stripes, STRIPES_MAX);
+	bool none = !pin_adopt(&mp->core.pins, true, &from);
+	atomic_store(&mp->sharing.header->pin.stripes, stripes);
 	return none;
 }
 

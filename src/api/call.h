@@ -18,7 +18,7 @@
  * a filter of the pool; ENOTSUP: it is shared, and other processes' pages have another
  * form in the file.
  */
-#define CALL(mp, a)  \
+#define CALL(mp, a)      \
 	NO_CANCELLATION; \
 	__attribute__((cleanup(call_ends))) struct attachment *const a = call_begin(mp)
 

@@ -31,7 +31,8 @@ static struct private_header measure_header(uint32_t frames)
 	h.members = offsetof(struct header, clock.shard) + clock_shards(frames) * sizeof(struct shard);
 	h.doubt = h.members + WHOLE_LINES(offsetof(struct member_state, member) + sizeof(struct member));
 	h.doubt_buckets = frames / DOUBT_PLACES < DOUBT_BUCKETS ? frames / DOUBT_PLACES + 1 : DOUBT_BUCKETS;
-	h.bytes = h.doubt + offsetof(struct doubt_state, page) + h.doubt_buckets * sizeof(((struct doubt_state *)0)->page[0]);
+	h.bytes = h.doubt + offsetof(struct doubt_state, page) +
+	          h.doubt_buckets * sizeof(((struct doubt_state *)0)->page[0]);
 	return h;
 }
 
@@ -104,7 +105,8 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 	}
 	region_init(&mp->core.region);
 	pageio_none(&mp->io.file);
-	int error = key.at ? share_open(&mp->sharing, key, fd, pagesize, maxcache) : open_private(mp, fd, pagesize, maxcache);
+	int error = key.at ? share_open(&mp->sharing, key, fd, pagesize, maxcache)
+	                   : open_private(mp, fd, pagesize, maxcache);
 	if (error) {
 		thread_pool_closed(&mp->core);
 		region_fini(&mp->core.region);

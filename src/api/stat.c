@@ -150,7 +150,7 @@ PUBLIC void mpool_stat(MPOOL *mp)
 	        "%" PRIu64 " hits, %" PRIu64 " misses (%.2f%% hits), %" PRIu64 " page reads, %" PRIu64 " page writes\n"
 	        "%" PRIu64 " evictions, %" PRIu64 " called off by a get in time\n"
 	        "%" PRIu64 " bytes of bookkeeping\n",
-	        s.pages, s.pagesize, major(s.device), minor(s.device), s.inode, s.cached, s.maxcache, s.overflow, s.dirty, s.pinned, s.hits, s.misses,
-	        gets ? 100.0 * (double)s.hits / (double)gets : 0.0, s.reads, s.writes, s.evictions, s.rescues,
-	        s.metadata);
+	        s.pages, s.pagesize, major(s.device), minor(s.device), s.inode, s.cached, s.maxcache, s.overflow,
+	        s.dirty, s.pinned, s.hits, s.misses, gets ? 100.0 * (double)s.hits / (double)gets : 0.0, s.reads,
+	        s.writes, s.evictions, s.rescues, s.metadata);
 }

@@ -114,7 +114,8 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 	uint64_t bytes = base_bytes(fs, frames);
 	bool huge = bytes >= HUGE_SEGMENT;
 	/* A page is filled before it is seen. */
-	void *chunk = region_alloc_raw(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align, (size_t)(frames * fs->stride));
+	void *chunk = region_alloc_raw(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align,
+	                               (size_t)(frames * fs->stride));
 	if (!chunk)
 		return -1;
 	if (huge)

@@ -12,7 +12,7 @@
 /* A summary's word has two bits for each of so many stripes: pin.h has their states. */
 #define SUMMARY_BITS    2u
 #define SUMMARY_STRIPES (64u / SUMMARY_BITS)
-#define SUMMARY_STATE   UINT64_C(3) /* a stripe's bits */
+#define SUMMARY_STATE   UINT64_C(3)                  /* a stripe's bits */
 #define SUMMARY_EACH    UINT64_C(0x5555555555555555) /* the lower one of each */
 enum { SUMMARY_IDLE, SUMMARY_LISTED, SUMMARY_LEAVING };
 
@@ -121,7 +121,8 @@ static bool chunk_make(const struct pins *p, unsigned k)
 	for (uint32_t i = 0; i < chunk_stripes(k); i++)
 		chunk_stripe(chunk, k, i)->id = (chunk_first(k) + i) & ((1u << STRIPE_ID_BITS) - 1);
 	if (!region_add(p->region, CHUNK_STRIPES + k, chunk, chunk_bytes(k)))
-		region_free(p->region, CHUNK_STRIPES + k, chunk, chunk_bytes(k)); /* another thread was first: its will do */
+		region_free(p->region, CHUNK_STRIPES + k, chunk,
+		            chunk_bytes(k)); /* another thread was first: its will do */
 	return true;
 }
 

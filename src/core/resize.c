@@ -1,7 +1,6 @@
 /* resize.c - see resize.h. */
 #include "core/resize.h"
 
-
 /* The first table is for that many pages at least, if the pool ever holds them. */
 #define FIRST_ENTRIES 1024u
 /* Buckets to drain in one step: a few microseconds. */

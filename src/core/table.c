@@ -79,7 +79,8 @@ static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t least
 		uint32_t nobody = 0;
 		/* Its maker first: once it is live, a table that is linked nowhere and has
 		 * none is lost (retire_lost). */
-		if (!t || t->buckets < least || t->buckets > most || !atomic_compare_exchange_strong(&t->maker, &nobody, me + 1))
+		if (!t || t->buckets < least || t->buckets > most ||
+		    !atomic_compare_exchange_strong(&t->maker, &nobody, me + 1))
 			continue;
 		if (region_revive(ts->region, id)) {
 			/* Who died may have left some too high. */

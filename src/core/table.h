@@ -108,7 +108,7 @@ static inline bool entry_valid(uint64_t e)
 /* Buckets that a hit looks at: home and next door. */
 #define TABLE_NEAR 2u
 /* Full at two thirds: 12 bytes an entry, and one entry in 25 away from home. */
-#define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets)*LINE_WORDS * 2 / 3)
+#define TABLE_ENTRIES_OF(buckets) ((uint64_t)(buckets) * LINE_WORDS * 2 / 3)
 
 /*
  * A page's home is the fraction of page x factor, a place between 0 and 1: one

@@ -8,7 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-
 /* Bits of a serial that are a place among the open pools.  The others count. */
 #define PLACE_BITS 22u
 #define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
@@ -44,7 +43,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The open pools, by place. */
 struct place {
-	struct core *c;   /* NULL: free */
+	struct core *c;     /* NULL: free */
 	uint32_t next_free; /* PLACE_NONE: none */
 };
 static struct place places_first[PLACES_FIRST];
@@ -620,7 +619,8 @@ struct attachment *thread_enter(struct core *c, uintptr_t stack)
 	struct known *k = &thread_last.known[c->serial & thread_last.mask];
 	if (!(k->a && k->a->serial == c->serial) && !(k = attach(c)))
 		return NULL;
-	if (unlikely(atomic_load_explicit(&k->stripe->busy, memory_order_relaxed) != BUSY_NOT) && !has_left(k->a, stack)) {
+	if (unlikely(atomic_load_explicit(&k->stripe->busy, memory_order_relaxed) != BUSY_NOT) &&
+	    !has_left(k->a, stack)) {
 		errno = EDEADLK;
 		return NULL;
 	}

@@ -54,7 +54,7 @@ struct victim {
 struct window {
 	unsigned n;
 	struct victim victim[WINDOW_MAX];
-	unsigned places; /* of the map that are in use */
+	unsigned places;                         /* of the map that are in use */
 	uint8_t map[WINDOW_SPREAD * WINDOW_MAX]; /* frame -> victim + 1, open addressing; filled by the scan */
 };
 

@@ -441,7 +441,8 @@ static void batch_end(struct evict *const *evictor)
 	_Atomic uint32_t *own = &core->members->member[core->pins.member].evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
 	/* One that was cleared meanwhile must not become very many. */
-	while (n > 0 && !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
+	while (n > 0 &&
+	       !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
@@ -479,8 +480,8 @@ static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, co
 /* ---- the overflow ------------------------------------------------------- */
 
 /* Victims among the frames of an overflow segment; returns how many are in use. */
-static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const struct segment *seg, const struct spared *sp,
-                                 struct window *w)
+static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const struct segment *seg,
+                                 const struct spared *sp, struct window *w)
 {
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < seg->count && w->n < TRIM_BATCH; i++) {
@@ -722,7 +723,8 @@ static void recount(struct evict *ev, struct shard *sh)
 	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;
 	int32_t n = 0;
 	for (uint32_t i = 0; i < words; i++)
-		n += __builtin_popcountll(atomic_load_explicit(&ev->core->frames.base.free_bits[first + i], memory_order_relaxed));
+		n += __builtin_popcountll(
+			atomic_load_explicit(&ev->core->frames.base.free_bits[first + i], memory_order_relaxed));
 	atomic_store_explicit(&sh->hinted, n, memory_order_relaxed);
 }
 

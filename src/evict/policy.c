@@ -5,9 +5,9 @@
 #define SHARE_UNIT   20
 #define SHARE_LEAST  100u
 #define SHARE_EARLY  (2 * SHARE_UNIT) /* a page that was hot and came back early: so many more */
-#define SHARE_HOT    (-SHARE_UNIT)     /* one that was hot before: so many fewer */
+#define SHARE_HOT    (-SHARE_UNIT)    /* one that was hot before: so many fewer */
 #define SHARE_SHORT  (4 * SHARE_UNIT) /* all cold ones are in the hands of other threads: so many more */
-#define SHARE_VICTIM (-1)              /* ... and with each cold victim, so that it shrinks when nothing happens */
+#define SHARE_VICTIM (-1)             /* ... and with each cold victim, so that it shrinks when nothing happens */
 
 /* Trust, in percent; it is stored less TRUST_START, so that zeroed memory will do. */
 #define TRUST_MOST   100
@@ -39,7 +39,7 @@
 #define STAMP_MASK   ((1u << STAMP_BITS) - 1)
 #define AWAY_SHIFT   STAMP_BITS
 #define AWAY_MASK    0xffu
-#define AWAY_STEPS   3u /* in an octave: 2 to the power of it */
+#define AWAY_STEPS   3u        /* in an octave: 2 to the power of it */
 #define AGE_MOST     INT32_MAX /* its logarithm has room in 8 bits */
 #define PAST_PROVEN  (1u << 28)
 #define PAST_WAS_HOT (1u << 29)
@@ -281,8 +281,7 @@ static uint64_t word_of(const struct policy_of *o, enum kind kind, uint32_t f)
  * Words in which there is none are passed at once.  FRAME_NONE: there is none in the
  * shard, or none before `*left` steps.
  */
-static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, enum kind kind,
-                           uint32_t *left)
+static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, enum kind kind, uint32_t *left)
 {
 	_Atomic uint32_t *hand = hand_of(o, kind);
 	uint32_t at = load(hand), found = FRAME_NONE;

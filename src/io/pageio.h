@@ -81,14 +81,14 @@
 #define WITNESS_IS_FD (-2)
 
 struct pageio_state {
-	_Atomic uint32_t pages;  /* in the file, and made by mpool_new */
-	_Atomic uint32_t extent; /* pages 0 .. extent - 1 are in the file */
-	_Atomic uint32_t tail;   /* the page that begins with the partial tail; PAGE_NONE: none */
-	_Atomic uint32_t turn;   /* of sync: 0 or 1 */
-	_Atomic bool left[2];    /* a page left memory unsynced, in that turn */
-	_Atomic bool lost;       /* ... and its fsync failed */
-	_Atomic uint32_t syncing; /* writeback room: number of the stripe that syncs + 1; 0: none */
-	_Atomic uint32_t form;   /* enum form: what the processes that share the pool have agreed upon */
+	_Atomic uint32_t pages;      /* in the file, and made by mpool_new */
+	_Atomic uint32_t extent;     /* pages 0 .. extent - 1 are in the file */
+	_Atomic uint32_t tail;       /* the page that begins with the partial tail; PAGE_NONE: none */
+	_Atomic uint32_t turn;       /* of sync: 0 or 1 */
+	_Atomic bool left[2];        /* a page left memory unsynced, in that turn */
+	_Atomic bool lost;           /* ... and its fsync failed */
+	_Atomic uint32_t syncing;    /* writeback room: number of the stripe that syncs + 1; 0: none */
+	_Atomic uint32_t form;       /* enum form: what the processes that share the pool have agreed upon */
 	_Atomic uint32_t doubtful;   /* witnesses, by bits */
 	_Atomic uint32_t witnesses;  /* those that there are, by bits */
 	_Atomic uint32_t generation; /* of a shared pool's witnesses */
@@ -101,7 +101,7 @@ enum form { FORM_OPEN, FORM_PLAIN, FORM_FILTERED };
 
 struct pageio {
 	struct pageio_state *state;
-	int fd; /* to read and write */
+	int fd;                         /* to read and write */
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
 	uint32_t generation;            /* of these; they are right while it is the pool's */
 	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
@@ -109,7 +109,7 @@ struct pageio {
 	_Atomic uint64_t forks;         /* when they were opened (descriptor.h); 0: others may have it */
 	bool shared;
 	uint32_t pagesize;
-	size_t align; /* of memory that is read into or written from */
+	size_t align;           /* of memory that is read into or written from */
 	uint64_t device, inode; /* which file it is */
 	void (*pgin)(void *, pgno_t, void *);
 	void (*pgout)(void *, pgno_t, void *);

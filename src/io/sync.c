@@ -279,8 +279,7 @@ void sync_recover(struct io *io, stripe_test *dead, void *of)
 void sync_settle(struct io *io, struct stripe *me)
 {
 	const struct pageio_state *st = io->file.state;
-	if (atomic_load(&st->doubtful) == 0 || io->file.generation != atomic_load(&st->generation) ||
-	    !sync_try(io, me))
+	if (atomic_load(&st->doubtful) == 0 || io->file.generation != atomic_load(&st->generation) || !sync_try(io, me))
 		return;
 	(void)sync_flush(io, me); /* whatever it says is noted */
 	sync_end(io);

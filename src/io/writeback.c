@@ -198,4 +198,3 @@ void window_evict(struct io *io, struct stripe *me, struct window *w, struct rea
 		settle_written(io, &c, r);
 	}
 }
-

@@ -30,7 +30,6 @@ static inline void cancel_as_before(const int *before)
 }
 
 /* From here to the end of the block, whichever way it is left. */
-#define NO_CANCELLATION                                                            \
-	__attribute__((cleanup(cancel_as_before), unused)) const int cancel_before_ = cancel_forbid()
+#define NO_CANCELLATION __attribute__((cleanup(cancel_as_before), unused)) const int cancel_before_ = cancel_forbid()
 
 #endif

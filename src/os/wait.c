@@ -37,7 +37,8 @@ uint32_t wait_begin(struct wait_queue *q, uint64_t what)
 #define FUTEX_CALL SYS_futex
 #endif
 
-static long futex(const struct wait_state *w, struct wait_queue *q, int op, uint32_t value, const struct timespec *limit)
+static long futex(const struct wait_state *w, struct wait_queue *q, int op, uint32_t value,
+                  const struct timespec *limit)
 {
 	return syscall(FUTEX_CALL, &q->count, w->shared ? op : op | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
 }

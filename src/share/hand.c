@@ -42,7 +42,7 @@ struct answer {
 static struct {
 	pthread_mutex_t lock;
 	struct sharing *pools; /* by next_handed */
-	int fd;       /* of the door; -1: there is none */
+	int fd;                /* of the door; -1: there is none */
 	uint64_t name, device, inode;
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 	struct watch_descriptor watched;

@@ -34,13 +34,13 @@
  */
 #define OBJECT_TIMES 32u
 #if UINTPTR_MAX > UINT32_MAX
-#define OBJECT_MIN   ((uint64_t)64 << 30)
+#define OBJECT_MIN ((uint64_t)64 << 30)
 /* ... and no more than a process can map beside others, */
-#define OBJECT_MOST  ((uint64_t)1 << 46)
+#define OBJECT_MOST ((uint64_t)1 << 46)
 #else
 /* A 32-bit process has 2 to 4 GiB of addresses, for all that it does. */
-#define OBJECT_MIN   ((uint64_t)128 << 20)
-#define OBJECT_MOST  ((uint64_t)1 << 30)
+#define OBJECT_MIN  ((uint64_t)128 << 20)
+#define OBJECT_MOST ((uint64_t)1 << 30)
 #endif
 /* ... and less only where limits of the process leave no other way. */
 #define OBJECT_LEAST ((uint64_t)32 << 20)
@@ -170,7 +170,8 @@ void share_rooms(struct sharing *sh, const struct preamble *p, unsigned member)
 	struct header *h = header_of(sh, p);
 	char *map = sh->map;
 	region_share(&sh->core->region, map, &h->region);
-	frames_share(&sh->core->frames, &sh->core->region, &h->frame, p->pagesize, map + p->frames_at, p->limit, p->unit);
+	frames_share(&sh->core->frames, &sh->core->region, &h->frame, p->pagesize, map + p->frames_at, p->limit,
+	             p->unit);
 	header_attach(sh, h, (enum barrier)p->barrier, member);
 	sh->io->file.state = &h->pageio;
 	sh->io->file.shared = true;
@@ -185,7 +186,8 @@ static void rooms(struct sharing *sh, const struct preamble *p, unsigned member)
 }
 
 /* All that the object begins with.  0, or an errno. */
-static int fill_object(struct sharing *sh, struct preamble *p, const void *key, uint32_t frames, uint32_t pages, bool tail)
+static int fill_object(struct sharing *sh, struct preamble *p, const void *key, uint32_t frames, uint32_t pages,
+                       bool tail)
 {
 	char *map = sh->map;
 	struct region whole = {.base = (uintptr_t)map};
@@ -254,8 +256,8 @@ static int enter(struct sharing *sh, int fd)
 	int error = EAGAIN; /* as many processes as there may be */
 	uint32_t member = 0;
 	for (; member < MEMBERS_MAX; member++)
-		if (!member_in(&ms->member[member]) &&
-		    (error = life_begin(&sh->life, &object, member)) != EAGAIN && error != EACCES)
+		if (!member_in(&ms->member[member]) && (error = life_begin(&sh->life, &object, member)) != EAGAIN &&
+		    error != EACCES)
 			break;
 	if (error)
 		return error;

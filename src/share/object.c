@@ -203,7 +203,8 @@ void object_stamp(struct preamble *p)
 static bool layout_right(const struct preamble *p, uint64_t size)
 {
 	if (memcmp(p->magic, MAGIC, sizeof p->magic) != 0 || p->version != LAYOUT_VERSION || p->bytes != sizeof *p ||
-	    p->header_bytes != sizeof(struct header) || p->key_bytes > MPOOL_KEY_MAX || p->pagesize == 0 || p->limit == 0 || p->limit > FRAMES_MAX / 2)
+	    p->header_bytes != sizeof(struct header) || p->key_bytes > MPOOL_KEY_MAX || p->pagesize == 0 ||
+	    p->limit == 0 || p->limit > FRAMES_MAX / 2)
 		return false;
 	struct preamble right = *p;
 	object_place_parts(&right);
@@ -328,7 +329,8 @@ int object_map(struct sharing *sh, uint64_t bytes)
 	/* A program may have all that it maps locked in memory (mlockall), where it can be accessed: of this, all of /dev/shm. */
 	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
 	if (map == MAP_FAILED)
-		return errno == EAGAIN ? ENOMEM : errno; /* all is to be locked in memory, and that is more than may be */
+		return errno == EAGAIN ? ENOMEM
+		                       : errno;   /* all is to be locked in memory, and that is more than may be */
 	(void)madvise(map, bytes, MADV_DONTDUMP); /* a core file with all of it could fill the disk */
 	if (munlock(map, bytes) != 0 || mprotect(map, bytes, PROT_READ | PROT_WRITE) != 0) {
 		int error = errno;

@@ -55,9 +55,9 @@ struct preamble {
 	char magic[8];
 	uint32_t version, bytes; /* of this layout; of the preamble itself */
 	uint32_t header_bytes, pagesize;
-	uint32_t limit, unit; /* frames */
+	uint32_t limit, unit;        /* frames */
 	uint32_t barrier, key_bytes; /* at most MPOOL_KEY_MAX */
-	uint32_t file_flags, align; /* how the file is opened; for transfers from and to it */
+	uint32_t file_flags, align;  /* how the file is opened; for transfers from and to it */
 	uint64_t file_dev, file_ino;
 	uint64_t total, key_at, header_at, frames_at, chunks_at;
 	uint64_t check; /* of all the rest, and the key */

@@ -26,15 +26,15 @@ struct sharing {
 	struct io *io;
 	struct evict *evict;
 	struct header *header;
-	int object; /* a descriptor of it that holds no lock */
-	int file;   /* the pool's file, opened by us; -1: it is had by a witness, or the caller's descriptor */
-	uint64_t file_name; /* it was a witness of that name; 0: it never was */
+	int object;          /* a descriptor of it that holds no lock */
+	int file;            /* the pool's file, opened by us; -1: it is had by a witness, or the caller's descriptor */
+	uint64_t file_name;  /* it was a witness of that name; 0: it never was */
 	uint64_t file_forks; /* when it was opened; see descriptor.h */
-	dev_t dev;  /* of the object */
+	dev_t dev;           /* of the object */
 	ino_t ino;
 	char name[OBJECT_NAME_MAX];
 	uint64_t hash; /* of the key */
-	bool last; /* it was left by us, and nobody else was there */
+	bool last;     /* it was left by us, and nobody else was there */
 	void *map;
 	size_t bytes;
 	char path[OBJECT_PATH_MAX]; /* of the object, when this process opened it */

@@ -22,7 +22,7 @@
 /* So often whatever happens: what a thread does that is not told of all pools, */
 #define TICK_MS 1000
 /* ... and one that is: are the descriptors its own still? */
-#define REST_MS 5000
+#define REST_MS   5000
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S  UINT64_C(1000000000)
 /* Of the thread: it needs little, and a program may have all memory locked. */
@@ -39,14 +39,14 @@ static struct watch_ring pools = {&pools, &pools}, restless = {&restless, &restl
 static struct watch_ring descriptors = {&descriptors, &descriptors};
 static pthread_t thread;
 static bool running, ending;
-static const void *busy;    /* what the thread is looking at, without the lock */
-static uint64_t forgotten;  /* how many are not watched any more */
-static int poller = -1;     /* of epoll */
-static int waker = -1;      /* an eventfd that can always be read: it is asked for, or not */
-static int instance = -1;   /* of inotify; -1: none */
-static struct hold seat;    /* for it.  The thread's */
-static uint64_t tick_ns;    /* the next one */
-static uint32_t turn;       /* whom to look at in it.  The thread's */
+static const void *busy;               /* what the thread is looking at, without the lock */
+static uint64_t forgotten;             /* how many are not watched any more */
+static int poller = -1;                /* of epoll */
+static int waker = -1;                 /* an eventfd that can always be read: it is asked for, or not */
+static int instance = -1;              /* of inotify; -1: none */
+static struct hold seat;               /* for it.  The thread's */
+static uint64_t tick_ns;               /* the next one */
+static uint32_t turn;                  /* whom to look at in it.  The thread's */
 static struct watch_ring *next_untold; /* where it is in that */
 
 #define RING_OF(type, ring, at) ((type *)(void *)((char *)(at) - offsetof(type, ring)))
@@ -198,7 +198,8 @@ static void look_at(struct watch *w, enum recover_reach reach, uint32_t also)
 	busy = w;
 	pthread_mutex_unlock(&lock);
 	/* Whoever keeps the pool's lock may be stopped, and this pool be closed meanwhile: in vain it is looked at again. */
-	bool due = recover_due_within(sh, reach, also), in_vain = due && !recover_now(sh), alone = !due && recover_alone(sh);
+	bool due = recover_due_within(sh, reach, also), in_vain = due && !recover_now(sh),
+	     alone = !due && recover_alone(sh);
 	pthread_mutex_lock(&lock);
 	busy = NULL;
 	pthread_cond_broadcast(&done);
@@ -521,7 +522,7 @@ void watch_after_fork(bool child)
 		descriptors = (struct watch_ring){&descriptors, &descriptors};
 		running = ending = false;
 		busy = NULL;
-		seat = (struct hold){0};    /* no such mapping is here */
+		seat = (struct hold){0}; /* no such mapping is here */
 		/* Threads of the parent's may have been at it, and are not here. */
 		changing = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 		done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;

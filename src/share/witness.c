@@ -56,8 +56,7 @@ static bool somebody_has(const struct sharing *sh)
 	for (uint32_t i = 0; i < top; i++) {
 		const struct member *m = &sh->core->members->member[i];
 		uint32_t its = atomic_load(&m->generation);
-		if (i != sh->core->pins.member && member_in(m) && its != 0 && its <= now &&
-		    life_goes_on(sh->object, i))
+		if (i != sh->core->pins.member && member_in(m) && its != 0 && its <= now && life_goes_on(sh->object, i))
 			return true;
 	}
 	return false;

@@ -482,10 +482,7 @@ static const struct {
 	const char *name;
 	size_t from, bytes;
 } header_words[] = {
-#define WORD(what, member)                                                                  \
-	{                                                                                   \
-		what, offsetof(struct header, member), sizeof(((struct header *)0)->member) \
-	}
+#define WORD(what, member) {what, offsetof(struct header, member), sizeof(((struct header *)0)->member)}
 	WORD("table head", table.head),
 	WORD("draining", table.draining),
 	WORD("stripes", pin.stripes),
