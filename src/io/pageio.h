@@ -105,8 +105,8 @@ struct pageio {
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
 	uint32_t generation;            /* of these; they are right while it is the pool's */
 	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
-	_Atomic int64_t heard;          /* ... as the flush found it whose answer is to be noted, and 1; 0: there is none */
-	_Atomic uint64_t forks;         /* when they were opened (descriptor.h); 0: others may have it */
+	_Atomic int64_t heard;  /* ... as the flush found it whose answer is to be noted, and 1; 0: there is none */
+	_Atomic uint64_t forks; /* when they were opened (descriptor.h); 0: others may have it */
 	bool shared;
 	uint32_t pagesize;
 	size_t align;           /* of memory that is read into or written from */
