@@ -85,14 +85,6 @@ def median_text(form):
     return lambda found: format(found.median, form) if found else "–"
 
 
-def nanoseconds(value):
-    for unit in ("ns", "µs", "ms"):
-        if value < 999.5:
-            return f"{number(value)} {unit}"
-        value /= 1000
-    return f"{number(value)} s"
-
-
 # --- what was measured ---
 
 class Results:
@@ -303,8 +295,8 @@ def array_tail(results):
     if not floor:
         return ""
     if goal and goal < floor.median:
-        return f"the goal is below the machine's floor of {nanoseconds(floor.median)}, which the array needs"
-    return f"the array, which is the machine's floor: {nanoseconds(floor.median)}"
+        return f"the goal is below the machine's floor of {number(floor.median)} ns, which the array needs"
+    return f"the array, which is the machine's floor: {number(floor.median)} ns"
 
 
 def processes_goal(pages, text):
