@@ -11,6 +11,8 @@
 #define BITS_PER_WORD 64u
 /* Memory of a shared pool's pages is asked for by so much: what the system's call costs is little then. */
 #define COMMIT_BYTES ((size_t)1 << 20)
+/* ... and for no more frames than that: where there is no more memory, those that have some would overfill the table. */
+#define COMMIT_FRAMES 4096u
 /*
  * From HUGE_SEGMENT on, pages stand in the kernel's huge pages: a get of one of
  * many pages is a miss of the address translation otherwise.  Frames are used in
@@ -173,6 +175,7 @@ static bool commit(const struct frames *fs, uint32_t f, uint32_t limit)
 	if (!region_shared(fs->region) || f < atomic_load_explicit(committed, memory_order_relaxed))
 		return true;
 	uint32_t n = fs->stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / fs->stride) : 1;
+	n = n < COMMIT_FRAMES ? n : COMMIT_FRAMES;
 	n = n < limit - f ? n : limit - f;
 	/* Where there is not enough for as many, there may be for the one. */
 	if (!commit_range(fs, f, n) && !commit_range(fs, f, n = 1))
