@@ -202,17 +202,17 @@ static void account_for(const struct churn *run, pid_t pid, int status, unsigned
 /* Until `*left`, a number of workers, is 0, and then, if so asked, until the witness is gone. */
 static void wait_for(const struct churn *run, unsigned *left, bool for_witness)
 {
-	double look_at = report_seconds() + 1;
+	double next_check = report_seconds() + 1;
 
 	while (for_witness ? witness.pid != 0 : *left > 0) {
 		int status;
-		pid_t pid = family_wait(look_at - report_seconds(), &status);
+		pid_t pid = family_wait(next_check - report_seconds(), &status);
 
 		if (pid > 0)
 			account_for(run, pid, status, left);
-		if (report_seconds() >= look_at) {
+		if (report_seconds() >= next_check) {
 			watch_look();
-			look_at = report_seconds() + 1;
+			next_check = report_seconds() + 1;
 		}
 	}
 }

@@ -139,7 +139,7 @@ void proof_sync(struct churn *run, unsigned place, struct tally *t)
 
 /* --- the end --------------------------------------------------------------- */
 
-static struct mpool_stats look_at_stats(const struct churn *run)
+static struct mpool_stats read_stats(const struct churn *run)
 {
 	struct mpool_stats st;
 
@@ -150,7 +150,7 @@ static struct mpool_stats look_at_stats(const struct churn *run)
 
 static void check_nothing_pinned(const struct churn *run, const char *when)
 {
-	struct mpool_stats st = look_at_stats(run);
+	struct mpool_stats st = read_stats(run);
 
 	if (st.pinned != 0)
 		fault("%s: every pin is put, but mpool_stats has %" PRIu64 " pages pinned", when, st.pinned);
@@ -202,7 +202,7 @@ static void check_sweep(const struct mpool_stats *old, const struct mpool_stats 
 void proof_idle(struct churn *run, struct tally *t)
 {
 	pgno_t pages = truth_allotted(run->truth);
-	struct mpool_stats before = look_at_stats(run), after;
+	struct mpool_stats before = read_stats(run), after;
 
 	check_nothing_pinned(run, "after the last worker");
 	for (pgno_t p = 0; p < pages && !faults_too_many(); p++)
@@ -210,7 +210,7 @@ void proof_idle(struct churn *run, struct tally *t)
 	if (faults_too_many())
 		return;
 	t->gets += pages;
-	after = look_at_stats(run);
+	after = read_stats(run);
 	check_nothing_pinned(run, "after one more get of every page");
 	check_sweep(&before, &after, pages);
 	if (mpool_get(run->pool, pages, 0) != NULL || errno != EINVAL)
@@ -225,7 +225,7 @@ void proof_synced(struct churn *run, const struct tally *t)
 	if (mpool_sync(run->pool) != 0)
 		fault("the last mpool_sync: %s", strerror(errno));
 	check_nothing_pinned(run, "after the last mpool_sync");
-	st = look_at_stats(run);
+	st = read_stats(run);
 	if (st.dirty != 0)
 		fault("after the last mpool_sync: %" PRIu64 " pages still dirty", st.dirty);
 	if (st.hits + st.misses > t->gets)

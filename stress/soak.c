@@ -56,7 +56,7 @@ static uint64_t least_descriptors(uint64_t bound)
 	return least;
 }
 
-static void look_at_usage(struct usage *u)
+static void read_usage(struct usage *u)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -87,7 +87,7 @@ static void hold_to(const char *what, uint64_t used, uint64_t *at_first, uint64_
 
 void soak_look(double now)
 {
-	look_at_usage(&now_used);
+	read_usage(&now_used);
 	if (now < SOAK_WARM_UP) {
 		raise_to(&most.resident, now_used.resident);
 		raise_to(&most.addresses, now_used.addresses);

@@ -28,7 +28,7 @@ POINTERS = {
     "core/pin.h": {"pin_seen": "told of each slot", "stripe_test": "is it that stripe?"},
     "core/thread.h": {"see": "told of each stripe of the thread"},
     "core/thread.c": {"see": "the same"},
-    "evict/policy.h": {"spared": "is this frame passed by?"},
+    "evict/policy.h": {"skip": "is this frame passed by?"},
     "io/pageio.h": {"pgin": "the user's filter", "pgout": "the user's filter"},
     "io/pageio.c": {"by": "the user's filter"},
     "share/recover.c": {"stripe_seen": "told of each stripe"},

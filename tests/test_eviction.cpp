@@ -6,7 +6,7 @@
 // what the policy does and what it does without the rule that the case is about.
 //
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rooms.h"
+#include "modules.h"
 #include "support.hpp"
 
 #include <algorithm>
@@ -220,21 +220,21 @@ Pages window_then_loop(uint32_t cache)
 }
 
 // What a search for a victim took, of so many hundredths of them.
-uint32_t steps_at(const room_policy_result &r, double part)
+uint32_t steps_at(const module_policy_result &r, double part)
 {
 	double all = 0, upto = 0;
 	for (uint64_t n : r.victims)
 		all += static_cast<double>(n);
 	uint32_t steps = 0;
-	while (steps < ROOM_STEPS && (upto += static_cast<double>(r.victims[steps])) < part * all)
+	while (steps < MODULE_STEPS && (upto += static_cast<double>(r.victims[steps])) < part * all)
 		steps++;
 	return steps;
 }
 
-room_policy_result policy_alone(uint32_t frames, const Pages &requests)
+module_policy_result policy_alone(uint32_t frames, const Pages &requests)
 {
-	room_policy_result r;
-	REQUIRE(room_policy(frames, requests.data(), requests.size(), &r) == 0);
+	module_policy_result r;
+	REQUIRE(module_policy(frames, requests.data(), requests.size(), &r) == 0);
 	return r;
 }
 
@@ -382,7 +382,7 @@ TEST_CASE("eviction: a victim is found in few steps, and never in more than a bo
 	// The last: a shard of a pool of a million pages, and all of these in one shard.
 	const uint32_t frames = sanitized ? GENERATE(16u, 1000u) : GENERATE(16u, 1000u, 15625u, 1000000u);
 	for (bool skew : {true, false}) {
-		room_policy_result r = policy_alone(frames, skew ? skewed(frames) : loop_twice(frames));
+		module_policy_result r = policy_alone(frames, skew ? skewed(frames) : loop_twice(frames));
 		uint32_t median = steps_at(r, 0.5), most = steps_at(r, 1);
 		WARN(frames << " frames, " << (skew ? "skewed draws" : "a loop")
 			    << ": words and frames looked at for a victim: "
@@ -399,8 +399,8 @@ TEST_CASE("eviction: a search may end in vain, but not where growing would be th
 	const uint32_t frames = GENERATE(100u, 200000u); // the last word is whole, or is not
 	for (uint32_t one : {0u, frames / 2, frames - 1}) {
 		CAPTURE(frames, one);
-		struct room_policy_only r;
-		REQUIRE(room_policy_only(frames, one, &r) == 0);
+		struct module_policy_only r;
+		REQUIRE(module_policy_only(frames, one, &r) == 0);
 		CHECK(r.steps <= r.bound);
 		CHECK(r.found);
 	}
@@ -443,8 +443,8 @@ TEST_CASE("eviction: a page that was deleted leaves its frame as one never used"
 TEST_CASE("eviction: nothing is learned from pages wanted once only")
 {
 	const uint32_t frames = 1000;
-	struct room_policy_once r;
-	REQUIRE(room_policy_once(frames, &r) == 0);
+	struct module_policy_once r;
+	REQUIRE(module_policy_once(frames, &r) == 0);
 	// A hundredth of the frames is cold, and what was in them may leave a ghost.
 	CHECK(r.ghosts <= frames / 100);
 	CHECK(r.misses == 0);

@@ -217,7 +217,7 @@ std::string cut_everywhere(const std::vector<Event> &events, size_t pages)
 }
 
 // Files that may be there after cuts at chance points.
-unsigned look_at_images(const std::vector<Event> &events, size_t pages, uint64_t seed)
+unsigned check_images(const std::vector<Event> &events, size_t pages, uint64_t seed)
 {
 	Disk disk(pages);
 	Random random(seed);
@@ -253,7 +253,7 @@ TEST_CASE("wherever the power fails, the file has what a sync promised")
 	churn.run();
 	const std::vector<Event> &events = churn.log().events();
 	REQUIRE(cut_everywhere(events, pages_at_last) == "");
-	unsigned images = look_at_images(events, pages_at_last, seed);
+	unsigned images = check_images(events, pages_at_last, seed);
 
 	// Is this the run that it is meant to be?
 	CHECK(churn.syncs() >= shrink(syncs_least));

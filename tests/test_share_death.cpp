@@ -286,7 +286,7 @@ TEST_CASE("a page that a process left half-modified is told also when it was wri
 	CHECK_FALSE(told_when_read_again(b, 3));
 }
 
-TEST_CASE("a page left half-modified that a sync wrote as it stood is told also after it was deleted")
+TEST_CASE("a page left half-modified that a sync wrote while it was pinned is told also after it was deleted")
 {
 	enum Synced { never, before_the_death, after_it };
 	Key key;

@@ -221,7 +221,7 @@ TEST_CASE("pages whose numbers do not spread over the table cost no more than ot
 	CHECK(st.metadata <= 32.0 * count);
 }
 
-// That the hits move them is shown by test_rooms, which can look into the tables.
+// That the hits move them is shown by test_modules, which can look into the tables.
 TEST_CASE("a table that was replaced goes within two passes of the drain over it")
 {
 	const pgno_t pages = 12000;

@@ -50,7 +50,7 @@ TEST_CASE("after mpool_sync another descriptor reads what was put")
 	CHECK(pool.stats().writes == writes);
 }
 
-TEST_CASE("mpool_sync writes a modified page that is still pinned, as it stands, and leaves it marked")
+TEST_CASE("mpool_sync writes a modified page that is still pinned, and leaves it marked")
 {
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 4);

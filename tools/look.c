@@ -86,7 +86,7 @@ static int copy_header(const struct copy *c)
 	int error = copy(c, c->p->header_at, sizeof(struct header));
 	if (error)
 		return error;
-	share_rooms(&c->mp->sharing, c->p, MEMBERS_MAX);
+	object_attach(&c->mp->sharing, c->p, MEMBERS_MAX);
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT && !error; id++) {
 		const void *table = region_at(&c->mp->core.region, id);
 		if (table)
@@ -202,14 +202,14 @@ static enum look_where where_is(int32_t pid, const struct stat *object)
 	return found ? LOOK_HERE : told ? LOOK_ELSEWHERE : LOOK_NOT_TOLD;
 }
 
-static struct look_process look_at_process(const struct copy *c, const struct stat *object, const struct member *m,
-                                           uint32_t number, uint64_t pinned)
+static struct look_process read_process(const struct copy *c, const struct stat *object, const struct member *m,
+                                        uint32_t number, uint64_t pinned)
 {
-	struct look_process p = {m->pid, m->since, pinned, life_goes_on(c->object, number), LOOK_HERE};
+	struct look_process p = {m->pid, m->since, pinned, member_alive(c->object, number), LOOK_HERE};
 	if (p.alive) {
 		p.where = where_is(m->pid, object);
 		/* Its number may be free because it has died since. */
-		p.alive = life_goes_on(c->object, number);
+		p.alive = member_alive(c->object, number);
 	}
 	return p;
 }
@@ -230,7 +230,7 @@ static int list_processes(const struct copy *c, struct look_pool *lp)
 	for (uint32_t i = 0; i < top; i++) {
 		const struct member *m = &ms->member[i];
 		if (member_in(m))
-			lp->process[lp->processes++] = look_at_process(c, &object, m, i, pinned[i]);
+			lp->process[lp->processes++] = read_process(c, &object, m, i, pinned[i]);
 	}
 	return 0;
 }
@@ -295,12 +295,12 @@ static int look_inside(int object, struct look_pool *lp)
 /* Who has it, if it is still there. */
 static enum look_state whose(int dir, uint64_t hash, int object)
 {
-	if (life_any(object))
+	if (liveness_any(object))
 		return LOOK_LIVE;
 	if (share_key_locked(dir, hash))
 		return LOOK_CHANGING;
 	/* Between the two looks it may have got ready. */
-	return life_any(object) ? LOOK_LIVE : LOOK_STALE;
+	return liveness_any(object) ? LOOK_LIVE : LOOK_STALE;
 }
 
 static void pool_forget(struct look_pool *lp)
@@ -315,7 +315,7 @@ static void pool_forget(struct look_pool *lp)
 }
 
 /* 0, or an errno; ENOENT: it is gone. */
-static int look_at(int dir, const char *name, uint64_t hash, struct look_pool *lp)
+static int read_object(int dir, const char *name, uint64_t hash, struct look_pool *lp)
 {
 	struct stat st;
 	memcpy(lp->name, name, strlen(name) + 1); /* it is an object's, so it fits */
@@ -361,7 +361,7 @@ static int add(struct look *l, int dir, const char *name, uint64_t hash)
 	if (!more)
 		return ENOMEM;
 	l->pool = more;
-	int error = look_at(dir, name, hash, &lp);
+	int error = read_object(dir, name, hash, &lp);
 	if (error) {
 		pool_forget(&lp);
 		return error == ENOENT ? 0 : error;
@@ -420,7 +420,7 @@ static int remove_object(int dir, const char *name, const struct share_key *key)
 		return errno;
 	if (key && !has_key(object, *key))
 		error = ENOENT;
-	else if (life_any(object))
+	else if (liveness_any(object))
 		error = EBUSY;
 	else if (unlinkat(dir, name, 0) != 0)
 		error = errno;

@@ -3,11 +3,11 @@
 
 #include "api/call.h"
 
-/* A pinned frame's word, as it was.  The word before the list: doubt.h. */
+/* A pinned frame's word, as it was.  The word before the list: torn.h. */
 static uint32_t forgive(MPOOL *mp, struct frame *fr)
 {
 	uint32_t word = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);
-	doubt_remove(mp->io.doubt, atomic_load_explicit(&fr->page, memory_order_relaxed));
+	torn_remove(mp->io.torn, atomic_load_explicit(&fr->page, memory_order_relaxed));
 	return word;
 }
 

@@ -18,8 +18,8 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 	/* What was written of the page before is as much at risk as any. */
 	uint32_t word = atomic_load(&v->fr->word);
 	pageio_left(&mp->io.file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
-	if (word & FRAME_AS_IT_STOOD)
-		victim_note_doubt(&mp->io, v);
+	if (word & FRAME_WRITTEN_PINNED)
+		victim_note_torn(&mp->io, v);
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, v->frame));
 	epoch_enter(&mp->core.epoch, me);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
@@ -32,7 +32,7 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 	_Atomic uint64_t *slot = pin_find(&mp->core.pins, v->frame);
 	if (slot)
 		pin_drop(slot, v->frame);
-	clock_give(&mp->evict, v->frame);
+	frame_free(&mp->evict, v->frame);
 	return 0;
 }
 

@@ -35,8 +35,8 @@ static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64
  * Pin the frame of `e`, which was just seen at `at`.  Not pinned: the entry has
  * changed (*error stays 0), or no memory.
  */
-static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e, uint64_t as,
-                               int *error)
+static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e,
+                               uint64_t slot_flags, int *error)
 {
 	uint32_t f = entry_who(e);
 	_Atomic uint64_t *slot = thread_slot(&mp->core, a, f);
@@ -52,12 +52,12 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 	}
 	/* A frame that the thread has pinned already is counted up there, under
 	 * cover of the try: a thousand pins of one page are one slot. */
-	_Atomic uint64_t *pinned = as ? NULL : thread_slot_of(a, f);
+	_Atomic uint64_t *pinned = slot_flags ? NULL : thread_slot_of(a, f);
 	if (pinned && pin_again(pinned, f)) {
 		pin_back_out(slot);
 		return (struct pinned){f, pinned};
 	}
-	pin_confirm(slot, f, as);
+	pin_confirm(slot, f, slot_flags);
 	return (struct pinned){f, slot};
 }
 
@@ -70,8 +70,8 @@ static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page,
 	table_free(at, entry_word(page, ENTRY_LOADING, a->stripe->id));
 	epoch_leave(a->stripe);
 	if (frame != FRAME_NONE)
-		clock_give(&mp->evict, frame);
-	wait_tell(mp->core.wait, wait_for_page(page));
+		frame_free(&mp->evict, frame);
+	wait_notify(mp->core.wait, wait_for_page(page));
 	errno = error;
 	return not_pinned;
 }
@@ -81,22 +81,22 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 {
 	char *bytes = tsan_take(&mp->core.region, frame_page(&mp->core.frames, f));
 	int reads = 0;
-	if (want->how == HOW_AFRESH)
+	if (want->fill == FILL_ZERO_EXCL)
 		memset(bytes, 0, mp->io.file.pagesize);
 	else
-		reads = pageio_read(&mp->io.file, want->page, bytes, want->how == HOW_NEW);
+		reads = pageio_read(&mp->io.file, want->page, bytes, want->fill == FILL_ZERO);
 	/* Zeros of ours have an external form only once they were written. */
-	if (want->how != HOW_READ && (mp->io.file.pgin || mp->io.file.pgout))
+	if (want->fill != FILL_READ && (mp->io.file.pgin || mp->io.file.pgout))
 		frame_set_dirty(frame_of(&mp->core.frames, f));
 	return reads;
 }
 
 /* The frame's page, about to be published: is it as a process left it that died? */
-static void judge(MPOOL *mp, const struct want *want, struct frame *fr)
+static void inherit_torn_mark(MPOOL *mp, const struct want *want, struct frame *fr)
 {
-	if (want->how == HOW_AFRESH)
-		doubt_remove(mp->io.doubt, want->page);
-	else if (doubt_has(mp->io.doubt, want->page))
+	if (want->fill == FILL_ZERO_EXCL)
+		torn_remove(mp->io.torn, want->page);
+	else if (torn_has(mp->io.torn, want->page))
 		atomic_fetch_or(&fr->word, FRAME_ABANDONED);
 }
 
@@ -104,7 +104,7 @@ static void judge(MPOOL *mp, const struct want *want, struct frame *fr)
 static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, const struct table_ref *at)
 {
 	uint32_t page = want->page;
-	uint32_t f = want->frame != FRAME_NONE ? want->frame : clock_take(&mp->evict, a, page);
+	uint32_t f = want->frame != FRAME_NONE ? want->frame : frame_alloc(&mp->evict, a, page);
 	want->frame = FRAME_NONE; /* used up, or given back */
 	if (f == FRAME_NONE)
 		return load_failed(mp, a, page, at, f);
@@ -117,20 +117,20 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 		errno = ENOMEM;
 		return load_failed(mp, a, page, at, f);
 	}
-	judge(mp, want, fr);
+	inherit_torn_mark(mp, want, fr);
 	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->core.frames, f), 0, memory_order_relaxed);
-	clock_came(&mp->evict, f, page, want->once);
+	page_installed(&mp->evict, f, page, want->once);
 	/* The slot before the entry: who evicts the page must see the pin.  Trying
 	 * until then: no put may take it for one. */
 	pin_try(slot, f);
 	pin_show(&mp->core.pins, slot_stripe(slot), mp->core.barrier);
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, f)); /* another process may move the entry */
 	table_publish(at, page, a->stripe->id, f);
-	pin_confirm(slot, f, want->as);
+	pin_confirm(slot, f, want->slot_flags);
 	core_unclaim(&mp->core, f, fr);
-	wait_tell(mp->core.wait, wait_for_page(page));
-	stripe_count(a->stripe, COUNT_MISSES, want->how == HOW_READ);
+	wait_notify(mp->core.wait, wait_for_page(page));
+	stripe_count(a->stripe, COUNT_MISSES, want->fill == FILL_READ);
 	stripe_count(a->stripe, COUNT_READS, (uint64_t)reads);
 	return (struct pinned){f, slot};
 }
@@ -140,7 +140,7 @@ static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 {
 	struct wait_queue *q = wait_queue_of(mp->core.wait, wait_for_page(page));
 	struct table_ref at;
-	uint32_t count = wait_begin(q, wait_for_page(page));
+	uint32_t count = wait_prepare(q, wait_for_page(page));
 	epoch_enter(&mp->core.epoch, a->stripe);
 	bool loading = entry_state(table_find(&mp->core.tables, page, &at)) == ENTRY_LOADING;
 	epoch_leave(a->stripe);
@@ -156,15 +156,15 @@ static struct pinned fetch_once(MPOOL *mp, struct attachment *a, struct want *wa
 	uint32_t page = want->page;
 	epoch_enter(&mp->core.epoch, a->stripe);
 	uint64_t e = table_find(&mp->core.tables, page, &at);
-	if (entry_in_memory(e) && want->how != HOW_AFRESH) {
-		p = pin_entry(mp, a, &at, e, want->as, error);
+	if (entry_in_memory(e) && want->fill != FILL_ZERO_EXCL) {
+		p = pin_entry(mp, a, &at, e, want->slot_flags, error);
 		if (p.frame != FRAME_NONE)
 			resize_hit(&mp->core, a->stripe, &at, e);
 		epoch_leave(a->stripe);
 		if (p.frame != FRAME_NONE) {
 			if (!want->once)
 				frame_touch(&mp->core.frames, p.frame);
-			stripe_count(a->stripe, COUNT_HITS, want->how == HOW_READ);
+			stripe_count(a->stripe, COUNT_HITS, want->fill == FILL_READ);
 		}
 		return p;
 	}
@@ -193,7 +193,7 @@ struct pinned fetch(MPOOL *mp, struct attachment *a, struct want want)
 		p = fetch_once(mp, a, &want, &error);
 	while (p.frame == FRAME_NONE && !error);
 	if (want.frame != FRAME_NONE)
-		clock_give(&mp->evict, want.frame);
+		frame_free(&mp->evict, want.frame);
 	if (error)
 		errno = error;
 	return p;

@@ -10,18 +10,18 @@
 #include "api/call.h"
 
 /* What is wanted of a page. */
-enum how {
-	HOW_READ,  /* mpool_get: read it, unless it is in memory */
-	HOW_NEW,   /* mpool_new: zeros, unless a get came first */
-	HOW_AFRESH /* mpool_new, requested: zeros; EEXIST if it is in memory */
+enum fill_mode {
+	FILL_READ,     /* mpool_get: read it, unless it is in memory */
+	FILL_ZERO,     /* mpool_new: zeros, unless a get came first */
+	FILL_ZERO_EXCL /* mpool_new, requested: zeros; EEXIST if it is in memory */
 };
 
 struct want {
 	uint32_t page;
-	enum how how;
-	uint64_t as;    /* 0: a pin; SLOT_PEEK */
-	bool once;      /* MPOOL_ONCE */
-	uint32_t frame; /* one to load it into, claimed already; FRAME_NONE: none yet */
+	enum fill_mode fill;
+	uint64_t slot_flags; /* 0: a pin; SLOT_PEEK */
+	bool once;           /* MPOOL_ONCE */
+	uint32_t frame;      /* one to load it into, claimed already; FRAME_NONE: none yet */
 };
 
 /* A pin, or peek, of the calling thread's. */

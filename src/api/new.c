@@ -18,16 +18,16 @@ static void *new_page(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 	}
 	/* The frame first, so that no number is used up when there is none; then
 	 * the number, which no other call gets from here on. */
-	uint32_t f = clock_take(&mp->evict, a, request ? *pgnoaddr : pageio_pages(&mp->io.file));
+	uint32_t f = frame_alloc(&mp->evict, a, request ? *pgnoaddr : pageio_pages(&mp->io.file));
 	if (f == FRAME_NONE)
 		return NULL;
 	uint32_t page = pageio_extend(&mp->io.file, request ? *pgnoaddr : PAGE_NONE);
 	if (page == PAGE_NONE) {
-		clock_give(&mp->evict, f);
+		frame_free(&mp->evict, f);
 		errno = EFBIG;
 		return NULL;
 	}
-	struct pinned p = fetch(mp, a, (struct want){page, request ? HOW_AFRESH : HOW_NEW, 0, false, f});
+	struct pinned p = fetch(mp, a, (struct want){page, request ? FILL_ZERO_EXCL : FILL_ZERO, 0, false, f});
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	*pgnoaddr = page;

@@ -21,18 +21,18 @@
  */
 #define WHOLE_LINES(bytes) (((bytes) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE)
 struct private_header {
-	size_t members, doubt, bytes; /* where they are; all of it */
-	uint32_t doubt_buckets;
+	size_t members, torn, bytes; /* where they are; all of it */
+	uint32_t torn_buckets;
 };
 
 static struct private_header measure_header(uint32_t frames)
 {
 	struct private_header h;
 	h.members = offsetof(struct header, clock.shard) + clock_shards(frames) * sizeof(struct shard);
-	h.doubt = h.members + WHOLE_LINES(offsetof(struct member_state, member) + sizeof(struct member));
-	h.doubt_buckets = frames / DOUBT_PLACES < DOUBT_BUCKETS ? frames / DOUBT_PLACES + 1 : DOUBT_BUCKETS;
-	h.bytes = h.doubt + offsetof(struct doubt_state, page) +
-	          h.doubt_buckets * sizeof(((struct doubt_state *)0)->page[0]);
+	h.torn = h.members + WHOLE_LINES(offsetof(struct member_state, member) + sizeof(struct member));
+	h.torn_buckets = frames / TORN_PLACES < TORN_BUCKETS ? frames / TORN_PLACES + 1 : TORN_BUCKETS;
+	h.bytes =
+		h.torn + offsetof(struct torn_state, page) + h.torn_buckets * sizeof(((struct torn_state *)0)->page[0]);
 	return h;
 }
 
@@ -60,8 +60,8 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	region_add(&mp->core.region, CHUNK_HEADER, h, at.bytes);
 	header_attach(&mp->sharing, h, barrier_available(BARRIER_PROCESS) ? BARRIER_PROCESS : BARRIER_FENCE, 0);
 	mp->core.members = (struct member_state *)(void *)((char *)h + at.members);
-	mp->io.doubt = (struct doubt_state *)(void *)((char *)h + at.doubt);
-	mp->io.doubt->buckets = at.doubt_buckets;
+	mp->io.torn = (struct torn_state *)(void *)((char *)h + at.torn);
+	mp->io.torn->buckets = at.torn_buckets;
 	/* The pages last: they are the least likely to fit, and what they begin with leaves a gap. */
 	if (!pin_make(&mp->core.pins, 1) || table_init(&mp->core.tables, 0, resize_first(frames, pages)) != 0 ||
 	    frames_init(&mp->core.frames, &mp->core.region, &h->frame, pagesize, frames, mp->io.file.align) != 0)
@@ -72,7 +72,7 @@ static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
 	clock_init(&h->clock, frames);
 	atomic_store(&mp->core.members->top, 1);
 	atomic_store(&mp->core.members->member[0].state, MEMBER_IN);
-	mp->core.region.making = mp->core.members->member[0].making;
+	mp->core.region.pending = mp->core.members->member[0].pending;
 	pageio_init(&mp->io.file, &h->pageio, pages, tail);
 	return 0;
 }
@@ -140,9 +140,9 @@ PUBLIC int mpool_close(MPOOL *mp)
 		share_close(&mp->sharing, parents);
 	else
 		pageio_close(&mp->io.file, false);
-	for (unsigned i = 0; i < SPARES; i++)
-		if (mp->io.spare[i])
-			mem_free(&mp->core.region.mem, mp->io.spare[i]);
+	for (unsigned i = 0; i < WRITE_BUFFERS; i++)
+		if (mp->io.buffers[i])
+			mem_free(&mp->core.region.mem, mp->io.buffers[i]);
 	region_fini(&mp->core.region);
 	free(mp);
 	return 0;

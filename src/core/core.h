@@ -78,7 +78,7 @@ static inline bool core_overdue(struct core *c)
 	return c->above->overdue(c);
 }
 
-/* Sleep, unless something was told since wait_begin; look for the dead if that takes long. */
+/* Sleep, unless something was told since wait_prepare; look for the dead if that takes long. */
 static inline void core_sleep(struct core *c, struct wait_queue *q, uint32_t count)
 {
 	if (!wait_sleep(c->wait, q, count, core_timeout(c)))
@@ -89,13 +89,13 @@ static inline void core_sleep(struct core *c, struct wait_queue *q, uint32_t cou
 static inline void core_unclaim(struct core *c, uint32_t frame, struct frame *fr)
 {
 	frame_unclaim(fr);
-	wait_tell(c->wait, wait_for_frame(frame));
+	wait_notify(c->wait, wait_for_frame(frame));
 }
 
 static inline void core_free_frame(struct core *c, uint32_t frame, struct frame *fr)
 {
-	frame_free(fr);
-	wait_tell(c->wait, wait_for_frame(frame));
+	frame_word_free(fr);
+	wait_notify(c->wait, wait_for_frame(frame));
 }
 
 #endif

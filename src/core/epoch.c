@@ -62,7 +62,7 @@ void epoch_reclaim(const struct epoch *e, const struct stripe *me, uint64_t befo
 	atomic_store(&e->state->waiting, false);
 	uint64_t oldest = oldest_section(e);
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
-		if (!region_in_limbo(e->region, id))
+		if (!region_retired(e->region, id))
 			continue;
 		uint64_t stamp = atomic_load(&e->state->stamp[id]);
 		if (!(stamp & STAMP_RETIRING) && stamp < before && stamp < oldest)
@@ -77,7 +77,7 @@ void epoch_recover(const struct epoch *e, stripe_test *dead, void *of)
 {
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
 		uint64_t stamp = atomic_load(&e->state->stamp[id]);
-		if ((stamp & STAMP_RETIRING) && dead(of, (uint32_t)stamp) && region_in_limbo(e->region, id))
+		if ((stamp & STAMP_RETIRING) && dead(of, (uint32_t)stamp) && region_retired(e->region, id))
 			atomic_store(&e->state->stamp[id], epoch_stamp(e));
 	}
 	/* It may have died between a withdrawal and the telling, or a release. */

@@ -20,7 +20,7 @@
  *   unsynced: on by the claim's owner when a write is done, in the bit of the
  *     current turn; off by sync when an fsync that began later has succeeded
  *   abandoned: on by who recovers a process that died with the page pinned, or was forked
- *     while another thread had it pinned, or reads a page in doubt (doubt.h) (L); off when
+ *     while another thread had it pinned, or reads a page in doubt (torn.h) (L); off when
  *     the frame is emptied, or by mpool_abandoned (L)
  *   as it stood: on by sync, which writes a page that is pinned as it stands, maybe half
  *     of a modification; off when it is written unpinned (L, the claim's owner)
@@ -52,16 +52,16 @@
 #include "core/table.h"
 #include "os/line.h"
 
-#define FRAME_FREE         0u
-#define FRAME_USED         (1u << 0)
-#define FRAME_DIRTY        (1u << 1)
-#define FRAME_WRITING      (1u << 2)
-#define FRAME_UNSYNCED(t)  (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
-#define FRAME_UNSYNCED_ANY (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
-#define FRAME_ABANDONED    (1u << 5)
-#define FRAME_AS_IT_STOOD  (1u << 6)
-#define FRAME_OWNER_SHIFT  8
-#define FRAME_OWNER        (~0u << FRAME_OWNER_SHIFT)
+#define FRAME_FREE           0u
+#define FRAME_USED           (1u << 0)
+#define FRAME_DIRTY          (1u << 1)
+#define FRAME_WRITING        (1u << 2)
+#define FRAME_UNSYNCED(t)    (1u << (3 + (t))) /* t: the turn of sync, 0 or 1 */
+#define FRAME_UNSYNCED_ANY   (FRAME_UNSYNCED(0) | FRAME_UNSYNCED(1))
+#define FRAME_ABANDONED      (1u << 5)
+#define FRAME_WRITTEN_PINNED (1u << 6)
+#define FRAME_OWNER_SHIFT    8
+#define FRAME_OWNER          (~0u << FRAME_OWNER_SHIFT)
 _Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");
 
 struct frame {
@@ -245,7 +245,7 @@ static inline void frame_touch(const struct frames *fs, uint32_t f)
 
 /* ---- the word ----------------------------------------------------------- */
 
-/* free -> claimed.  Acquire: pairs with frame_free. */
+/* free -> claimed.  Acquire: pairs with frame_word_free. */
 static inline bool frame_take(struct frame *fr, uint32_t me)
 {
 	uint32_t w = FRAME_FREE;
@@ -254,7 +254,7 @@ static inline bool frame_take(struct frame *fr, uint32_t me)
 }
 
 /* claimed -> free.  No entry names the frame any more. */
-static inline void frame_free(struct frame *fr)
+static inline void frame_word_free(struct frame *fr)
 {
 	atomic_exchange(&fr->word, FRAME_FREE);
 }
@@ -269,7 +269,7 @@ static inline bool frame_claim(struct frame *fr, uint32_t me)
 	return false;
 }
 
-/* claimed -> unclaimed.  The caller then tells those who wait (wait_tell). */
+/* claimed -> unclaimed.  The caller then tells those who wait (wait_notify). */
 static inline void frame_unclaim(struct frame *fr)
 {
 	atomic_fetch_and(&fr->word, ~FRAME_OWNER);

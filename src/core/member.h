@@ -25,14 +25,14 @@
 
 struct member {
 	_Atomic uint32_t state;
-	_Atomic uint32_t evictors;     /* clock room: threads of it that have a batch in hand */
-	_Atomic uint32_t watching;     /* watch room: it is told of deaths */
-	int32_t pid;                   /* to look for its files, and for people to read */
-	int32_t fd;                    /* of the file, in that process */
-	_Atomic uint32_t generation;   /* of the pool's witnesses that it has; 0: none (witness.h) */
-	_Atomic uint64_t door;         /* by which it hands them out; 0: it does not (hand.h) */
-	int64_t since;                 /* when it joined, in seconds of the day's clock */
-	struct making making[MAKINGS]; /* region room */
+	_Atomic uint32_t evictors;                 /* clock room: threads of it that have a batch in hand */
+	_Atomic uint32_t watching;                 /* watch room: it is told of deaths */
+	int32_t pid;                               /* to look for its files, and for people to read */
+	int32_t fd;                                /* of the file, in that process */
+	_Atomic uint32_t generation;               /* of the pool's witnesses that it has; 0: none (witness.h) */
+	_Atomic uint64_t door;                     /* by which it hands them out; 0: it does not (hand.h) */
+	int64_t since;                             /* when it joined, in seconds of the day's clock */
+	struct pending_alloc pending[PENDING_MAX]; /* region room */
 };
 
 struct member_state {

@@ -13,7 +13,7 @@ void region_init(struct region *r)
 	mem_init(&r->mem);
 	r->base = 0;
 	r->state = NULL;
-	r->making = NULL;
+	r->pending = NULL;
 	r->word = r->own;
 	for (unsigned i = 0; i < CHUNK_COUNT; i++)
 		atomic_init(&r->own[i], 0);
@@ -81,12 +81,12 @@ static void leave_place(struct region_state *st, unsigned id, uint64_t place)
 }
 
 /* Put on record that memory is taken at `place`; not if too many threads are at it. */
-static void making_begin(const struct region *r, uint64_t place, uint64_t bytes)
+static void pending_begin(const struct region *r, uint64_t place, uint64_t bytes)
 {
-	for (unsigned i = 0; r->making && i < MAKINGS; i++) {
+	for (unsigned i = 0; r->pending && i < PENDING_MAX; i++) {
 		uint64_t none = 0;
-		if (atomic_compare_exchange_strong(&r->making[i].place, &none, place)) {
-			atomic_store(&r->making[i].bytes, bytes);
+		if (atomic_compare_exchange_strong(&r->pending[i].place, &none, place)) {
+			atomic_store(&r->pending[i].bytes, bytes);
 			return;
 		}
 	}
@@ -99,19 +99,19 @@ static void return_place(struct region_state *st, uint64_t place, uint64_t bytes
 	atomic_compare_exchange_strong(&st->top, &top, place);
 }
 
-static void making_end(const struct region *r, const void *p)
+static void pending_end(const struct region *r, const void *p)
 {
 	uint64_t place = (uintptr_t)p - r->base;
-	for (unsigned i = 0; r->making && i < MAKINGS; i++)
-		if (atomic_load(&r->making[i].place) == place) {
-			atomic_store(&r->making[i].bytes, 0);
-			atomic_store(&r->making[i].place, 0);
+	for (unsigned i = 0; r->pending && i < PENDING_MAX; i++)
+		if (atomic_load(&r->pending[i].place) == place) {
+			atomic_store(&r->pending[i].bytes, 0);
+			atomic_store(&r->pending[i].place, 0);
 		}
 }
 
-void region_recover(struct region *r, struct making *its)
+void region_recover(struct region *r, struct pending_alloc *its)
 {
-	for (unsigned i = 0; i < MAKINGS; i++) {
+	for (unsigned i = 0; i < PENDING_MAX; i++) {
 		uint64_t place = atomic_load(&its[i].place), bytes = atomic_load(&its[i].bytes);
 		/* The addresses are not used again. */
 		if (place && bytes && region_shared(r))
@@ -148,14 +148,14 @@ void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t ali
 	if (!region_shared(r)) {
 		void *own = mem_alloc_raw(&r->mem, (size_t)bytes, align, raw);
 		if (own)
-			making_begin(r, (uintptr_t)own, bytes);
+			pending_begin(r, (uintptr_t)own, bytes);
 		return own;
 	}
 	uint64_t place = take_place(r->state, id, whole_pages(bytes));
 	if (!place)
 		return NULL;
 	void *p = (void *)(r->base + (uintptr_t)place);
-	making_begin(r, place, whole_pages(bytes));
+	pending_begin(r, place, whole_pages(bytes));
 	discard(p, whole_pages(bytes)); /* who had it before may have died before it did this */
 	if (region_commit(r, p, bytes)) {
 		/* Zeros by now, in most cases; and what was never used is in any. */
@@ -178,12 +178,12 @@ void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align)
 void region_free(struct region *r, unsigned id, void *p, size_t bytes)
 {
 	if (!region_shared(r)) {
-		making_end(r, p); /* before: the memory may be another's after */
+		pending_end(r, p); /* before: the memory may be another's after */
 		mem_free(&r->mem, p);
 		return;
 	}
 	discard(p, whole_pages(bytes));
-	making_end(r, p);
+	pending_end(r, p);
 	leave_place(r->state, id, (uintptr_t)p - r->base);
 }
 
@@ -194,7 +194,7 @@ bool region_add(struct region *r, unsigned id, void *p, size_t bytes)
 	if (r->state && id < CHUNK_TABLES)
 		atomic_store(&r->state->bytes[id], bytes);
 	/* Before it is found: once it is, it may be given back, and its place be somebody else's. */
-	making_end(r, p);
+	pending_end(r, p);
 	/* Release: what the maker filled in is seen by who finds the chunk. */
 	return atomic_compare_exchange_strong(&r->word[id], &absent, (uintptr_t)p - r->base);
 }
@@ -203,7 +203,7 @@ bool region_withdraw(struct region *r, unsigned id)
 {
 	uint64_t w = atomic_load(&r->word[id]);
 	/* Sequentially consistent: comes before the stamp that epoch_retire takes. */
-	return w && !(w & CHUNK_FLAGS) && atomic_compare_exchange_strong(&r->word[id], &w, w | CHUNK_LIMBO);
+	return w && !(w & CHUNK_FLAGS) && atomic_compare_exchange_strong(&r->word[id], &w, w | CHUNK_RETIRED);
 }
 
 void region_release(struct region *r, unsigned id)
@@ -211,7 +211,7 @@ void region_release(struct region *r, unsigned id)
 	void *p = region_at(r, id);
 	uint64_t place = (uintptr_t)p - r->base;
 	if (id >= CHUNK_TABLES) {
-		atomic_store(&r->word[id], place | CHUNK_REST);
+		atomic_store(&r->word[id], place | CHUNK_CACHED);
 	} else if (!region_shared(r)) {
 		atomic_store(&r->word[id], 0);
 		mem_free(&r->mem, p);
@@ -227,5 +227,5 @@ bool region_revive(struct region *r, unsigned id)
 {
 	uint64_t w = atomic_load(&r->word[id]);
 	/* Sequentially consistent: of two that want it, one gets it. */
-	return (w & CHUNK_REST) && atomic_compare_exchange_strong(&r->word[id], &w, w & ~CHUNK_REST);
+	return (w & CHUNK_CACHED) && atomic_compare_exchange_strong(&r->word[id], &w, w & ~CHUNK_CACHED);
 }

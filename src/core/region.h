@@ -50,9 +50,9 @@ enum {
 };
 
 /* Or-ed to a chunk's address or offset. */
-#define CHUNK_LIMBO ((uint64_t)1)
-#define CHUNK_REST  ((uint64_t)2)
-#define CHUNK_FLAGS (CHUNK_LIMBO | CHUNK_REST)
+#define CHUNK_RETIRED ((uint64_t)1)
+#define CHUNK_CACHED  ((uint64_t)2)
+#define CHUNK_FLAGS   (CHUNK_RETIRED | CHUNK_CACHED)
 
 /* In the object of a shared region. */
 struct region_state {
@@ -64,19 +64,19 @@ struct region_state {
 };
 
 /* A place that a process has taken memory for, and given no number yet. */
-struct making {
+struct pending_alloc {
 	_Atomic uint64_t place; /* 0: none */
 	_Atomic uint64_t bytes;
 };
 /* For so many threads of a process at once; what more make is not on record. */
-#define MAKINGS 4u
+#define PENDING_MAX 4u
 
 struct region {
-	struct mem mem;             /* this process's own */
-	_Atomic uint64_t *word;     /* offset or address | flag, by number; 0: absent */
-	uintptr_t base;             /* what offsets count from; 0: the region is private */
-	struct region_state *state; /* NULL: private */
-	struct making *making;      /* this process's; NULL: the pool is only being made, or joined */
+	struct mem mem;                /* this process's own */
+	_Atomic uint64_t *word;        /* offset or address | flag, by number; 0: absent */
+	uintptr_t base;                /* what offsets count from; 0: the region is private */
+	struct region_state *state;    /* NULL: private */
+	struct pending_alloc *pending; /* this process's; NULL: the pool is only being made, or joined */
 	_Atomic uint64_t own[CHUNK_COUNT];
 };
 
@@ -101,7 +101,7 @@ void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
 
 /* What a process that died was making is the system's again. */
-void region_recover(struct region *r, struct making *its);
+void region_recover(struct region *r, struct pending_alloc *its);
 
 /* Have memory behind these bytes of a shared region.  False: there is none. */
 bool region_commit(const struct region *r, const void *p, size_t bytes);
@@ -132,14 +132,14 @@ static inline void *region_live(const struct region *r, unsigned id)
 	return w == 0 || w & CHUNK_FLAGS ? NULL : (void *)(r->base + (uintptr_t)w);
 }
 
-static inline bool region_at_rest(const struct region *r, unsigned id)
+static inline bool region_cached(const struct region *r, unsigned id)
 {
-	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_REST;
+	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_CACHED;
 }
 
-static inline bool region_in_limbo(const struct region *r, unsigned id)
+static inline bool region_retired(const struct region *r, unsigned id)
 {
-	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_LIMBO;
+	return atomic_load_explicit(&r->word[id], memory_order_acquire) & CHUNK_RETIRED;
 }
 
 #endif

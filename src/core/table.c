@@ -75,7 +75,7 @@ static struct table *table_make(struct tables *ts, uint32_t me, uint32_t buckets
 static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t least, uint32_t most)
 {
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
-		struct table *t = region_at_rest(ts->region, id) ? region_at(ts->region, id) : NULL;
+		struct table *t = region_cached(ts->region, id) ? region_at(ts->region, id) : NULL;
 		uint32_t nobody = 0;
 		/* Its maker first: once it is live, a table that is linked nowhere and has
 		 * none is lost (retire_lost). */

@@ -18,8 +18,9 @@ bool window_add(struct core *c, struct window *w, uint32_t frame)
 	uint64_t e = victim_look(c, v, frame);
 	/* Closing, and the claim was free: it was ready, which is as good as closed by
 	 * us.  Should a get come now, it comes as it may at any time from here on. */
-	bool ready = e == entry_word(v->page, ENTRY_CLOSING, frame);
-	if (!ready && !(e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame))) {
+	bool evictable = e == entry_word(v->page, ENTRY_CLOSING, frame);
+	if (!evictable &&
+	    !(e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame))) {
 		victim_release(c, v);
 		return false;
 	}
@@ -114,7 +115,7 @@ void victim_release(struct core *c, const struct victim *v)
 	core_unclaim(c, v->frame, v->fr);
 }
 
-bool victim_ready(struct core *c, struct victim *v, uint32_t frame)
+bool victim_evictable(struct core *c, struct victim *v, uint32_t frame)
 {
 	uint64_t e = victim_look(c, v, frame);
 	return e == entry_word(v->page, ENTRY_CLOSING, frame);
@@ -124,7 +125,7 @@ void frame_wait(struct core *c, struct stripe *me, uint32_t frame, uint32_t page
 {
 	struct wait_queue *q = wait_queue_of(c->wait, wait_for_frame(frame));
 	for (;;) {
-		uint32_t count = wait_begin(q, wait_for_frame(frame));
+		uint32_t count = wait_prepare(q, wait_for_frame(frame));
 		epoch_enter(&c->epoch, me);
 		struct frame *fr = frame_live(&c->frames, frame);
 		bool claimed = fr && frame_claimed(atomic_load(&fr->word)) &&

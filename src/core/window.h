@@ -59,7 +59,7 @@ struct window {
 };
 
 /* Victims that may be emptied, claimed still. */
-struct ready {
+struct evictable {
 	unsigned n;
 	struct victim *victim[WINDOW_MAX];
 };
@@ -86,7 +86,7 @@ void victim_release(struct core *c, const struct victim *v);
  */
 bool victim_closed(const struct victim *v);
 /* Is the page of a frame, which the caller has claimed, ready?  In an epoch section. */
-bool victim_ready(struct core *c, struct victim *v, uint32_t frame);
+bool victim_evictable(struct core *c, struct victim *v, uint32_t frame);
 
 static inline uint32_t victim_word(const struct victim *v)
 {

@@ -12,11 +12,11 @@
 /* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
 #define BUDGET_SHARE 2u
 /*
- * A vain look that met more than CREDIT_PINS pins, and so took long, is repeated
- * after 1/CREDIT_SHARE as many pages.
+ * A vain look that met more than BACKOFF_PINS pins, and so took long, is repeated
+ * after 1/BACKOFF_SHARE as many pages.
  */
-#define CREDIT_PINS  1024u
-#define CREDIT_SHARE 8u
+#define BACKOFF_PINS  1024u
+#define BACKOFF_SHARE 8u
 /* Frames of an overflow segment to be emptied at once: what a thread stopped there holds back. */
 #define TRIM_BATCH 64u
 /* Batches of victims that may come to nothing before the pool looks elsewhere. */
@@ -163,7 +163,7 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 	epoch_leave(me);
 	if (!freed)
 		return false;
-	clock_left(ev, v->frame, v->page);
+	page_evicted(ev, v->frame, v->page);
 	/* Ours now, and nothing else. */
 	victim_change(v, ~FRAME_OWNER, FRAME_USED);
 	stripe_count(me, COUNT_EVICTIONS, 1);
@@ -171,15 +171,15 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 }
 
 /* Evict the page of frame `f`, if it is ready.  The frame, claimed, or FRAME_NONE. */
-static uint32_t take_ready(struct evict *ev, struct stripe *me, uint32_t f)
+static uint32_t take_evictable(struct evict *ev, struct stripe *me, uint32_t f)
 {
 	struct victim v;
 	if (!frame_claim(&ev->core->frames.base.frame[f], me->id))
 		return FRAME_NONE;
 	epoch_enter(&ev->core->epoch, me);
-	bool ready = victim_ready(ev->core, &v, f);
+	bool evictable = victim_evictable(ev->core, &v, f);
 	epoch_leave(me);
-	if (ready && victim_empty(ev, me, &v))
+	if (evictable && victim_empty(ev, me, &v))
 		return f;
 	victim_release(ev->core, &v);
 	return FRAME_NONE;
@@ -188,7 +188,7 @@ static uint32_t take_ready(struct evict *ev, struct stripe *me, uint32_t f)
 /* The frame, claimed, if it is free or its page is ready. */
 static uint32_t take_frame(struct evict *ev, struct stripe *me, uint32_t f)
 {
-	return frame_take(&ev->core->frames.base.frame[f], me->id) ? f : take_ready(ev, me, f);
+	return frame_take(&ev->core->frames.base.frame[f], me->id) ? f : take_evictable(ev, me, f);
 }
 
 /* One of the hinted frames that the thread has put by. */
@@ -285,7 +285,7 @@ static struct policy_of policy_of_page(struct evict *ev, uint32_t page)
 	return policy_of(ev, &c->shard[hash_place(number_hash(page), shards_of(c))]);
 }
 
-void clock_came(struct evict *ev, uint32_t f, uint32_t page, bool once)
+void page_installed(struct evict *ev, uint32_t f, uint32_t page, bool once)
 {
 	if (f >= ev->core->frames.base.count)
 		return;
@@ -293,7 +293,7 @@ void clock_came(struct evict *ev, uint32_t f, uint32_t page, bool once)
 	policy_enter(&o, &home, f, page, once);
 }
 
-void clock_left(struct evict *ev, uint32_t f, uint32_t page)
+void page_evicted(struct evict *ev, uint32_t f, uint32_t page)
 {
 	if (f >= ev->core->frames.base.count)
 		return;
@@ -301,7 +301,7 @@ void clock_left(struct evict *ev, uint32_t f, uint32_t page)
 	policy_leave(&o, &home, f, page);
 }
 
-void clock_give(struct evict *ev, uint32_t f)
+void frame_free(struct evict *ev, uint32_t f)
 {
 	bool base = f < ev->core->frames.base.count;
 	if (base) {
@@ -319,9 +319,9 @@ void clock_give(struct evict *ev, uint32_t f)
  * What the hand passes by: dirty frames, when they cannot be written; and what
  * is pinned just now, which the window would only find pinned.  A hint.
  */
-#define SPARED_HERE (1u << 14) /* frames of a pool that needs no memory for it */
+#define PINNED_SET_HERE (1u << 14) /* frames of a pool that needs no memory for it */
 
-struct spared {
+struct pinned_set {
 	bool dirty;
 	bool everywhere; /* whatever is not is to be found: where none is, the pool grows */
 	uint32_t pins;
@@ -329,57 +329,57 @@ struct spared {
 	uint32_t capacity; /* when it was made */
 	const struct frames *of;
 	uint64_t *bits; /* by frame_rank */
-	uint64_t here[SPARED_HERE / BITS_PER_WORD];
+	uint64_t here[PINNED_SET_HERE / BITS_PER_WORD];
 };
 
-static void spare(void *spared, const struct stripe *s, uint64_t slot)
+static void pinned_set_add(void *set, const struct stripe *s, uint64_t slot)
 {
-	struct spared *sp = spared;
-	uint32_t f = frame_rank(sp->of, sp->capacity, slot_frame(slot));
+	struct pinned_set *ps = set;
+	uint32_t f = frame_rank(ps->of, ps->capacity, slot_frame(slot));
 	(void)s;
-	sp->pins++;
-	if (f < sp->frames)
-		sp->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
+	ps->pins++;
+	if (f < ps->frames)
+		ps->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
 }
 
-static bool is_spared(const void *spared, uint32_t f, uint32_t word)
+static bool in_pinned_set(const void *set, uint32_t f, uint32_t word)
 {
-	const struct spared *sp = spared;
-	if (sp->dirty && word & FRAME_DIRTY)
+	const struct pinned_set *ps = set;
+	if (ps->dirty && word & FRAME_DIRTY)
 		return true;
-	if (sp->frames == 0)
+	if (ps->frames == 0)
 		return false;
-	f = frame_rank(sp->of, sp->capacity, f);
-	return f < sp->frames && sp->bits[f / BITS_PER_WORD] >> f % BITS_PER_WORD & 1;
+	f = frame_rank(ps->of, ps->capacity, f);
+	return f < ps->frames && ps->bits[f / BITS_PER_WORD] >> f % BITS_PER_WORD & 1;
 }
 
-static void spare_pinned(struct evict *ev, struct spared *sp)
+static void pinned_set_fill(struct evict *ev, struct pinned_set *ps)
 {
 	uint32_t capacity = frames_capacity(&ev->core->frames), frames = frames_end(&ev->core->frames, capacity);
-	memset(sp, 0, sizeof *sp);
-	sp->everywhere = true;
-	sp->of = &ev->core->frames;
-	sp->capacity = capacity;
-	sp->bits = frames <= SPARED_HERE ? sp->here : calloc(frames / BITS_PER_WORD + 1, sizeof *sp->bits);
-	sp->frames = sp->bits ? frames : 0;
-	pin_scan(&ev->core->pins, spare, sp);
+	memset(ps, 0, sizeof *ps);
+	ps->everywhere = true;
+	ps->of = &ev->core->frames;
+	ps->capacity = capacity;
+	ps->bits = frames <= PINNED_SET_HERE ? ps->here : calloc(frames / BITS_PER_WORD + 1, sizeof *ps->bits);
+	ps->frames = ps->bits ? frames : 0;
+	pin_scan(&ev->core->pins, pinned_set_add, ps);
 }
 
-static void spared_free(struct spared *sp)
+static void pinned_set_free(struct pinned_set *ps)
 {
-	if (sp->bits != sp->here)
-		free(sp->bits);
+	if (ps->bits != ps->here)
+		free(ps->bits);
 }
 
 /*
  * Victims for the window, at most `batch`, as the shard's policy has them; `once`: pages
  * wanted once only before others.  Returns a free frame if it comes by one whose hint was lost, claimed.
  */
-static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, const struct spared *sp, uint32_t batch,
-                      bool once, struct window *w)
+static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
+                      uint32_t batch, bool once, struct window *w)
 {
 	struct policy_of o = policy_of(ev, sh);
-	struct policy_search search = {is_spared, sp, sp->everywhere, once, 0};
+	struct policy_search search = {in_pinned_set, ps, ps->everywhere, once, 0};
 	w->n = 0;
 	batch = policy_batch(&o, batch);
 	for (uint32_t i = 0; w->n < batch && i < SWEEPS * o.used; i++) {
@@ -396,7 +396,8 @@ static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, con
 }
 
 /* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
-static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, uint32_t have, const struct ready *r)
+static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, uint32_t have,
+                         const struct evictable *r)
 {
 	int32_t hints = 0;
 	uint32_t first = FRAME_NONE;
@@ -447,10 +448,11 @@ static void batch_end(struct evict *const *evictor)
 }
 
 /* A frame from this shard's hand, claimed. */
-static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct spared *sp, int *error)
+static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
+                           int *error)
 {
 	struct window w;
-	struct ready r;
+	struct evictable r;
 	uint32_t f = FRAME_NONE, batch = batch_begin(ev);
 	w.n = 1;
 	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
@@ -458,7 +460,7 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 	/* Again if all victims were rescued, which is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&ev->core->epoch, me);
-		f = sweep(ev, me, sh, sp, batch, i < ONCE_TRIES, &w);
+		f = sweep(ev, me, sh, ps, batch, i < ONCE_TRIES, &w);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
@@ -468,12 +470,12 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 	return f;
 }
 
-static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, const struct spared *sp, int *error)
+static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, const struct pinned_set *ps, int *error)
 {
 	struct clock_state *c = ev->clock;
 	uint32_t f = FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = evict_from(ev, me, &c->shard[(home + i) % n], sp, error);
+		f = evict_from(ev, me, &c->shard[(home + i) % n], ps, error);
 	return f;
 }
 
@@ -481,13 +483,13 @@ static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, co
 
 /* Victims among the frames of an overflow segment; returns how many are in use. */
 static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const struct segment *seg,
-                                 const struct spared *sp, struct window *w)
+                                 const struct pinned_set *ps, struct window *w)
 {
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < seg->count && w->n < TRIM_BATCH; i++) {
 		uint32_t word = atomic_load_explicit(&seg->frame[i].word, memory_order_relaxed);
 		used += word != FRAME_FREE;
-		if (word != FRAME_FREE && !frame_claimed(word) && !is_spared(sp, seg->first + i, word) &&
+		if (word != FRAME_FREE && !frame_claimed(word) && !in_pinned_set(ps, seg->first + i, word) &&
 		    frame_claim(&seg->frame[i], me->id))
 			window_add(ev->core, w, seg->first + i);
 	}
@@ -511,7 +513,7 @@ static void retire_segment(struct evict *ev, struct stripe *me, unsigned k)
 		return;
 	epoch_retire(&ev->core->epoch, me, CHUNK_SEGMENTS + k);
 	/* Whoever waits for a claim of ours on one of them waits no longer. */
-	wait_tell_all(ev->core->wait);
+	wait_notify_all(ev->core->wait);
 }
 
 /*
@@ -521,22 +523,22 @@ static void retire_segment(struct evict *ev, struct stripe *me, unsigned k)
 static void give_back(struct evict *ev, struct stripe *me)
 {
 	struct clock_state *c = ev->clock;
-	if (!atomic_load(&c->spread) || atomic_load(&c->grown) || epoch_waiting(&ev->core->epoch))
+	if (!atomic_load(&c->overflow_reclaimable) || atomic_load(&c->overflow_used) || epoch_waiting(&ev->core->epoch))
 		return;
 	struct segment seg;
-	atomic_store(&c->spread, false);
+	atomic_store(&c->overflow_reclaimable, false);
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > SEGMENT_KEPT; k--)
 		if (frame_segment(&ev->core->frames, k, &seg)) {
-			atomic_store(&c->spread, true); /* there may be another */
+			atomic_store(&c->overflow_reclaimable, true); /* there may be another */
 			retire_segment(ev, me, k);
 			return;
 		}
 }
 
 /* Is any frame of the overflow in use?  See the head of clock.h. */
-static void look_at_overflow(struct evict *ev, struct stripe *me)
+static void check_overflow(struct evict *ev, struct stripe *me)
 {
-	atomic_store(&ev->clock->grown, false);
+	atomic_store(&ev->clock->overflow_used, false);
 	bool used = false;
 	epoch_enter(&ev->core->epoch, me);
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
@@ -547,23 +549,23 @@ static void look_at_overflow(struct evict *ev, struct stripe *me)
 	}
 	epoch_leave(me);
 	if (used)
-		atomic_store(&ev->clock->grown, true);
+		atomic_store(&ev->clock->overflow_used, true);
 }
 
 /* Empty what can be emptied of the overflow, and give empty segments back. */
-static void trim(struct evict *ev, struct stripe *me, const struct spared *sp, int *error)
+static void trim(struct evict *ev, struct stripe *me, const struct pinned_set *ps, int *error)
 {
 	bool left = false;
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
 		struct window w;
-		struct ready r;
+		struct evictable r;
 		struct segment seg;
 		w.n = r.n = 0;
 		uint32_t used = 0, emptied = 0;
 		epoch_enter(&ev->core->epoch, me);
 		bool there = frame_segment(&ev->core->frames, k, &seg);
 		if (there)
-			used = overflow_victims(ev, me, &seg, sp, &w);
+			used = overflow_victims(ev, me, &seg, ps, &w);
 		epoch_leave(me);
 		if (!there)
 			continue;
@@ -571,7 +573,7 @@ static void trim(struct evict *ev, struct stripe *me, const struct spared *sp, i
 			window_evict(ev->io, me, &w, &r, error);
 		for (unsigned i = 0; i < r.n; i++)
 			if (victim_empty(ev, me, r.victim[i])) {
-				clock_give(ev, r.victim[i]->frame);
+				frame_free(ev, r.victim[i]->frame);
 				emptied++;
 			} else {
 				victim_release(ev->core, r.victim[i]);
@@ -583,7 +585,7 @@ static void trim(struct evict *ev, struct stripe *me, const struct spared *sp, i
 		left |= used != emptied;
 	}
 	if (!left)
-		look_at_overflow(ev, me);
+		check_overflow(ev, me);
 }
 
 /* A free frame of the overflow from number `from` on, claimed. */
@@ -611,7 +613,7 @@ static uint32_t take_overflow(struct evict *ev, struct stripe *me)
 	epoch_leave(me);
 	if (f != FRAME_NONE) {
 		atomic_store_explicit(&c->overflow_next, f + 1, memory_order_relaxed);
-		atomic_store(&c->grown, true); /* after the taking: see the head of clock.h */
+		atomic_store(&c->overflow_used, true); /* after the taking: see the head of clock.h */
 	}
 	return f;
 }
@@ -631,60 +633,60 @@ static uint32_t grow(struct evict *ev, struct stripe *me)
 		if (made < 0)
 			return FRAME_NONE;
 		if (made && k > SEGMENT_KEPT)
-			atomic_store(&ev->clock->spread, true);
+			atomic_store(&ev->clock->overflow_reclaimable, true);
 	}
 }
 
 /* ---- a frame for a page ------------------------------------------------- */
 
-static bool spend_credit(struct clock_state *c)
+static bool spend_backoff(struct clock_state *c)
 {
-	uint32_t n = atomic_load_explicit(&c->credit, memory_order_relaxed);
+	uint32_t n = atomic_load_explicit(&c->backoff, memory_order_relaxed);
 	while (n > 0)
-		if (atomic_compare_exchange_weak(&c->credit, &n, n - 1))
+		if (atomic_compare_exchange_weak(&c->backoff, &n, n - 1))
 			return true;
 	return false;
 }
 
 /* Empty the overflow and evict, passing by what is pinned.  FRAME_NONE: in vain. */
-static uint32_t look_everywhere(struct evict *ev, struct stripe *me, uint32_t home, int *error)
+static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t home, int *error)
 {
-	struct spared sp;
-	spare_pinned(ev, &sp);
-	if (atomic_load(&ev->clock->grown))
-		trim(ev, me, &sp, error);
-	uint32_t f = evict_any(ev, me, home, &sp, error);
+	struct pinned_set ps;
+	pinned_set_fill(ev, &ps);
+	if (atomic_load(&ev->clock->overflow_used))
+		trim(ev, me, &ps, error);
+	uint32_t f = evict_any(ev, me, home, &ps, error);
 	if (f == FRAME_NONE && *error) {
 		/* The dirty ones cannot be written: is there a clean one? */
-		sp.dirty = true;
-		f = evict_any(ev, me, home, &sp, error);
+		ps.dirty = true;
+		f = evict_any(ev, me, home, &ps, error);
 	}
-	spared_free(&sp);
+	pinned_set_free(&ps);
 	if (f == FRAME_NONE)
-		atomic_store(&ev->clock->credit, sp.pins > CREDIT_PINS ? sp.pins / CREDIT_SHARE : 0);
+		atomic_store(&ev->clock->backoff, ps.pins > BACKOFF_PINS ? ps.pins / BACKOFF_SHARE : 0);
 	return f;
 }
 
 void clock_trim(struct evict *ev, struct stripe *me)
 {
-	struct spared sp;
+	struct pinned_set ps;
 	int error = 0; /* a page that cannot be written now stays */
-	if (atomic_load(&ev->clock->grown)) {
-		spare_pinned(ev, &sp);
-		trim(ev, me, &sp, &error);
-		spared_free(&sp);
+	if (atomic_load(&ev->clock->overflow_used)) {
+		pinned_set_fill(ev, &ps);
+		trim(ev, me, &ps, &error);
+		pinned_set_free(&ps);
 	}
 	give_back(ev, me);
 }
 
-uint32_t clock_take(struct evict *ev, struct attachment *a, uint32_t page)
+uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 {
 	struct stripe *me = a->stripe;
-	static const struct spared nothing_spared;
+	static const struct pinned_set none_pinned;
 	struct clock_state *c = ev->clock;
 	uint32_t home = hash_place(number_hash(page), shards_of(c));
 	int error = 0;
-	bool grown = atomic_load(&c->grown);
+	bool overflow_used = atomic_load(&c->overflow_used);
 
 	give_back(ev, me);
 	uint32_t f = take_own(ev, a);
@@ -692,15 +694,15 @@ uint32_t clock_take(struct evict *ev, struct attachment *a, uint32_t page)
 		f = take_hinted(ev, &c->shard[home], a);
 	if (f == FRAME_NONE)
 		f = frame_take_fresh(&ev->core->frames, covered(c), me->id);
-	if (f == FRAME_NONE && !grown)
-		f = evict_from(ev, me, &c->shard[home], &nothing_spared, &error);
+	if (f == FRAME_NONE && !overflow_used)
+		f = evict_from(ev, me, &c->shard[home], &none_pinned, &error);
 	if (f == FRAME_NONE)
 		f = take_hinted_anywhere(ev, home, a);
-	if (f == FRAME_NONE && !(grown && spend_credit(c)))
-		f = look_everywhere(ev, me, home, &error);
+	if (f == FRAME_NONE && !(overflow_used && spend_backoff(c)))
+		f = search_everywhere(ev, me, home, &error);
 	/* Before growing: what pins so much may be dead, and nobody else look for that. */
 	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
-		f = look_everywhere(ev, me, home, &error);
+		f = search_everywhere(ev, me, home, &error);
 	if (f != FRAME_NONE)
 		return f;
 	if (error) {
@@ -736,6 +738,6 @@ void clock_recover(struct evict *ev)
 		recount(ev, &c->shard[i]);
 		policy_recount(&o);
 	}
-	atomic_store(&c->grown, true);
-	atomic_store(&c->spread, true);
+	atomic_store(&c->overflow_used, true);
+	atomic_store(&c->overflow_reclaimable, true);
 }

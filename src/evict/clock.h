@@ -29,12 +29,12 @@
  * are released; segments that are empty go back to the system through the epoch
  * room, all but the first.  Looking at every pin and frame for each page would
  * cost too much while thousands are pinned: after a vain look, an eighth as many
- * frames as there are pins are taken without looking again ("credit").
+ * frames as there are pins are taken without looking again ("backoff").
  *
  * Nobody waits here for another thread.  A claimed frame is passed by.
  *
- * Two flags say that there may be something to do in the overflow: `grown`, frames
- * of it may be in use; `spread`, there may be segments to be given back.  Who does
+ * Two flags say that there may be something to do in the overflow: `overflow_used`, frames
+ * of it may be in use; `overflow_reclaimable`, there may be segments to be given back.  Who does
  * something about it clears the flag, then looks, and sets it again if anything is
  * left; who takes a frame, or makes a segment, sets it afterwards.  So it is set
  * whenever there is something, but for an instant.
@@ -65,10 +65,10 @@ struct shard {
 };
 
 struct clock_state {
-	_Atomic bool grown;             /* see above */
-	_Atomic bool spread;            /* the same */
-	_Atomic uint32_t overflow_next; /* where to look for a free one of them first */
-	_Atomic uint32_t credit;        /* overflow frames to be taken without another look */
+	_Atomic bool overflow_used;        /* see above */
+	_Atomic bool overflow_reclaimable; /* the same */
+	_Atomic uint32_t overflow_next;    /* where to look for a free one of them first */
+	_Atomic uint32_t backoff;          /* overflow frames to be taken without another look */
 	_Atomic uint32_t shards;
 	_Atomic uint32_t batch;  /* victims to a barrier, at the most */
 	_Atomic uint32_t budget; /* victims of all threads together */
@@ -96,13 +96,13 @@ bool clock_sound(const struct clock_state *c, uint32_t limit);
  * A frame for `page`, claimed by `me` and named by no entry.  FRAME_NONE: none,
  * and errno: ENOMEM, or that of the write which failed to make room.
  */
-uint32_t clock_take(struct evict *ev, struct attachment *a, uint32_t page);
+uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page);
 /* The claim's owner gives back a frame that no entry names. */
-void clock_give(struct evict *ev, uint32_t frame);
+void frame_free(struct evict *ev, uint32_t frame);
 
 /* The page has come into the frame (wanted once only, if `once`), or leaves it, both claimed by the caller. */
-void clock_came(struct evict *ev, uint32_t frame, uint32_t page, bool once);
-void clock_left(struct evict *ev, uint32_t frame, uint32_t page);
+void page_installed(struct evict *ev, uint32_t frame, uint32_t page, bool once);
+void page_evicted(struct evict *ev, uint32_t frame, uint32_t page);
 
 /* Empty what can be emptied of the overflow. */
 void clock_trim(struct evict *ev, struct stripe *me);

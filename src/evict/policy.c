@@ -257,7 +257,7 @@ static void take_mark(const struct policy_of *o, uint32_t f, uint32_t proven)
 static bool is_open(const struct policy_of *o, const struct policy_search *s, uint32_t f)
 {
 	uint32_t word = atomic_load_explicit(&o->fs->base.frame[f].word, memory_order_relaxed);
-	return !frame_claimed(word) && !(s->spared && s->spared(s->of, f, word));
+	return !frame_claimed(word) && !(s->skip && s->skip(s->of, f, word));
 }
 
 enum kind { KIND_COLD, KIND_HOT, KIND_ONCE, KINDS };
@@ -335,15 +335,18 @@ static void enter_unknown(const struct policy_of *o, uint32_t f)
 	store(past_of(o, f), restamp(o, 0) | (hot ? PAST_WAS_HOT : 0));
 }
 
-/* Of a frame that was wanted once: was it wanted again meanwhile? */
-static bool still_once(const struct policy_of *o, uint32_t f)
+/*
+ * If a frame wanted once was used again, as its mark says, make its page one that has just
+ * come in, without a ghost.  False: it was not.
+ */
+static bool promote_once(const struct policy_of *o, uint32_t f)
 {
 	if (!is_marked(o, f))
-		return true;
+		return false;
 	set_lasting(o, f);
 	take_mark(o, f, 0);
 	enter_unknown(o, f);
-	return false;
+	return true;
 }
 
 /* A frame wanted once. */
@@ -353,7 +356,7 @@ static uint32_t once_hand(const struct policy_of *o, struct policy_search *s)
 	if (atomic_load_explicit(&o->p->once, memory_order_relaxed) <= 0)
 		return FRAME_NONE;
 	while ((f = next_frame(o, s, KIND_ONCE, &left)) != FRAME_NONE)
-		if (still_once(o, f))
+		if (!promote_once(o, f))
 			return f;
 	return FRAME_NONE;
 }
@@ -364,7 +367,7 @@ static uint32_t cold_hand(const struct policy_of *o, struct policy_search *s)
 	uint32_t left = steps_of(o, s), f;
 	for (unsigned i = 0; (f = next_frame(o, s, KIND_COLD, &left)) != FRAME_NONE; i++) {
 		if (is_once(o, f)) {
-			if (still_once(o, f))
+			if (!promote_once(o, f))
 				return f;
 			continue;
 		}
@@ -493,7 +496,7 @@ static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 /* ---- a page comes, and goes --------------------------------------------- */
 
 /* Make a hot frame cold that was unused for half as long again as the page was away, now or before. */
-static bool outlived(const struct policy_of *o, uint32_t r)
+static bool demote_older(const struct policy_of *o, uint32_t r)
 {
 	struct policy_search all = {0};
 	uint32_t f = hot_hand(o, &all, r + r / 2, false);
@@ -511,7 +514,7 @@ static bool earns_hot(const struct policy_of *o, uint32_t ghost, uint32_t r)
 		trust_add(o, TRUST_KEPT);
 	bool hot = hot_frames(o) < hot_room(o);
 	if (!hot && (proven || trust(o) >= TRUST_ENOUGH))
-		hot = outlived(o, proven ? longest : r);
+		hot = demote_older(o, proven ? longest : r);
 	if (was_hot)
 		share_add(o, SHARE_HOT);
 	else if (hot && r <= o->count / EARLY_HOT_SHARE + share(o))

@@ -80,7 +80,7 @@ struct policy_of {
 
 /* How a victim is looked for. */
 struct policy_search {
-	bool (*spared)(const void *of, uint32_t frame, uint32_t word); /* NULL: none is */
+	bool (*skip)(const void *of, uint32_t frame, uint32_t word); /* NULL: none is */
 	const void *of;
 	bool everywhere; /* look at all of the shard if need be, not at POLICY_STEPS */
 	bool once;       /* pages wanted once only before others */

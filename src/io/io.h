@@ -8,17 +8,18 @@
 #define MPOOL_IO_H
 
 #include "core/core.h"
-#include "io/doubt.h"
 #include "io/pageio.h"
+#include "io/torn.h"
 
 /* Write buffers kept: for as many threads to write back at once without asking the system for memory. */
-#define SPARES 4u
+#define WRITE_BUFFERS 4u
 
 struct io {
 	struct core *core;
 	struct pageio file;
-	struct doubt_state *doubt;
-	_Alignas(CACHE_LINE) _Atomic(void *) spare[SPARES]; /* write buffers that nobody uses just now, or NULL */
+	struct torn_state *torn;
+	_Alignas(CACHE_LINE) _Atomic(void *)
+		buffers[WRITE_BUFFERS]; /* write buffers that nobody uses just now, or NULL */
 };
 
 #endif

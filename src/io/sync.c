@@ -57,8 +57,8 @@ static void copy_pinned(struct io *io, const struct victim *v, struct buffer *b)
 {
 	char *copy = buffer_room(io, b);
 	victim_reopen(v);
-	victim_change(v, 0, FRAME_WRITING | FRAME_AS_IT_STOOD);
-	copy_as_it_stands(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
+	victim_change(v, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED);
+	copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
 	pageio_encode(&io->file, v->page, copy);
 	b->used++;
 }
@@ -247,7 +247,7 @@ void sync_begin(struct io *io, const struct stripe *me)
 {
 	struct wait_queue *q = wait_queue_of(io->core->wait, wait_for_sync());
 	for (;;) {
-		uint32_t count = wait_begin(q, wait_for_sync());
+		uint32_t count = wait_prepare(q, wait_for_sync());
 		/* Sequentially consistent, after the announcement: pairs with sync_end. */
 		if (sync_try(io, me))
 			return;
@@ -258,7 +258,7 @@ void sync_begin(struct io *io, const struct stripe *me)
 void sync_end(struct io *io)
 {
 	atomic_store(&io->file.state->syncing, 0);
-	wait_tell(io->core->wait, wait_for_sync());
+	wait_notify(io->core->wait, wait_for_sync());
 }
 
 void sync_recover(struct io *io, stripe_test *dead, void *of)

@@ -20,10 +20,10 @@ bool buffer_get(struct io *io, struct buffer *b)
 	if (!region_shared(&io->core->region) && b->pages > frames_capacity(&io->core->frames))
 		b->pages = frames_capacity(&io->core->frames);
 	b->bytes = NULL;
-	for (unsigned i = 0; i < SPARES && !b->bytes; i++)
+	for (unsigned i = 0; i < WRITE_BUFFERS && !b->bytes; i++)
 		/* Acquire: pairs with the release in buffer_put. */
-		if (atomic_load_explicit(&io->spare[i], memory_order_relaxed))
-			b->bytes = atomic_exchange(&io->spare[i], NULL);
+		if (atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
+			b->bytes = atomic_exchange(&io->buffers[i], NULL);
 	if (!b->bytes)
 		b->bytes = mem_alloc(&io->core->region.mem, b->pages * page, io->file.align);
 	if (!b->bytes) {
@@ -36,9 +36,9 @@ bool buffer_get(struct io *io, struct buffer *b)
 void buffer_put(struct buffer *b)
 {
 	struct io *io = b->io;
-	for (unsigned i = 0; i < SPARES && b->bytes; i++)
-		if (!atomic_load_explicit(&io->spare[i], memory_order_relaxed))
-			b->bytes = atomic_exchange(&io->spare[i], b->bytes);
+	for (unsigned i = 0; i < WRITE_BUFFERS && b->bytes; i++)
+		if (!atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
+			b->bytes = atomic_exchange(&io->buffers[i], b->bytes);
 	if (b->bytes)
 		mem_free(&io->core->region.mem, b->bytes);
 	b->bytes = NULL;
@@ -50,7 +50,7 @@ char *buffer_room(const struct io *io, const struct buffer *b)
 }
 
 /* Hidden from ThreadSanitizer, which rightly calls this a race. */
-__attribute__((no_sanitize("thread"), noinline)) void copy_as_it_stands(char *to, const char *from, size_t bytes)
+__attribute__((no_sanitize("thread"), noinline)) void copy_racy(char *to, const char *from, size_t bytes)
 {
 	/* Pages start at multiples of PAGE_ALIGN, copies at what follows. */
 	size_t words = (uintptr_t)to % sizeof(uint64_t) == 0 ? bytes / sizeof(uint64_t) : 0;
@@ -62,14 +62,14 @@ __attribute__((no_sanitize("thread"), noinline)) void copy_as_it_stands(char *to
 		to[i] = c[i];
 }
 
-/* The list before the word: doubt.h. */
-void victim_note_doubt(struct io *io, const struct victim *v)
+/* The list before the word: torn.h. */
+void victim_note_torn(struct io *io, const struct victim *v)
 {
 	if (!(victim_word(v) & FRAME_ABANDONED))
 		return;
-	doubt_add(io->doubt, v->page);
+	torn_add(io->torn, v->page);
 	if (!(victim_word(v) & FRAME_ABANDONED))
-		doubt_remove(io->doubt, v->page);
+		torn_remove(io->torn, v->page);
 }
 
 bool copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen)
@@ -77,13 +77,13 @@ bool copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool
 	char *copy = buffer_room(io, b);
 	/* Both at once: sync takes a page neither dirty nor being written for done. */
 	victim_change(v, FRAME_DIRTY, FRAME_WRITING);
-	copy_as_it_stands(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
+	copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
 	if (reopen ? !victim_reopen(v) : !victim_closed(v)) {
 		/* The rescuer may have modified the page under the copy. */
 		victim_change(v, FRAME_WRITING, FRAME_DIRTY);
 		return false;
 	}
-	victim_note_doubt(io, v);
+	victim_note_torn(io, v);
 	pageio_encode(&io->file, v->page, copy);
 	b->used++;
 	return true;
@@ -124,7 +124,7 @@ int write_copies(struct io *io, struct stripe *me, struct copied *c, const struc
 void write_done(struct io *io, const struct victim *v, bool written)
 {
 	if (written)
-		victim_change(v, FRAME_WRITING | FRAME_AS_IT_STOOD, FRAME_UNSYNCED(pageio_turn(&io->file)));
+		victim_change(v, FRAME_WRITING | FRAME_WRITTEN_PINNED, FRAME_UNSYNCED(pageio_turn(&io->file)));
 	else
 		victim_change(v, FRAME_WRITING, FRAME_DIRTY);
 }
@@ -135,7 +135,7 @@ void write_done(struct io *io, const struct victim *v, bool written)
  * Deal with each victim of a scanned window.  Those that are ready are kept,
  * dirty ones, if there is a buffer with room, go to `c`; the others are released.
  */
-static void settle(struct io *io, struct window *w, struct ready *r, struct buffer *b, struct copied *c)
+static void settle(struct io *io, struct window *w, struct evictable *r, struct buffer *b, struct copied *c)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
@@ -156,7 +156,7 @@ static void settle(struct io *io, struct window *w, struct ready *r, struct buff
 }
 
 /* The copies are written, and the entries closing still, unless a get came first. */
-static void settle_written(struct io *io, const struct copied *c, struct ready *r)
+static void settle_written(struct io *io, const struct copied *c, struct evictable *r)
 {
 	for (unsigned i = 0; i < c->n; i++) {
 		struct victim *v = c->victim[i];
@@ -178,7 +178,7 @@ static bool any_dirty(const struct window *w)
 	return false;
 }
 
-void window_evict(struct io *io, struct stripe *me, struct window *w, struct ready *r, int *error)
+void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error)
 {
 	BUFFER(b, io);
 	struct copied c;

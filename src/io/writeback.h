@@ -18,10 +18,10 @@
  * Make ready what can be evicted.  Dirty victims are written, in page order.  All
  * other claims are dropped.  *error: errno of a write that failed.
  */
-void window_evict(struct io *io, struct stripe *me, struct window *w, struct ready *r, int *error);
+void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
 
 /* The file has the victim's page as it stands, or soon will: if a process left it so that died, it is in doubt. */
-void victim_note_doubt(struct io *io, const struct victim *v);
+void victim_note_torn(struct io *io, const struct victim *v);
 
 /* ---- of sync's use too -------------------------------------------------- */
 
@@ -43,7 +43,7 @@ char *buffer_room(const struct io *io, const struct buffer *b);
  * it stands, or one that is rescued during the copy.  A torn copy does no harm:
  * the first stays dirty and is written again, the second is thrown away.
  */
-void copy_as_it_stands(char *to, const char *from, size_t bytes);
+void copy_racy(char *to, const char *from, size_t bytes);
 /*
  * Copy a dirty page that the scan found unpinned.  `reopen`: the entry, which is
  * closing, is open again afterwards.  False: rescued meanwhile, and dirty as

@@ -16,7 +16,7 @@
 #define MS_PER_S  1000u
 #define NS_PER_MS 1000000L
 
-uint32_t wait_begin(struct wait_queue *q, uint64_t what)
+uint32_t wait_prepare(struct wait_queue *q, uint64_t what)
 {
 	/* The count first: who wipes our announcement out (wake) has yet to raise it. */
 	uint32_t count = atomic_load(&q->count);
@@ -25,7 +25,7 @@ uint32_t wait_begin(struct wait_queue *q, uint64_t what)
 		more = w == 0 ? what : w;
 		if ((more & WAITING_WHAT) != what)
 			more |= WAITING_MIXED;
-		/* Sequentially consistent: pairs with the load of waiting in wait_tell. */
+		/* Sequentially consistent: pairs with the load of waiting in wait_notify. */
 	} while (!atomic_compare_exchange_weak(&q->waiting, &w, more | WAITING_ANY));
 	return count;
 }
@@ -46,7 +46,7 @@ static long futex(const struct wait_state *w, struct wait_queue *q, int op, uint
 bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned patience)
 {
 	struct timespec limit = {patience / MS_PER_S, (long)(patience % MS_PER_S) * NS_PER_MS};
-	/* Returns at once if an event was told since wait_begin; the caller looks
+	/* Returns at once if an event was told since wait_prepare; the caller looks
 	 * again however it returns, so a signal or a stray wake does no harm. */
 	return futex(w, q, FUTEX_WAIT, count, patience == WAIT_FOR_EVER ? NULL : &limit) == 0 || errno != ETIMEDOUT;
 }
@@ -54,13 +54,13 @@ bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count
 static void wake(const struct wait_state *w, struct wait_queue *q)
 {
 	/* Before the count: an announcement that this wipes out was made, like the
-	 * load of the count before it, while the count was lower (wait_begin). */
+	 * load of the count before it, while the count was lower (wait_prepare). */
 	atomic_store(&q->waiting, 0);
 	atomic_fetch_add(&q->count, 1);
 	futex(w, q, FUTEX_WAKE, INT_MAX, NULL);
 }
 
-void wait_tell(struct wait_state *w, uint64_t what)
+void wait_notify(struct wait_state *w, uint64_t what)
 {
 	struct wait_queue *q = wait_queue_of(w, what);
 	/* The change before this call was a locked operation, so this load cannot
@@ -76,7 +76,7 @@ void wait_wake_all(struct wait_state *w)
 		wake(w, &w->queue[i]);
 }
 
-void wait_tell_all(struct wait_state *w)
+void wait_notify_all(struct wait_state *w)
 {
 	for (unsigned i = 0; i < WAIT_QUEUES; i++)
 		/* As above. */

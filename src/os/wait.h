@@ -8,7 +8,7 @@
  * was told since it began to look.  Whoever changes what others may wait for
  * changes it first, then looks whether anybody waits: one load when nobody does.
  *
- *   wait_begin   count loaded, waiting <-L-   }  pairs with  { the change (L), waiting loaded,
+ *   wait_prepare   count loaded, waiting <-L-   }  pairs with  { the change (L), waiting loaded,
  *   look again                                }              { waiting <- 0, count + 1 (L)
  *
  * The word `waiting` also says for what: events of anything else wake nobody.
@@ -69,14 +69,14 @@ static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint64_t wh
 #define WAIT_FOR_EVER 0u
 
 /* Announce; then look again, and sleep only if that is in vain. */
-uint32_t wait_begin(struct wait_queue *q, uint64_t what);
+uint32_t wait_prepare(struct wait_queue *q, uint64_t what);
 /* False: nothing was told in `patience` milliseconds. */
 bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned patience);
 
 /* After the change: wake those who wait for it.  They all look again. */
-void wait_tell(struct wait_state *w, uint64_t what);
+void wait_notify(struct wait_state *w, uint64_t what);
 /* After a change that anybody may wait for. */
-void wait_tell_all(struct wait_state *w);
+void wait_notify_all(struct wait_state *w);
 /*
  * After a death: who died while it woke others may have wiped out that they wait, and
  * never come to wake them.

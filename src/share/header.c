@@ -5,7 +5,7 @@ void header_attach(struct sharing *sh, struct header *h, enum barrier barrier, u
 {
 	const struct core_states st = {&h->table, &h->epoch, &h->pin, &h->wait, &h->members};
 	core_attach(sh->core, &st, barrier, member);
-	sh->io->doubt = &h->doubt;
+	sh->io->torn = &h->torn;
 	sh->evict->clock = &h->clock;
 	sh->header = h;
 }

@@ -10,7 +10,7 @@
 
 #include "core/core.h"
 #include "evict/clock.h"
-#include "io/doubt.h"
+#include "io/torn.h"
 #include "io/pageio.h"
 #include "share/sharing.h"
 
@@ -23,7 +23,7 @@ struct header {
 	struct pin_state pin;
 	struct wait_state wait;
 	struct clock_state clock; /* the last of a private pool's, with as many shards as it needs */
-	struct doubt_state doubt;
+	struct torn_state torn;
 	struct member_state members;
 	struct region_state region;
 };

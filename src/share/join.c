@@ -165,7 +165,7 @@ static struct header *header_of(const struct sharing *sh, const struct preamble 
 	return (struct header *)((char *)sh->map + p->header_at);
 }
 
-void share_rooms(struct sharing *sh, const struct preamble *p, unsigned member)
+void object_attach(struct sharing *sh, const struct preamble *p, unsigned member)
 {
 	struct header *h = header_of(sh, p);
 	char *map = sh->map;
@@ -178,10 +178,10 @@ void share_rooms(struct sharing *sh, const struct preamble *p, unsigned member)
 }
 
 /* The region and the rooms of this process; `member` is its number. */
-static void rooms(struct sharing *sh, const struct preamble *p, unsigned member)
+static void attach(struct sharing *sh, const struct preamble *p, unsigned member)
 {
 	char *map = sh->map;
-	share_rooms(sh, p, member);
+	object_attach(sh, p, member);
 	(void)madvise(map + p->frames_at, p->chunks_at - p->frames_at, MADV_HUGEPAGE); /* or without */
 }
 
@@ -197,9 +197,9 @@ static int fill_object(struct sharing *sh, struct preamble *p, const void *key, 
 	struct header *h = header_of(sh, p);
 	h->region.end = p->total;
 	atomic_store(&h->region.top, p->chunks_at);
-	rooms(sh, p, 0);
+	attach(sh, p, 0);
 	h->wait.shared = true;
-	h->doubt.buckets = DOUBT_BUCKETS;
+	h->torn.buckets = TORN_BUCKETS;
 	epoch_init(&h->epoch);
 	atomic_store(&h->pin.users, USERS_MANY); /* and in other processes */
 	if (!pin_make(&sh->core->pins, STRIPES_AT_FIRST) || !frames_grow(&sh->core->frames, frames) ||
@@ -256,8 +256,8 @@ static int enter(struct sharing *sh, int fd)
 	int error = EAGAIN; /* as many processes as there may be */
 	uint32_t member = 0;
 	for (; member < MEMBERS_MAX; member++)
-		if (!member_in(&ms->member[member]) && (error = life_begin(&sh->life, &object, member)) != EAGAIN &&
-		    error != EACCES)
+		if (!member_in(&ms->member[member]) &&
+		    (error = liveness_lock(&sh->liveness, &object, member)) != EAGAIN && error != EACCES)
 			break;
 	if (error)
 		return error;
@@ -273,10 +273,10 @@ static int enter(struct sharing *sh, int fd)
 	/* From here on, should we die, we are recovered. */
 	atomic_fetch_or(&m->state, MEMBER_IN);
 	sh->core->pins.member = member;
-	sh->core->region.making = m->making;
+	sh->core->region.pending = m->pending;
 	uint32_t from = 0;
-	sh->keeper = pin_adopt(&sh->core->pins, true, &from);
-	return sh->keeper ? 0 : ENOMEM;
+	sh->recovery_stripe = pin_adopt(&sh->core->pins, true, &from);
+	return sh->recovery_stripe ? 0 : ENOMEM;
 }
 
 /* Grow to `frames`, with the pool's lock held.  0, or an errno. */
@@ -306,9 +306,9 @@ static int become_member(struct sharing *sh, int fd, uint32_t frames)
 	}
 	if (!error)
 		witness_enter(sh);
-	if (error && sh->keeper)
+	if (error && sh->recovery_stripe)
 		recover_leave(sh);
-	else if (error && sh->life.map)
+	else if (error && sh->liveness.map)
 		atomic_fetch_and(&ms->member[sh->core->pins.member].state, ~MEMBER_IN);
 	member_unlock(&lock);
 	return error;
@@ -322,8 +322,8 @@ static void remove_if_stale(int dir, const char *name, uint64_t its)
 	struct hold lock;
 	int object = share_open_object(dir, name, O_RDONLY);
 	/* It may be one that is just being made: so it is looked at again, with the lock. */
-	if (object >= 0 && !life_any(object) && share_lock_key(&lock, dir, its, 0) == 0) {
-		if (!life_any(object))
+	if (object >= 0 && !liveness_any(object) && share_lock_key(&lock, dir, its, 0) == 0) {
+		if (!liveness_any(object))
 			unlinkat(dir, name, 0);
 		hold_end(&lock);
 	}
@@ -407,7 +407,7 @@ static int join_object(struct sharing *sh, const struct preamble *p, int fd, uin
 	int error = object_map(sh, p->total);
 	if (error)
 		return error;
-	rooms(sh, p, MEMBERS_MAX);
+	attach(sh, p, MEMBERS_MAX);
 	if (!share_sound(sh, p))
 		return EBADMSG;
 	table_join(&sh->core->tables);
@@ -447,7 +447,7 @@ static void let_go(struct sharing *sh, bool parents)
 	const struct preamble *p = sh->map; /* NULL: all that was opened is ours yet */
 	/* A child has no copy of the life lock's mapping. */
 	if (!parents)
-		hold_end(&sh->life);
+		hold_end(&sh->liveness);
 	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))
 		close(sh->object);
 	if (sh->file >= 0 && !(p && is_another(sh->file, p->file_dev, p->file_ino)))
@@ -508,9 +508,9 @@ static void leave(struct sharing *sh)
 		recover_leave(sh);
 		member_unlock(&lock);
 	}
-	hold_end(&sh->life);
+	hold_end(&sh->liveness);
 	/* Without the lock somebody may be joining just now: who comes next removes it. */
-	if (locked && share_object_is_ours(sh) && has_name(dir, sh) && !life_any(sh->object))
+	if (locked && share_object_is_ours(sh) && has_name(dir, sh) && !liveness_any(sh->object))
 		sh->last = unlinkat(dir, sh->name, 0) == 0;
 	hold_end(&key);
 	if (dir >= 0)

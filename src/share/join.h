@@ -24,7 +24,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 void share_close(struct sharing *sh, bool parents);
 
 /* The handle's rooms, for what is mapped; `member` is this process's number. */
-void share_rooms(struct sharing *sh, const struct preamble *p, unsigned member);
+void object_attach(struct sharing *sh, const struct preamble *p, unsigned member);
 /* Of what changes, does that look as this code leaves it which would be followed blindly? */
 bool share_sound(struct sharing *sh, const struct preamble *p);
 

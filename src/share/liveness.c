@@ -195,13 +195,13 @@ void member_unlock(struct hold *h)
 
 /* ---- life --------------------------------------------------------------- */
 
-int life_begin(struct hold *life, const struct member_object *o, uint32_t member)
+int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t member)
 {
-	struct flock lock = byte_lock(F_WRLCK, LIFE_BYTES + (off_t)member, 1);
+	struct flock lock = byte_lock(F_WRLCK, LIVENESS_BYTES + (off_t)member, 1);
 	int error = 0;
 	pthread_mutex_lock(&beginning);
 	int fd = open_again(o, O_RDWR);
-	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) != 0 || !(life->map = hold(fd)))
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) != 0 || !(liveness->map = hold(fd)))
 		error = errno;
 	if (fd >= 0)
 		close(fd);
@@ -209,19 +209,19 @@ int life_begin(struct hold *life, const struct member_object *o, uint32_t member
 	return error;
 }
 
-static bool life_held(int object, uint32_t member, uint32_t members)
+static bool liveness_held(int object, uint32_t member, uint32_t members)
 {
-	struct flock lock = byte_lock(F_WRLCK, LIFE_BYTES + (off_t)member, members);
+	struct flock lock = byte_lock(F_WRLCK, LIVENESS_BYTES + (off_t)member, members);
 	/* In doubt it lives. */
 	return fcntl(object, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-bool life_goes_on(int object, uint32_t member)
+bool member_alive(int object, uint32_t member)
 {
-	return life_held(object, member, 1);
+	return liveness_held(object, member, 1);
 }
 
-bool life_any(int object)
+bool liveness_any(int object)
 {
-	return life_held(object, 0, MEMBERS_MAX);
+	return liveness_held(object, 0, MEMBERS_MAX);
 }

@@ -5,7 +5,7 @@
  * core/member.h.
  *
  * A process is alive as long as it has its life lock: a lock of the kernel's on
- * one byte of the object (fcntl F_OFD_SETLK), at LIFE_BYTES + its number.  Such a
+ * one byte of the object (fcntl F_OFD_SETLK), at LIVENESS_BYTES + its number.  Such a
  * lock belongs to an open file, and that is held open by nothing but a mapping
  * that a fork does not copy: so it goes when the memory of the process goes, by
  * exit, kill or exec, and no sooner; neither a child nor a process of the same
@@ -34,7 +34,7 @@
 #include "core/member.h"
 
 /* Life locks are past what any object holds; the kernel does not mind. */
-#define LIFE_BYTES ((off_t)1 << 62)
+#define LIVENESS_BYTES ((off_t)1 << 62)
 
 /* A lock that goes with the process's memory. */
 struct hold {
@@ -67,11 +67,11 @@ int member_lock_soon(struct hold *h, const struct member_object *o);
 void member_unlock(struct hold *h);
 
 /* Take the life lock of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
-int life_begin(struct hold *life, const struct member_object *o, uint32_t member);
+int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t member);
 /* Does the member live?  `object`: any descriptor of the object. */
-bool life_goes_on(int object, uint32_t member);
+bool member_alive(int object, uint32_t member);
 /* Does any? */
-bool life_any(int object);
+bool liveness_any(int object);
 
 /* Around a fork; see fork.h. */
 void member_before_fork(void);

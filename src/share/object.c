@@ -247,7 +247,7 @@ int share_open_object(int dir, const char *name, int mode)
 }
 
 /* Is it the object of that key?  0, and *yes; or an errno.  Removes it if it is stale. */
-static int look_at(int dir, const char *name, struct share_key key, int *object)
+static int check_object(int dir, const char *name, struct share_key key, int *object)
 {
 	struct preamble p;
 	char *its_key;
@@ -255,7 +255,7 @@ static int look_at(int dir, const char *name, struct share_key key, int *object)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : errno;
 	int error = 0;
-	if (!life_any(fd))
+	if (!liveness_any(fd))
 		unlinkat(dir, name, 0);
 	else if ((error = share_read_preamble(fd, &p, &its_key)) == 0) {
 		if (share_has_key(&p, its_key, key))
@@ -297,7 +297,7 @@ int object_find(int dir, struct share_key key, struct sharing *sh)
 	sh->object = -1;
 	for (unsigned n = 0; n < NUMBERS && sh->object < 0 && !error; n++) {
 		name_object(sh, n);
-		error = look_at(dir, sh->name, key, &sh->object);
+		error = check_object(dir, sh->name, key, &sh->object);
 	}
 	return error;
 }

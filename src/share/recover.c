@@ -84,7 +84,7 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
 	uint64_t e = table_settle(&g->sh->core->tables, page, frame, &ref);
 	if (e == ENTRY_FREE) {
-		clock_give(g->sh->evict, frame);
+		frame_free(g->sh->evict, frame);
 		return;
 	}
 	if (entry_state(e) == ENTRY_CLOSING)
@@ -113,16 +113,16 @@ static void clear_member(struct gone *g)
 {
 	struct sharing *sh = g->sh;
 	struct member *m = &sh->core->members->member[g->member];
-	epoch_enter(&sh->core->epoch, sh->keeper);
+	epoch_enter(&sh->core->epoch, sh->recovery_stripe);
 	each_stripe(g, drop_pins);
-	epoch_leave(sh->keeper);
+	epoch_leave(sh->recovery_stripe);
 	if (g->died && was_busy(g)) {
-		end_calls(g, sh->keeper);
+		end_calls(g, sh->recovery_stripe);
 		/* Whoever waits for something of its looks again. */
 		wait_wake_all(sh->core->wait);
 	}
 	/* A thread's first call makes stripes before it is busy. */
-	region_recover(&sh->core->region, m->making);
+	region_recover(&sh->core->region, m->pending);
 	atomic_store(&m->evictors, 0);
 	atomic_store(&m->watching, 0);
 	/* From here on it cannot be told any more what was its. */
@@ -135,12 +135,12 @@ static void clear_member(struct gone *g)
 static bool is_dead(const struct sharing *sh, uint32_t member)
 {
 	const struct member *m = &sh->core->members->member[member];
-	return member != sh->core->pins.member && member_in(m) && !life_goes_on(sh->object, member);
+	return member != sh->core->pins.member && member_in(m) && !member_alive(sh->object, member);
 }
 
 bool recover_dead_locked(struct sharing *sh)
 {
-	struct stripe *me = sh->keeper;
+	struct stripe *me = sh->recovery_stripe;
 	bool any = false;
 	uint32_t top = member_top(sh->core->members);
 	/* Should we die in this, there are roles and chunks of ours to be given back too. */
@@ -278,7 +278,7 @@ void recover_fork(struct sharing *sh, const struct attachment *forked)
 	struct member *m = &sh->core->members->member[g.member];
 	if (sh->core->barrier != BARRIER_FENCE && !barrier_available(sh->core->barrier))
 		core_fence(sh->core);
-	region_recover(&sh->core->region, m->making);
+	region_recover(&sh->core->region, m->pending);
 	if (atomic_load(&sh->core->pins.state->stripes) == 0)
 		return; /* nobody has used it yet */
 	each_stripe(&g, unmark);

@@ -38,8 +38,8 @@ struct sharing {
 	void *map;
 	size_t bytes;
 	char path[OBJECT_PATH_MAX]; /* of the object, when this process opened it */
-	struct hold life;
-	struct stripe *keeper; /* for recovering others, under the pool's lock */
+	struct hold liveness;
+	struct stripe *recovery_stripe; /* for recovering others, under the pool's lock */
 	struct watch watch;
 	struct sharing *next_handed; /* hand.h: in the list of those whose witnesses are handed out */
 };

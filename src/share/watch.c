@@ -192,7 +192,7 @@ static void disturb(struct watch *w, uint64_t now)
 /* ---- looking ------------------------------------------------------------ */
 
 /* Without the lock; who ends the watch of it waits. */
-static void look_at(struct watch *w, enum recover_reach reach, uint32_t also)
+static void check_pool(struct watch *w, enum recover_reach reach, uint32_t also)
 {
 	struct sharing *sh = POOL_OF(w);
 	busy = w;
@@ -220,7 +220,7 @@ static struct watch *due_at(uint64_t now)
 }
 
 /* Under the lock, which it lets go of. */
-static void look_at_restless(void)
+static void check_restless(void)
 {
 	for (struct watch *w; !ending && (w = due_at(now_ns()));) {
 		uint64_t now = now_ns();
@@ -231,7 +231,7 @@ static void look_at_restless(void)
 			w->all_seen_ns = now;
 		if (last)
 			ring_remove(&w->restless);
-		look_at(w, all ? RECOVER_ALL : RECOVER_STRETCH, 0);
+		check_pool(w, all ? RECOVER_ALL : RECOVER_STRETCH, 0);
 	}
 }
 
@@ -256,7 +256,7 @@ static void hear(void)
 }
 
 /* Whoever is told nothing.  Under the lock, which it lets go of. */
-static void look_untold(void)
+static void check_untold(void)
 {
 	bool all_told = instance >= 0;
 	for (next_untold = pools.next; !ending && next_untold != &pools;) {
@@ -271,7 +271,7 @@ static void look_untold(void)
 			continue;
 		}
 		all_told = false;
-		look_at(w, RECOVER_NEIGHBOUR, turn);
+		check_pool(w, RECOVER_NEIGHBOUR, turn);
 	}
 	turn++;
 	tick_ns = now_ns() + (all_told ? REST_MS : TICK_MS) * NS_PER_MS;
@@ -356,9 +356,9 @@ static void *watch(void *unused)
 				open_instance();
 				pthread_mutex_lock(&lock);
 			}
-			look_untold();
+			check_untold();
 		}
-		look_at_restless();
+		check_restless();
 		if (!ending)
 			sleep_and_serve();
 	}

@@ -56,7 +56,7 @@ static bool somebody_has(const struct sharing *sh)
 	for (uint32_t i = 0; i < top; i++) {
 		const struct member *m = &sh->core->members->member[i];
 		uint32_t its = atomic_load(&m->generation);
-		if (i != sh->core->pins.member && member_in(m) && its != 0 && its <= now && life_goes_on(sh->object, i))
+		if (i != sh->core->pins.member && member_in(m) && its != 0 && its <= now && member_alive(sh->object, i))
 			return true;
 	}
 	return false;
@@ -111,7 +111,7 @@ int witness_have(struct sharing *sh, struct stripe *me)
 
 void witness_enter(struct sharing *sh)
 {
-	struct stripe *me = sh->keeper;
+	struct stripe *me = sh->recovery_stripe;
 	if (sh->io->file.generation == atomic_load(&sh->io->file.state->generation))
 		return;
 	/* Should we die in this, the turn is to be given back. */

@@ -38,7 +38,7 @@ static int entries(const char *path, const char *what)
 }
 
 /* No mapping of an object is dumped: each says so in its flags. */
-static void look_at_mappings(int pools)
+static void check_mappings(int pools)
 {
 	char line[4096 + 256];
 	int objects = 0, kept = 0, its = 0;
@@ -69,7 +69,7 @@ static double cost(int pools, int look)
 		int threads = entries("/proc/self/task", NULL), told = entries("/proc/self/fd", "inotify");
 		RIGHT(threads <= 2 + look - 1 && told <= 1, "%d pools: %d threads, %d instances of inotify", pools,
 			threads, told);
-		look_at_mappings(pools);
+		check_mappings(pools);
 		before += used() - at;
 	}
 	for (int i = 0; i < pools; i++)

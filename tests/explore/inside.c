@@ -300,7 +300,7 @@ static const char *frames_left(MPOOL *mp)
 	struct frames_left left = {.mp = mp};
 	left.entries = entries_of(mp, left.seen);
 	frames_each(&mp->core.frames, frame_left, &left);
-	if (!left.found && left.overflow && !NOW(mp->sharing.header->clock.grown))
+	if (!left.found && left.overflow && !NOW(mp->sharing.header->clock.overflow_used))
 		return WRONG("frames of the overflow are in use, and nobody is told");
 	return left.found;
 }
@@ -342,7 +342,7 @@ static const char *roles_left(MPOOL *mp)
 	for (unsigned i = 0; i < NOW(mp->core.members->top); i++)
 		if (NOW(mp->core.members->member[i].evictors))
 			return WRONG("member %u is counted as evicting", i);
-		else if (NOW(mp->core.members->member[i].making[0].place))
+		else if (NOW(mp->core.members->member[i].pending[0].place))
 			return WRONG("member %u has memory of no chunk", i);
 	return NULL;
 }
@@ -369,13 +369,14 @@ static const char *tables_left(MPOOL *mp)
 static const char *chunks_left(MPOOL *mp)
 {
 	for (unsigned id = 0; id < CHUNK_COUNT; id++)
-		if (region_in_limbo(&mp->core.region, id) && !NOW(mp->sharing.header->epoch.waiting))
+		if (region_retired(&mp->core.region, id) && !NOW(mp->sharing.header->epoch.waiting))
 			return WRONG("chunk %u is in limbo, and nobody is told", id);
-		else if (region_in_limbo(&mp->core.region, id) &&
+		else if (region_retired(&mp->core.region, id) &&
 			 (NOW(mp->sharing.header->epoch.stamp[id]) & STAMP_RETIRING))
 			return WRONG("chunk %u is in limbo for good", id);
 	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
-		if (region_live(&mp->core.region, CHUNK_SEGMENTS + k) && !NOW(mp->sharing.header->clock.spread))
+		if (region_live(&mp->core.region, CHUNK_SEGMENTS + k) &&
+			!NOW(mp->sharing.header->clock.overflow_reclaimable))
 			return WRONG("segment %u is there, and nobody is told", k);
 	return NULL;
 }
@@ -522,7 +523,7 @@ void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
 		snprintf(name, bytes, "%s",
 			o == offsetof(MPOOL, core.pins.puts)       ? "mode of puts"
 			: o == offsetof(MPOOL, core.tables.newest) ? "newest table"
-			: o >= offsetof(MPOOL, io.spare)           ? "spare buffer"
+			: o >= offsetof(MPOOL, io.buffers)         ? "write buffer"
 			: o >= offsetof(MPOOL, core.region)        ? "chunk word"
 								   : "handle");
 	} else if (!name_stripe(mp, at, name, bytes) && !name_table(mp, at, name, bytes) &&

@@ -20,7 +20,7 @@ bool __wrap_hand_ask(struct sharing *sh, struct handed *h);
 /* What is in it beside frames: room for tables, stripes and segments. */
 #define CHUNKS_BYTES ((uint64_t)192 << 10)
 
-const off_t object_life = LIFE_BYTES;
+const off_t object_liveness = LIVENESS_BYTES;
 
 static struct preamble preamble;
 static char *object;
@@ -74,7 +74,7 @@ static int make_object(struct sharing *sh, int fd, uint32_t pagesize, uint32_t f
 /* As join_object() has it. */
 static int join_made(struct sharing *sh, int fd)
 {
-	rooms(sh, &preamble, MEMBERS_MAX);
+	attach(sh, &preamble, MEMBERS_MAX);
 	if (!share_sound(sh, &preamble))
 		return EBADMSG;
 	table_join(&sh->core->tables);
@@ -107,7 +107,7 @@ int __wrap_share_open(struct sharing *sh, struct share_key key, int fd, uint32_t
 	if (!error)
 		error = become_member(sh, fd, maxcache);
 	if (error) {
-		hold_end(&sh->life);
+		hold_end(&sh->liveness);
 		return error;
 	}
 	joined[object_process_now()] = sh;
@@ -128,5 +128,5 @@ void __wrap_share_close(struct sharing *sh, bool parents)
 		recover_leave(sh);
 		member_unlock(&lock);
 	}
-	hold_end(&sh->life);
+	hold_end(&sh->liveness);
 }

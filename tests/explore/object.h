@@ -20,7 +20,7 @@ extern "C" {
 /* Its descriptor, another when it is opened again, and where in it the life locks are. */
 #define OBJECT_FD    1001
 #define OBJECT_AGAIN 1002
-extern const off_t object_life;
+extern const off_t object_liveness;
 
 /*
  * A run begins; the first mpool_open makes the pool.  `most` frames: room for the capacity to grow.

@@ -83,7 +83,7 @@ struct State {
 	std::vector<unsigned> pinner;          // whose they are, by process
 	std::vector<DeadPin> dead_pins;        // which nobody has noticed yet
 	std::set<unsigned> abandoned;          // pages that were
-	std::set<unsigned> in_doubt;           // of these: modified, and not forgiven
+	std::set<unsigned> torn;               // of these: modified, and not forgiven
 	std::map<unsigned, unsigned> forgiven; // at so many deaths
 	std::set<unsigned> theirs;             // pages of threads that are not in the child
 	unsigned deaths;
@@ -279,7 +279,7 @@ void put(unsigned page, bool dirty)
 	put_back(release(*p), dirty, true);
 }
 
-void look_at(unsigned page)
+void peek_at(unsigned page)
 {
 	auto at = static_cast<Words>(mpool_get(pool(), page, MPOOL_IGNOREPIN));
 	if (!at && !excused(errno))
@@ -477,7 +477,7 @@ void ask_abandoned(unsigned page)
 		fail("nobody died, and page %u counts as abandoned", page);
 	if (is && s.forked && !s.theirs.count(page))
 		fail("page %u was pinned by no thread that is gone, and counts as abandoned", page);
-	if (s.in_doubt.count(page) && !is)
+	if (s.torn.count(page) && !is)
 		fail("page %u was left half-modified and is written so, and does not count as abandoned", page);
 	const auto forgiven = s.forgiven.find(page);
 	if (is && forgiven != s.forgiven.end() && forgiven->second == s.deaths)
@@ -489,7 +489,7 @@ void forgive(unsigned page)
 	Pin *p = held(page);
 	if (!p)
 		return;
-	s.in_doubt.erase(page);
+	s.torn.erase(page);
 	if (mpool_abandoned(pool(), p->at, MPOOL_FORGIVE) < 0)
 		fail("page %u, which is pinned, cannot be forgiven: %s", page, std::strerror(errno));
 	s.forgiven[page] = s.deaths;
@@ -588,7 +588,7 @@ void watch_dead_pins()
 			continue;
 		s.abandoned.insert(d.pin.page);
 		if (inside_modified(s.pool[0], d.pin.at))
-			s.in_doubt.insert(d.pin.page);
+			s.torn.insert(d.pin.page);
 		s.dead_pins.erase(s.dead_pins.begin() + static_cast<long>(i));
 	}
 }
@@ -616,7 +616,7 @@ void perform(const Op &op)
 	case 'D':
 		return put(page_number(op), true);
 	case 'I':
-		return look_at(page_number(op));
+		return peek_at(page_number(op));
 	case 'N':
 		return new_page(false, 0);
 	case 'R':

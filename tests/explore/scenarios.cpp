@@ -125,8 +125,8 @@ std::vector<Scenario> make()
 		{"two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}},
 		{"two-evictors-dirty", 2, 4, {"G0 D0 | G2 D2", "G1 D1 | G3 D3"}},
 		{"evictors-one-frame", 1, 3, {"G0 D0 | G1 P1", "G2 P2", "G0 P0"}},
-		named("ready", full("G128 P128", "G1 P1 G2 D2")),
-		bounded(1, named("ready-taken", full("G128 P128 G129 P129", "G130 P130 G1 P1"))),
+		named("evictable", full("G128 P128", "G1 P1 G2 D2")),
+		bounded(1, named("evictable-taken", full("G128 P128 G129 P129", "G130 P130 G1 P1"))),
 		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
 
 		// Stripes that no scan looks at, until their threads come back.
@@ -168,7 +168,8 @@ std::vector<Scenario> make()
 				   {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G8 P8 H0 P0", "G5 P5 H1 P1"}}),
 		{"second-segment-given-back", 1, 14,
 			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "V10"}},
-		bounded(1, {"second-ready", kFull, kFullPages, {filled() + " | G128 P128 G129 P129", "G1 P1 G2 D2"}}),
+		bounded(1,
+			{"second-evictable", kFull, kFullPages, {filled() + " | G128 P128 G129 P129", "G1 P1 G2 D2"}}),
 
 		// One loader for a page.
 		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
@@ -284,8 +285,8 @@ std::vector<Scenario> make()
 		unlisting({"death-unlister", 1, 2, {"G0 P0 | G0 D0 G1 P1", "L", "1!: G0 P0 | G1 P1 G0 P0"}}),
 
 		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
-		{"death-doubt", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
-		bounded(1, {"death-doubt-forgiven", 1, 2,
+		{"death-torn", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
+		bounded(1, {"death-torn-forgiven", 1, 2,
 				   {"G0 D0 | L T1 S W2 G1 P1 G0 A0", "| W1 G0 K0 D0 T2", "1!: G0 | D0 G0"}}),
 
 		// One loader for a page, and he is dead.
@@ -306,8 +307,8 @@ std::vector<Scenario> make()
 		{"death-eviction-pinned", 1, 2, {"G0 | D0 G0 D0", "L", "1!: G0 P0 | G1 P1"}},
 		{"death-rescue", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 D0 | G0 P0"}},
 		{"death-two-evictors", 2, 4, {"G0 D0 | G2 D2", "L", "1!: G1 D1 | G3 D3"}},
-		named("death-ready", full_of_two("G1 P1 G2 D2 G129 P129", "G128 P128")),
-		named("death-ready-taken", full_of_two("G128 P128 G129 P129 G130 P130", "G131 P131 G132 P132")),
+		named("death-evictable", full_of_two("G1 P1 G2 D2 G129 P129", "G128 P128")),
+		named("death-evictable-taken", full_of_two("G128 P128 G129 P129 G130 P130", "G131 P131 G132 P132")),
 
 		// Sync.
 		{"death-sync", 2, 2, {"G0 | D0 S", "L", "1!: G1 | D1 S"}},
@@ -397,7 +398,7 @@ std::vector<Scenario> make()
 		fenced({"fork-eviction-fenced", 1, 2, {"G0 P0 | C3 G0 P0 G1 P1", "3~: G0 D0 | G1 D1"}}),
 		{"fork-rescue", 1, 2, {"G1 P1 | G1 C3 P1 G0 D0", "3~: G0 D0 | G0 P0"}},
 		{"fork-two-evictors", 2, 4, {"| C3 G0 D0 G1 D1", "3~: G0 D0 | G2 D2", "3~: G1 D1 | G3 D3"}},
-		{"fork-ready", kFull, kFullPages,
+		{"fork-evictable", kFull, kFullPages,
 			{"G" + kLast + " P" + kLast + " | C3 G1 P1 G128 P128",
 				"3~: " + filled() + " | G1 P1 G2 D2 G129 P129"}},
 		{"fork-sync", 2, 2, {"G0 | C3 D0 S", "3~: G1 | D1 S"}},

@@ -795,9 +795,9 @@ int __wrap_fstat64(int fd, struct stat *st)
 }
 
 // A life lock, or several.
-static int life_lock(int command, struct flock *lock)
+static int liveness_fcntl(int command, struct flock *lock)
 {
-	auto first = static_cast<unsigned>(lock->l_start - object_life);
+	auto first = static_cast<unsigned>(lock->l_start - object_liveness);
 	bool held = false;
 	if (running())
 		point(command == F_OFD_SETLK);
@@ -823,7 +823,7 @@ int __wrap_fcntl(int, int command, ...)
 	va_start(args, command);
 	int result = O_RDWR;
 	if (command == F_OFD_SETLK || command == F_OFD_GETLK)
-		result = life_lock(command, va_arg(args, struct flock *));
+		result = liveness_fcntl(command, va_arg(args, struct flock *));
 	va_end(args);
 	return result;
 }

@@ -1,9 +1,9 @@
-// test_rooms.cpp - rooms of the library by themselves: searching a line, telling
+// test_modules.cpp - rooms of the library by themselves: searching a line, telling
 // a page by its address, when memory is freed, and the table's insertions and
 // moves under the eyes of many threads.
 //
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rooms.h"
+#include "modules.h"
 #include "support.hpp"
 
 using namespace test;
@@ -14,7 +14,7 @@ TEST_CASE("pins of a page are counted however many there are")
 	File file(512, pages);
 	Pool pool(file.fd(), 512, 4);
 	void *page = pool.get(7);
-	REQUIRE(room_pin_often(pool, page));
+	REQUIRE(module_pin_often(pool, page));
 	pool.put(page); // 2^32 are left
 	const std::string was(static_cast<const char *>(page), 512);
 	for (int round = 0; round < 10; round++)
@@ -49,11 +49,11 @@ TEST_CASE("scans do not look at the stripes of threads that have used the pool a
 	};
 	if (!sleep)
 		finish();
-	CAPTURE(sleep, room_stripes(pool).looked_at);
-	REQUIRE(room_stripes(pool).all >= threads);
+	CAPTURE(sleep, module_stripes(pool).looked_at);
+	REQUIRE(module_stripes(pool).all >= threads);
 	for (unsigned round = 0; round < 4; round++)
 		pool.touch(1, pages);
-	CHECK(room_stripes(pool).looked_at <= 4);
+	CHECK(module_stripes(pool).looked_at <= 4);
 	// Whoever comes back is looked at again.
 	void *page = pool.get(3);
 	pool.touch(4, pages);
@@ -67,7 +67,7 @@ TEST_CASE("where there are as many stripes as there may be no thread gets anothe
 	File file(512, 10);
 	Pool pool(file.fd(), 512, 4);
 	pool.touch(0, 4);
-	CHECK(room_stripes_run_out(pool));
+	CHECK(module_stripes_run_out(pool));
 	pool.touch(4, 4);
 }
 
@@ -83,13 +83,13 @@ TEST_CASE("a line of eight words is searched as a loop would search it")
 			for (int i = 7; i >= 0; i--)
 				if (static_cast<uint32_t>(words[i]) == key)
 					first = i;
-			if (room_line_find(words, key) != first)
+			if (module_line_find(words, key) != first)
 				FAIL("key " << key << " of round " << n);
 		}
 	}
 	uint64_t words[8] = {0xffffffff, 1, 0, 0, 0, 0, 0, uint64_t{0xffffffff} << 32 | 7};
-	CHECK(room_line_find(words, 0xffffffff) == 0);
-	CHECK(room_line_find(words, 7) == 7);
+	CHECK(module_line_find(words, 0xffffffff) == 0);
+	CHECK(module_line_find(words, 7) == 7);
 }
 
 TEST_CASE("the address of a page, and no other, leads to its frame")
@@ -97,14 +97,14 @@ TEST_CASE("the address of a page, and no other, leads to its frame")
 	for (pgno_t size : {1u, 16u, 17u, 64u, 1000u, 4096u, 12288u, 65536u, 99999u})
 		for (uint32_t frames : {1u, 2u, 3u, 63u, 1000u}) {
 			CAPTURE(size, frames);
-			CHECK(room_frame_wrong(size, frames) == 0);
+			CHECK(module_frame_wrong(size, frames) == 0);
 		}
 }
 
 TEST_CASE("what was replaced is freed when those who may look at it have left, and not before")
 {
-	struct room_epoch_steps steps;
-	REQUIRE(room_epoch(&steps) == 0);
+	struct module_epoch_steps steps;
+	REQUIRE(module_epoch(&steps) == 0);
 	CHECK(steps.found_before);
 	CHECK_FALSE(steps.found_retired);
 	CHECK(steps.kept_in_section);
@@ -112,23 +112,23 @@ TEST_CASE("what was replaced is freed when those who may look at it have left, a
 	CHECK(steps.gone);
 }
 
-TEST_CASE("sixteen pages in doubt are remembered, many more as a rule, and none that was taken off")
+TEST_CASE("sixteen torn pages are remembered, many more as a rule, and none that was taken off")
 {
-	struct room_doubt_result result;
-	room_doubt(1000, &result);
+	struct module_torn_result result;
+	module_torn(1000, &result);
 	CHECK(result.first >= 16);
 	CHECK(result.all >= 800);
 	CHECK(result.all <= 1000);
 	CHECK(result.removed == 0);
-	room_doubt(10000, &result);
+	module_torn(10000, &result);
 	CHECK(result.all == 1024); // all places
 	CHECK(result.removed == 0);
 }
 
 TEST_CASE("who waits is woken by what it waits for, and by nothing else")
 {
-	struct room_wait_result result;
-	room_wait(&result);
+	struct module_wait_result result;
+	module_wait(&result);
 	CHECK_FALSE(result.other_page);
 	CHECK_FALSE(result.frame);
 	CHECK(result.page);
@@ -140,8 +140,8 @@ TEST_CASE("one thread loads a page, and a page that moves to another table is ne
 {
 	const uint32_t pages = 3000;
 	for (size_t round = 0; round < shrink(40); round++) {
-		struct room_table_result result;
-		REQUIRE(room_table(3, pages, &result) == 0);
+		struct module_table_result result;
+		REQUIRE(module_table(3, pages, &result) == 0);
 		CHECK(result.loaders == pages);
 		CHECK(result.lost_sight == 0);
 		CHECK(result.wrong == 0);
@@ -161,7 +161,7 @@ TEST_CASE("what a thread in a section keeps of the overflow is given back when i
 	for (pgno_t i = 0; i < pages; i++)
 		held.push_back(pool.get(i));
 	const uint64_t grown = pool.stats().metadata;
-	void *section = room_section(pool);
+	void *section = module_section(pool);
 	REQUIRE(section);
 	for (void *page : held)
 		pool.put(page);
@@ -169,7 +169,7 @@ TEST_CASE("what a thread in a section keeps of the overflow is given back when i
 	CHECK(pool.stats().overflow == 0);
 	INFO(before << " bytes of bookkeeping before, " << grown << " while pinned");
 	CHECK(pool.stats().metadata > before + (grown - before) / 3);
-	room_section_leave(section);
+	module_section_leave(section);
 	pool.touch(0, pages); // one segment a miss, and the table
 	CHECK(pool.stats().metadata < before + (grown - before) / 10);
 }
@@ -181,20 +181,20 @@ TEST_CASE("hits move what is left in a table that was replaced")
 	Pool pool(file.fd(), page_size, 4 * pages);
 	pool.touch(0, pages);
 	pgno_t last = 0;
-	for (pgno_t n = 0; n < pages && room_older_entries(pool) == 0; n++)
+	for (pgno_t n = 0; n < pages && module_older_entries(pool) == 0; n++)
 		pool.put(pool.make(last));
-	REQUIRE(room_older_entries(pool) > 0);
+	REQUIRE(module_older_entries(pool) > 0);
 	const uint64_t misses = pool.stats().misses;
 	pool.touch(0, last + 1);
 	REQUIRE(pool.stats().misses == misses);
-	CHECK(room_older_entries(pool) == 0);
+	CHECK(module_older_entries(pool) == 0);
 }
 
 TEST_CASE("a table that was replaced is looked at without danger, gives its memory back, and is used again")
 {
 	const uint32_t pages = 20000;
-	struct room_rest_result result;
-	REQUIRE(room_table_rest(pages, static_cast<unsigned>(shrink(300)), &result) == 0);
+	struct module_cached_result result;
+	REQUIRE(module_table_cached(pages, static_cast<unsigned>(shrink(300)), &result) == 0);
 	CHECK(result.seen > 0);
 	CHECK(result.wrong == 0);
 	CHECK(result.lost == 0);
@@ -207,13 +207,13 @@ TEST_CASE("a table whose pages do not spread knows it, and another factor spread
 	const uint32_t bad_stride = 832040; // a Fibonacci number: the golden ratio's own
 	for (uint32_t stride : {1u, 2u, 7u, 64u, 100u, 1000u, 4096u, 65536u, 1000000u}) {
 		CAPTURE(stride);
-		CHECK(room_table_clumped(4000, 4000, stride, 0) == 0);
+		CHECK(module_table_clumped(4000, 4000, stride, 0) == 0);
 	}
-	CHECK(room_table_clumped(4000, 4000, bad_stride, 0) == 2);
-	CHECK(room_table_clumped(4000, 4000, bad_stride, 1) == 0);
+	CHECK(module_table_clumped(4000, 4000, bad_stride, 0) == 2);
+	CHECK(module_table_clumped(4000, 4000, bad_stride, 1) == 0);
 	// All find a place, but few of them one where a hit looks.
-	CHECK(room_table_clumped(6000, 2000, 4181, 0) == 1);
-	CHECK(room_table_clumped(6000, 2000, 4181, 1) == 0);
+	CHECK(module_table_clumped(6000, 2000, 4181, 0) == 1);
+	CHECK(module_table_clumped(6000, 2000, 4181, 1) == 0);
 	// With the last factor there is none left to try: it is walked on in.
-	CHECK(room_table_clumped(6000, 2000, 58738, 7) == 0);
+	CHECK(module_table_clumped(6000, 2000, 58738, 7) == 0);
 }

@@ -1,5 +1,5 @@
 /*
- * doubt.h - pages of the file that may be half of a modification.
+ * torn.h - pages of the file that may be half of a modification.
  *
  * Owns the list of pages that were written after a process had died with them
  * pinned, so that their bytes in the file are as it left them.  While such a page is in
@@ -20,8 +20,8 @@
  * Who dies between its two steps leaves a forgiven page on the list, which is then to
  * be forgiven once more.
  */
-#ifndef MPOOL_DOUBT_H
-#define MPOOL_DOUBT_H
+#ifndef MPOOL_TORN_H
+#define MPOOL_TORN_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,19 +29,19 @@
 
 #include "os/line.h"
 
-#define DOUBT_BUCKETS 64u
-#define DOUBT_PLACES  (CACHE_LINE / sizeof(uint32_t))
+#define TORN_BUCKETS 64u
+#define TORN_PLACES  (CACHE_LINE / sizeof(uint32_t))
 
-struct doubt_state {
+struct torn_state {
 	/* Was there ever one?  Every miss asks, and mostly no more than this. */
 	_Atomic uint32_t any;
 	uint32_t buckets; /* as many as there are of these */
 	/* A page's number + 1, or 0. */
-	_Alignas(CACHE_LINE) _Atomic uint32_t page[DOUBT_BUCKETS][DOUBT_PLACES];
+	_Alignas(CACHE_LINE) _Atomic uint32_t page[TORN_BUCKETS][TORN_PLACES];
 };
 
-void doubt_add(struct doubt_state *d, uint32_t page);
-bool doubt_has(const struct doubt_state *d, uint32_t page);
-void doubt_remove(struct doubt_state *d, uint32_t page);
+void torn_add(struct torn_state *t, uint32_t page);
+bool torn_has(const struct torn_state *t, uint32_t page);
+void torn_remove(struct torn_state *t, uint32_t page);
 
 #endif

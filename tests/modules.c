@@ -1,9 +1,9 @@
 /*
- * rooms.c - see rooms.h.
+ * modules.c - see modules.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "rooms.h"
+#include "modules.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -19,11 +19,11 @@
 #include "core/region.h"
 #include "core/table.h"
 #include "evict/policy.h"
-#include "io/doubt.h"
+#include "io/torn.h"
 #include "os/line.h"
 #include "os/wait.h"
 
-int room_line_find(const uint64_t words[8], uint32_t key)
+int module_line_find(const uint64_t words[8], uint32_t key)
 {
 	struct line line;
 	for (int i = 0; i < LINE_WORDS; i++)
@@ -31,7 +31,7 @@ int room_line_find(const uint64_t words[8], uint32_t key)
 	return line_find(&line, key);
 }
 
-uint64_t room_older_entries(struct MPOOL *mp)
+uint64_t module_older_entries(struct MPOOL *mp)
 {
 	uint64_t n = 0;
 	const struct table *t = table_head(&mp->core.tables);
@@ -42,7 +42,7 @@ uint64_t room_older_entries(struct MPOOL *mp)
 	return n;
 }
 
-void *room_section(struct MPOOL *mp)
+void *module_section(struct MPOOL *mp)
 {
 	uint32_t from = 0;
 	struct stripe *s = pin_adopt(&mp->core.pins, true, &from);
@@ -51,14 +51,14 @@ void *room_section(struct MPOOL *mp)
 	return s;
 }
 
-void room_section_leave(void *section)
+void module_section_leave(void *section)
 {
 	epoch_leave(section);
 }
 
 /* ---- pin ---------------------------------------------------------------- */
 
-bool room_pin_often(struct MPOOL *mp, void *page)
+bool module_pin_often(struct MPOOL *mp, void *page)
 {
 	struct stripe *s = thread_last.stripe;
 	uint64_t full = slot_pin(frame_at(&mp->core.frames, page)) | SLOT_COUNT_MASK;
@@ -72,16 +72,16 @@ bool room_pin_often(struct MPOOL *mp, void *page)
 	return true;
 }
 
-struct room_stripes room_stripes(struct MPOOL *mp)
+struct module_stripes module_stripes(struct MPOOL *mp)
 {
-	struct room_stripes n = {atomic_load(&mp->sharing.header->pin.stripes), 0};
+	struct module_stripes n = {atomic_load(&mp->sharing.header->pin.stripes), 0};
 	struct listed l = LISTED_FIRST(&mp->core.pins);
 	while (listed_next(&l))
 		n.looked_at++;
 	return n;
 }
 
-bool room_stripes_run_out(struct MPOOL *mp)
+bool module_stripes_run_out(struct MPOOL *mp)
 {
 	uint32_t from = STRIPES_MAX, stripes = atomic_exchange(&mp->sharing.header->pin.stripes, STRIPES_MAX);
 	bool none = !pin_adopt(&mp->core.pins, true, &from);
@@ -91,7 +91,7 @@ bool room_stripes_run_out(struct MPOOL *mp)
 
 /* ---- frame -------------------------------------------------------------- */
 
-size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)
+size_t module_frame_wrong(uint32_t pagesize, uint32_t frames)
 {
 	struct region region;
 	struct frame_state state = {0};
@@ -114,7 +114,7 @@ size_t room_frame_wrong(uint32_t pagesize, uint32_t frames)
 
 /* ---- epoch -------------------------------------------------------------- */
 
-struct rooms {
+struct modules {
 	struct region region;
 	struct pin_state pin_state;
 	struct pins pins;
@@ -122,7 +122,7 @@ struct rooms {
 	struct epoch epoch;
 };
 
-static void rooms_init(struct rooms *r)
+static void modules_init(struct modules *r)
 {
 	memset(r, 0, sizeof *r);
 	region_init(&r->region);
@@ -132,18 +132,18 @@ static void rooms_init(struct rooms *r)
 	epoch_init(&r->epoch_state);
 }
 
-static void reclaim(struct rooms *r, const struct stripe *me)
+static void reclaim(struct modules *r, const struct stripe *me)
 {
 	uint64_t before = epoch_now(&r->epoch);
 	barrier_heavy(r->epoch.barrier);
 	epoch_reclaim(&r->epoch, me, before);
 }
 
-int room_epoch(struct room_epoch_steps *steps)
+int module_epoch(struct module_epoch_steps *steps)
 {
-	struct rooms r;
+	struct modules r;
 	uint32_t from = 0;
-	rooms_init(&r);
+	modules_init(&r);
 	struct stripe *early = pin_adopt(&r.pins, false, &from), *late = pin_adopt(&r.pins, false, &from);
 	void *chunk = region_alloc(&r.region, CHUNK_SEGMENTS, CACHE_LINE, CACHE_LINE);
 	if (!early || !late || !chunk || !region_add(&r.region, CHUNK_SEGMENTS, chunk, CACHE_LINE))
@@ -168,28 +168,28 @@ int room_epoch(struct room_epoch_steps *steps)
 
 /* ---- doubt -------------------------------------------------------------- */
 
-static uint32_t in_doubt(const struct doubt_state *d, uint32_t pages)
+static uint32_t on_list(const struct torn_state *d, uint32_t pages)
 {
 	uint32_t n = 0;
 	for (uint32_t page = 0; page < pages; page++)
-		n += doubt_has(d, page);
+		n += torn_has(d, page);
 	return n;
 }
 
-void room_doubt(uint32_t pages, struct room_doubt_result *result)
+void module_torn(uint32_t pages, struct module_torn_result *result)
 {
-	struct doubt_state d = {.buckets = DOUBT_BUCKETS};
-	*result = (struct room_doubt_result){0};
+	struct torn_state d = {.buckets = TORN_BUCKETS};
+	*result = (struct module_torn_result){0};
 	for (uint32_t page = 0; page < pages; page++) {
-		doubt_add(&d, page);
-		doubt_add(&d, page); /* written again */
-		if (in_doubt(&d, pages) == page + 1)
+		torn_add(&d, page);
+		torn_add(&d, page); /* written again */
+		if (on_list(&d, pages) == page + 1)
 			result->first = page + 1;
 	}
-	result->all = in_doubt(&d, pages);
+	result->all = on_list(&d, pages);
 	for (uint32_t page = 0; page < pages; page++)
-		doubt_remove(&d, page);
-	result->removed = in_doubt(&d, pages);
+		torn_remove(&d, page);
+	result->removed = on_list(&d, pages);
 }
 
 /* ---- wait --------------------------------------------------------------- */
@@ -198,22 +198,22 @@ void room_doubt(uint32_t pages, struct room_doubt_result *result)
 static int wakes(struct wait_state *w, struct wait_queue *q, uint64_t what)
 {
 	uint32_t before = atomic_load(&q->count);
-	wait_tell(w, what);
+	wait_notify(w, what);
 	return atomic_load(&q->count) != before;
 }
 
-void room_wait(struct room_wait_result *result)
+void module_wait(struct module_wait_result *result)
 {
 	static struct wait_state w;
 	const uint32_t page = 5, other = page + WAIT_QUEUES;
 	struct wait_queue *q = wait_queue_of(&w, wait_for_page(page));
-	wait_begin(q, wait_for_page(page));
-	wait_begin(q, wait_for_page(page));
+	wait_prepare(q, wait_for_page(page));
+	wait_prepare(q, wait_for_page(page));
 	result->other_page = wakes(&w, q, wait_for_page(other));
 	result->frame = wakes(&w, q, wait_for_frame(page));
 	result->page = wakes(&w, q, wait_for_page(page));
-	wait_begin(q, wait_for_page(page));
-	wait_begin(q, wait_for_page(other));
+	wait_prepare(q, wait_for_page(page));
+	wait_prepare(q, wait_for_page(other));
 	result->other_when_mixed = wakes(&w, q, wait_for_page(other));
 	result->after = wakes(&w, q, wait_for_page(page));
 }
@@ -221,7 +221,7 @@ void room_wait(struct room_wait_result *result)
 /* ---- table -------------------------------------------------------------- */
 
 struct table_run {
-	struct rooms r;
+	struct modules r;
 	struct table_state state;
 	struct tables tables;
 	uint32_t pages;
@@ -283,12 +283,12 @@ static void move_all(struct table_run *run, struct table *t)
 		}
 }
 
-int room_table(unsigned threads, uint32_t pages, struct room_table_result *result)
+int module_table(unsigned threads, uint32_t pages, struct module_table_result *result)
 {
 	enum { REPLACEMENTS = 12 };
 	struct table_run run = {.pages = pages};
 	pthread_t *thread = calloc(threads, sizeof *thread);
-	rooms_init(&run.r);
+	modules_init(&run.r);
 	run.tables = (struct tables){NULL, &run.r.region, &run.state};
 	run.published = calloc(pages, sizeof *run.published);
 	if (!thread || !run.published || table_init(&run.tables, 0, pages / 4) != 0)
@@ -308,7 +308,7 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 	run.over = true;
 	for (unsigned t = 0; t < threads; t++)
 		pthread_join(thread[t], NULL);
-	*result = (struct room_table_result){run.loaders, run.lost_sight, run.wrong, run.moved, 0};
+	*result = (struct module_table_result){run.loaders, run.lost_sight, run.wrong, run.moved, 0};
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_COUNT; id++)
 		if (region_at(&run.r.region, id))
 			result->entries += table_entries(region_at(&run.r.region, id));
@@ -321,7 +321,7 @@ int room_table(unsigned threads, uint32_t pages, struct room_table_result *resul
 /* ---- tables at rest ----------------------------------------------------- */
 
 struct rest_run {
-	struct rooms r;
+	struct modules r;
 	struct table_state state;
 	struct tables tables;
 	struct stripe *me;
@@ -358,7 +358,7 @@ static int insert_stride(struct tables *ts, uint32_t pages, uint32_t stride)
 static int rest_init(struct rest_run *run, uint32_t pages)
 {
 	uint32_t from = 0;
-	rooms_init(&run->r);
+	modules_init(&run->r);
 	run->me = pin_adopt(&run->r.pins, true, &from);
 	run->pages = pages;
 	run->tables = (struct tables){NULL, &run->r.region, &run->state};
@@ -396,7 +396,7 @@ static uint64_t backed(const struct table *t)
 	return n;
 }
 
-int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *result)
+int module_table_cached(uint32_t pages, unsigned times, struct module_cached_result *result)
 {
 	static struct rest_run run;
 	pthread_t thread[2];
@@ -415,7 +415,7 @@ int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *res
 	run.over = true;
 	for (unsigned t = 0; t < 2; t++)
 		pthread_join(thread[t], NULL);
-	*result = (struct room_rest_result){.seen = run.seen, .wrong = run.wrong};
+	*result = (struct module_cached_result){.seen = run.seen, .wrong = run.wrong};
 	result->backed = backed(region_at(&run.r.region, replace_and_retire(&run, times + 1)));
 	for (uint32_t page = 0; page < pages; page++) {
 		struct table_ref at;
@@ -427,11 +427,11 @@ int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *res
 	return 0;
 }
 
-int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number)
+int module_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number)
 {
-	struct rooms r;
+	struct modules r;
 	struct table_state state = {0};
-	rooms_init(&r);
+	modules_init(&r);
 	struct tables ts = {NULL, &r.region, &state};
 	if (table_init(&ts, 0, entries) != 0 || table_replace(&ts, 0, table_head(&ts), entries, factor_number) != 0)
 		return -1;
@@ -475,7 +475,7 @@ static void policy_run_fini(struct policy_run *run)
 	region_fini(&run->region);
 }
 
-/* The page is used.  Steps to the victim that it took, ROOM_NO_VICTIM: none. */
+/* The page is used.  Steps to the victim that it took, MODULE_NO_VICTIM: none. */
 static uint32_t use(struct policy_run *run, uint32_t page, bool once)
 {
 	struct policy_search search = {.once = true};
@@ -484,7 +484,7 @@ static uint32_t use(struct policy_run *run, uint32_t page, bool once)
 	if (f != FRAME_NONE) {
 		if (!once)
 			frame_touch(&run->fs, f);
-		return ROOM_NO_VICTIM;
+		return MODULE_NO_VICTIM;
 	}
 	bool fresh = o->used < o->count;
 	f = fresh ? o->used++ : policy_victim(o, &search);
@@ -498,7 +498,7 @@ static uint32_t use(struct policy_run *run, uint32_t page, bool once)
 	fr->page = page;
 	run->fs.base.mark[f] = 0;
 	run->frame_of[page] = f;
-	return fresh ? ROOM_NO_VICTIM : search.steps;
+	return fresh ? MODULE_NO_VICTIM : search.steps;
 }
 
 /* Hot frames, counted by their bits. */
@@ -510,7 +510,7 @@ static uint32_t hot_bits(const struct policy_run *run)
 	return n;
 }
 
-int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room_policy_result *result)
+int module_policy(uint32_t frames, const uint32_t *requests, size_t n, struct module_policy_result *result)
 {
 	struct policy_run run;
 	uint32_t pages = 0;
@@ -521,8 +521,8 @@ int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t steps = use(&run, requests[i], false);
-		if (steps != ROOM_NO_VICTIM)
-			result->victims[steps < ROOM_STEPS ? steps : ROOM_STEPS]++;
+		if (steps != MODULE_NO_VICTIM)
+			result->victims[steps < MODULE_STEPS ? steps : MODULE_STEPS]++;
 	}
 	result->bound = POLICY_STEPS;
 	result->hot = (uint32_t)run.policy.hot;
@@ -533,13 +533,13 @@ int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room
 	return 0;
 }
 
-static bool spared_but(const void *one, uint32_t frame, uint32_t word)
+static bool all_but(const void *one, uint32_t frame, uint32_t word)
 {
 	(void)word;
 	return frame != *(const uint32_t *)one;
 }
 
-int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *result)
+int module_policy_only(uint32_t frames, uint32_t one, struct module_policy_only *result)
 {
 	struct policy_run run;
 	if (policy_run_init(&run, frames, frames) != 0)
@@ -548,7 +548,7 @@ int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *res
 		use(&run, page, false);
 	for (uint32_t f = 0; f < frames; f++)
 		run.fs.base.mark[f] = 1;
-	struct policy_search near = {spared_but, &one, false, false, 0}, all = {spared_but, &one, true, false, 0};
+	struct policy_search near = {all_but, &one, false, false, 0}, all = {all_but, &one, true, false, 0};
 	policy_victim(&run.of, &near);
 	result->steps = near.steps;
 	result->bound = POLICY_STEPS;
@@ -565,7 +565,7 @@ static uint32_t ghosts(const struct policy_run *run)
 	return n;
 }
 
-int room_policy_once(uint32_t frames, struct room_policy_once *result)
+int module_policy_once(uint32_t frames, struct module_policy_once *result)
 {
 	struct policy_run run;
 	const uint32_t used = 2 * frames, pages = 10 * frames;

@@ -1,11 +1,11 @@
 /*
- * rooms.h - rooms of the library by themselves, for test_rooms.cpp: C++ cannot
+ * modules.h - rooms of the library by themselves, for test_modules.cpp: C++ cannot
  * include their headers.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#ifndef ROOMS_H
-#define ROOMS_H
+#ifndef MODULES_H
+#define MODULES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,112 +17,112 @@ extern "C" {
 
 struct MPOOL;
 /* table: entries of a pool that are not in its newest table. */
-uint64_t room_older_entries(struct MPOOL *mp);
+uint64_t module_older_entries(struct MPOOL *mp);
 
 /* epoch: a thread of the pool that is in a section until it leaves. */
-void *room_section(struct MPOOL *mp);
-void room_section_leave(void *section);
+void *module_section(struct MPOOL *mp);
+void module_section_leave(void *section);
 
 /* pin: the page is pinned 2^32 times more, in the calling thread's slots.  False: it has not so many free. */
-bool room_pin_often(struct MPOOL *mp, void *page);
+bool module_pin_often(struct MPOOL *mp, void *page);
 /* pin: stripes that there are, and that a scan looks at. */
-struct room_stripes {
+struct module_stripes {
 	uint32_t all, looked_at;
 };
-struct room_stripes room_stripes(struct MPOOL *mp);
+struct module_stripes module_stripes(struct MPOOL *mp);
 /* pin: with as many stripes as there may be, no thread gets one more. */
-bool room_stripes_run_out(struct MPOOL *mp);
+bool module_stripes_run_out(struct MPOOL *mp);
 
 /* line: the place of `key` among the low halves of eight words, or -1. */
-int room_line_find(const uint64_t words[8], uint32_t key);
+int module_line_find(const uint64_t words[8], uint32_t key);
 
 /* frame: of `frames` pages, how many addresses are not told apart right. */
-size_t room_frame_wrong(uint32_t pagesize, uint32_t frames);
+size_t module_frame_wrong(uint32_t pagesize, uint32_t frames);
 
-/* epoch: what is left of a chunk at each step; see test_rooms.cpp. */
-struct room_epoch_steps {
+/* epoch: what is left of a chunk at each step; see test_modules.cpp. */
+struct module_epoch_steps {
 	int found_before;    /* region_live finds it */
 	int found_retired;   /* ... after it was retired */
 	int kept_in_section; /* its memory is there while an earlier section is open */
 	int kept_for_later;  /* ... and while only a later section is */
 	int gone;            /* the number can be used again */
 };
-int room_epoch(struct room_epoch_steps *steps);
+int module_epoch(struct module_epoch_steps *steps);
 
 /* wait: is a waiter for page 5 woken by what is told of another page of its queue, of a frame, and of page 5? */
-struct room_wait_result {
+struct module_wait_result {
 	int other_page, frame, page;
 	int other_when_mixed; /* ... by another page's event, while somebody waits for that page too */
 	int after;            /* is anybody woken when nobody waits? */
 };
-void room_wait(struct room_wait_result *result);
+void module_wait(struct module_wait_result *result);
 
 /* doubt: of pages 0 to pages - 1, put on the list in turn, how many are on it; and the same after all were taken off. */
-struct room_doubt_result {
+struct module_torn_result {
 	uint32_t first; /* of how many the list forgot none */
 	uint32_t all;
 	uint32_t removed;
 };
-void room_doubt(uint32_t pages, struct room_doubt_result *result);
+void module_torn(uint32_t pages, struct module_torn_result *result);
 
 /*
  * table: `threads` threads insert `pages` pages, each of them every page, while
  * one more replaces the table and moves the entries.  Counts what must not be.
  */
-struct room_table_result {
+struct module_table_result {
 	uint64_t loaders;    /* insertions won: one a page is right */
 	uint64_t lost_sight; /* a page that was resident was not found */
 	uint64_t wrong;      /* ... or with another's frame */
 	uint64_t moved;      /* entries moved meanwhile */
 	uint64_t entries;    /* counted in all tables at the end */
 };
-int room_table(unsigned threads, uint32_t pages, struct room_table_result *result);
+int module_table(unsigned threads, uint32_t pages, struct module_table_result *result);
 
 /*
  * table: replaced `times` times, each old one emptied and withdrawn, while two
  * threads look at the newest as hits do, in no epoch section.
  */
-struct room_rest_result {
+struct module_cached_result {
 	uint64_t seen;   /* pages found by them */
 	uint64_t wrong;  /* ... with another's frame */
 	uint64_t lost;   /* pages not found in the end */
 	uint64_t tables; /* chunks in the end */
 	uint64_t backed; /* of the last one withdrawn: pages of the system's that it still has, its head aside */
 };
-int room_table_rest(uint32_t pages, unsigned times, struct room_rest_result *result);
+int module_table_cached(uint32_t pages, unsigned times, struct module_cached_result *result);
 
 /* table: pages 0, stride, 2 * stride, ... in one for `entries` with the factor of that number: is it clumped?  2: so that not all found a place. */
-int room_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number);
+int module_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number);
 
 /*
  * policy: one shard of so many frames, through which pages are used; nothing is
  * claimed or pinned.
  */
-#define ROOM_NO_VICTIM UINT32_MAX
-#define ROOM_STEPS     1024u /* more are counted as so many */
-struct room_policy_result {
-	uint64_t victims[ROOM_STEPS + 1]; /* by the steps that they took */
-	uint32_t bound;                   /* on them, that the room promises */
-	uint32_t hot, hot_bits;           /* hot frames as they are counted, and as they are */
-	uint32_t recounted;               /* ... counted as after a death */
+#define MODULE_NO_VICTIM UINT32_MAX
+#define MODULE_STEPS     1024u /* more are counted as so many */
+struct module_policy_result {
+	uint64_t victims[MODULE_STEPS + 1]; /* by the steps that they took */
+	uint32_t bound;                     /* on them, that the room promises */
+	uint32_t hot, hot_bits;             /* hot frames as they are counted, and as they are */
+	uint32_t recounted;                 /* ... counted as after a death */
 };
-int room_policy(uint32_t frames, const uint32_t *requests, size_t n, struct room_policy_result *result);
+int module_policy(uint32_t frames, const uint32_t *requests, size_t n, struct module_policy_result *result);
 
 /* policy: all frames are in use and marked, and all but `one` spared. */
-struct room_policy_only {
+struct module_policy_only {
 	uint32_t steps, bound; /* of a search that may end in vain */
 	int found;             /* by the one that may not */
 };
-int room_policy_only(uint32_t frames, uint32_t one, struct room_policy_only *result);
+int module_policy_only(uint32_t frames, uint32_t one, struct module_policy_only *result);
 
 /* A pool in full use, then a scan of pages wanted once only: what that changed. */
-struct room_policy_once {
+struct module_policy_once {
 	uint32_t ghosts;             /* more than before */
 	uint64_t misses;             /* in the shard's time */
 	int32_t hot, trust;          /* more than before */
 	uint32_t counted, recounted; /* frames wanted once, as counted and by their bits */
 };
-int room_policy_once(uint32_t frames, struct room_policy_once *result);
+int module_policy_once(uint32_t frames, struct module_policy_once *result);
 
 #ifdef __cplusplus
 }
