@@ -107,8 +107,8 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * A shared pool's pages have an address of their own in each process, and a pin is
  * its process's: it cannot be put by another.  A process that opens a key twice has
  * two handles, which are to each other as two processes are.  A process that ends,
- * closed or not, gives its pins back; if it died with a page pinned, what it left
- * there is handed on as it stands (mpool_abandoned).  A process has one thread for
+ * closed or not, gives its pins back; if it died with a page pinned, the next
+ * process finds what it left there (mpool_abandoned).  A process has one thread for
  * all its shared pools, asleep, that notices deaths.  What pools that are shared have
  * of memory is left out of core files.
  *
@@ -265,7 +265,7 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  *
  * When it returns 0, every modification put before the call is on stable
  * storage.  Other threads get and put meanwhile; a page that stays pinned is
- * written as it stands, and stays marked.  On failure, every page that is not
+ * written while pinned, and stays marked.  On failure, every page that is not
  * known to be on stable storage is still modified, and a later call tries
  * again.  If fsync(2) fails after a modified page was written and left memory,
  * this and every later call fails with EIO: that page may be lost.

@@ -166,7 +166,7 @@ int module_epoch(struct module_epoch_steps *steps)
 	return 0;
 }
 
-/* ---- doubt -------------------------------------------------------------- */
+/* ---- torn -------------------------------------------------------------- */
 
 static uint32_t on_list(const struct torn_state *d, uint32_t pages)
 {
@@ -318,7 +318,7 @@ int module_table(unsigned threads, uint32_t pages, struct module_table_result *r
 	return 0;
 }
 
-/* ---- tables at rest ----------------------------------------------------- */
+/* ---- cached tables ----------------------------------------------------- */
 
 struct rest_run {
 	struct modules r;

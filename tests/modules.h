@@ -1,5 +1,5 @@
 /*
- * modules.h - rooms of the library by themselves, for test_modules.cpp: C++ cannot
+ * modules.h - modules of the library by themselves, for test_modules.cpp: C++ cannot
  * include their headers.
  *
  * SPDX-License-Identifier: BSD-2-Clause
@@ -57,7 +57,7 @@ struct module_wait_result {
 };
 void module_wait(struct module_wait_result *result);
 
-/* doubt: of pages 0 to pages - 1, put on the list in turn, how many are on it; and the same after all were taken off. */
+/* torn: of pages 0 to pages - 1, put on the list in turn, how many are on it; and the same after all were taken off. */
 struct module_torn_result {
 	uint32_t first; /* of how many the list forgot none */
 	uint32_t all;
@@ -102,13 +102,13 @@ int module_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint
 #define MODULE_STEPS     1024u /* more are counted as so many */
 struct module_policy_result {
 	uint64_t victims[MODULE_STEPS + 1]; /* by the steps that they took */
-	uint32_t bound;                     /* on them, that the room promises */
+	uint32_t bound;                     /* on them, that the module promises */
 	uint32_t hot, hot_bits;             /* hot frames as they are counted, and as they are */
 	uint32_t recounted;                 /* ... counted as after a death */
 };
 int module_policy(uint32_t frames, const uint32_t *requests, size_t n, struct module_policy_result *result);
 
-/* policy: all frames are in use and marked, and all but `one` spared. */
+/* policy: all frames are in use and marked, and all but `one` pinned. */
 struct module_policy_only {
 	uint32_t steps, bound; /* of a search that may end in vain */
 	int found;             /* by the one that may not */

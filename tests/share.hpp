@@ -86,9 +86,9 @@ public:
 		return found;
 	}
 	// Does no process live that shares it?  Who reads in /proc of one that dies keeps its
-	// memory, and so its life lock, for that long, reaped or not.
+	// memory, and so its liveness lock, for that long, reaped or not.
 	bool deserted() const { return processes() == 0; }
-	// Life locks that are held.
+	// Liveness locks that are held.
 	size_t processes() const
 	{
 		size_t n = 0;

@@ -1,5 +1,5 @@
 // test_eviction.cpp - which pages the pool keeps: one property for each kind of use,
-// held against LRU's misses of the same requests; and the policy's room by itself:
+// held against LRU's misses of the same requests; and the policy's module by itself:
 // how far its hands go for a victim, and what it counts.
 //
 // The bounds guard the property, not the last digit: each is about halfway between

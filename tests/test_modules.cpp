@@ -1,4 +1,4 @@
-// test_modules.cpp - rooms of the library by themselves: searching a line, telling
+// test_modules.cpp - modules of the library by themselves: searching a line, telling
 // a page by its address, when memory is freed, and the table's insertions and
 // moves under the eyes of many threads.
 //

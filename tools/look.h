@@ -4,7 +4,7 @@
  * Owns nothing, and is no part of the libraries.  It joins no pool, writes to no
  * object, and waits for nobody: it copies the words it needs out of the object with
  * pread(2) into memory of its own, and builds a handle for that copy, so that the
- * rooms can be asked as ever.  Where an object has no memory a read gives zeros and
+ * modules can be asked as ever.  Where an object has no memory a read gives zeros and
  * takes none, which a mapping would not do; a copy does not change behind the check
  * of what is in it, which is the one that a joining process makes; and nothing that
  * is done to the object meanwhile, not even cutting it short, can hurt who looks.
@@ -14,7 +14,7 @@
  *
  * A pool's state, as it is told:
  *
- *   live       a process has its life lock (member.h)
+ *   live       a process has its liveness lock (member.h)
  *   damaged    ... but what is in it no process could join: it is damaged, or was made by
  *              another version of the library
  *   changing   somebody has the key's lock, and none has it, or it is not all there yet: it is

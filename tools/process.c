@@ -43,7 +43,7 @@ static const char *word_for(char state)
 	case 't':
 		return "stopped";
 	default:
-		/* Or on its way out: what lives has its life lock. */
+		/* Or on its way out: what lives has its liveness lock. */
 		return "alive";
 	}
 }

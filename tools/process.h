@@ -1,7 +1,7 @@
 /*
  * process.h - what the system says of a process that shares a pool.
  *
- * Owns nothing: it reads /proc.  That a process lives, its life lock says (look.h);
+ * Owns nothing: it reads /proc.  That a process lives, its liveness lock says (look.h);
  * /proc adds whether it runs, and what it is called, where its number is one that
  * can be seen from here.
  *

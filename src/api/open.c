@@ -17,7 +17,7 @@
 
 /*
  * A private pool's header has the shards there are; then comes the state of its one
- * member, then that of pages in doubt, of which a small pool has few.
+ * member, then the torn-page list, which is short in a small pool.
  */
 #define WHOLE_LINES(bytes) (((bytes) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE)
 struct private_header {

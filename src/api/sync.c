@@ -29,6 +29,6 @@ PUBLIC int mpool_sync(MPOOL *mp)
 		errno = error;
 		return -1;
 	}
-	clock_trim(&mp->evict, a->stripe); /* all is clean: a good time */
+	clock_trim(&mp->evict, a->stripe); /* everything is clean: trim the overflow */
 	return 0;
 }

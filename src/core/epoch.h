@@ -1,15 +1,14 @@
 /*
- * epoch.h - epoch-based reclamation: when may a withdrawn chunk be freed?
+ * epoch.h - epoch-based reclamation: when may a retired chunk be freed?
  *
- * Owns the epoch, the stamps of chunks in limbo, and the section word of every
- * stripe.  It guards what a thread without a pin can still be looking at when
- * it is replaced: a table that has grown or shrunk, and a segment of frames
- * that is given back.  Pages are not left to it: a thread preempted inside a
- * section would hold up all of them, and with more threads than cores there
- * always is one.
+ * Owns the epoch, the stamps of retired chunks, and the section word of every stripe.
+ * It protects what a thread may read without a pin while another replaces it: a table
+ * that has grown or shrunk, and an overflow segment that is freed.  Pages are protected
+ * by pins instead: one thread preempted inside a section would hold up the eviction of
+ * all pages, and with more threads than cores there always is one.
  *
- * A reader's section costs two plain stores to its own line.  A hit needs none:
- * what it looks at keeps its place for good (table.h).
+ * A reader's section costs two plain stores to its own line.  A hit needs none: the
+ * memory that it reads is never freed while the pool is open (table.h).
  *
  *   enter  section <-P- epoch; barrier_light    }  pairs with  { withdraw (L), stamp <- epoch,
  *   look                                        }              { epoch + 1 (L); barrier_heavy;
@@ -24,7 +23,7 @@
  *   any --who withdraws the chunk, before that--> RETIRING | its stripe's number
  *   RETIRING --the same--> the epoch; or, if its process died, who recovers it
  *
- * Only who has proved a chunk unused withdraws it, so there is one at a time.
+ * A chunk is withdrawn only by the thread that has proved it unused, so by one at a time.
  */
 #ifndef MPOOL_EPOCH_H
 #define MPOOL_EPOCH_H
@@ -38,8 +37,8 @@
 
 struct epoch_state {
 	_Atomic uint64_t now;
-	_Atomic bool waiting;       /* chunks may be in limbo */
-	_Atomic uint32_t reclaimer; /* number of the stripe that is at it + 1; 0: none */
+	_Atomic bool waiting;       /* there may be retired chunks */
+	_Atomic uint32_t reclaimer; /* number of the stripe that reclaims + 1; 0: none */
 	_Atomic uint64_t stamp[CHUNK_COUNT];
 };
 
@@ -88,8 +87,8 @@ static inline bool epoch_waiting(const struct epoch *e)
 }
 
 /*
- * What the stripes of a dead process, those for which `dead` says so, have left:
- * the reclaimer's role, and chunks that were about to be stamped.
+ * Take over from the stripes of a dead process, those for which `dead` is true: the
+ * reclaimer's role, and chunks that were about to be stamped.
  */
 void epoch_recover(const struct epoch *e, stripe_test *dead, void *of);
 

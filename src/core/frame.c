@@ -280,7 +280,7 @@ struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uin
 {
 	unsigned k = segment_of(fs, f);
 	struct segment seg;
-	/* In limbo too: a caller in an epoch section may still look at it. */
+	/* Retired too: a caller in an epoch section may still look at it. */
 	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), (uint32_t)segment_frames(fs, k), &seg);
 	uint32_t i = f - (uint32_t)segment_first(fs, k);
 	if (mark)

@@ -7,11 +7,11 @@
  * A shared pool's capacity grows: segment 0 has room, addresses and numbers for
  * `limit` frames; memory is asked for when a frame is first used.
  *
- * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, as it stood,
- * owner of the claim (24 bits); 0: free.  Who may change it:
+ * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, written while
+ * pinned, owner of the claim (24 bits); 0: free.  Who may change it:
  *
  *   free            --L, any-->                claimed          a thread in need of a frame
- *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, proof of a put, drain
+ *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, check of a put, drain
  *   claimed         --L, the claim's owner-->  used, unclaimed  or free, when no entry names it
  *   dirty: on by a put before it unpins (L, any time); off only by the claim's
  *     owner while the entry is closing and no pin was seen (L), and on again if
@@ -20,11 +20,11 @@
  *   unsynced: on by the claim's owner when a write is done, in the bit of the
  *     current turn; off by sync when an fsync that began later has succeeded
  *   abandoned: on by who recovers a process that died with the page pinned, or was forked
- *     while another thread had it pinned, or reads a page in doubt (torn.h) (L); off when
+ *     while another thread had it pinned, or reads a torn page (torn.h) (L); off when
  *     the frame is emptied, or by mpool_abandoned (L)
- *   as it stood: on by sync, which writes a page that is pinned as it stands, maybe half
- *     of a modification; off when it is written unpinned (L, the claim's owner)
- *   the claim of a process that died is ended by who recovers it (recover.h)
+ *   written while pinned: on by sync when it writes a pinned page, maybe in the middle of a
+ *     modification; off when the page is written unpinned (L, the claim's owner)
+ *   the claim of a process that died is dropped by who recovers it (recover.h)
  *
  * The claim is what makes an entry's closing safe: only its holder may close,
  * so an entry that it finds still closing was never rescued in between.
@@ -32,13 +32,13 @@
  * The page number stands beside the word, stored by the claim's owner before
  * the entry becomes resident.
  *
- * The mark, one byte a frame in an array of its own, says that the page was
- * used since a hand last came by.  A hit stores it only when it is not set.
+ * The mark, one byte a frame in an array of its own, says that the page was used since
+ * a clock hand last passed the frame.  A hit stores it only when it is not set.
  *
- * What the policy room knows of a frame, its past and whether it is hot, and of pages
- * that were evicted, the ghosts, stands behind segment 0, in arrays of their own:
- * hints, changed by any thread (policy.h).  The overflow has none: its pages go as
- * soon as they can.
+ * The replacement policy's state (policy.h) stands behind segment 0, in arrays of its own:
+ * each frame's past, whether it is hot, and the ghosts of evicted pages.  All of it is
+ * hints that any thread may change.  The overflow has none: its pages are evicted as soon
+ * as they are unpinned.
  */
 #ifndef MPOOL_FRAME_H
 #define MPOOL_FRAME_H
@@ -76,8 +76,8 @@ struct segment {
 	char *pages;
 	struct frame *frame;
 	_Atomic uint8_t *mark;
-	_Atomic uint64_t *free_bits; /* clock room: hints, one bit a frame */
-	/* Of segment 0 only; policy room. */
+	_Atomic uint64_t *free_bits; /* of clock.h: hints, one bit a frame */
+	/* Of segment 0 only; of policy.h. */
 	_Atomic uint64_t *hot_bits, *once_bits;
 	_Atomic uint32_t *past;
 	_Atomic uint32_t *ghost;     /* the past of a page that was evicted; as many as frames, */
@@ -103,7 +103,7 @@ struct frames {
 	size_t page_align;   /* alignment of a segment's pages */
 };
 
-/* The frame room of a private pool, of FRAMES_MAX / 2 frames at the most.  0, or -1: no memory. */
+/* The frames of a private pool, of FRAMES_MAX / 2 frames at the most.  0, or -1: no memory. */
 int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uint32_t pagesize, uint32_t frames,
                 size_t page_align);
 
@@ -137,7 +137,7 @@ static inline uint32_t frames_used(const struct frames *fs)
 typedef void frame_seen(void *to, uint32_t frame, struct frame *fr);
 void frames_each(const struct frames *fs, frame_seen *see, void *to);
 
-/* Segment k >= 1 in *seg; false: it is absent (or in limbo). */
+/* Segment k >= 1 in *seg; false: it is absent (or retired). */
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
 /* Make overflow segment k.  1: made; 0: another thread was first; -1: no memory. */
 int segment_make(const struct frames *fs, unsigned k);

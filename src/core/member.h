@@ -2,13 +2,13 @@
  * member.h - the processes that share a pool: their records.
  *
  * Owns the records, in the pool's header.  A private pool has one member, number 0,
- * which is never asked about.  Whether a member lives, a lock of the kernel's tells
+ * whose state nobody asks for.  A member is alive while it holds its lock of the kernel's
  * (share/liveness.h).
  *
  * A record, and who may change it, all under the pool's lock:
  *
- *   free --who joins, with the life lock--> in --who leaves--> free
- *                                           in --who recovers it, dead--> free, one death more
+ *   free --who joins, with the liveness lock--> in --who leaves--> free
+ *                                               in --who recovers it, dead--> free, one death more
  */
 #ifndef MPOOL_MEMBER_H
 #define MPOOL_MEMBER_H
@@ -25,14 +25,14 @@
 
 struct member {
 	_Atomic uint32_t state;
-	_Atomic uint32_t evictors;                 /* clock room: threads of it that have a batch in hand */
-	_Atomic uint32_t watching;                 /* watch room: it is told of deaths */
+	_Atomic uint32_t evictors;                 /* of clock.h: its threads that are evicting a batch */
+	_Atomic uint32_t watching;                 /* of watch.h: it is told of deaths */
 	int32_t pid;                               /* to look for its files, and for people to read */
 	int32_t fd;                                /* of the file, in that process */
 	_Atomic uint32_t generation;               /* of the pool's witnesses that it has; 0: none (witness.h) */
 	_Atomic uint64_t door;                     /* by which it hands them out; 0: it does not (hand.h) */
 	int64_t since;                             /* when it joined, in seconds of the day's clock */
-	struct pending_alloc pending[PENDING_MAX]; /* region room */
+	struct pending_alloc pending[PENDING_MAX]; /* of region.h */
 };
 
 struct member_state {

@@ -118,7 +118,7 @@ enum {
 struct stripe {
 	struct line slots;
 	/* The line beside the slots. */
-	_Atomic uint64_t section; /* epoch room: the epoch this thread reads in; 0: outside */
+	_Atomic uint64_t section; /* of epoch.h: the epoch this thread reads in; 0: outside */
 	_Atomic uint16_t owner;
 	_Atomic uint8_t putting; /* 1: the owner is in a plain put */
 	_Atomic uint8_t busy;    /* what the owner is at: BUSY_... */

@@ -80,7 +80,7 @@ static void leave_place(struct region_state *st, unsigned id, uint64_t place)
 		atomic_compare_exchange_strong(&st->vacant[id], &none, place);
 }
 
-/* Put on record that memory is taken at `place`; not if too many threads are at it. */
+/* Record that memory is allocated at `place`; not recorded if PENDING_MAX are already. */
 static void pending_begin(const struct region *r, uint64_t place, uint64_t bytes)
 {
 	for (unsigned i = 0; r->pending && i < PENDING_MAX; i++) {

@@ -8,24 +8,23 @@
  * A chunk's word, and who may change it:
  *
  *   absent --add: any thread, CAS--> live --withdraw: who proved it unused, CAS-->
- *   limbo --release: the epoch room's one reclaimer--> absent, or, a table: at rest
- *   at rest --revive: who replaces a table, CAS--> live
+ *   retired --release: the one reclaimer of epoch.h--> absent, or, a table: cached
+ *   cached --revive: who replaces a table, CAS--> live
  *
- * A chunk in limbo can no longer be found by region_live, but those who found
- * it before may still look at it; the epoch room knows when the last one left.
- * A hit looks at the newest table without the epoch room's leave: so a table at
- * rest keeps its address until the pool is closed, all its words zero, and is
- * taken again where one of its size is wanted.
+ * A retired chunk is not found by region_live any more, but a thread that found it before
+ * may still read it; the epoch tells when the last of these has left its section.  A hit
+ * reads the newest table outside of any section: so the memory of a table is never freed
+ * before the pool is closed.  Once released it is cached: its address stays valid, all its
+ * words are zero, and it is used again when a table of its size is needed.
  *
- * A private region takes its chunks from the mem room; a word is an address.  A
- * shared one is an object that each process maps as a whole (share.h); a word is
- * an offset.  Its chunks are cut off a free end, and the place of one that was
- * released is kept for the next chunk of its number, which has its size.  Its
- * memory is asked for before it is touched (region_commit): a process that
- * touches memory which the system cannot give dies.
+ * A private region takes its chunks from mem.h; a word is an address.  A shared one is an
+ * object that each process maps as a whole (share/object.h); a word is an offset.  Its
+ * chunks are cut off a free end, and the place of a released one is kept for the next chunk
+ * of its number, which has its size.  Memory is allocated (region_commit) before it is
+ * touched: a process that touches memory which the system cannot give is killed.
  *
- * While a chunk is being made, which takes its time, its process's record says
- * where (`making`), so that its memory is not lost with the process.
+ * While memory for a chunk is allocated and filled, it is in the process's record as a
+ * pending allocation, so that it is not lost if the process dies.
  */
 #ifndef MPOOL_REGION_H
 #define MPOOL_REGION_H
@@ -41,11 +40,11 @@
 enum {
 	CHUNK_HEADER = 0, /* the pool's shared words */
 	STRIPE_CHUNKS = 19,
-	CHUNK_STRIPES = CHUNK_HEADER + 1, /* pin room */
+	CHUNK_STRIPES = CHUNK_HEADER + 1, /* of pin.h */
 	SEGMENT_CHUNKS = 28,
-	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS, /* frame room */
+	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS, /* of frame.h */
 	TABLE_CHUNKS = 64,
-	CHUNK_TABLES = CHUNK_SEGMENTS + SEGMENT_CHUNKS, /* table room */
+	CHUNK_TABLES = CHUNK_SEGMENTS + SEGMENT_CHUNKS, /* of table.h */
 	CHUNK_COUNT = CHUNK_TABLES + TABLE_CHUNKS
 };
 
@@ -63,12 +62,12 @@ struct region_state {
 	uint64_t end;
 };
 
-/* A place that a process has taken memory for, and given no number yet. */
+/* Memory that a process has allocated for a chunk and not yet given its number. */
 struct pending_alloc {
 	_Atomic uint64_t place; /* 0: none */
 	_Atomic uint64_t bytes;
 };
-/* For so many threads of a process at once; what more make is not on record. */
+/* So many threads of a process are recorded at once; the allocations of more are not. */
 #define PENDING_MAX 4u
 
 struct region {
@@ -92,7 +91,7 @@ void region_fini(struct region *r);
 /*
  * region_alloc / region_add: make zeroed memory, fill it in, then give it its
  * number.  region_add fails when somebody else's chunk has the number (live or
- * in limbo); the caller then frees its own with region_free.
+ * retired); the caller then frees its own with region_free.
  */
 void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align);
 /* ... of which the first `raw` bytes need not be zero. */
@@ -100,17 +99,17 @@ void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t ali
 void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
 
-/* What a process that died was making is the system's again. */
+/* Free the pending allocations of a process that died. */
 void region_recover(struct region *r, struct pending_alloc *its);
 
 /* Have memory behind these bytes of a shared region.  False: there is none. */
 bool region_commit(const struct region *r, const void *p, size_t bytes);
 
-/* live -> limbo; false: it was not live. */
+/* live -> retired; false: it was not live. */
 bool region_withdraw(struct region *r, unsigned id);
-/* limbo -> absent, and the memory is freed; or -> at rest.  The epoch room's alone. */
+/* retired -> absent, and the memory is freed; or -> cached.  By epoch.c only. */
 void region_release(struct region *r, unsigned id);
-/* at rest -> live; false: it was not at rest. */
+/* cached -> live; false: it was not cached. */
 bool region_revive(struct region *r, unsigned id);
 
 static inline bool region_shared(const struct region *r)
@@ -118,14 +117,14 @@ static inline bool region_shared(const struct region *r)
 	return r->base != 0;
 }
 
-/* The chunk, in limbo or at rest too; NULL: absent.  Acquire: pairs with region_add. */
+/* The chunk, also if it is retired or cached; NULL: absent.  Acquire: pairs with region_add. */
 static inline void *region_at(const struct region *r, unsigned id)
 {
 	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire) & ~CHUNK_FLAGS;
 	return w ? (void *)(r->base + (uintptr_t)w) : NULL;
 }
 
-/* The chunk unless it is absent, in limbo or at rest. */
+/* The chunk unless it is absent, retired or cached. */
 static inline void *region_live(const struct region *r, unsigned id)
 {
 	uint64_t w = atomic_load_explicit(&r->word[id], memory_order_acquire);

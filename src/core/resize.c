@@ -70,7 +70,7 @@ static bool drain_bucket(struct core *c, const struct stripe *me, struct table *
 		uint64_t e = atomic_load(ref.word);
 		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(c, me, &ref, e))
 			return false;
-		/* What is claimed or loading is left for the next pass; what is ready goes first anyway. */
+		/* What is claimed or loading is left for the next pass; what is evictable is evicted first anyway. */
 		if (e != ENTRY_FREE && atomic_load(ref.word) != ENTRY_FREE)
 			atomic_store(&t->left, true);
 	}

@@ -1,11 +1,11 @@
 /*
  * resize.h - the table follows the number of pages.
  *
- * Owns the drain: who moves the entries of a replaced table to the newest.  A
- * table that is too full, too clumped, or far too large after an overflow, is
- * replaced by a new head at once, and emptied bit by bit by those who miss, and
- * of what they come for by those who hit; lookups search both meanwhile.  The
- * old one goes through the epoch room, since gets may be looking at it.
+ * Owns the drain, the role of the thread that moves entries from a replaced table to the
+ * newest.  A table that is too full, too clumped, or far too large after an overflow, is
+ * replaced by a new head at once.  Each miss then moves a few buckets of its entries, and
+ * each hit the entry that it found; lookups search both tables meanwhile.  The empty
+ * table is retired (epoch.h), since gets may still be reading it.
  *
  * An entry is moved under the claim of its frame (see table.h), pinned or not:
  * the frame stays the same.

@@ -142,7 +142,7 @@ static void newest_is(struct tables *ts, struct table *t)
 		atomic_store_explicit(&ts->newest, t, memory_order_release);
 }
 
-/* Everybody can find it, or it is at rest again. */
+/* Every thread can find it, or it is cached again. */
 static void table_made(struct table *t)
 {
 	atomic_store(&t->maker, 0);

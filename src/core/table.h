@@ -13,7 +13,7 @@
  *                                                        other entry of the page
  *   tentative --L, anybody-->                 free       retracted, or killed: safe any time
  *   loading   --L, its owner-->               resident   read, or free: the read failed
- *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, proof of a put
+ *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, check of a put
  *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
  *   closing   --L, holder of the claim-->     closing    not rescued so far: a copy is kept
  *   closing   --L, holder of the claim-->     free       evicted
@@ -38,8 +38,8 @@
  *
  * An older table is unlinked when it is empty for good: all sections in which it
  * was the head are over, and a pass over its words since then found no entry
- * (resize.h).  It is left to the epoch room, after which it rests (region.h)
- * until one of its size is wanted.
+ * (resize.h).  It is then retired (epoch.h), and cached (region.h) until a table of its
+ * size is needed.
  *
  * Callers, but for table_peek's, are in an epoch section; those that hold the
  * entry they refer to (their own tentative or loading one, or any of a frame they
@@ -121,12 +121,12 @@ static inline bool entry_valid(uint64_t e)
 struct table {
 	uint32_t id; /* its chunk's number */
 	uint32_t buckets;
-	_Atomic uint64_t factor;        /* fixed while the table is in use; changed at rest */
+	_Atomic uint64_t factor;        /* fixed while the table is in use; changed while cached */
 	_Atomic uint32_t factor_number; /* the same; a joiner looks at it any time */
 	_Atomic uint32_t next;          /* the next older table's chunk, or TABLE_NONE */
 	_Atomic uint32_t maker;         /* number of the stripe that is to link it, or give it back, + 1; 0: none */
 	size_t bytes;
-	/* Resize room: the drain of a table that is not the head any more. */
+	/* Of resize.h: the drain of a table that is not the head any more. */
 	_Atomic uint64_t since;   /* an epoch stamp; 0: none yet */
 	_Atomic uint32_t drained; /* buckets that this pass has looked at */
 	_Atomic bool left;        /* ... and found entries in that could not be moved */
@@ -146,7 +146,7 @@ static inline uint32_t table_factor_number(const struct table *t)
 
 struct table_state {
 	_Atomic uint32_t head;
-	_Atomic uint32_t draining; /* resize room: number of the stripe that moves entries + 1; 0: none */
+	_Atomic uint32_t draining; /* of resize.h: number of the stripe that moves entries + 1; 0: none */
 };
 
 struct tables {

@@ -40,7 +40,7 @@ struct attachment {
 	_Atomic uint64_t *peek; /* the slot of an MPOOL_IGNOREPIN, to be emptied in the next call */
 	struct core *core;      /* of the last call that was more than a hit, */
 	uintptr_t stack;        /* and where on the stack it was made */
-	/* evict/clock.h: frames from hints_first on that may be free or ready, by bit. */
+	/* evict/clock.h: frames from hints_first on that may be free or evictable, by bit. */
 	uint32_t hints, hints_first;
 };
 

@@ -16,8 +16,8 @@ bool window_add(struct core *c, struct window *w, uint32_t frame)
 {
 	struct victim *v = &w->victim[w->n];
 	uint64_t e = victim_look(c, v, frame);
-	/* Closing, and the claim was free: it was ready, which is as good as closed by
-	 * us.  Should a get come now, it comes as it may at any time from here on. */
+	/* Closing, and the claim was free: it was evictable, which is as good as closed by
+	 * us.  A get may rescue it now, as it may at any time until the entry is freed. */
 	bool evictable = e == entry_word(v->page, ENTRY_CLOSING, frame);
 	if (!evictable &&
 	    !(e == entry_word(v->page, ENTRY_RESIDENT, frame) && table_close(&v->entry, v->page, frame))) {

@@ -1,17 +1,18 @@
 /*
  * window.h - the closed window: to know that frames are unpinned.
  *
- * Owns nothing.  A window is one thread's set of claimed frames
- * ("the victims") whose entries it closes, after which one heavy barrier and one
- * scan of the stripes tell for all of them who is pinned:
+ * Owns nothing.  A window is a thread's batch of victims: frames that it has claimed, and
+ * whose entries it has closed.  One heavy barrier and one scan of the stripes then tell
+ * for all of them which are pinned:
  *
  *   claim (L, frame) -> close (L, entry) -> barrier_heavy -> scan -> for each:
  *     pinned             reopen, unclaim
- *     unpinned, clean    "ready"; see below
+ *     unpinned, clean    evictable: the entry stays closing, and the claim is dropped; whoever
+ *                        needs a frame next claims it, and frees the entry (L)
  *     unpinned, dirty    dirty off, writing on (one L) -> copy -> closing still (L);
  *                        rescued meanwhile: writing off, dirty on, forget the copy;
- *                        else write the copy -> writing off, unsynced on -> free the
- *                        entry (L), as above: it was closing all the while
+ *                        else write the copy -> writing off, unsynced on -> evictable:
+ *                        the entry was closing all the while
  *
  * (No barrier while the pool has one user: pin.h.)
  *
@@ -58,7 +59,7 @@ struct window {
 	uint8_t map[WINDOW_SPREAD * WINDOW_MAX]; /* frame -> victim + 1, open addressing; filled by the scan */
 };
 
-/* Victims that may be emptied, claimed still. */
+/* Victims that are clean, unpinned and closing: their frames may be emptied.  Claimed still. */
 struct evictable {
 	unsigned n;
 	struct victim *victim[WINDOW_MAX];
@@ -66,7 +67,7 @@ struct evictable {
 
 /*
  * Add a frame that the caller has claimed, and close its entry, if it is not
- * ready.  Fails, and drops the claim, if the frame has no entry (it is being
+ * closing already (evictable).  Fails, and drops the claim, if the frame has no entry (it is being
  * emptied or filled).
  */
 bool window_add(struct core *c, struct window *w, uint32_t frame);
@@ -85,7 +86,7 @@ void victim_release(struct core *c, const struct victim *v);
  * A locked step: see window.c.
  */
 bool victim_closed(const struct victim *v);
-/* Is the page of a frame, which the caller has claimed, ready?  In an epoch section. */
+/* Is the page of this frame, which the caller has claimed, evictable?  In an epoch section. */
 bool victim_evictable(struct core *c, struct victim *v, uint32_t frame);
 
 static inline uint32_t victim_word(const struct victim *v)

@@ -7,25 +7,25 @@
 
 #include "io/writeback.h"
 
-/* A batch is this share of a shard: pages chosen sooner than they have to go. */
+/* A batch is this share of a shard: its pages are evicted sooner than they need to be. */
 #define BATCH_SHARE 64u
 /* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
 #define BUDGET_SHARE 2u
 /*
- * A vain look that met more than BACKOFF_PINS pins, and so took long, is repeated
- * after 1/BACKOFF_SHARE as many pages.
+ * After a search that found no victim among more than BACKOFF_PINS pins, and so took long,
+ * 1/BACKOFF_SHARE as many frames of the overflow are taken before the next.
  */
 #define BACKOFF_PINS  1024u
 #define BACKOFF_SHARE 8u
-/* Frames of an overflow segment to be emptied at once: what a thread stopped there holds back. */
+/* Frames of an overflow segment that are evicted at once: so many a thread stopped there keeps claimed. */
 #define TRIM_BATCH 64u
-/* Batches of victims that may come to nothing before the pool looks elsewhere. */
+/* Batches of victims that may all be rescued or pinned before other shards are searched. */
 #define EVICT_TRIES 4u
-/* Of these, with pages wanted once only before others: all of them may be pinned just now. */
+/* Of these, the first take pages wanted once only before others; all of those may be pinned. */
 #define ONCE_TRIES 2u
-/* Victims that others may claim first before the pool looks elsewhere: so many times the shard. */
+/* Victims that other threads may claim first before other shards are searched: so many times the shard. */
 #define SWEEPS 2u
-/* Overflow segments 1 to this one stay once they are made: a small pool needs them often. */
+/* Overflow segments 1 to this one are never retired: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
 /* Hints that a thread takes at once: two lines of frame words. */
@@ -143,15 +143,15 @@ bool clock_sound(const struct clock_state *c, uint32_t limit)
 /* ---- frames nobody uses ------------------------------------------------- */
 
 /*
- * Empty the frame of a ready page: claimed still, and named by no entry.  False:
- * rescued, or an fsync failed just now and it is dirty; its entry is open.
+ * Empty the frame of an evictable page: it stays claimed, and no entry names it.  False: it
+ * was rescued, or an fsync has just failed and it is dirty; its entry is open.
  */
 static bool victim_empty(struct evict *ev, struct stripe *me, const struct victim *v)
 {
 	uint32_t word = victim_word(v);
 	/*
-	 * Say that it leaves, then look again whether it may.  Pairs with sync_flush,
-	 * which makes frames dirty first and then asks who has left.
+	 * Note that it leaves memory, then load its word again.  Pairs with sync_flush,
+	 * which makes frames dirty first and then loads what has left.
 	 */
 	pageio_left(&ev->io->file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
 	if (victim_word(v) & FRAME_DIRTY) {
@@ -164,13 +164,13 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 	if (!freed)
 		return false;
 	page_evicted(ev, v->frame, v->page);
-	/* Ours now, and nothing else. */
+	/* From here on the frame is claimed and nothing else. */
 	victim_change(v, ~FRAME_OWNER, FRAME_USED);
 	stripe_count(me, COUNT_EVICTIONS, 1);
 	return true;
 }
 
-/* Evict the page of frame `f`, if it is ready.  The frame, claimed, or FRAME_NONE. */
+/* Evict the page of frame `f` if it is evictable.  The frame, claimed, or FRAME_NONE. */
 static uint32_t take_evictable(struct evict *ev, struct stripe *me, uint32_t f)
 {
 	struct victim v;
@@ -185,13 +185,13 @@ static uint32_t take_evictable(struct evict *ev, struct stripe *me, uint32_t f)
 	return FRAME_NONE;
 }
 
-/* The frame, claimed, if it is free or its page is ready. */
+/* The frame, claimed, if it is free or its page is evictable. */
 static uint32_t take_frame(struct evict *ev, struct stripe *me, uint32_t f)
 {
 	return frame_take(&ev->core->frames.base.frame[f], me->id) ? f : take_evictable(ev, me, f);
 }
 
-/* One of the hinted frames that the thread has put by. */
+/* One of the hinted frames that the thread keeps for itself. */
 static uint32_t take_own(struct evict *ev, struct attachment *a)
 {
 	uint32_t f = FRAME_NONE;
@@ -202,7 +202,7 @@ static uint32_t take_own(struct evict *ev, struct attachment *a)
 	return f;
 }
 
-/* A free frame of the shard, or one whose page is ready; a few more hints are put by. */
+/* A free frame of the shard, or one whose page is evictable; the thread keeps a few more hints for itself. */
 static uint32_t take_hinted(struct evict *ev, struct shard *sh, struct attachment *a)
 {
 	uint32_t first = sh->first / BITS_PER_WORD;
@@ -241,7 +241,7 @@ static uint32_t take_hinted_anywhere(struct evict *ev, uint32_t home, struct att
 
 static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 {
-	/* They have one size, but for those by which a pool grew: near there it is. */
+	/* All have one size, but for those added when a pool grew: search from there. */
 	uint32_t each = count_of(&c->shard[0]), n = shards_of(c), last = n > 0 ? n - 1 : 0;
 	uint32_t i = each > 0 && f / each < last ? f / each : last;
 	while (i > 0 && f < c->shard[i].first)
@@ -251,7 +251,7 @@ static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 	return &c->shard[i];
 }
 
-/* The frame, of segment 0, is free, or its page is ready.  How many hints that adds: 0 or 1. */
+/* Note that the frame, of segment 0, is free or its page evictable.  How many hints that adds: 0 or 1. */
 static int32_t hint(struct evict *ev, uint32_t f)
 {
 	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
@@ -278,7 +278,7 @@ static struct policy_of policy_of_frame(struct evict *ev, uint32_t f)
 	return policy_of(ev, shard_of_frame(ev->clock, f));
 }
 
-/* Of the shard in which the page looks for a frame. */
+/* Of the page's home shard, by its hash. */
 static struct policy_of policy_of_page(struct evict *ev, uint32_t page)
 {
 	struct clock_state *c = ev->clock;
@@ -316,16 +316,16 @@ void frame_free(struct evict *ev, uint32_t f)
 /* ---- the hand ----------------------------------------------------------- */
 
 /*
- * What the hand passes by: dirty frames, when they cannot be written; and what
- * is pinned just now, which the window would only find pinned.  A hint.
+ * The frames that a hand skips: those that are pinned, as the window would find them only
+ * after its barrier; and dirty ones, when they cannot be written.  A hint.
  */
-#define PINNED_SET_HERE (1u << 14) /* frames of a pool that needs no memory for it */
+#define PINNED_SET_HERE (1u << 14) /* a pool of so many frames needs no memory for it */
 
 struct pinned_set {
 	bool dirty;
-	bool everywhere; /* whatever is not is to be found: where none is, the pool grows */
+	bool everywhere; /* search all frames that are not in the set, for otherwise the pool grows */
 	uint32_t pins;
-	uint32_t frames;   /* bits there are; 0: nobody is known to be pinned */
+	uint32_t frames;   /* how many bits; 0: no frame is in the set */
 	uint32_t capacity; /* when it was made */
 	const struct frames *of;
 	uint64_t *bits; /* by frame_rank */
@@ -372,8 +372,9 @@ static void pinned_set_free(struct pinned_set *ps)
 }
 
 /*
- * Victims for the window, at most `batch`, as the shard's policy has them; `once`: pages
- * wanted once only before others.  Returns a free frame if it comes by one whose hint was lost, claimed.
+ * Fill the window with at most `batch` victims of the shard's policy; `once`: pages wanted
+ * once only before others.  Returns, claimed, a free frame whose hint was lost, if the hand
+ * meets one.
  */
 static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
                       uint32_t batch, bool once, struct window *w)
@@ -395,7 +396,7 @@ static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, con
 	return FRAME_NONE;
 }
 
-/* One of the ready ones for the caller, who may have one; the others wait for whoever needs them. */
+/* One of the evictable frames for the caller, unless it has one; the others are unclaimed and hinted. */
 static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, uint32_t have,
                          const struct evictable *r)
 {
@@ -427,7 +428,7 @@ static uint32_t batch_begin(struct evict *ev)
 	uint32_t evictors = 0, top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
 		evictors += atomic_load_explicit(&ms->member[i].evictors, memory_order_relaxed);
-	/* The least there is, whatever others have made of the counts: ours may be cleared while we live. */
+	/* At least this thread: a recovery may clear its process's count while it is in here. */
 	if (evictors == 0)
 		evictors = 1;
 	uint32_t batch = atomic_load_explicit(&c->batch, memory_order_relaxed);
@@ -441,13 +442,13 @@ static void batch_end(struct evict *const *evictor)
 	const struct core *core = (*evictor)->core;
 	_Atomic uint32_t *own = &core->members->member[core->pins.member].evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
-	/* One that was cleared meanwhile must not become very many. */
+	/* If it was cleared meanwhile it must not wrap around. */
 	while (n > 0 &&
 	       !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
-/* A frame from this shard's hand, claimed. */
+/* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE. */
 static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
                            int *error)
 {
@@ -457,7 +458,7 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 	w.n = 1;
 	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
 	__attribute__((cleanup(batch_end), unused)) struct evict *const counted = ev;
-	/* Again if all victims were rescued, which is no reason to grow. */
+	/* Again if all victims were rescued or pinned: that is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&ev->core->epoch, me);
 		f = sweep(ev, me, sh, ps, batch, i < ONCE_TRIES, &w);
@@ -481,7 +482,7 @@ static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, co
 
 /* ---- the overflow ------------------------------------------------------- */
 
-/* Victims among the frames of an overflow segment; returns how many are in use. */
+/* Fill the window with victims of an overflow segment; returns how many of its frames are in use. */
 static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const struct segment *seg,
                                  const struct pinned_set *ps, struct window *w)
 {
@@ -496,7 +497,7 @@ static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const stru
 	return used;
 }
 
-/* Give an empty segment back: claim all of it, so that nobody can use it again. */
+/* Retire an empty segment: claim all of its frames first, so that nobody can use one again. */
 static void retire_segment(struct evict *ev, struct stripe *me, unsigned k)
 {
 	struct segment seg;
@@ -512,15 +513,15 @@ static void retire_segment(struct evict *ev, struct stripe *me, unsigned k)
 	if (!all)
 		return;
 	epoch_retire(&ev->core->epoch, me, CHUNK_SEGMENTS + k);
-	/* Whoever waits for a claim of ours on one of them waits no longer. */
+	/* Wake those that wait for one of these claims. */
 	wait_notify_all(ev->core->wait);
 }
 
 /*
- * Give back a segment that became empty while nobody looked: its last page was
- * deleted, or a thread in a section was in the way before.
+ * Retire a segment that became empty without a trim: its last page was deleted, or a
+ * retired segment could not be released yet.
  */
-static void give_back(struct evict *ev, struct stripe *me)
+static void retire_empty(struct evict *ev, struct stripe *me)
 {
 	struct clock_state *c = ev->clock;
 	if (!atomic_load(&c->overflow_reclaimable) || atomic_load(&c->overflow_used) || epoch_waiting(&ev->core->epoch))
@@ -535,7 +536,7 @@ static void give_back(struct evict *ev, struct stripe *me)
 		}
 }
 
-/* Is any frame of the overflow in use?  See the head of clock.h. */
+/* Set overflow_used anew: is any frame of the overflow in use?  See the head of clock.h. */
 static void check_overflow(struct evict *ev, struct stripe *me)
 {
 	atomic_store(&ev->clock->overflow_used, false);
@@ -552,7 +553,7 @@ static void check_overflow(struct evict *ev, struct stripe *me)
 		atomic_store(&ev->clock->overflow_used, true);
 }
 
-/* Empty what can be emptied of the overflow, and give empty segments back. */
+/* Evict what can be evicted of the overflow, and retire its empty segments. */
 static void trim(struct evict *ev, struct stripe *me, const struct pinned_set *ps, int *error)
 {
 	bool left = false;
@@ -578,8 +579,8 @@ static void trim(struct evict *ev, struct stripe *me, const struct pinned_set *p
 			} else {
 				victim_release(ev->core, r.victim[i]);
 			}
-		/* While a thread stopped in a section keeps what was given back before,
-		 * no more is: growing again would need new numbers each time. */
+		/* Not while a segment retired before is kept by a thread in a section: it
+		 * keeps its number, and growing again would need another each time. */
 		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&ev->core->epoch))
 			retire_segment(ev, me, k);
 		left |= used != emptied;
@@ -625,7 +626,7 @@ static uint32_t grow(struct evict *ev, struct stripe *me)
 		uint32_t f = take_overflow(ev, me);
 		if (f != FRAME_NONE)
 			return f;
-		/* The smallest that is not there; one in limbo has its number still. */
+		/* The smallest number that is absent; a retired segment has its number still. */
 		unsigned k = 1;
 		while (k < SEGMENT_CHUNKS && region_at(&ev->core->region, CHUNK_SEGMENTS + k))
 			k++;
@@ -648,7 +649,7 @@ static bool spend_backoff(struct clock_state *c)
 	return false;
 }
 
-/* Empty the overflow and evict, passing by what is pinned.  FRAME_NONE: in vain. */
+/* Trim the overflow, then evict from any shard, skipping what is pinned.  FRAME_NONE: there was no victim. */
 static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t home, int *error)
 {
 	struct pinned_set ps;
@@ -676,7 +677,7 @@ void clock_trim(struct evict *ev, struct stripe *me)
 		trim(ev, me, &ps, &error);
 		pinned_set_free(&ps);
 	}
-	give_back(ev, me);
+	retire_empty(ev, me);
 }
 
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
@@ -688,7 +689,7 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 	int error = 0;
 	bool overflow_used = atomic_load(&c->overflow_used);
 
-	give_back(ev, me);
+	retire_empty(ev, me);
 	uint32_t f = take_own(ev, a);
 	if (f == FRAME_NONE)
 		f = take_hinted(ev, &c->shard[home], a);
@@ -700,14 +701,14 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 		f = take_hinted_anywhere(ev, home, a);
 	if (f == FRAME_NONE && !(overflow_used && spend_backoff(c)))
 		f = search_everywhere(ev, me, home, &error);
-	/* Before growing: what pins so much may be dead, and nobody else look for that. */
+	/* Before growing: pins may be those of a dead process, which no other thread may notice. */
 	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
 		f = search_everywhere(ev, me, home, &error);
 	if (f != FRAME_NONE)
 		return f;
 	if (error) {
-		/* There was a page to evict, and it cannot be written: growing would
-		 * only put off the news, page by page. */
+		/* A victim could not be written: growing would only hide the error until
+		 * memory is full. */
 		errno = error;
 		return FRAME_NONE;
 	}
@@ -719,7 +720,7 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 
 /* ---- after a death ------------------------------------------------------ */
 
-/* Hints taken but not counted, or counted but not set. */
+/* Count the hints anew: the dead process may have taken or set some without counting them. */
 static void recount(struct evict *ev, struct shard *sh)
 {
 	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;

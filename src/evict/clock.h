@@ -1,46 +1,47 @@
 /*
- * clock.h - which frame next: free frames, the hands' victims, growth and its undoing.
+ * clock.h - a frame for a page: free frames, victims, growth beyond the capacity and back.
  *
- * Owns the shards, the hints where free and ready frames are, and the flags of the
- * overflow.  The frame's word is the truth about every frame; what stands
+ * Owns the shards, the hints (bits that say where free and evictable frames are), and the
+ * flags of the overflow.  The frame's word is the truth about every frame; what is kept
  * here only says where to look, and may be wrong or lost at any time.
  *
- * A shard is a range of segment 0's frames with a policy of its own, whose hands
- * choose its victims (policy.h).  A page looks for a frame in the shard of its hash
+ * A shard is a range of segment 0's frames with a policy of its own, whose hands choose
+ * its victims (policy.h).  frame_alloc looks for a frame in the shard of the page's hash
  * first, in this order:
  *
- *   1. a free one here, or one whose page is ready to go (writeback.h); then one
- *      never used yet, in any shard
+ *   1. a free frame of this shard, or one whose page is evictable (core/window.h); then a
+ *      frame never used yet, of any shard
  *   2. a victim of this shard's policy: unclaimed, and unpinned as the window shows
  *   3. the same of the other shards
- *   4. the overflow: more pages are pinned than the pool holds
+ *   4. a frame of the overflow: more pages are pinned than the pool holds
  *
- * Victims are closed in batches, one heavy barrier for all; one is for the
- * caller, the others are ready for whoever needs a frame next.  Threads that
- * evict at once have smaller batches: with many of them, blocked in their writes,
- * a small pool would be claimed from end to end, and have to grow.  What all
- * threads that miss write is the line of a shard, at random by the page's hash.
+ * Victims are closed in batches, with one heavy barrier for all of them.  The caller takes
+ * one; the others stay evictable, for whichever thread needs a frame next.  When several
+ * threads evict at once their batches are smaller: otherwise many of them, blocked in their
+ * writes, would have all frames of a small pool claimed, and it would have to grow.  The
+ * only line that all missing threads write is that of a shard, chosen by the page's hash.
  *
- * A victim is looked for within bounds (POLICY_STEPS).  Only after a vain look, when
- * all pins are known and the next thing would be to grow, the hands go all the way.
+ * The search for a victim is bounded (POLICY_STEPS).  Only when it found none, and the next
+ * step would be to grow, it is repeated over all frames, with the set of pinned frames
+ * known (struct pinned_set).
  *
- * While there are frames in the overflow, each thread in need of one first
- * empties what it can of them, so that the pool returns to its capacity as pins
- * are released; segments that are empty go back to the system through the epoch
- * room, all but the first.  Looking at every pin and frame for each page would
- * cost too much while thousands are pinned: after a vain look, an eighth as many
- * frames as there are pins are taken without looking again ("backoff").
+ * While frames of the overflow are in use, each thread that needs a frame first evicts
+ * what it can of them, so that the pool returns to its capacity as pins are released.
+ * Empty segments are retired (epoch.h), all but the first.  Scanning all pins and frames
+ * for each miss would cost too much while thousands are pinned: so after a search that
+ * found nothing, an eighth as many overflow frames as there are pins are taken without
+ * another search (`backoff`).
  *
- * Nobody waits here for another thread.  A claimed frame is passed by.
+ * No thread waits here for another.  Claimed frames are skipped.
  *
- * Two flags say that there may be something to do in the overflow: `overflow_used`, frames
- * of it may be in use; `overflow_reclaimable`, there may be segments to be given back.  Who does
- * something about it clears the flag, then looks, and sets it again if anything is
- * left; who takes a frame, or makes a segment, sets it afterwards.  So it is set
- * whenever there is something, but for an instant.
+ * Two flags say that the overflow may need work: `overflow_used`, some of its frames may
+ * be in use; `overflow_reclaimable`, there may be segments to retire.  A thread that does
+ * the work clears the flag, looks at the frames or segments, and sets the flag again if
+ * any are left; a thread that takes a frame, or makes a segment, sets it afterwards.  So
+ * the flag is set whenever there is work, but for an instant.
  *
- * A shared pool's capacity grows: the last shard grows up to its full size, then
- * shards are added, by one thread at a time (the pool's lock, member.h).
+ * A shared pool's capacity grows: the last shard grows up to its full size, then shards
+ * are added, by one thread at a time (the pool's lock, share/liveness.h).
  */
 #ifndef MPOOL_CLOCK_H
 #define MPOOL_CLOCK_H
@@ -57,8 +58,8 @@
 #define SHARDS_MAX   64u
 
 struct shard {
-	_Alignas(CACHE_LINE) _Atomic int32_t hinted; /* bits set among its free_bits, about */
-	_Atomic uint32_t hinted_at;                  /* the word of them to look at first */
+	_Alignas(CACHE_LINE) _Atomic int32_t hinted; /* about how many of its free_bits are set */
+	_Atomic uint32_t hinted_at;                  /* the word of them to search first */
 	_Atomic uint32_t count;
 	uint32_t first;
 	struct policy policy;
@@ -67,8 +68,8 @@ struct shard {
 struct clock_state {
 	_Atomic bool overflow_used;        /* see above */
 	_Atomic bool overflow_reclaimable; /* the same */
-	_Atomic uint32_t overflow_next;    /* where to look for a free one of them first */
-	_Atomic uint32_t backoff;          /* overflow frames to be taken without another look */
+	_Atomic uint32_t overflow_next;    /* where to search for a free one first */
+	_Atomic uint32_t backoff;          /* overflow frames that may be taken without another search */
 	_Atomic uint32_t shards;
 	_Atomic uint32_t batch;  /* victims to a barrier, at the most */
 	_Atomic uint32_t budget; /* victims of all threads together */
@@ -87,24 +88,24 @@ uint32_t clock_shards(uint32_t frames);
 void clock_init(struct clock_state *c, uint32_t frames);
 /* The shards are to cover so many frames, more than they do. */
 void clock_cover(struct clock_state *c, uint32_t frames);
-/* What the threads of a dead process may have left: flags not set, hints not counted. */
+/* After a death: set the flags and count the hints, which the dead process may not have done. */
 void clock_recover(struct evict *ev);
 /* Are the shards as this code makes them, for at most `limit` frames? */
 bool clock_sound(const struct clock_state *c, uint32_t limit);
 
 /*
- * A frame for `page`, claimed by `me` and named by no entry.  FRAME_NONE: none,
- * and errno: ENOMEM, or that of the write which failed to make room.
+ * A frame for `page`, claimed by the calling thread and named by no entry.  FRAME_NONE and
+ * errno: ENOMEM, or that of the write of a victim that failed.
  */
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page);
-/* The claim's owner gives back a frame that no entry names. */
+/* By the claim's owner, of a frame that no entry names. */
 void frame_free(struct evict *ev, uint32_t frame);
 
 /* The page has come into the frame (wanted once only, if `once`), or leaves it, both claimed by the caller. */
 void page_installed(struct evict *ev, uint32_t frame, uint32_t page, bool once);
 void page_evicted(struct evict *ev, uint32_t frame, uint32_t page);
 
-/* Empty what can be emptied of the overflow. */
+/* Evict what can be evicted of the overflow, and retire its empty segments. */
 void clock_trim(struct evict *ev, struct stripe *me);
 
 #endif

@@ -6,8 +6,8 @@
 #define SHARE_LEAST  100u
 #define SHARE_EARLY  (2 * SHARE_UNIT) /* a page that was hot and came back early: so many more */
 #define SHARE_HOT    (-SHARE_UNIT)    /* one that was hot before: so many fewer */
-#define SHARE_SHORT  (4 * SHARE_UNIT) /* all cold ones are in the hands of other threads: so many more */
-#define SHARE_VICTIM (-1)             /* ... and with each cold victim, so that it shrinks when nothing happens */
+#define SHARE_SHORT  (4 * SHARE_UNIT) /* all cold ones are claimed or pinned by other threads: so many more */
+#define SHARE_VICTIM (-1)             /* each cold victim: it shrinks when nothing else happens */
 
 /* Trust, in percent; it is stored less TRUST_START, so that zeroed memory will do. */
 #define TRUST_MOST   100
@@ -22,16 +22,16 @@
 #define EARLY_HOT_SHARE 4u
 
 /*
- * Of the room for hot pages, so much of the shard is kept for pages that come back: hot ones that
- * had to go when all cold frames were claimed, above all.
+ * So much of the shard, of the frames that may be hot, is reserved for pages that come back: above
+ * all for hot pages that were evicted when all cold frames were claimed.
  */
 #define ROOM_KEPT_SHARE 8u
 
-/* Frames that one use of a hand looks at, at the most, and that nothing spares. */
+/* Frames that a hand looks at, at the most, for one victim, without those that it skips. */
 #define HOT_LOOKS  8u
 #define COLD_LOOKS 16u
 
-/* Twice around, once for the marks, each frame after a word in which there is none. */
+/* Twice around, since the first round only clears marks; and a word without any frame of the kind before each frame. */
 #define ALL_STEPS 4u
 
 #define UNITS        256u /* of time in a shard's worth of misses */
@@ -45,7 +45,7 @@
 #define PAST_WAS_HOT (1u << 29)
 #define PAST_GHOST   (1u << 30) /* there is a ghost; of an empty frame: its last page left one */
 
-/* Ghosts among which one is looked for: two lines. */
+/* Ghosts of a bucket, in which a page's ghost is searched: two lines. */
 #define GHOST_BUCKET  8u
 #define BITS_PER_WORD 64u
 
@@ -130,7 +130,7 @@ static bool is_early(const struct policy_of *o, uint32_t n)
 
 /* ---- what adapts -------------------------------------------------------- */
 
-/* A share that may be: not less than the least, not more than all frames, as far as they can be counted so. */
+/* `s`, limited to what the share may be: from SHARE_LEAST up to all frames. */
 static uint32_t share_within(const struct policy_of *o, int64_t s)
 {
 	int64_t least = (int64_t)max(o->count / SHARE_LEAST, 1) * SHARE_UNIT, all = (int64_t)o->count * SHARE_UNIT;
@@ -244,7 +244,7 @@ static _Atomic uint32_t *past_of(const struct policy_of *o, uint32_t f)
 	return &o->fs->base.past[f];
 }
 
-/* It was used: now, as far as one can tell. */
+/* Clear the mark: the page was used since the hand last passed, which counts as now. */
 static void take_mark(const struct policy_of *o, uint32_t f, uint32_t proven)
 {
 	atomic_store_explicit(&o->fs->base.mark[f], 0, memory_order_relaxed);
@@ -253,7 +253,7 @@ static void take_mark(const struct policy_of *o, uint32_t f, uint32_t proven)
 
 /* ---- the hands ---------------------------------------------------------- */
 
-/* A frame that nothing keeps from being chosen. */
+/* May the frame be chosen: unclaimed, and not to be skipped? */
 static bool is_open(const struct policy_of *o, const struct policy_search *s, uint32_t f)
 {
 	uint32_t word = atomic_load_explicit(&o->fs->base.frame[f].word, memory_order_relaxed);
@@ -277,9 +277,9 @@ static uint64_t word_of(const struct policy_of *o, enum kind kind, uint32_t f)
 }
 
 /*
- * Move a hand on to the next frame of its kind that is open; it stops behind it.
- * Words in which there is none are passed at once.  FRAME_NONE: there is none in the
- * shard, or none before `*left` steps.
+ * Advance a hand to the next frame of its kind that may be chosen, and behind it.  Words
+ * without a frame of the kind are one step.  FRAME_NONE: there is none in the shard, or
+ * none within `*left` steps.
  */
 static uint32_t next_frame(const struct policy_of *o, struct policy_search *s, enum kind kind, uint32_t *left)
 {
@@ -308,7 +308,7 @@ static uint32_t steps_of(const struct policy_of *o, const struct policy_search *
 	return s->everywhere ? ALL_STEPS * o->used : POLICY_STEPS / KINDS;
 }
 
-/* The hot hand: a frame unused for `r` misses; or, if `any`, the last one that it looked at. */
+/* The hot hand: a frame not used for `r` misses; if there is none and `any`, the last one that it looked at. */
 static uint32_t hot_hand(const struct policy_of *o, struct policy_search *s, uint32_t r, bool any)
 {
 	uint32_t last = FRAME_NONE, left = steps_of(o, s), f;
@@ -323,8 +323,8 @@ static uint32_t hot_hand(const struct policy_of *o, struct policy_search *s, uin
 }
 
 /*
- * The frame's page, unknown, is hot if there is room: any, while frames are empty; but if a page
- * was evicted for it, only such as pages that come back would not fill.
+ * A page without a ghost is hot while fewer frames are hot than may be.  If a page was evicted
+ * for it, ROOM_KEPT_SHARE of these is left to pages that come back.
  */
 static void enter_unknown(const struct policy_of *o, uint32_t f)
 {
@@ -380,7 +380,7 @@ static uint32_t cold_hand(const struct policy_of *o, struct policy_search *s)
 			share_add(o, SHARE_VICTIM);
 			return f;
 		}
-		/* It stays cold: being used while it is in memory says nothing of its age. */
+		/* It stays cold: a use while it is in memory does not tell how long it would have been away. */
 		take_mark(o, f, PAST_PROVEN);
 	}
 	return FRAME_NONE;
@@ -411,7 +411,7 @@ uint32_t policy_batch(const struct policy_of *o, uint32_t most)
 
 /* ---- ghosts ------------------------------------------------------------- */
 
-/* Another than that by which pages come to shards: in one shard, that is much alike. */
+/* Not the hash that chooses a page's shard: in one shard its high bits are the same. */
 static uint64_t ghost_hash(uint32_t page)
 {
 	uint64_t h = (page + UINT64_C(1)) * UINT64_C(0xd6e8feb86659fd93);
@@ -437,7 +437,7 @@ static bool ghosts_there(const struct policy_of *o)
 	return !region_shared(o->fs->region) || load(&o->p->ghosts) >= o->count;
 }
 
-/* Have memory for them; false: there is none. */
+/* Allocate the memory of the shard's ghosts; false: there is none. */
 static bool ghosts_commit(const struct policy_of *o)
 {
 	const struct segment *b = &o->fs->base;
@@ -450,7 +450,7 @@ static bool ghosts_commit(const struct policy_of *o)
 	return true;
 }
 
-/* Take the page's ghost out; 0: there is none. */
+/* Remove the page's ghost and return it; 0: there is none. */
 static uint32_t ghost_take(const struct policy_of *o, uint32_t page)
 {
 	const struct segment *base = &o->fs->base;
@@ -467,15 +467,16 @@ static uint32_t ghost_take(const struct policy_of *o, uint32_t page)
 
 static uint32_t draw(const struct policy_of *o, uint32_t below)
 {
-	/* A linear congruential generator; its low bits are none to draw by. */
+	/* A linear congruential generator, whose low bits are not random: only the high ones count. */
 	uint32_t x = load(&o->p->random) * 1664525u + 1013904223u;
 	store(&o->p->random, x);
 	return (uint32_t)((uint64_t)x * below >> 32);
 }
 
 /*
- * Over a ghost that the page has already, as one that came back wanted once; into a free place of
- * the bucket; or over one by chance: so some live long, and a loop finds them.
+ * Store the page's ghost: in place of one that it has already (it came back wanted once only), in
+ * a free place of the bucket, or in place of a random one.  So some ghosts stay long, and a loop
+ * longer than all ghosts still finds them.
  */
 static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 {
@@ -495,7 +496,7 @@ static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 
 /* ---- a page comes, and goes --------------------------------------------- */
 
-/* Make a hot frame cold that was unused for half as long again as the page was away, now or before. */
+/* Make a hot frame cold that was unused for one and a half times `r`, how long a page was away.  False: there is none. */
 static bool demote_older(const struct policy_of *o, uint32_t r)
 {
 	struct policy_search all = {0};
@@ -505,7 +506,7 @@ static bool demote_older(const struct policy_of *o, uint32_t r)
 	return f != FRAME_NONE;
 }
 
-/* A page comes back after `r` misses.  Is it to be hot?  What it tells adapts the shard. */
+/* A page comes back after `r` misses: adapt share and trust to it, and return whether it is to be hot. */
 static bool earns_hot(const struct policy_of *o, uint32_t ghost, uint32_t r)
 {
 	bool proven = ghost & PAST_PROVEN, was_hot = ghost & PAST_WAS_HOT;

@@ -1,10 +1,10 @@
 /*
- * policy.h - which page is worth its frame: hot and cold frames, ages, ghosts.
+ * policy.h - the replacement policy: hot and cold frames, ages, ghosts.
  *
- * Owns, for each frame of segment 0, its past (four bytes) and whether it is hot, or
- * wanted once only (a bit each); for each shard its time, its hands and the two numbers by which it
- * adapts; and the ghosts, six bytes each, as many as frames: what is remembered of
- * pages that were evicted.
+ * Owns, for each frame of segment 0, its past (four bytes), and two bits: whether it is hot,
+ * and whether its page is wanted once only; for each shard its time, its hands and the two
+ * numbers that adapt (share, trust); and the ghosts, six bytes each, as many as frames: the
+ * pasts of pages that were evicted.
  *
  * Victims are cold frames.  A page earns a hot frame only if it came back sooner
  * than the hot page that it replaces was last used: LIRS's comparison, made with
@@ -15,16 +15,17 @@
  *           the hot hand finds a frame unused for longer-->  hot
  *   hot   --found by the hot hand; or its page leaves-->  cold
  *
- *   once  a cold one whose page was only ever got with MPOOL_ONCE: the first to go.  It
- *           takes no ghost and leaves none, its miss is none in the shard's time, and
- *           nothing is learned from it.  Who finds it marked, so got without the
- *           flag, makes it a page that has just come in, without a ghost
+ *   once  a cold frame whose page was only ever got with MPOOL_ONCE: evicted before any
+ *           other.  The page takes no ghost and leaves none, its miss does not count in
+ *           the shard's time, and nothing adapts to it.  A hand that finds the frame
+ *           marked, so got without the flag, treats the page as one that has just come
+ *           in, without a ghost
  *
  * Time is counted in the misses of the shard.  A page's past, and its ghost's:
  *
  *   stamp    when it came, or a hand last saw it marked (20 bits, in units of a
  *            256th of the shard: wrong after 4096 times the shard, and no harm)
- *   away     how long it was away before it came, at most 12 % too little (8 bits)
+ *   away     how long it was out of memory before it came, at most 12 % too little (8 bits)
  *   proven   it has been used again: it had a ghost, or the cold hand saw its mark
  *   was hot  it came in hot
  *   ghost    of an empty frame: its last page was evicted and left one
@@ -34,15 +35,16 @@
  *   share   the frames that are to be cold.  More when pages that came in hot came
  *           back early, and when all cold ones are claimed; fewer when one comes
  *           back that was hot before, and with each cold victim
- *   trust   how much is to be believed of one early return: going up and down a
- *           range looks like reuse, and is none
+ *   trust   whether one early return counts as reuse: a scan that goes up and down a
+ *           range makes pages return early once, and not again
  *
- * All of it is hints: a wrong one costs a read that could have been saved, and no
- * more.  So any thread may change any of it, by relaxed operations; nothing here
- * orders anything, and what two threads change at once may be lost.  Only the counts
- * of hot frames and of those wanted once add up: they follow the bits, each changed by one locked operation;
- * a process that dies between bit and count leaves that wrong until policy_recount.
- * A hit writes nothing of this (frame.h has the mark).
+ * All of it is hints: a wrong one costs a read that could have been saved, and no more.
+ * So any thread may change any of it, by relaxed operations; nothing here orders other
+ * stores, and of two concurrent changes one may be lost.  Only the counts of hot frames
+ * and of those wanted once are exact: each change of a bit is one locked operation, and
+ * the thread that made it changes the count.  A process that dies between the two leaves
+ * the count wrong until policy_recount.  A hit writes nothing of this (frame.h has the
+ * mark).
  */
 #ifndef MPOOL_POLICY_H
 #define MPOOL_POLICY_H
@@ -61,7 +63,7 @@ struct policy {
 	_Atomic int32_t trust;
 	_Atomic uint32_t cold_hand, hot_hand, once_hand; /* frames of the shard to look at next */
 	_Atomic uint32_t random;
-	_Atomic uint32_t ghosts; /* those of so many frames have memory (of a shared pool) */
+	_Atomic uint32_t ghosts; /* for so many of them there is memory (of a shared pool) */
 };
 
 /* The frames of a shard. */
@@ -73,16 +75,16 @@ struct policy_of {
 };
 
 /*
- * What choosing one victim may look at: words of bits, of 64 frames each, and frames.
- * A third of it is for each kind: cold, hot, wanted once.
+ * Words of bits, of 64 frames each, and frames that the choice of one victim may look at,
+ * in all.  A third of them is for each kind: cold, hot, wanted once.
  */
 #define POLICY_STEPS 512u
 
 /* How a victim is looked for. */
 struct policy_search {
-	bool (*skip)(const void *of, uint32_t frame, uint32_t word); /* NULL: none is */
+	bool (*skip)(const void *of, uint32_t frame, uint32_t word); /* is the frame to be skipped?  NULL: none is */
 	const void *of;
-	bool everywhere; /* look at all of the shard if need be, not at POLICY_STEPS */
+	bool everywhere; /* search all of the shard if need be, not only POLICY_STEPS */
 	bool once;       /* pages wanted once only before others */
 	uint32_t steps;  /* done by the last policy_victim */
 };
@@ -96,9 +98,9 @@ void policy_leave(const struct policy_of *o, const struct policy_of *home, uint3
 /* There is no page in the frame, and none to remember. */
 void policy_drop(const struct policy_of *o, uint32_t f);
 
-/* The frame that is to go next, unclaimed just now, or free.  FRAME_NONE: none was found. */
+/* The frame to evict next, unclaimed when it was looked at, or free.  FRAME_NONE: none was found. */
 uint32_t policy_victim(const struct policy_of *o, struct policy_search *search);
-/* How many may be chosen at once, of `most`: were all cold frames, a page that came in last would go with them. */
+/* How many victims to choose at once, at most `most`: not all cold frames, for the pages that came in last are among them. */
 uint32_t policy_batch(const struct policy_of *o, uint32_t most);
 
 /* After a death: count the hot frames, and those wanted once, anew. */

@@ -11,15 +11,14 @@
 #include "io/pageio.h"
 #include "io/torn.h"
 
-/* Write buffers kept: for as many threads to write back at once without asking the system for memory. */
+/* Write buffers that are kept: so many threads write back at once without allocating memory. */
 #define WRITE_BUFFERS 4u
 
 struct io {
 	struct core *core;
 	struct pageio file;
 	struct torn_state *torn;
-	_Alignas(CACHE_LINE) _Atomic(void *)
-		buffers[WRITE_BUFFERS]; /* write buffers that nobody uses just now, or NULL */
+	_Alignas(CACHE_LINE) _Atomic(void *) buffers[WRITE_BUFFERS]; /* not in use, or NULL */
 };
 
 #endif

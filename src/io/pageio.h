@@ -87,7 +87,7 @@ struct pageio_state {
 	_Atomic uint32_t turn;       /* of sync: 0 or 1 */
 	_Atomic bool left[2];        /* a page left memory unsynced, in that turn */
 	_Atomic bool lost;           /* ... and its fsync failed */
-	_Atomic uint32_t syncing;    /* writeback room: number of the stripe that syncs + 1; 0: none */
+	_Atomic uint32_t syncing;    /* of sync.h: number of the stripe that syncs + 1; 0: none */
 	_Atomic uint32_t form;       /* enum form: what the processes that share the pool have agreed upon */
 	_Atomic uint32_t doubtful;   /* witnesses, by bits */
 	_Atomic uint32_t witnesses;  /* those that there are, by bits */

@@ -52,7 +52,7 @@ static void collect_modified(void *list, uint32_t frame, struct frame *fr)
 		modified_add(list, atomic_load_explicit(&fr->page, memory_order_relaxed), frame);
 }
 
-/* Write a pinned page as it stands: it stays dirty. */
+/* Write a page while it is pinned: it stays dirty. */
 static void copy_pinned(struct io *io, const struct victim *v, struct buffer *b)
 {
 	char *copy = buffer_room(io, b);
@@ -102,7 +102,7 @@ static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct 
 		}
 		if (dirty && !victim_busy(v)) {
 			bool copied = copy_unpinned(io, v, b, true);
-			/* Rescued, and by now it would be again: as it stands then. */
+			/* Rescued, and it would be again: it is written while pinned, later. */
 			if (!copied && force) {
 				copy_pinned(io, v, b);
 				copied = true;

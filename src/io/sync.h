@@ -7,7 +7,7 @@
  *
  * Sync closes the entries of what it writes as eviction does (core/window.h), reopens
  * them (L) once the copy is made, and frees nothing.  A page that stays pinned is
- * written as it stands, and stays dirty.
+ * written while pinned, and stays dirty.
  */
 #ifndef MPOOL_SYNC_H
 #define MPOOL_SYNC_H

@@ -16,7 +16,7 @@ bool buffer_get(struct io *io, struct buffer *b)
 	b->pages = page < BUFFER_BYTES ? (unsigned)(BUFFER_BYTES / page) : 1;
 	if (b->pages > WINDOW_MAX)
 		b->pages = WINDOW_MAX;
-	/* A private pool's capacity stays, and so does the size of the spare ones. */
+	/* A private pool's capacity stays, and so does the size of its buffers. */
 	if (!region_shared(&io->core->region) && b->pages > frames_capacity(&io->core->frames))
 		b->pages = frames_capacity(&io->core->frames);
 	b->bytes = NULL;
@@ -132,8 +132,8 @@ void write_done(struct io *io, const struct victim *v, bool written)
 /* ---- eviction ----------------------------------------------------------- */
 
 /*
- * Deal with each victim of a scanned window.  Those that are ready are kept,
- * dirty ones, if there is a buffer with room, go to `c`; the others are released.
+ * Sort the victims of a scanned window: clean ones are evictable, and go to `r`; dirty ones
+ * are copied, if they fit the buffer, and go to `c`; pinned ones are released.
  */
 static void settle(struct io *io, struct window *w, struct evictable *r, struct buffer *b, struct copied *c)
 {
@@ -155,7 +155,7 @@ static void settle(struct io *io, struct window *w, struct evictable *r, struct 
 	}
 }
 
-/* The copies are written, and the entries closing still, unless a get came first. */
+/* The copies are written; their entries are closing still, unless a get has rescued them. */
 static void settle_written(struct io *io, const struct copied *c, struct evictable *r)
 {
 	for (unsigned i = 0; i < c->n; i++) {

@@ -1,8 +1,8 @@
 /*
- * writeback.h - the victims of a closed window are written, and made ready to go.
+ * writeback.h - the victims of a closed window are written, and made evictable.
  *
- * Owns the spare write buffers.  A dirty page is copied, and the copy written: what may
- * happen to the page meanwhile is told in core/window.h.  Adjacent pages go in one call.
+ * Owns the write buffers that are not in use.  A dirty page is copied, and the copy written; core/window.h
+ * has what may happen to the page meanwhile.  Adjacent pages are written by one call.
  */
 #ifndef MPOOL_WRITEBACK_H
 #define MPOOL_WRITEBACK_H
@@ -15,12 +15,13 @@
 #include "io/io.h"
 
 /*
- * Make ready what can be evicted.  Dirty victims are written, in page order.  All
- * other claims are dropped.  *error: errno of a write that failed.
+ * Make the victims evictable that can be evicted: they are in *r, claimed still.  Dirty ones
+ * are written first, in page order.  All other claims are dropped.  *error: errno of a write
+ * that failed.
  */
 void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
 
-/* The file has the victim's page as it stands, or soon will: if a process left it so that died, it is in doubt. */
+/* The file has, or soon will have, the victim's page as it is now: if its frame is marked abandoned, put it on the torn-page list. */
 void victim_note_torn(struct io *io, const struct victim *v);
 
 /* ---- of sync's use too -------------------------------------------------- */
@@ -29,25 +30,25 @@ void victim_note_torn(struct io *io, const struct victim *v);
 struct buffer {
 	struct io *io;
 	char *bytes;
-	unsigned pages; /* it has room for */
+	unsigned pages; /* that fit */
 	unsigned used;
 };
 #define BUFFER(b, its_io) __attribute__((cleanup(buffer_put))) struct buffer b = {.io = its_io}
 bool buffer_get(struct io *io, struct buffer *b);
 void buffer_put(struct buffer *b);
-/* The next page's room in the buffer. */
+/* Where the next page goes in the buffer. */
 char *buffer_room(const struct io *io, const struct buffer *b);
 
 /*
- * Copy a page that others may be modifying: a pinned one, which sync writes as
- * it stands, or one that is rescued during the copy.  A torn copy does no harm:
- * the first stays dirty and is written again, the second is thrown away.
+ * Copy a page that others may be modifying: one that sync writes while it is pinned, or
+ * one that is rescued during the copy.  A torn copy does no harm: the first stays dirty
+ * and is written again, the second is thrown away.
  */
 void copy_racy(char *to, const char *from, size_t bytes);
 /*
  * Copy a dirty page that the scan found unpinned.  `reopen`: the entry, which is
- * closing, is open again afterwards.  False: rescued meanwhile, and dirty as
- * before.
+ * closing, is open again afterwards.  False: rescued meanwhile, and dirty
+ * again.
  */
 bool copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen);
 

@@ -123,7 +123,7 @@ static uint64_t file_bytes_max(void)
 	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
 }
 
-/* Has the process addresses for what it needs besides the object, beginning with its life lock's? */
+/* Has the process addresses for what it needs besides the object, beginning with its liveness lock's? */
 static bool addresses_left(void)
 {
 	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -177,7 +177,7 @@ void object_attach(struct sharing *sh, const struct preamble *p, unsigned member
 	sh->io->file.shared = true;
 }
 
-/* The region and the rooms of this process; `member` is its number. */
+/* Map the object's parts into the handle: the region first, then the modules; `member` is this process's number. */
 static void attach(struct sharing *sh, const struct preamble *p, unsigned member)
 {
 	char *map = sh->map;
@@ -445,7 +445,7 @@ static bool is_another(int fd, dev_t dev, ino_t ino)
 static void let_go(struct sharing *sh, bool parents)
 {
 	const struct preamble *p = sh->map; /* NULL: all that was opened is ours yet */
-	/* A child has no copy of the life lock's mapping. */
+	/* A child has no copy of the liveness lock's mapping. */
 	if (!parents)
 		hold_end(&sh->liveness);
 	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))

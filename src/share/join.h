@@ -23,7 +23,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 /* Leave it.  `parents`: in a child, whose parent goes on: only give memory and descriptors back. */
 void share_close(struct sharing *sh, bool parents);
 
-/* The handle's rooms, for what is mapped; `member` is this process's number. */
+/* Have the handle's modules use the object that is mapped; `member` is this process's number. */
 void object_attach(struct sharing *sh, const struct preamble *p, unsigned member);
 /* Of what changes, does that look as this code leaves it which would be followed blindly? */
 bool share_sound(struct sharing *sh, const struct preamble *p);

@@ -212,7 +212,7 @@ int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t
 static bool liveness_held(int object, uint32_t member, uint32_t members)
 {
 	struct flock lock = byte_lock(F_WRLCK, LIVENESS_BYTES + (off_t)member, members);
-	/* In doubt it lives. */
+	/* On error assume that it is alive. */
 	return fcntl(object, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 

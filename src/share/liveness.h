@@ -1,10 +1,10 @@
 /*
  * liveness.h - do the processes that share a pool live?  And the lock of the pool.
  *
- * Owns the life locks and the pool's lock.  The records of the processes are in
+ * Owns the liveness locks and the pool's lock.  The records of the processes are in
  * core/member.h.
  *
- * A process is alive as long as it has its life lock: a lock of the kernel's on
+ * A process is alive as long as it has its liveness lock: a lock of the kernel's on
  * one byte of the object (fcntl F_OFD_SETLK), at LIVENESS_BYTES + its number.  Such a
  * lock belongs to an open file, and that is held open by nothing but a mapping
  * that a fork does not copy: so it goes when the memory of the process goes, by
@@ -33,7 +33,7 @@
 
 #include "core/member.h"
 
-/* Life locks are past what any object holds; the kernel does not mind. */
+/* Liveness locks are past what any object holds; the kernel does not mind. */
 #define LIVENESS_BYTES ((off_t)1 << 62)
 
 /* A lock that goes with the process's memory. */
@@ -66,7 +66,7 @@ int member_lock(struct hold *h, const struct member_object *o, unsigned seconds)
 int member_lock_soon(struct hold *h, const struct member_object *o);
 void member_unlock(struct hold *h);
 
-/* Take the life lock of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
+/* Take the liveness lock of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
 int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t member);
 /* Does the member live?  `object`: any descriptor of the object. */
 bool member_alive(int object, uint32_t member);

@@ -148,7 +148,7 @@ bool share_key_locked(int dir, uint64_t key_hash)
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = key_byte(key_hash), .l_len = 1};
 	if (fd < 0)
 		return errno != ENOENT;
-	/* In doubt it is. */
+	/* On error assume that it is locked. */
 	bool locked = fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 	close(fd);
 	return locked;

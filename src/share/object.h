@@ -7,7 +7,7 @@
  * An object is found by its key: its name is the key's hash and a small number, and
  * the whole key stands in it, so that keys never collide.  Whoever opens or closes a
  * pool of that key holds the key's lock, a lock of the kernel's on one byte of the
- * file "lock" there, held as life locks are (member.h): it goes with the process
+ * file "lock" there, held as liveness locks are (member.h): it goes with the process
  * that has it, and two threads, or two copies of the library, of one process exclude
  * each other by it as two processes do.  An object of which no process is alive is
  * stale, be it half made or left by a crash of all, and is removed by who comes next
@@ -86,7 +86,7 @@ bool share_object_is_ours(const struct sharing *sh);
 struct member_object share_object(const struct sharing *sh);
 
 /*
- * Of objects that this process need not have joined, for the look room too.
+ * Of objects that this process need not have joined, for tools/look.c too.
  *
  * The user's directory of them, `make`: made if there is none.  -1 and errno, EACCES:
  * it is not to be trusted.

@@ -73,7 +73,7 @@ static bool was_busy(struct gone *g)
 
 /* ---- what a call holds -------------------------------------------------- */
 
-/* The entry first: a frame that is unclaimed and clean, its entry closing, is ready to go. */
+/* The entry first: a frame that is unclaimed and clean, its entry closing, is evictable. */
 static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 {
 	const struct gone *g = gone;

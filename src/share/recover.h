@@ -2,7 +2,7 @@
  * recover.h - a process that shares the pool has died, or this one was forked: what those
  * held who are gone is given back.
  *
- * Owns nothing.  Whoever notices a death (the watch room, a join, a wait that took
+ * Owns nothing.  Whoever notices a death (the watch, a join, a wait that took
  * long where there is no watch) recovers the dead process under the pool's lock.
  * It may die in that itself: each step can be done again, and the records that
  * lead to it, the stripes' owners and the member's, are cleared last.

@@ -168,7 +168,7 @@ static void subscribe(struct watch *w)
 	struct sharing *sh = POOL_OF(w);
 	char name[DESCRIPTOR_NAME_MAX];
 	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, sh->object);
-	/* What holds a life lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
+	/* What holds a liveness lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
 	w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
 	if (w->subject < 0 && errno == ENOENT) {
 		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, sh->object);

@@ -3,7 +3,7 @@
  *
  * Owns that thread, one for all shared pools of the process, and what it waits for.
  * The kernel tells it whenever a pool's object is closed (inotify(7)), and the last
- * that a dying process does is to close what it had mapped: its life lock goes right
+ * that a dying process does is to close what it had mapped: its liveness lock goes right
  * after (liveness.h).  So the thread sleeps until there is something to look at, looks,
  * and for a moment looks again.
  *
@@ -13,14 +13,14 @@
  * for a while: should the one whose turn it was be stopped, or dead too.
  *
  * Instances of inotify are few, 128 a user, and other programs need them too.  One
- * serves all pools of a process; and it is had with a seat only, a lock as life locks
+ * serves all pools of a process; and it is had with a seat only, a lock as liveness locks
  * are, of which there are a quarter as many as instances (object.h).  Who finds no
  * seat, or no memory, descriptor or watch for it, is told nothing: its thread looks
  * at a neighbour once a second, and tries again; its waiters look by themselves
  * (core_timeout); and those with a seat recover whoever dies in a pool of theirs.
  *
- *   a pool: at rest --a closing; it begins to be watched--> restless
- *           restless --nothing closed for LAST_LOOK_MS; nobody else is there--> at rest
+ *   a pool: idle --a closing; it begins to be watched--> restless
+ *           restless --nothing closed for LAST_LOOK_MS; nobody else is there--> idle
  *
  * The lists and what follows from them are under one lock, a leaf (fork.h), which is
  * not held while the thread looks; the thread itself is begun and ended under another.
@@ -43,7 +43,7 @@ struct watch_ring {
 
 /* Of a shared pool. */
 struct watch {
-	struct watch_ring all, restless; /* restless.next NULL: at rest */
+	struct watch_ring all, restless; /* restless.next NULL: idle */
 	int subject;                     /* what inotify calls the object; -1: it tells nothing of it */
 	unsigned pause_ms;               /* restless: from this look to the next */
 	uint64_t look_ns, all_seen_ns;   /* when to look; when all were looked at */

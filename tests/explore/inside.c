@@ -370,10 +370,10 @@ static const char *chunks_left(MPOOL *mp)
 {
 	for (unsigned id = 0; id < CHUNK_COUNT; id++)
 		if (region_retired(&mp->core.region, id) && !NOW(mp->sharing.header->epoch.waiting))
-			return WRONG("chunk %u is in limbo, and nobody is told", id);
+			return WRONG("chunk %u is retired, and nobody is told", id);
 		else if (region_retired(&mp->core.region, id) &&
 			 (NOW(mp->sharing.header->epoch.stamp[id]) & STAMP_RETIRING))
-			return WRONG("chunk %u is in limbo for good", id);
+			return WRONG("chunk %u is retired for good", id);
 	for (unsigned k = 2; k < SEGMENT_CHUNKS; k++)
 		if (region_live(&mp->core.region, CHUNK_SEGMENTS + k) &&
 			!NOW(mp->sharing.header->clock.overflow_reclaimable))

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* Its descriptor, another when it is opened again, and where in it the life locks are. */
+/* Its descriptor, another when it is opened again, and where in it the liveness locks are. */
 #define OBJECT_FD    1001
 #define OBJECT_AGAIN 1002
 extern const off_t object_liveness;

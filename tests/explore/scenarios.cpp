@@ -284,7 +284,7 @@ std::vector<Scenario> make()
 			{"G1 P1 G0 P0 | G1 P1 L T0 W1 G1 P1", "2: W0 J G0 T1", "1!: G0 P0 | G0 P0"}}),
 		unlisting({"death-unlister", 1, 2, {"G0 P0 | G0 D0 G1 P1", "L", "1!: G0 P0 | G1 P1 G0 P0"}}),
 
-		// A page in doubt: it is written so, and read again; it is forgiven meanwhile.
+		// A torn page: it is written so, and read again; it is forgiven meanwhile.
 		{"death-torn", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
 		bounded(1, {"death-torn-forgiven", 1, 2,
 				   {"G0 D0 | L T1 S W2 G1 P1 G0 A0", "| W1 G0 K0 D0 T2", "1!: G0 | D0 G0"}}),

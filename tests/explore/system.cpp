@@ -3,7 +3,7 @@
 // Linked with --wrap for each of these: waits and mutexes become the schedule's,
 // memory the arena's, the file one in memory.  Outside of runs they do what they
 // must and no more.  What processes share is one object, at one address for all of
-// them; of its descriptor there are the life locks and nothing else.
+// them; of its descriptor there are the liveness locks and nothing else.
 //
 // SPDX-License-Identifier: BSD-2-Clause
 #include <cerrno>
@@ -328,7 +328,7 @@ struct PoolLock {
 	Token token;
 } pool_lock;
 
-// Life locks, by member.
+// Liveness locks, by member.
 struct Life {
 	bool held = false, died = false;
 	unsigned process = 0;
@@ -794,7 +794,7 @@ int __wrap_fstat64(int fd, struct stat *st)
 	return __wrap_fstat(fd, st);
 }
 
-// A life lock, or several.
+// A liveness lock, or several.
 static int liveness_fcntl(int command, struct flock *lock)
 {
 	auto first = static_cast<unsigned>(lock->l_start - object_liveness);
