@@ -434,7 +434,7 @@ static int lock_objects(uint64_t hash, int *dir, struct hold *lock)
 	*dir = share_directory(false);
 	if (*dir < 0)
 		return errno;
-	int error = share_lock_key(lock, *dir, hash, PATIENCE_S);
+	int error = share_lock_key(lock, *dir, hash, LOCK_TIMEOUT_S);
 	if (error)
 		close(*dir);
 	return error;

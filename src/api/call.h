@@ -1,9 +1,9 @@
 /*
  * call.h - a public call that is more than a hit.
  *
- * Owns nothing.  What every such call begins and ends with: the pool is this process's,
- * its filters suit it, the thread has an attachment, and what the call holds is given
- * back should a filter not return.
+ * Owns nothing.  What every such call begins and ends with: it checks that the pool is this
+ * process's and that the filters suit it, gets the thread's attachment, and gives back what
+ * the call holds if a filter does not return.
  */
 #ifndef MPOOL_CALL_H
 #define MPOOL_CALL_H

@@ -91,7 +91,7 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 	return reads;
 }
 
-/* The frame's page, about to be published: is it as a process left it that died? */
+/* The frame's page is about to be published: if it is on the torn-page list, mark the frame abandoned; if it was requested anew, take it off. */
 static void inherit_torn_mark(MPOOL *mp, const struct want *want, struct frame *fr)
 {
 	if (want->fill == FILL_ZERO_EXCL)
@@ -105,7 +105,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 {
 	uint32_t page = want->page;
 	uint32_t f = want->frame != FRAME_NONE ? want->frame : frame_alloc(&mp->evict, a, page);
-	want->frame = FRAME_NONE; /* used up, or given back */
+	want->frame = FRAME_NONE; /* used, or freed */
 	if (f == FRAME_NONE)
 		return load_failed(mp, a, page, at, f);
 	struct frame *fr = frame_of(&mp->core.frames, f);
@@ -148,7 +148,7 @@ static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 		core_sleep(&mp->core, q, count);
 }
 
-/* One look at the table, and what follows.  Not pinned and *error 0: look again. */
+/* One try: search the table, then pin the page, load it, or wait for its loader.  Not pinned and *error 0: try again. */
 static struct pinned fetch_once(MPOOL *mp, struct attachment *a, struct want *want, int *error)
 {
 	struct table_ref at;

@@ -1,8 +1,8 @@
 /*
- * fetch.h - a page is had: pinned where it is, or brought in.
+ * fetch.h - get a page: pin it where it is, or bring it in.
  *
  * Owns no state.  Of the threads that want a page which is not in memory one inserts its
- * entry, and is its only loader; the others wait for that (core/table.h has the states).
+ * entry, and is its only loader; the others wait for it (core/table.h has the states).
  */
 #ifndef MPOOL_FETCH_H
 #define MPOOL_FETCH_H

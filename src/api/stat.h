@@ -1,8 +1,7 @@
 /*
- * stat.h - what the pool did and holds.
+ * stat.h - statistics: what the pool has done, and what it holds.
  *
- * Owns no state: it adds up the counters beside the stripes, and looks at every
- * frame's word.
+ * Owns no state: it adds up the counters beside the stripes, and reads every frame's word.
  */
 #ifndef MPOOL_STAT_H
 #define MPOOL_STAT_H

@@ -1,15 +1,14 @@
 /*
  * core.h - what the threads of a pool share without a lock, put together.
  *
- * Owns nothing.  `struct core` is this process's own: addresses, and what this process
+ * Owns nothing.  `struct core` belongs to this process: addresses, and what this process
  * knows.  What processes share is in the states that its parts point to, in the region.
  *
- * The folders above have the core do two things for them, by a table of functions, the
- * only calls that lead upwards:
+ * The core calls the folders above it by a table of two functions, and in no other way:
  *
  *   overdue  a wait has lasted for core_timeout(): has a process died that is waited for?
- *   left     a thread has left a call in the middle, out of a filter, and has made
- *            another, or has ended: what the call held is to be given back
+ *   left     a thread has left a call by a filter's longjmp or exception, and has made
+ *            another call, or has ended: give back what the first call held
  */
 #ifndef MPOOL_CORE_H
 #define MPOOL_CORE_H
@@ -26,12 +25,12 @@
 #include "core/table.h"
 #include "os/wait.h"
 
-/* Where nobody tells of deaths: how long to wait before looking whether somebody died, in milliseconds. */
+/* Where deaths are not told (watch.h): after how long a wait checks for dead processes, in milliseconds. */
 #define UNWATCHED_MS 50u
 
 struct core;
 struct core_above {
-	/* True: somebody had died, and what was waited for may be there. */
+	/* True: a process had died, and what was waited for may have come. */
 	bool (*overdue)(struct core *c);
 	void (*left)(struct core *c, struct stripe *s);
 };
@@ -49,7 +48,7 @@ struct core {
 	const struct core_above *above;
 	/* Written now and then. */
 	_Alignas(CACHE_LINE) struct region region;
-	_Atomic bool deaths_told; /* to this process; false: who waits must look by itself */
+	_Atomic bool deaths_told; /* to this process; false: its waiters must check themselves */
 	_Atomic uint64_t forks;   /* that this process came from when it opened or adopted the pool */
 	uint32_t place;           /* among the open pools; thread.h */
 };
@@ -67,7 +66,7 @@ void core_attach(struct core *c, const struct core_states *st, enum barrier barr
 /* membarrier is refused from now on, and no thread is in a call: barriers are fences. */
 void core_fence(struct core *c);
 
-/* How long to sleep for something that another process may be dead to give, in milliseconds. */
+/* How long to sleep for what another process is to do, which may be dead: in milliseconds. */
 static inline unsigned core_timeout(const struct core *c)
 {
 	return !region_shared(&c->region) || atomic_load(&c->deaths_told) ? WAIT_FOR_EVER : UNWATCHED_MS;
@@ -78,7 +77,7 @@ static inline bool core_overdue(struct core *c)
 	return c->above->overdue(c);
 }
 
-/* Sleep, unless something was told since wait_prepare; look for the dead if that takes long. */
+/* Sleep, unless an event came since wait_prepare; after a timeout check for dead processes. */
 static inline void core_sleep(struct core *c, struct wait_queue *q, uint32_t count)
 {
 	if (!wait_sleep(c->wait, q, count, core_timeout(c)))

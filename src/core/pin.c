@@ -16,9 +16,9 @@
 #define SUMMARY_EACH    UINT64_C(0x5555555555555555) /* the lower one of each */
 enum { SUMMARY_IDLE, SUMMARY_LISTED, SUMMARY_LEAVING };
 
-/* Looks at empty stripes that cost as much as it does to unlist them, and to list those that are used again. */
+/* So many visits of empty stripes cost as much as unlisting them, and listing again those that are used. */
 #define UNLIST_AFTER 4096u
-/* A scan that looks at no more than that in vain is as quick as can be. */
+/* Scans that visit no more empty stripes than that are not worth shortening. */
 #define STRIPES_FEW 4u
 
 void pin_enter_user(const struct pins *p)
@@ -40,8 +40,8 @@ bool pin_again(_Atomic uint64_t *slot, uint32_t frame)
 }
 
 /*
- * Let the thread go on that is between two stores of a put.  It may be of a lower
- * priority, which a yield does nothing for: only who sleeps leaves it the processor.
+ * Let a thread run that is between two stores of a put.  It may have a lower priority, for
+ * which a yield does nothing: only sleeping leaves it the processor.
  */
 static void give_way(unsigned look)
 {
@@ -58,8 +58,8 @@ void pin_lock_puts(struct pins *p)
 	uint32_t plain = PUTS_PLAIN;
 	if (likely(atomic_load(&p->puts) == PUTS_LOCKED))
 		return;
-	/* Every thread that comes by makes the barrier and waits for itself: there
-	 * is nobody it depends on but the putters. */
+	/* Each thread that gets here makes the barrier and waits itself, so that it
+	 * depends on the putting threads only. */
 	atomic_compare_exchange_strong(&p->puts, &plain, PUTS_SWITCHING);
 	barrier_heavy(BARRIER_PROCESS);
 	uint32_t n = atomic_load(&p->state->stripes);

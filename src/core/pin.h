@@ -1,60 +1,59 @@
 /*
- * pin.h - pins: who holds which frame.
+ * pin.h - pins: which thread holds which frame.
  *
- * Owns the stripes.  A stripe is one line of eight slots written by one thread;
- * a slot counts that thread's pins of one frame.  A frame's pins are the sum
- * over all stripes and nothing else: there is no other count.  A thread owns
- * one stripe from its first call on the pool to its end, and more while it
- * holds more pins than one stripe has slots.
+ * Owns the stripes.  A stripe is one line of eight slots written by one thread; a slot
+ * counts that thread's pins of one frame.  A frame's pins are the sum over all stripes and
+ * nothing else: there is no other count.  A thread owns one stripe from its first call on
+ * the pool to its end, and more while it holds more pins than one stripe has slots.
  *
- * Slot word: frame + 1 (32 bits), count (31 bits), peek (1 bit); empty: 0.  A
- * slot that names a frame and counts none is a try.
+ * Slot word: frame + 1 (32 bits), count (31 bits), peek (1 bit); empty: 0.  A slot that
+ * names a frame and counts none is a try.
  *
  *   empty  --P, owner-->            {f, 0}           a get, before its re-check: trying
- *   trying --P, owner-->            {f, 1}           the re-check held: a pin
+ *   trying --P, owner-->            {f, 1}           the re-check succeeded: a pin
  *   trying --P, owner-->            {f, 1, peek}     the same, for MPOOL_IGNOREPIN
  *   peek   --P, owner-->            empty            the owner's next call
- *   trying --P, owner-->            empty            it did not
- *   {f, n} --L, owner-->            {f, n + 1}       a get that the hit did not finish, of
- *                                                    a frame it has pinned, while another
- *                                                    slot of it still tries that frame
+ *   trying --P, owner-->            empty            the re-check failed
+ *   {f, n} --L, owner-->            {f, n + 1}       a get by the slow path, of a frame that
+ *                                                    the thread has pinned already, while
+ *                                                    another slot of it still tries that frame
  *   {f, 1} --P, owner-->            empty            a put, plain (see below)
  *   {f, n} --L, any of the process--> {f, n - 1} or empty   any other put
  *
- * P is a plain release store, L a locked operation.  Only the owner touches a
- * trying slot or a peek: a put that took another thread's trying slot for a pin
- * would leave the real one set for ever.
+ * P is a plain release store, L a locked operation.  Only the owner changes a trying slot or
+ * a peek: a put that took another thread's trying slot for a pin would leave the real pin
+ * set for ever.
  *
- * An owner's put may be plain as long as nobody else ever put in its slots.  The
- * first put of another's pin ends that for the pool, for good:
+ * An owner's put may be plain as long as no other thread ever put in its slots.  The first
+ * put of another thread's pin ends that for the pool, for good:
  *
  *   owner's put   putting <-P- 1; barrier_light;      }  pairs with  { mode <-L- SWITCHING;
  *                 mode still PLAIN: slot <-P- empty   }              { barrier_heavy; wait for every
  *                 putting <-P- 0                      }              { putting to be 0; mode <- LOCKED
  *
- * Only in mode LOCKED does anybody put in another's slot.  The wait is for
- * threads between two of these stores, once in a pool's life; it sleeps, since a
- * real-time thread that yields would keep them from going on.  Where barriers
- * are fences, a plain put would not be cheaper than a locked one.
+ * Only in mode LOCKED may a thread put in another's slot.  The wait is for threads between
+ * two of these stores, once in a pool's life; it sleeps, since a real-time thread that only
+ * yields would keep them from running.  Where barriers are fences, a plain put would not be
+ * cheaper than a locked one.
  *
  * Owner word of a stripe, which also says of which process (member.h) it is:
  *
  *   unused --L, any--> owned --P, owner's end--> orphan --L, any of the process--> owned
  *   owned, orphan --P, the process leaves, or who recovers a dead one--> unused
  *
- * An orphan keeps its pins, to be put by others, and goes to a new thread with
- * them.  An unused stripe has none.
+ * An orphan keeps its pins, to be put by other threads, and goes to a new thread with them.
+ * An unused stripe has none.
  *
- * A scan does not look at the stripes of threads that sleep, or have ended, with
- * nothing pinned: each chunk of stripes begins with a summary of two bits a stripe,
- * and the owner knows by `listed`, in its own line, that it need not look there:
+ * A scan skips the stripes of threads that sleep, or have ended, with nothing pinned: each
+ * chunk of stripes begins with a summary of two bits a stripe, and the owner sees by
+ * `listed`, in its own line, that it need not load the summary:
  *
  *   idle, leaving --L, owner (pin_list)--> listed    after a slot or section was set, `listed` being 0
- *   listed --L, the unlister--> leaving              the stripe was empty at a first look
- *   leaving --L, the unlister--> idle                ... and is after the barrier
+ *   listed --L, the unlister--> leaving              the stripe was found empty
+ *   leaving --L, the unlister--> idle                ... and is empty still after the barrier
  *
- * Only an idle stripe is passed by.  One unlister at a time, while it scans a window
- * anyway; who finds another at it scans what there is.  Two Dekkers hold it:
+ * Only an idle stripe is skipped.  One thread at a time unlists, as part of a scan for a
+ * window; another one's scan meanwhile only scans.  Two Dekker pairs make it safe:
  *
  *   owner      slot or section <-P-; barrier_light; `listed` still 1: goes on
  *   unlister   leaving (L); `listed` <-P- 0; barrier_heavy; the slots and the section empty: idle (L)
@@ -62,24 +61,24 @@
  *   owner      `listed` was 0: `listed` <-P- 1; listed (L); barrier_light; the entry loaded (again)
  *   evictor    entry <-L- closing; barrier_heavy; summary loaded
  *
- * `listed` is set before the summary, and cleared after it says leaving: so whoever
- * makes a stripe leave that has just been listed clears what its owner set, and a
- * stripe is never idle while its owner, outside pin_list, takes it for listed.  An
- * unlister that stops anywhere leaves stripes that are looked at in vain.
+ * `listed` is set before the summary, and cleared after the summary says leaving: so an
+ * unlister that makes a stripe leave which has just been listed clears the owner's `listed`,
+ * and a stripe is never idle while its owner, outside pin_list, has `listed` set.  An
+ * unlister that stops anywhere leaves stripes that are scanned needlessly.
  *
- * While one thread alone has used a private pool, who closes entries or withdraws
- * chunks is that thread, and needs no barrier.  The pool's `users`, for good:
+ * While only one thread has used a private pool, that thread is the one that closes entries
+ * and withdraws chunks, and needs no barrier.  The pool's `users` never go back:
  *
  *   none --L, the first thread--> one --L, any other, before all else--> many
  *
  *   the one    entry <-L- closing, or chunk withdrawn (L); users still one (sequentially consistent)
- *   another    users <-L- many; a fence; whatever entry or chunk it looks at it finds closing, or withdrawn
+ *   another    users <-L- many; a fence; every entry and chunk that it loads then is closing, or withdrawn
  *
- * A thread that a fork leaves is the one that it was.  Shared pools have many from
- * the start.
+ * In the child of a fork the thread that forked counts as the same user.  Shared pools have
+ * many from the start.
  *
- * Counters beside the slots are written by the owner alone, and go on from one
- * owner to the next.
+ * Counters beside the slots are written by the owner alone; the next owner of the stripe
+ * continues them.
  */
 #ifndef MPOOL_PIN_H
 #define MPOOL_PIN_H
@@ -137,7 +136,7 @@ enum { USERS_NONE, USERS_ONE, USERS_MANY };
 
 struct pin_state {
 	_Atomic uint32_t stripes;  /* stripes 0 .. stripes - 1 may hold pins */
-	_Atomic uint32_t vain;     /* looks of scans at empty stripes, since some were unlisted */
+	_Atomic uint32_t vain;     /* empty stripes that scans have visited since some were unlisted */
 	_Atomic uint32_t unlister; /* number of the stripe that is at it + 1; 0: none */
 	_Atomic uint32_t users;    /* threads that have used the pool: USERS_... */
 };
@@ -319,7 +318,7 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 	return plain || pin_drop(slot, frame);
 }
 
-/* A thread that has not used the pool so far is about to: before it looks at anything. */
+/* The thread's first use of the pool: before it loads anything of it. */
 void pin_enter_user(const struct pins *p);
 
 /*

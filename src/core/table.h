@@ -3,15 +3,15 @@
  *
  * Owns the tables: one, and while it is being replaced by a larger or smaller
  * one, the older ones too, newest (the head) first.  An entry is one 64-bit
- * word, and is the only authority on where a page stands:
+ * word, and alone decides where a page is:
  *
  *   page + 1 (32 bits), frame, or owner while tentative or loading (29 bits),
- *   state (3 bits; resident is 0, so that a hit needs no look at it); free: 0.
+ *   state (3 bits; resident is 0, so that a hit need not check it); free: 0.
  *
  *   free      --L, a thread that misses-->    tentative
  *   tentative --L, its owner-->               loading    the rest of the path held no
  *                                                        other entry of the page
- *   tentative --L, anybody-->                 free       retracted, or killed: safe any time
+ *   tentative --L, anybody-->                 free       retracted, or killed by a rival: at any time
  *   loading   --L, its owner-->               resident   read, or free: the read failed
  *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, check of a put
  *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
@@ -28,13 +28,13 @@
  *
  * Path of a page: from its home bucket on, while the bucket's spill count,
  * "entries that wanted a place here and went on", is not zero; in every table,
- * oldest first.  Oldest first because entries move from older to newer: whoever
- * finds an entry gone from the older table finds it in a newer one.  The count
- * is raised before the placing and lowered by whoever frees the word.
+ * oldest first.  Oldest first because entries move from older to newer: a search
+ * that finds an entry gone from the older table finds it in a newer one.  The count
+ * is raised before the placing, and lowered by the thread that frees the word.
  *
  * The counts, those of spills and a table's `entries`, are raised before a
- * placing and lowered after the freeing, so who dies in between leaves them too
- * high, which costs a look in vain, and no more.
+ * placing and lowered after the freeing, so a process that dies in between leaves them
+ * too high, which costs longer searches, and no more.
  *
  * An older table is unlinked when it is empty for good: all sections in which it
  * was the head are over, and a pass over its words since then found no entry

@@ -1,31 +1,30 @@
 /*
- * thread.h - which stripe is mine?
+ * thread.h - the calling thread's stripe of a pool.
  *
- * Owns what a thread knows of the pools it uses: for each, its stripe, and the
- * further stripes it took while it held many pins.  All of it is the thread's
- * own memory; other threads see the stripes only.
+ * Owns what a thread knows of the pools it uses: for each an attachment, with its stripe and
+ * the further stripes that it took while it had many pins.  All of it is the thread's own
+ * memory; other threads see the stripes only.
  *
- * A pool has a serial, never used twice, whose low bits are its place among the open
- * pools of the process; the place goes to another pool after it is closed.  A thread
- * has a table of what it knows, in which a pool stands where the low bits of its
- * serial say: the table is as large as it must be for no two open pools that the
- * thread uses to stand in one place.  What the thread knows of a pool that was closed
- * by another is dropped when its place in the table is wanted, or the thread ends.
- * The last pool used stands in two words of thread-local storage besides, so that a
- * hit finds its stripe with one comparison, and with two where pools take turns.
+ * A pool has a serial, never used twice, whose low bits are its place among the open pools
+ * of the process; the place is free again after the pool is closed.  A thread has a table of
+ * attachments, indexed by the low bits of the serial, and large enough that no two open
+ * pools that it uses have the same index.  The attachment of a pool that another thread has
+ * closed is dropped when its place in the table is needed, or when the thread ends.  The
+ * pool used last is cached in two words of thread-local storage, so that a hit finds its
+ * stripe by one comparison, and by two where pools alternate.
  *
- * A thread's end is told by the destructor of a key.  A thread that uses a pool in a
- * later destructor, after the C library's last round of them, is not heard of any
- * more: so the threads that use pools are on a list, with their numbers, and each that
- * is new there asks the kernel whether two of those before still exist.
+ * A thread's end is noticed by the destructor of a key.  A thread that uses a pool in a
+ * destructor that runs later, after the C library's last round, would not be noticed: so all
+ * threads that use pools are on a list, with their numbers, and each that is added asks the
+ * kernel whether two of the earlier ones still exist.
  *
- * When what contains the library is unloaded, the key is given back, and what
- * is known of all threads, unless pools are open: then the process is at its end
- * and its other threads may still use them, or memory is lost with the pools.
+ * When the library is unloaded the key is deleted, and the attachments of all threads are
+ * freed, unless pools are open: then either the process is exiting, and its other threads may
+ * still use them, or the memory is lost with the pools.
  *
- * More pins than one stripe has slots go to "spill" stripes, in groups of 1, 2,
- * 4, ...: a pin is in one of two stripes of a group, by the frame's number, so
- * that a thread with a million pins finds one with forty looks.
+ * Pins beyond those of one stripe go to "spill" stripes, in groups of 1, 2, 4, ...: a pin is
+ * in one of two stripes of a group, by the frame's number, so that a thread with a million
+ * pins finds one by searching forty stripes.
  */
 #ifndef MPOOL_THREAD_H
 #define MPOOL_THREAD_H

@@ -1,5 +1,5 @@
 /*
- * window.h - the closed window: to know that frames are unpinned.
+ * window.h - the closed window: which of a batch of frames are unpinned.
  *
  * Owns nothing.  A window is a thread's batch of victims: frames that it has claimed, and
  * whose entries it has closed.  One heavy barrier and one scan of the stripes then tell
@@ -16,17 +16,16 @@
  *
  * (No barrier while the pool has one user: pin.h.)
  *
- * Why it is right: a get pins by a store to its slot and then looks at the entry
- * again.  If that look came before our closing, the barrier makes its store
- * visible to our scan.  If it came after, it saw "closing" and can only go on
- * by making the entry resident (rescue), and then our locked step on the entry
- * fails.  Only the holder of the claim closes, so an entry still closing was
- * never rescued.
+ * Why it is correct: a get pins by a store to its slot and then loads the entry again.  If
+ * that load came before our closing, the barrier makes its store visible to our scan.  If
+ * it came after, it saw "closing", and the get must make the entry resident (rescue it),
+ * whereupon our locked step on the entry fails.  Only the holder of the claim closes, so
+ * an entry that is still closing was never rescued.
  *
  * Sync reopens the entry (L) once the copy is made, and frees nothing.
  *
- * A thread stopped anywhere in here holds back the frames it has claimed and no
- * others; every one of their pages can be got all the while.
+ * A thread stopped anywhere in here keeps the frames that it has claimed from being used
+ * for other pages; their own pages can be got all the while.
  */
 #ifndef MPOOL_WINDOW_H
 #define MPOOL_WINDOW_H
@@ -47,7 +46,7 @@ struct victim {
 	struct frame *fr;
 	struct table_ref entry;
 	uint32_t pins;  /* found by the scan; UINT32_MAX: as many, or more */
-	uint32_t tries; /* gets that are about to find out */
+	uint32_t tries; /* gets before their re-check */
 	uint32_t peeks; /* of MPOOL_IGNOREPIN */
 	uint32_t own;   /* of these, pins and tries of this process */
 };

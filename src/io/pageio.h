@@ -1,64 +1,63 @@
 /*
  * pageio.h - pages to and from the file.
  *
- * Owns the descriptors of the file (used with pread and pwrite only), the number of
- * pages, what of the file was ever written, the filters, and what is
- * known to be on stable storage.
+ * Owns the descriptors of the file (used with pread and pwrite only), the number of pages,
+ * how much of the file was ever written, the filters, and what is known to be on stable
+ * storage.
  *
- * A page below `extent` is in the file; a page from there on was never written,
- * and is zeros without a read.  So is the page that begins with the file's partial
- * tail, until it is written: those bytes are no page's.  Zeros go through pgin as
- * what was read does, for `extent` says nothing of a page below it: a hole of the
- * file must not come in another way when a page behind it was written.
+ * A page below `extent` is in the file; a page from there on was never written, and is zeros
+ * without a read.  So is the page that begins with the file's partial tail, until it is
+ * written: those bytes belong to no page.  Zeros go through pgin as bytes that were read do,
+ * for a page below `extent` may also be a hole of the file: whether a page was never written
+ * must not change what the filter sees once a later page is written.
  *
- * Witnesses.  That a write-back failed the kernel tells once to each open file
- * description, to one that is opened later only if nobody was told before.  So an fsync
- * through a descriptor that others have too, or that was opened after the pages were
- * written, may say 0 of pages that are gone.  A pool has open file descriptions of its
- * own, its witnesses, that were there before its first write and through which nobody
- * else makes an fsync: a private pool one, from its first write on; a shared pool
- * WITNESSES of them, from the beginning, that each process has (witness.h).
+ * Witnesses.  The kernel reports a failed write-back once to each open file description, and
+ * to one opened later only if it has reported it to none before.  So an fsync through a
+ * descriptor that others share, or that was opened after the pages were written, may return
+ * 0 although pages are lost.  A pool has open file descriptions of its own, its witnesses,
+ * that existed before its first write and through which nobody else calls fsync: a private
+ * pool one, from its first write on; a shared pool WITNESSES of them, from the beginning,
+ * that each process has (witness.h).
  *
- * Who dies in an fsync takes with him what it said.  So of each witness it is on record
- * whether somebody asked it, and did not note the answer (`doubtful`): it is not asked
- * again before another has said that all is well, since then there was nothing to be
- * told.  Who is told of a failure has the others tell theirs, too, before he notes it:
- * it is one failure, and no later fsync is to fail for it.
+ * A process that dies in an fsync loses its result.  So it is recorded of each witness that
+ * somebody has called fsync through it and not yet noted the result (`doubtful`): it is not
+ * used again before another witness has reported that nothing failed, since then there was
+ * nothing to report.  A process that gets a failure calls fsync through all other witnesses
+ * too before it notes it: it is one failure, and no later fsync is to fail for it.
  *
  *   doubtful  of a witness   on   before its fsync
  *             of all         on   before those of the others, after a failure
- *             of all         off  when the answer is noted: frames, then left and lost;
- *                                 and by who recovers, if all are and what has left
- *                                 is lost, or nothing has
+ *             of all         off  when the result is noted: frames, then left and lost;
+ *                                 and by who recovers, if all are on, and what has left
+ *                                 is lost, or nothing has left
  *
- * A private pool's witness is also its children's, after a fork.  What they were told is
- * on record where all of them have it, in the witness's offset, which serves nothing
- * else: how many are in an fsync through it just now, and how often one has failed;
- * 0 when it is opened.
- * Who finds that somebody else was told takes it as told to himself: also who was forked
- * before that was noted, and with it what it means for the frames.  So one that was let
- * go may serve again, whoever else has it.  A child has a new
- * one as soon as nothing depends on what that has to say: it is opened, then all that was
- * written and not synced is made dirty, then it is asked whether a page has left.
+ * The witness of a private pool is shared with children of a fork.  What any of them was told
+ * is recorded where all of them see it, in the witness's file offset, which has no other use:
+ * how many are in an fsync through it now, and how often one has failed; 0 when it is opened.
+ * A process that finds that another was told takes the failure as told to itself, also if it
+ * was forked before the failure was noted, and does with the frames what follows from it.  So
+ * a descriptor that was released may be a witness again, whoever else has it.  A child gets a
+ * witness of its own as soon as no earlier write depends on the old one: it is opened, then
+ * all that was written and not synced is made dirty, then it is checked whether a page has
+ * left memory.
  *
  * Where a file may not be opened again, the caller's descriptor is the only witness.
  *
- * Stable storage.  After fsync fails, the kernel may drop what was written
- * before it returned, and say so only once.  So a frame remembers, as
- * "unsynced", that its page was written since the last success, and becomes
- * dirty again when fsync fails, as does one that is being written just then.  A
- * page that was written and left memory cannot: a failure then is for good
- * (`lost`).
+ * Stable storage.  After fsync fails, the kernel may drop what was written before it
+ * returned, and reports it only once.  So a frame remembers, as "unsynced", that its page was
+ * written since the last success, and becomes dirty again when fsync fails, as does one that
+ * is being written at that moment.  A page that was written and left memory cannot: a failure
+ * then is final (`lost`).
  *
  *   writer  pwrite, then load turn, then unsynced(turn) on      }  pairs with
  *   sync    turn flipped (L), fsync, then unsynced(old) off     }
  *
- * A writer that still loads the old turn finished its pwrite before the flip,
- * so that fsync covers it.
+ * A writer that still loads the old turn finished its pwrite before the flip, so that fsync
+ * covers it.
  *
- * Filters are each process's own.  A process that has none must not read or write
- * pages of a pool that has, nor the other way round: the first that uses a shared
- * pool decides of which form it is, and who differs is refused (pageio_agrees).
+ * Filters belong to each process.  A process without filters must not read or write pages of
+ * a pool that has them, nor the other way round: the first process that uses a shared pool
+ * decides which form its pages have, and one that differs is refused (pageio_agrees).
  */
 #ifndef MPOOL_PAGEIO_H
 #define MPOOL_PAGEIO_H

@@ -1,5 +1,5 @@
 /*
- * sync.h - all that is modified is written, and is on stable storage.
+ * sync.h - write all modified pages, and bring them to stable storage.
  *
  * Owns the turn to sync, which one thread of all processes has at a time:
  *
@@ -27,15 +27,15 @@ int sync_write(struct io *io, struct stripe *me);
 int sync_flush(struct io *io, struct stripe *me);
 
 /*
- * A process, whose stripes `dead` tells, died: if in a sync, whatever its fsync had
- * to say is lost, so what was written since the last one is modified again.  In an
- * epoch section.
+ * A process died, to which the stripes belong for which `dead` is true.  If it died in a
+ * sync, the result of its fsync is lost: what was written since the last one is dirty
+ * again.  In an epoch section.
  */
 void sync_recover(struct io *io, stripe_test *dead, void *of);
 
 /*
- * Whether what was written since the last fsync reaches stable storage is told to
- * somebody else, perhaps: it is modified again.  In an epoch section.
+ * The result of writes since the last fsync may be reported to another process: they are
+ * dirty again.  In an epoch section.
  */
 void sync_distrust(struct io *io);
 

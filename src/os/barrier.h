@@ -1,18 +1,18 @@
 /*
- * barrier.h - the asymmetric barrier: readers pay nothing, the evictor pays all.
+ * barrier.h - the asymmetric barrier: free for readers, paid for by the evictor.
  *
- * A reader stores to its own line and then loads a shared word; an evictor
- * stores to the shared word and then loads the readers' lines.  One of the two
- * must see the other (Dekker), which takes a store-load barrier on both sides.
- * barrier_light is the reader's side, a compiler barrier; barrier_heavy is the
- * evictor's, and makes every running thread of the process, or of all processes
- * that share pools, execute a full barrier (membarrier(2)).
+ * A reader stores to its own line and then loads a shared word; an evictor stores to the
+ * shared word and then loads the readers' lines.  One of the two must see the other's store
+ * (Dekker), which takes a store-load barrier on both sides.  barrier_light is the reader's
+ * side, a compiler barrier only; barrier_heavy is the evictor's, and makes every running
+ * thread of the process, or of all processes that share pools, execute a full barrier
+ * (membarrier(2)).
  *
- * Where the kernel refuses membarrier both sides are full fences.  Which it is,
- * is a property of a pool, decided when it is made: a reader that believes in
- * the other side's heavy barrier must never meet an evictor without it.
+ * Where the kernel refuses membarrier both sides are full fences.  Which of the two is used
+ * is a property of a pool, decided when it is made: a reader that relies on the heavy
+ * barrier of the other side must never meet an evictor that does not make it.
  *
- * While a pool has one thread, its evictor makes none at all: pin_barrier.
+ * While a pool has one thread, its evictor makes no barrier at all: pin_barrier.
  *
  * Pairs: every barrier_light call names the barrier_heavy it pairs with.
  */

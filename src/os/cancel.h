@@ -1,15 +1,14 @@
 /*
  * cancel.h - no call of the library is a cancellation point.
  *
- * Owns nothing.  A thread that were cancelled in a pread, pwrite or fsync of
- * ours would leave its claims, its loading entry and locks behind, for others to
- * wait for.  So every call that may do such a thing first makes the thread one
- * that cannot be cancelled, and leaves it as it found it; a request that came
- * meanwhile is dealt with at the thread's next cancellation point.  The hit has
- * no such calls and needs none of this.
+ * Owns nothing.  A thread cancelled in a pread, pwrite or fsync of the library would never
+ * release its claims, loading entries and locks.  So each call that may make such a system
+ * call disables cancellation first, and restores the state at its end; a request that came
+ * meanwhile takes effect at the thread's next cancellation point.  The hit makes no such
+ * calls, and needs none of this.
  *
- * Neither is a system call.  Asynchronous cancellation is out of reach: it may
- * strike before the first line here.
+ * Disabling and restoring make no system call.  Asynchronous cancellation cannot be kept
+ * out: it may come before the first line here.
  */
 #ifndef MPOOL_CANCEL_H
 #define MPOOL_CANCEL_H

@@ -1,29 +1,29 @@
 /*
  * descriptor.h - descriptors of the library's own.
  *
- * Owns those of users' files that it has done with and may not close yet, a list of
- * the process's.
+ * Owns the kept descriptors: those of users' files that the library is done with and may
+ * not close yet; one list for the process.
  *
- * None that is kept has the number of one of the standard ones.  A program may run
- * with its standard input, output or error closed, and what it prints all the same
- * must not end up in a pool's object or file.
+ * No descriptor of the library has the number of a standard one.  A program may run with its
+ * standard input, output or error closed, and what it prints then must not end up in a
+ * pool's object or file.
  *
- * To close any descriptor of a file is to give up all locks of fcntl's F_SETLK that the
- * process has on it (POSIX), whoever took them.  So a descriptor of a user's file is
- * let go: closed, if nobody has such a lock on the file, which F_OFD_GETLK tells of
- * the own process's too; kept otherwise, until some later letting go or opening finds
- * that nobody has.  One that is kept serves again who opens the same file in the same
- * way, so that there are no more of them than were open at one time:
+ * Closing any descriptor of a file releases all locks of fcntl's F_SETLK that the process
+ * has on it (POSIX), whichever library took them.  So a descriptor of a user's file is
+ * released: closed if no such lock is on the file, which F_OFD_GETLK tells also of the own
+ * process's; otherwise kept, until a later release or open finds that there is none.  A kept
+ * one is used again when the same file is opened in the same way, so that there are never
+ * more of them than were open at one time:
  *
- *   ours --let go, and locked--> kept --no lock any more--> closed
- *                                kept --it is opened, or received, again--> ours
+ *   ours --release, file locked--> kept --no lock any more--> closed
+ *                                  kept --the file is opened, or received, again--> ours
  *
- * One whose open file description other processes have too has a name, a number that
- * it has in all of them, and serves by that name only: what the kernel has to say of
- * failed write-backs it says once to all who have it.  One that was open at a fork the
- * other process has too, and it may be a witness there: that serves who knows how to
- * share it, and nobody else (pageio.h).  Should there be more than KEPT_MAX, the one
- * that was kept for longest is closed all the same.
+ * A descriptor whose open file description other processes have too has a name, a number
+ * that is the same in all of them, and is used again by that name only: the kernel reports a
+ * failed write-back once for all that have the description.  One that was open at a fork is
+ * also the other process's, and may be a witness there: it is used again only by a caller
+ * that can share it (pageio.h).  If there are more than KEPT_MAX, the one that was kept for
+ * longest is closed all the same.
  */
 #ifndef MPOOL_DESCRIPTOR_H
 #define MPOOL_DESCRIPTOR_H

@@ -1,10 +1,9 @@
 /*
- * line.h - a cache line of eight words, and a search without a branch a word.
+ * line.h - a cache line of eight words, and a branch-free search in it.
  *
- * Buckets of the table and stripes of pins have one shape: eight 64-bit words
- * whose low 32 bits are the key.  line_find compares all eight at once and is a
- * hint only: it may be stale by the time it returns, so callers load the word it
- * points at atomically before they believe it.
+ * Buckets of the table and stripes of pins have one layout: eight 64-bit words whose low 32
+ * bits are the key.  line_find compares all eight at once.  Its result is a hint, and may be
+ * stale by the time it returns: callers load the word atomically before they rely on it.
  */
 #ifndef MPOOL_LINE_H
 #define MPOOL_LINE_H

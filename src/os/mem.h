@@ -1,12 +1,12 @@
 /*
  * mem.h - where a pool's memory comes from.
  *
- * Owns the arena's number, and the block.  What a pool needs when it is opened comes
- * from one block of malloc's, if it is little: a small pool costs no call of the
- * kernel's, shares pages of memory with others, and does not stand where all others
- * do in the processor's caches.  All else: a program that has jemalloc gives the pool an
- * arena of its own, from the first need of it until the pool is closed; any other gets
- * anonymous mappings.  Memory is zeroed, and costs nothing until it is touched.
+ * Owns the arena's number, and the block.  A small pool is opened in one block of malloc's:
+ * that needs no system call, shares memory pages with other allocations, and does not place
+ * all pools at the same addresses modulo the size of a cache.  For all other memory the pool
+ * has a jemalloc arena of its own if the program has jemalloc, from its first allocation
+ * until it is closed, and anonymous mappings otherwise.  Memory is zeroed, and is not
+ * resident until it is touched.
  */
 #ifndef MPOOL_MEM_H
 #define MPOOL_MEM_H

@@ -18,7 +18,7 @@
 
 uint32_t wait_prepare(struct wait_queue *q, uint64_t what)
 {
-	/* The count first: who wipes our announcement out (wake) has yet to raise it. */
+	/* The count first: a thread that clears our announcement (wake) raises it after that. */
 	uint32_t count = atomic_load(&q->count);
 	uint64_t w = atomic_load(&q->waiting), more;
 	do {
@@ -43,17 +43,17 @@ static long futex(const struct wait_state *w, struct wait_queue *q, int op, uint
 	return syscall(FUTEX_CALL, &q->count, w->shared ? op : op | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
 }
 
-bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned patience)
+bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned timeout_ms)
 {
-	struct timespec limit = {patience / MS_PER_S, (long)(patience % MS_PER_S) * NS_PER_MS};
-	/* Returns at once if an event was told since wait_prepare; the caller looks
+	struct timespec limit = {timeout_ms / MS_PER_S, (long)(timeout_ms % MS_PER_S) * NS_PER_MS};
+	/* Returns at once if an event came since wait_prepare; the caller checks
 	 * again however it returns, so a signal or a stray wake does no harm. */
-	return futex(w, q, FUTEX_WAIT, count, patience == WAIT_FOR_EVER ? NULL : &limit) == 0 || errno != ETIMEDOUT;
+	return futex(w, q, FUTEX_WAIT, count, timeout_ms == WAIT_FOR_EVER ? NULL : &limit) == 0 || errno != ETIMEDOUT;
 }
 
 static void wake(const struct wait_state *w, struct wait_queue *q)
 {
-	/* Before the count: an announcement that this wipes out was made, like the
+	/* Before the count: an announcement that this clears was made, like the
 	 * load of the count before it, while the count was lower (wait_prepare). */
 	atomic_store(&q->waiting, 0);
 	atomic_fetch_add(&q->count, 1);
@@ -64,7 +64,7 @@ void wait_notify(struct wait_state *w, uint64_t what)
 {
 	struct wait_queue *q = wait_queue_of(w, what);
 	/* The change before this call was a locked operation, so this load cannot
-	 * pass it: a waiter not seen here sees the change in its second look. */
+	 * pass it: a waiter not seen here sees the change when it checks again. */
 	uint64_t waiting = atomic_load(&q->waiting);
 	if (waiting != 0 && ((waiting & WAITING_MIXED) || (waiting & WAITING_WHAT) == what))
 		wake(w, q);

@@ -1,27 +1,27 @@
 /*
  * wait.h - waiting for a page's read, or for a frame's claim, without a lock.
  *
- * Owns a small array of event counts.  "Page p is loaded, or failed to" is told
- * on the one of p, "nobody claims frame f any more" on the one of f, and "nobody
- * syncs any more" on one.
- * Whoever waits announces itself, looks once more, and sleeps only if nothing
- * was told since it began to look.  Whoever changes what others may wait for
- * changes it first, then looks whether anybody waits: one load when nobody does.
+ * Owns a small array of event counts.  The events: page p is loaded, or its read failed
+ * (on the queue of p); frame f is not claimed any more (on the queue of f); no thread syncs
+ * any more (on one queue).  A waiter announces itself, checks the condition once more, and
+ * sleeps only if no event came since it announced itself.  A thread that changes what others
+ * may wait for makes the change first, then loads whether anybody waits: one load when
+ * nobody does.
  *
  *   wait_prepare   count loaded, waiting <-L-   }  pairs with  { the change (L), waiting loaded,
- *   look again                                }              { waiting <- 0, count + 1 (L)
+ *   check again                                 }              { waiting <- 0, count + 1 (L)
  *
- * The word `waiting` also says for what: events of anything else wake nobody.
- * With more threads than cores a reader may be preempted for milliseconds, and
- * those who wait for it must not wake up at every other page's event.
+ * The word `waiting` also says for which event: other events of the queue wake nobody.
+ * With more threads than cores a reader may be preempted for milliseconds, and those that
+ * wait for it must not wake up at every other page's event.
  *
- *   somebody waits (1 bit), mixed (1 bit: for different things), kind and number
+ *   somebody waits (1 bit), mixed (1 bit: for different events), kind and number
  *   (33 bits: of the first); 0: nobody waits.
  *
- * It counts nobody: who wakes the sleepers clears the word, and all of them look
- * again, and announce themselves again if they must.  So a waiter that finds that
- * it need not sleep, or dies, leaves at most one wake-up in vain behind.  Who dies
- * while it wakes leaves sleepers that nobody knows of: after a death all are woken.
+ * The word does not count the waiters: a thread that wakes them clears it, and all of them
+ * check again, and announce themselves again if they must.  So a waiter that does not sleep
+ * after all, or dies, causes at most one wake-up too many.  A process that dies while it
+ * wakes others may leave sleepers that the word does not show: after a death all are woken.
  */
 #ifndef MPOOL_WAIT_H
 #define MPOOL_WAIT_H
@@ -52,7 +52,7 @@ static inline uint64_t wait_for_sync(void)
 
 struct wait_queue {
 	_Alignas(CACHE_LINE) _Atomic uint64_t waiting;
-	_Atomic uint32_t count; /* events told; the futex */
+	_Atomic uint32_t count; /* of events; the futex */
 };
 
 struct wait_state {
@@ -68,18 +68,18 @@ static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint64_t wh
 /* How long to sleep at a time, in milliseconds. */
 #define WAIT_FOR_EVER 0u
 
-/* Announce; then look again, and sleep only if that is in vain. */
+/* Announce; then check the condition again, and sleep only if it does not hold. */
 uint32_t wait_prepare(struct wait_queue *q, uint64_t what);
-/* False: nothing was told in `patience` milliseconds. */
-bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned patience);
+/* False: no event came within `timeout_ms`; WAIT_FOR_EVER: no limit. */
+bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned timeout_ms);
 
-/* After the change: wake those who wait for it.  They all look again. */
+/* After the change: wake those that wait for it.  They all check again. */
 void wait_notify(struct wait_state *w, uint64_t what);
-/* After a change that anybody may wait for. */
+/* After a change for which there may be waiters on any queue. */
 void wait_notify_all(struct wait_state *w);
 /*
- * After a death: who died while it woke others may have wiped out that they wait, and
- * never come to wake them.
+ * After a death: wake all sleepers, also those that `waiting` does not show.  The dead process
+ * may have cleared it and not woken them.
  */
 void wait_wake_all(struct wait_state *w);
 

@@ -1,20 +1,20 @@
 /*
  * hand.h - descriptors handed from one process of a shared pool to another.
  *
- * Owns this process's door, a socket in the directory of the objects (share.h), the
- * list of pools whose witnesses are handed out by it, and the lock under which a
- * pool's witnesses change.  There is a door while the list is not empty and the watch
- * (watch.h) can wait for what comes; its name is in the members' records.
+ * Owns this process's door, a socket in the directory of the objects (object.h), the list of
+ * pools whose witnesses are handed out by it, and the lock under which a pool's witnesses
+ * change.  There is a door while the list is not empty and the watch (watch.h) can wait for
+ * its messages; its name is in the members' records.
  *
- *   who asks    a pair of sockets; one of them, and which pool it is, in one datagram
- *               to the door of each member that has what is wanted
- *   the door    answers by that socket, at once, with the descriptors, and waits for
- *               nobody: what cannot be sent is not sent
- *   who asks    takes the first answer, or gives up after ANSWER_MS: they may all be
+ *   the asker   makes a pair of sockets, and sends one of them, and which pool it asks for,
+ *               in one datagram to the door of each member that has what is wanted
+ *   the door    answers by that socket, at once, with the descriptors, and never blocks: an
+ *               answer that cannot be sent is dropped
+ *   the asker   takes the first answer, or gives up after ANSWER_MS: all of them may be
  *               stopped
  *
- * A door lasts as long as its process: those of the dead are removed by who makes a
- * pool.  All is in the directory that only the user may enter.
+ * A door lasts as long as its process: those of dead processes are removed when a pool is
+ * made.  All is in the directory that only the user may enter.
  */
 #ifndef MPOOL_HAND_H
 #define MPOOL_HAND_H

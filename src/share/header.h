@@ -2,8 +2,8 @@
  * header.h - the words of a pool that its processes share.
  *
  * Owns nothing: it puts the states of all modules together.  A private pool has a header
- * too, the end of which differs: as many shards as it needs, then what stands elsewhere
- * in it (api/pool.c).
+ * too, whose end differs: as many shards as it needs, then the states that are elsewhere in
+ * a shared one (api/open.c).
  */
 #ifndef MPOOL_HEADER_H
 #define MPOOL_HEADER_H

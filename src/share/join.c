@@ -24,7 +24,7 @@
 
 /* Stripes that there is memory for from the start: pages may take all that there is, and pins are needed then. */
 #define STRIPES_AT_FIRST 64u
-/* So many objects are looked at whenever a pool is made. */
+/* Up to so many objects are checked whenever a pool is made. */
 #define STALE_FREE 16u
 
 /*
@@ -296,7 +296,7 @@ static int become_member(struct sharing *sh, int fd, uint32_t frames)
 	struct member_state *ms = &sh->header->members;
 	struct hold lock = {NULL, -1};
 	struct member_object object = share_object(sh);
-	int error = member_lock(&lock, &object, PATIENCE_S);
+	int error = member_lock(&lock, &object, LOCK_TIMEOUT_S);
 	if (error)
 		return error;
 	error = enter(sh, fd);
@@ -321,7 +321,7 @@ static void remove_if_stale(int dir, const char *name, uint64_t its)
 {
 	struct hold lock;
 	int object = share_open_object(dir, name, O_RDONLY);
-	/* It may be one that is just being made: so it is looked at again, with the lock. */
+	/* It may be one that is being made now: so it is checked again, with the lock. */
 	if (object >= 0 && !liveness_any(object) && share_lock_key(&lock, dir, its, 0) == 0) {
 		if (!liveness_any(object))
 			unlinkat(dir, name, 0);
@@ -332,8 +332,8 @@ static void remove_if_stale(int dir, const char *name, uint64_t its)
 }
 
 /*
- * What crashes have left under other keys: they may never be opened again.  Whoever
- * makes many pools looks not at all of them for each, but at as many as it makes.
+ * Remove what crashes have left under other keys, which may never be opened again.  A process
+ * that makes many pools checks all objects only once for as many pools as there are objects.
  */
 static void remove_stale(int dir)
 {
@@ -467,7 +467,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 		return EINVAL;
 	sh->io->file.pagesize = pagesize;
 	struct hold lock = {NULL, -1};
-	int dir = share_directory(true), error = dir < 0 ? errno : share_lock_key(&lock, dir, sh->hash, PATIENCE_S);
+	int dir = share_directory(true), error = dir < 0 ? errno : share_lock_key(&lock, dir, sh->hash, LOCK_TIMEOUT_S);
 	if (!error)
 		error = object_find(dir, key, sh);
 	bool made = !error && sh->object < 0;
@@ -502,9 +502,9 @@ static void leave(struct sharing *sh)
 	struct hold key = {NULL, -1}, lock = key;
 	struct member_object object = share_object(sh);
 	int dir = share_directory(false);
-	bool locked = dir >= 0 && share_lock_key(&key, dir, sh->hash, PATIENCE_S) == 0;
+	bool locked = dir >= 0 && share_lock_key(&key, dir, sh->hash, LOCK_TIMEOUT_S) == 0;
 	/* Who cannot leave in time is taken for dead, and recovered. */
-	if (member_lock(&lock, &object, PATIENCE_S) == 0) {
+	if (member_lock(&lock, &object, LOCK_TIMEOUT_S) == 0) {
 		recover_leave(sh);
 		member_unlock(&lock);
 	}

@@ -1,27 +1,25 @@
 /*
- * liveness.h - do the processes that share a pool live?  And the lock of the pool.
+ * liveness.h - is a process that shares the pool alive?  And the lock of the pool.
  *
  * Owns the liveness locks and the pool's lock.  The records of the processes are in
  * core/member.h.
  *
- * A process is alive as long as it has its liveness lock: a lock of the kernel's on
- * one byte of the object (fcntl F_OFD_SETLK), at LIVENESS_BYTES + its number.  Such a
- * lock belongs to an open file, and that is held open by nothing but a mapping
- * that a fork does not copy: so it goes when the memory of the process goes, by
- * exit, kill or exec, and no sooner; neither a child nor a process of the same
- * number can be taken for it.
+ * A process is alive as long as it has its liveness lock: a lock of the kernel's on one byte
+ * of the object (fcntl F_OFD_SETLK), at LIVENESS_BYTES + its number.  Such a lock belongs to
+ * an open file, which is held open by nothing but a mapping that a fork does not copy.  So the
+ * lock is released when the memory of the process is, by exit, kill or exec, and no sooner;
+ * and neither a child nor another process with the same pid can be taken for it.
  *
- * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is
- * one of the kernel's as well, on the whole object (flock(2)), and held in the same
- * way: no number of a process or thread says whose it is, which in two PID namespaces
- * could be two, and it goes when its holder's memory goes: the next one has it then,
- * and does again what the first was at.  Threads of one process exclude each other
- * too, since each has an open file of its own.  Who waits looks again and again: the
- * kernel's own waiting has no end that could be set.
+ * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is one of the
+ * kernel's as well, on the whole object (flock(2)), and held in the same way.  It names no
+ * process or thread, since one pid may mean two processes in two PID namespaces, and it is
+ * released with its holder's memory: the next holder then does again what the first had
+ * begun.  Threads of one process exclude each other too, since each has an open file of its
+ * own.  A waiter polls: the kernel's own waiting has no timeout.
  *
- * What holds such a lock is opened, locked, mapped and closed under a mutex that a
- * fork waits for.  A vfork does not: a child that was made in that moment keeps the
- * lock until it executes something, be it given back or not.
+ * The open file behind such a lock is opened, locked, mapped and closed under a mutex that a
+ * fork waits for.  A vfork does not wait: a child made at that moment keeps the lock until it
+ * executes a program, even if the lock is released meanwhile.
  */
 #ifndef MPOOL_LIVENESS_H
 #define MPOOL_LIVENESS_H
@@ -33,10 +31,10 @@
 
 #include "core/member.h"
 
-/* Liveness locks are past what any object holds; the kernel does not mind. */
+/* Liveness locks are beyond the end of any object, which the kernel allows. */
 #define LIVENESS_BYTES ((off_t)1 << 62)
 
-/* A lock that goes with the process's memory. */
+/* A lock that is released with the process's memory. */
 struct hold {
 	void *map;      /* what holds it; NULL: not held */
 	int descriptor; /* of a pool's lock, without a map: what it was taken by */
@@ -55,7 +53,7 @@ struct member_object {
 	ino_t ino;
 	const char *path; /* or NULL */
 };
-/* Is it that one?  A program may close what it does not know. */
+/* Is the descriptor still of that object?  A program may close descriptors that it does not know. */
 bool member_is(int fd, const struct member_object *o);
 
 /*
@@ -68,9 +66,9 @@ void member_unlock(struct hold *h);
 
 /* Take the liveness lock of a member.  0, or an errno: EAGAIN, EACCES: it is taken. */
 int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t member);
-/* Does the member live?  `object`: any descriptor of the object. */
+/* Is the member alive?  `object`: any descriptor of the object.  True on error. */
 bool member_alive(int object, uint32_t member);
-/* Does any? */
+/* Is any?  True on error. */
 bool liveness_any(int object);
 
 /* Around a fork; see fork.h. */

@@ -1,28 +1,26 @@
 /*
  * object.h - the object behind a key, which the processes of a pool share.
  *
- * Owns the objects, files in /dev/shm/mpool-<user's number>, which only the user
- * may enter, and what a process knows of the one it has joined.
+ * Owns the objects, files in /dev/shm/mpool-<user's number>, which only the user may enter,
+ * and what a process knows of the one it has joined.
  *
- * An object is found by its key: its name is the key's hash and a small number, and
- * the whole key stands in it, so that keys never collide.  Whoever opens or closes a
- * pool of that key holds the key's lock, a lock of the kernel's on one byte of the
- * file "lock" there, held as liveness locks are (member.h): it goes with the process
- * that has it, and two threads, or two copies of the library, of one process exclude
- * each other by it as two processes do.  An object of which no process is alive is
- * stale, be it half made or left by a crash of all, and is removed by who comes next
- * with that key, or makes other pools: not each time, but as often as there are
- * objects to be looked at.  The last process to leave removes it.
+ * An object is found by its key: its name is the key's hash and a small number, and the whole
+ * key is stored in it, so that keys never collide.  Whoever opens or closes a pool of that key
+ * holds the key's lock, a lock of the kernel's on one byte of the file "lock" there, held as
+ * liveness locks are (liveness.h): it is released with the process, and excludes two threads,
+ * or two copies of the library, of one process as it does two processes.  An object without a
+ * living process is stale, whether it is half made or left when all its processes crashed.
+ * It is removed when the same key is opened next, or when a process makes other pools: once
+ * for about as many pools made as there are objects.  The last process to leave removes it.
  *
  *   preamble   constant: what is needed to trust the object and to map it
  *   key
- *   header     the pool's shared words (pool.h)
- *   segment 0  with room for `limit` frames: pages, words, hints, marks (frame.h)
+ *   header     the pool's shared words (header.h)
+ *   segment 0  addresses for `limit` frames: pages, words, hints, marks (frame.h)
  *   chunks     of the region
  *
- * The object is larger than it will ever be, and mapped as a whole, so that
- * nothing in it ever changes its place; it has memory only where that was asked
- * for (region_commit).
+ * The object is larger than it will ever need, and mapped as a whole, so that nothing in it
+ * ever moves; it has memory only where that was allocated (region_commit).
  */
 #ifndef MPOOL_OBJECT_H
 #define MPOOL_OBJECT_H
@@ -42,11 +40,11 @@
 /* Where the user's objects are. */
 #define OBJECTS "/dev/shm/mpool-%u"
 /*
- * Who joins, leaves or removes waits no longer than that for another process that joins,
- * leaves, removes or recovers: in seconds that he has napped.  On a busy machine his naps take
- * longer than he asks for, as what the other does takes longer: who is only slow is waited for.
+ * For how long a process that joins, leaves or removes waits for another that joins, leaves,
+ * removes or recovers, in seconds of its naps.  On a busy machine naps take longer than asked
+ * for, as does the other's work: a process that is only slow is waited for.
  */
-#define PATIENCE_S 10u
+#define LOCK_TIMEOUT_S 10u
 /* An object's name: this, of its key's hash, and a number. */
 #define OBJECT_PREFIX "%016" PRIx64 "-"
 

@@ -118,16 +118,16 @@ static void clear_member(struct gone *g)
 	epoch_leave(sh->recovery_stripe);
 	if (g->died && was_busy(g)) {
 		end_calls(g, sh->recovery_stripe);
-		/* Whoever waits for something of its looks again. */
+		/* Those that wait for something it held check again. */
 		wait_wake_all(sh->core->wait);
 	}
 	/* A thread's first call makes stripes before it is busy. */
 	region_recover(&sh->core->region, m->pending);
 	atomic_store(&m->evictors, 0);
 	atomic_store(&m->watching, 0);
-	/* From here on it cannot be told any more what was its. */
+	/* From here on it is not known any more what belonged to it. */
 	each_stripe(g, give_up);
-	/* In one step: whoever does this again after us counts no death twice. */
+	/* In one step: a thread that repeats this after us counts no death twice. */
 	uint32_t deaths = atomic_load(&m->state) & ~MEMBER_IN;
 	atomic_store(&m->state, deaths + (g->died ? MEMBER_DEATH : 0));
 }
@@ -143,7 +143,7 @@ bool recover_dead_locked(struct sharing *sh)
 	struct stripe *me = sh->recovery_stripe;
 	bool any = false;
 	uint32_t top = member_top(sh->core->members);
-	/* Should we die in this, there are roles and chunks of ours to be given back too. */
+	/* If this process dies here, its roles and chunks have to be given back too. */
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
 		if (is_dead(sh, i)) {

@@ -1,15 +1,14 @@
 /*
- * recover.h - a process that shares the pool has died, or this one was forked: what those
- * held who are gone is given back.
+ * recover.h - give back what a dead process held, or what a fork's child has of its parent.
  *
- * Owns nothing.  Whoever notices a death (the watch, a join, a wait that took
- * long where there is no watch) recovers the dead process under the pool's lock.
- * It may die in that itself: each step can be done again, and the records that
- * lead to it, the stripes' owners and the member's, are cleared last.
+ * Owns nothing.  The thread that notices a death (the watch, a join, or a wait that timed out
+ * where there is no watch) recovers the dead process under the pool's lock.  It may die in
+ * that itself: each step can be repeated, and the records that lead to it, the stripes'
+ * owners and the member's, are cleared last.
  *
- *   held by the dead one        becomes
+ *   held by the dead process    becomes
  *   pin, try, peek              empty slot; the page of a pin is marked abandoned
- *   tentative, loading entry    free, and those who wait for the page look again
+ *   tentative, loading entry    free, and those that wait for the page check again
  *   claimed frame, in the table its entry resident, unclaimed; what was being
  *                               written is dirty
  *   claimed frame, in no table  free
@@ -19,14 +18,14 @@
  *   the turn to sync            nobody's; all that was written since the last
  *                               fsync is dirty again
  *
- * A process that was in no call but hits (`busy` of its stripes) held only pins,
- * and no more is looked at.
+ * A process that was in no call but hits (`busy` of its stripes) held only pins, and nothing
+ * else is searched.
  *
- * In the child of a fork, all threads of the parent but the one that forked have died at
- * some instruction, with this process's copy of a private pool in their hands.  The same
- * is done, but for two things: their pins stay, for this process has the addresses; and
- * nobody else is in the pool meanwhile (thread.c).  That it can be done again is of use
- * here too: a child may be forked while another thread is at it.
+ * In the child of a fork, all threads of the parent but the one that forked have died at some
+ * instruction, and the child has a copy of what they held of a private pool.  The same is
+ * done for them, with two differences: their pins stay, since this process has the addresses;
+ * and no other thread is in the pool meanwhile (thread.c).  The steps may be repeated here
+ * too: a child may be forked while another thread is recovering.
  */
 #ifndef MPOOL_RECOVER_H
 #define MPOOL_RECOVER_H
@@ -36,7 +35,7 @@
 
 #include "share/sharing.h"
 
-/* Whom to look at. */
+/* Which processes to check. */
 enum recover_reach {
 	RECOVER_ALL,
 	RECOVER_STRETCH,  /* those that come after this one, up to the next that is told of deaths (watch.h) */
@@ -44,15 +43,15 @@ enum recover_reach {
 };
 /*
  * Has one of the processes that share the pool died, and nobody has recovered it yet?
- * RECOVER_NEIGHBOUR: `also`, taken modulo what there are, is looked at as well.
+ * RECOVER_NEIGHBOUR: `also`, modulo their number, is checked as well.
  */
 bool recover_due_within(const struct sharing *sh, enum recover_reach reach, uint32_t also);
 bool recover_due(const struct sharing *sh);
 /* Is no other process in the pool, dead or alive? */
 bool recover_alone(const struct sharing *sh);
 /*
- * Recover whoever has died.  False: nobody has; or another process has the pool's lock,
- * and may be stopped: nobody waits for it here, but looks again.
+ * Recover the processes that have died.  False: none has; or another process has the pool's
+ * lock, and may be stopped: the caller does not wait for it, but checks again later.
  */
 bool recover_dead(struct sharing *sh);
 /* The same, one being due. */

@@ -1,32 +1,32 @@
 /*
  * watch.h - a thread that notices when a process of a shared pool dies.
  *
- * Owns that thread, one for all shared pools of the process, and what it waits for.
- * The kernel tells it whenever a pool's object is closed (inotify(7)), and the last
- * that a dying process does is to close what it had mapped: its liveness lock goes right
- * after (liveness.h).  So the thread sleeps until there is something to look at, looks,
- * and for a moment looks again.
+ * Owns that thread, one for all shared pools of the process, and what it waits for.  The
+ * kernel tells it whenever a pool's object is closed (inotify(7)), and a dying process closes
+ * last what it had mapped: its liveness lock is released right after (liveness.h).  So the
+ * thread sleeps until an object is closed, checks for dead processes, and repeats that for a
+ * moment.
  *
- * A closing is seldom a death, and 200 processes need not look at 200 each: those
- * that are told (`watching` in their records) look each at the members that come
- * after them, up to the next that is told, and at all only when nothing was closed
- * for a while: should the one whose turn it was be stopped, or dead too.
+ * A closing is seldom a death, and 200 processes need not check 200 each: the processes that
+ * are told of closings (`watching` in their records) check the members with the numbers after
+ * theirs, up to the next that is told.  All members are checked only when nothing was closed
+ * for a while, in case the process whose turn it was is stopped, or dead too.
  *
- * Instances of inotify are few, 128 a user, and other programs need them too.  One
- * serves all pools of a process; and it is had with a seat only, a lock as liveness locks
- * are, of which there are a quarter as many as instances (object.h).  Who finds no
- * seat, or no memory, descriptor or watch for it, is told nothing: its thread looks
- * at a neighbour once a second, and tries again; its waiters look by themselves
- * (core_timeout); and those with a seat recover whoever dies in a pool of theirs.
+ * Instances of inotify are few, 128 a user, and other programs need them too.  One serves all
+ * pools of a process; and it is only taken with a seat, a lock held as liveness locks are, of
+ * which there are a quarter as many as instances (object.h).  A process without a seat, or
+ * without memory, a descriptor or a watch for it, is told nothing: its thread checks a
+ * neighbour once a second, and tries to get a seat again; its waiters check after a timeout
+ * (core_timeout); and processes with a seat recover those that die in their pools.
  *
  *   a pool: idle --a closing; it begins to be watched--> restless
  *           restless --nothing closed for LAST_LOOK_MS; nobody else is there--> idle
  *
- * The lists and what follows from them are under one lock, a leaf (fork.h), which is
- * not held while the thread looks; the thread itself is begun and ended under another.
- * In the child of a fork there is none of it.  A program may close descriptors that
- * it does not know: then the thread finds out, within five seconds, and is told nothing
- * any more; it writes to none, and reads of none but what epoll(7) says is ours.
+ * The lists and the other state are under one lock, a leaf (fork.h), which is not held while
+ * the thread checks a pool; the thread itself is started and ended under another.  In the
+ * child of a fork there is none of it.  A program may close descriptors that it does not know:
+ * the thread notices within five seconds, and is told nothing from then on; it writes to no
+ * descriptor, and reads only those that epoll(7) says are still ours.
  */
 #ifndef MPOOL_WATCH_H
 #define MPOOL_WATCH_H
@@ -45,14 +45,14 @@ struct watch_ring {
 struct watch {
 	struct watch_ring all, restless; /* restless.next NULL: idle */
 	int subject;                     /* what inotify calls the object; -1: it tells nothing of it */
-	unsigned pause_ms;               /* restless: from this look to the next */
-	uint64_t look_ns, all_seen_ns;   /* when to look; when all were looked at */
+	unsigned pause_ms;               /* restless: from this check to the next */
+	uint64_t look_ns, all_seen_ns;   /* when to check; when all members were checked */
 	bool begun;
 };
 
-/* None may be had: then the pool goes without. */
+/* If there can be no thread, the pool is not watched. */
 void watch_begin(struct sharing *sh);
-/* When it returns the thread is not looking at the pool, and will not. */
+/* After it the thread does not use the pool any more. */
 void watch_end(struct sharing *sh);
 
 /*

@@ -1,11 +1,11 @@
 /*
- * witness.h - who of a shared pool can be told that a write-back failed.
+ * witness.h - which processes of a shared pool can be told that a write-back failed.
  *
- * Owns the rule by which a process comes to have the pool's witnesses (pageio.h):
+ * Owns the rules by which a process gets the pool's witnesses (pageio.h):
  *
  *   makes the pool        opens them, before anything was written: generation 1
  *   joins                 is handed them by a member that has them (hand.h)
- *   ... nobody answers    opens the file by its path, and is late
+ *   ... nobody answers    opens the file by its path, and has no witnesses yet
  *   joins, or syncs without them: asks again; nobody answers, and it has
  *     those of an earlier generation    they are the pool's again
  *     none, and nothing has left        opens new ones: the next generation
@@ -13,14 +13,14 @@
  *                                       stopped: EAGAIN, for now; none is: nobody can
  *                                       know any more, EIO, for good
  *
- * "Left" is a page that was written, not synced, and left memory.  New witnesses are as
- * good as the first if nothing depends on what those had to say: they are opened, then
- * every page in memory that was written and not synced is made dirty, then it is asked
- * whether any has left.  None has: whatever is not synced is written from here on.
+ * "Left" is a page that was written, not synced, and left memory.  New witnesses are as good
+ * as the first if nothing depends on what the old ones have to report: they are opened, then
+ * every page in memory that was written and not synced is made dirty, then it is checked
+ * whether any has left.  If none has, whatever is not synced is written again from here on.
  *
- * Those of an earlier generation were not asked since a later one took their place, and
- * nothing depended on them then: so they will tell all that went wrong since.  Those of
- * a later one may have told a process that died in it: they are not taken back.
+ * Witnesses of an earlier generation were not used since a later one replaced them, and
+ * nothing depended on them then: so they will report all failures since.  Those of a later one
+ * may have reported to a process that died in its fsync: they are not taken back.
  *
  * The generation, and with it the witnesses of all, changes with the turn to sync only.
  */

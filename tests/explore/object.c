@@ -124,7 +124,7 @@ void __wrap_share_close(struct sharing *sh, bool parents)
 	/* As leave() has it. */
 	struct hold lock = {NULL, -1};
 	struct member_object o = share_object(sh);
-	if (!object_dead() && member_lock(&lock, &o, PATIENCE_S) == 0) {
+	if (!object_dead() && member_lock(&lock, &o, LOCK_TIMEOUT_S) == 0) {
 		recover_leave(sh);
 		member_unlock(&lock);
 	}
