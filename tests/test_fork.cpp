@@ -137,7 +137,7 @@ int use_inherited(MPOOL *mp, int fd, uint64_t version)
 	CHILD_CHECK(page && made >= pages + childs && all_bytes(page, page_size, 0));
 	CHILD_CHECK(mpool_delete(mp, page) == 0);
 	struct mpool_stats st;
-	// Pages that the parent's other threads had pinned were written as they stand.
+	// Pages that the parent's other threads had pinned were written while pinned.
 	CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.dirty <= st.pinned);
 	return 0;
 }

@@ -19,7 +19,7 @@ uint64_t epoch_stamp(const struct epoch *e)
 
 void epoch_retire(const struct epoch *e, const struct stripe *me, unsigned id)
 {
-	/* Until the true stamp is stored nobody frees it. */
+	/* It is not freed before its real stamp is stored. */
 	atomic_store(&e->state->stamp[id], STAMP_RETIRING | me->id);
 	if (!region_withdraw(e->region, id))
 		return;
@@ -31,7 +31,7 @@ void epoch_retire(const struct epoch *e, const struct stripe *me, unsigned id)
 	epoch_reclaim(e, me, before);
 }
 
-/* The oldest epoch that anybody still reads in. */
+/* The oldest epoch of any open section. */
 static uint64_t oldest_section(const struct epoch *e)
 {
 	uint64_t oldest = UINT64_MAX;
@@ -54,11 +54,11 @@ bool epoch_passed(const struct epoch *e, uint64_t stamp)
 void epoch_reclaim(const struct epoch *e, const struct stripe *me, uint64_t before)
 {
 	uint32_t nobody = 0;
-	/* One at a time: two could free one chunk, the second one after its number
-	 * was given to another.  Nobody waits for it. */
+	/* One at a time: two could free one chunk, the second after its number was
+	 * given to another chunk.  No thread waits for the role. */
 	if (!epoch_waiting(e) || !atomic_compare_exchange_strong(&e->state->reclaimer, &nobody, me->id + 1))
 		return;
-	/* Before the look at the chunks: one withdrawn after it is told of after this. */
+	/* Before the chunks are checked: a chunk withdrawn after that sets it again. */
 	atomic_store(&e->state->waiting, false);
 	uint64_t oldest = oldest_section(e);
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
@@ -80,7 +80,7 @@ void epoch_recover(const struct epoch *e, stripe_test *dead, void *of)
 		if ((stamp & STAMP_RETIRING) && dead(of, (uint32_t)stamp) && region_retired(e->region, id))
 			atomic_store(&e->state->stamp[id], epoch_stamp(e));
 	}
-	/* It may have died between a withdrawal and the telling, or a release. */
+	/* It may have died after a withdrawal and before setting it, or in a release. */
 	atomic_store(&e->state->waiting, true);
 	uint32_t reclaimer = atomic_load(&e->state->reclaimer);
 	if (reclaimer && dead(of, reclaimer - 1))

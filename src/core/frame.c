@@ -9,14 +9,14 @@
 #define UNIT_MAX   1024u
 
 #define BITS_PER_WORD 64u
-/* Memory of a shared pool's pages is asked for by so much: what the system's call costs is little then. */
+/* Memory of a shared pool's pages is allocated by so much at a time, so that the system call's cost matters little. */
 #define COMMIT_BYTES ((size_t)1 << 20)
-/* ... and for no more frames than that: where there is no more memory, those that have some would overfill the table. */
+/* ... and for no more frames at a time: if memory ends then, the frames that have some would overfill the table. */
 #define COMMIT_FRAMES 4096u
 /*
- * From HUGE_SEGMENT on, pages stand in the kernel's huge pages: a get of one of
- * many pages is a miss of the address translation otherwise.  Frames are used in
- * order, so at most one huge page is there for nothing.
+ * From HUGE_SEGMENT on, pages are in the kernel's huge pages: otherwise a get of one of
+ * many pages misses the TLB.  Frames are used in order, so at most one huge page is
+ * allocated needlessly.
  */
 #define HUGE_PAGE    ((size_t)2 << 20)
 #define HUGE_SEGMENT (8 * HUGE_PAGE)
@@ -36,7 +36,7 @@ static uint64_t bits_bytes(uint32_t frames)
 	return round_up(frames, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
 }
 
-/* Where the parts of a segment of n frames stand in its chunk; its bytes. */
+/* Where the parts of a segment of n frames are in its chunk; returns its bytes. */
 static uint64_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
 {
 	uint64_t pages = round_up(n * fs->stride, CACHE_LINE);
@@ -110,12 +110,12 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 {
 	frames_measure(fs, r, st, pagesize);
 	fs->page_align = page_align;
-	/* Overflow segments double from `unit`, so that half of the numbers are theirs. */
+	/* The overflow segments, each twice the one before, take half of the frame numbers. */
 	if (frames > FRAMES_MAX / 2)
 		frames = FRAMES_MAX / 2;
 	uint64_t bytes = base_bytes(fs, frames);
 	bool huge = bytes >= HUGE_SEGMENT;
-	/* A page is filled before it is seen. */
+	/* The pages need not be zero: each is filled before it is published. */
 	void *chunk = region_alloc_raw(r, CHUNK_SEGMENTS, bytes, huge ? HUGE_PAGE : page_align,
 	                               (size_t)(frames * fs->stride));
 	if (!chunk)
@@ -168,7 +168,7 @@ static bool commit_range(const struct frames *fs, uint32_t first, uint32_t n)
 	       region_commit(fs->region, frame_page_base(fs, first), n * fs->stride);
 }
 
-/* Have memory for frame f, and for some after it that are below `limit`; false: there is none. */
+/* Allocate memory for frame f, and for some after it that are below `limit`; false: there is none. */
 static bool commit(const struct frames *fs, uint32_t f, uint32_t limit)
 {
 	_Atomic uint32_t *committed = &fs->state->committed;
@@ -177,10 +177,10 @@ static bool commit(const struct frames *fs, uint32_t f, uint32_t limit)
 	uint32_t n = fs->stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / fs->stride) : 1;
 	n = n < COMMIT_FRAMES ? n : COMMIT_FRAMES;
 	n = n < limit - f ? n : limit - f;
-	/* Where there is not enough for as many, there may be for the one. */
+	/* If there is not enough for all of them, there may be for f alone. */
 	if (!commit_range(fs, f, n) && !commit_range(fs, f, n = 1))
 		return false;
-	/* Two may do it at once, and the lower number win: then it is done again. */
+	/* Of two threads the lower number may be stored last: then some is committed again. */
 	atomic_store_explicit(committed, f + n, memory_order_relaxed);
 	return true;
 }
@@ -280,7 +280,7 @@ struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uin
 {
 	unsigned k = segment_of(fs, f);
 	struct segment seg;
-	/* Retired too: a caller in an epoch section may still look at it. */
+	/* A retired segment too: a caller in an epoch section may still use it. */
 	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), (uint32_t)segment_frames(fs, k), &seg);
 	uint32_t i = f - (uint32_t)segment_first(fs, k);
 	if (mark)

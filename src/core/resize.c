@@ -5,7 +5,7 @@
 #define FIRST_ENTRIES 1024u
 /* Buckets to drain in one step: a few microseconds. */
 #define DRAIN_BUCKETS 16u
-/* ... where nothing is expected to be left: as long. */
+/* ... in a pass that should find no entries: takes as long. */
 #define QUIET_BUCKETS 256u
 
 uint64_t resize_first(uint32_t frames, uint32_t pages)
@@ -14,20 +14,20 @@ uint64_t resize_first(uint32_t frames, uint32_t pages)
 	return entries < frames ? entries : frames;
 }
 
-/* Too full at three quarters: between that and two thirds is room for misses under way. */
+/* Too full at three quarters: a new table is two thirds full, and concurrent misses need some of the rest. */
 static bool too_full(const struct table *t)
 {
 	return table_entries(t) * 4 > (uint64_t)t->buckets * LINE_WORDS * 3;
 }
 
-/* More than twice what all of segment 0 needs, and no more is in use. */
+/* More than twice what segment 0 needs, and no more entries than that are in use. */
 static bool too_large(const struct core *c, const struct table *t)
 {
 	uint64_t frames = frames_capacity(&c->frames);
 	return TABLE_ENTRIES_OF(t->buckets) > 2 * frames + TABLE_ENTRIES_OF(1) && table_entries(t) <= frames;
 }
 
-/* By one of the same size, with the next factor. */
+/* Replace the table by one of the same size, with the next factor. */
 static int rehash(struct core *c, uint32_t me, const struct table *t)
 {
 	return table_replace(&c->tables, me, t, TABLE_ENTRIES_OF(t->buckets), table_factor_number(t) + 1);
@@ -38,19 +38,19 @@ int resize_grow(struct core *c, uint32_t me, const struct table *full)
 	uint64_t frames = frames_capacity(&c->frames), entries = TABLE_ENTRIES_OF(full->buckets);
 	if (table_clumped(full, true))
 		return rehash(c, me, full);
-	/* The last step of a filling pool ends at just what it needs. */
+	/* The last doubling of a pool that fills is limited to what it needs. */
 	entries = entries < frames && 2 * entries > frames ? frames : 2 * entries;
 	return table_replace(&c->tables, me, full, entries, table_factor_number(full));
 }
 
-/* Move entry `e`, as it was just seen at `from`, if nobody has its frame claimed.  False: the head has no room. */
+/* Move entry `e`, which was found at `from`, unless its frame is claimed.  False: the head is full there. */
 static bool move(struct core *c, const struct stripe *me, const struct table_ref *from, uint64_t e)
 {
 	uint32_t f = entry_who(e);
 	struct frame *fr = frame_live(&c->frames, f);
 	if (!fr || !frame_claim(fr, me->id))
 		return true;
-	/* Under the claim it stays as it is. */
+	/* Under the claim the entry does not change. */
 	bool moved = atomic_load(from->word) != e || table_move(&c->tables, from);
 	core_unclaim(c, f, fr);
 	return moved;
@@ -62,7 +62,7 @@ void resize_hit(struct core *c, const struct stripe *me, const struct table_ref 
 		(void)move(c, me, at, e);
 }
 
-/* Move what is resident in bucket `b`.  False: the head has no room. */
+/* Move the resident entries of bucket `b`.  False: the head is full there. */
 static bool drain_bucket(struct core *c, const struct stripe *me, struct table *t, uint32_t b)
 {
 	for (unsigned s = 0; s < LINE_WORDS; s++) {
@@ -70,7 +70,7 @@ static bool drain_bucket(struct core *c, const struct stripe *me, struct table *
 		uint64_t e = atomic_load(ref.word);
 		if (e != ENTRY_FREE && entry_state(e) == ENTRY_RESIDENT && !move(c, me, &ref, e))
 			return false;
-		/* What is claimed or loading is left for the next pass; what is evictable is evicted first anyway. */
+		/* Claimed and loading entries are left for the next pass; evictable ones are evicted before that anyway. */
 		if (e != ENTRY_FREE && atomic_load(ref.word) != ENTRY_FREE)
 			atomic_store(&t->left, true);
 	}
@@ -94,7 +94,7 @@ static bool pass_ends(struct core *c, struct table *t)
 	return false;
 }
 
-/* Some buckets of the oldest table.  It, if they were its last, or NULL. */
+/* Drain some buckets of the oldest table.  Returns it if they were its last, or NULL. */
 static struct table *drain_some(struct core *c, const struct stripe *me)
 {
 	struct table *t = table_oldest(&c->tables);
@@ -116,7 +116,7 @@ static void drain(struct core *c, struct stripe *me)
 	epoch_enter(&c->epoch, me);
 	struct table *t = drain_some(c, me);
 	epoch_leave(me);
-	/* Nobody else unlinks it. */
+	/* Only the holder of the role unlinks it. */
 	if (!t || !pass_ends(c, t))
 		return;
 	epoch_enter(&c->epoch, me);
@@ -130,7 +130,7 @@ void resize_step(struct core *c, struct stripe *me)
 	epoch_enter(&c->epoch, me);
 	struct table *t = table_head(&c->tables);
 	bool older = atomic_load_explicit(&t->next, memory_order_relaxed) != TABLE_NONE;
-	/* No memory for it: the table works on, only slower. */
+	/* If there is no memory for it, the table goes on working, only slower. */
 	if (too_full(t))
 		(void)resize_grow(c, me->id, t);
 	else if (!older && table_clumped(t, false))

@@ -18,13 +18,13 @@
 /* Entries to make the first table for. */
 uint64_t resize_first(uint32_t frames, uint32_t pages);
 
-/* After a miss: do a little of it. */
+/* After a miss: replace the table if need be, and drain a few buckets of an older one. */
 void resize_step(struct core *c, struct stripe *me);
 
 /* A hit found `e` at `at`: in a table that was replaced, it moves, so that the next one is fast. */
 void resize_hit(struct core *c, const struct stripe *me, const struct table_ref *at, uint64_t e);
 
-/* `full`, the newest table just now, has no room for some page.  0, or -1: no memory. */
+/* `full`, the newest table when it was searched, has no free word near some page's home.  0, or -1: no memory. */
 int resize_grow(struct core *c, uint32_t me, const struct table *full);
 
 #endif

@@ -3,12 +3,12 @@
 
 #include <ck_pr.h>
 
-/* By chance one entry in 200 of a full table is out of a hit's sight; one in 16 is worth a new table. */
+/* By chance one entry in 200 of a full table is too far from home for a hit; one in 16 is worth a new table. */
 #define FAR_SHARE 16u
 #define FAR_FEW   16u
 
-/* How often an inserter looks again before it kills a tentative entry. */
-#define TENTATIVE_PATIENCE 64
+/* How often an inserter loads a tentative entry again before it kills it. */
+#define TENTATIVE_RETRIES 64
 
 static inline _Atomic uint16_t *spill_of(struct table *t, uint32_t bucket)
 {
@@ -21,7 +21,7 @@ static inline uint32_t probe_bucket(const struct table *t, uint32_t home, uint32
 	return b < t->buckets ? b : b - t->buckets;
 }
 
-/* Lower the spill counts of the buckets from home to before `end`; how many they are. */
+/* Lower the spill counts of the buckets from home to before `end`; returns how many these are. */
 static uint32_t spill_lower(struct table *t, uint32_t home, uint32_t end)
 {
 	uint32_t i = 0;
@@ -32,7 +32,7 @@ static uint32_t spill_lower(struct table *t, uint32_t home, uint32_t end)
 
 /* ---- tables ------------------------------------------------------------- */
 
-/* The golden ratio, which spreads runs of pages best, and then at random. */
+/* The golden ratio, which spreads runs of pages best; the others are arbitrary. */
 static const uint64_t factors[TABLE_FACTORS] = {
 	UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9), UINT64_C(0x94d049bb133111eb),
 	UINT64_C(0xd6e8feb86659fd93), UINT64_C(0xff51afd7ed558ccd), UINT64_C(0xc4ceb9fe1a85ec53),
@@ -71,7 +71,7 @@ static struct table *table_make(struct tables *ts, uint32_t me, uint32_t buckets
 	return NULL;
 }
 
-/* A table of `least` to `most` buckets which nobody needs any more, or NULL. */
+/* A cached table of `least` to `most` buckets, live again, or NULL. */
 static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t least, uint32_t most)
 {
 	for (unsigned id = CHUNK_TABLES; id < CHUNK_TABLES + TABLE_CHUNKS; id++) {
@@ -83,7 +83,7 @@ static struct table *table_revive(struct tables *ts, uint32_t me, uint32_t least
 		    !atomic_compare_exchange_strong(&t->maker, &nobody, me + 1))
 			continue;
 		if (region_revive(ts->region, id)) {
-			/* Who died may have left some too high. */
+			/* A process that died may have left some too high. */
 			for (uint32_t b = 0; b < t->buckets; b++)
 				atomic_store_explicit(spill_of(t, b), 0, memory_order_relaxed);
 			return t;
@@ -111,7 +111,7 @@ static uint32_t power_of_two_from(uint32_t n)
 	return power;
 }
 
-/* An empty table that nobody can find yet; NULL: no memory. */
+/* An empty table that is not linked yet; NULL: no memory. */
 static struct table *table_get(struct tables *ts, uint32_t me, uint64_t entries, uint32_t factor_number)
 {
 	uint32_t buckets = buckets_for(entries);
@@ -134,15 +134,15 @@ static struct table *table_get(struct tables *ts, uint32_t me, uint64_t entries,
 	return t;
 }
 
-/* Hits are to look at `t` from now on.  Two that come here at once may leave the older: it is a hint. */
+/* Hits search `t` from now on.  Of two threads at once the older table may be stored last: it is a hint. */
 static void newest_is(struct tables *ts, struct table *t)
 {
 	if (atomic_load_explicit(&ts->newest, memory_order_relaxed) != t)
-		/* Release: what is in the table is seen by who finds it here. */
+		/* Release: a thread that finds the table here sees its contents. */
 		atomic_store_explicit(&ts->newest, t, memory_order_release);
 }
 
-/* Every thread can find it, or it is cached again. */
+/* It is linked, or cached again: its maker need not be recorded any more. */
 static void table_made(struct table *t)
 {
 	atomic_store(&t->maker, 0);
@@ -180,7 +180,7 @@ int table_replace(struct tables *ts, uint32_t me, const struct table *old, uint6
 		table_made(t);
 		newest_is(ts, t);
 	} else if (region_withdraw(ts->region, t->id)) {
-		/* Another thread was first, and nobody ever found ours. */
+		/* Another thread was first, and ours was never linked. */
 		region_release(ts->region, t->id);
 		table_made(t);
 	}
@@ -221,14 +221,14 @@ struct table *table_oldest(struct tables *ts)
 
 void table_unlink(struct tables *ts, struct table *oldest)
 {
-	table_made(oldest); /* should its maker have died before it did that; see retire_lost */
+	table_made(oldest); /* if its maker died before it did that; see retire_lost */
 	for (struct table *t = table_head(ts), *next; (next = table_next(ts, t)); t = next)
 		if (next == oldest) {
 			atomic_store(&t->next, TABLE_NONE);
 			break;
 		}
-	/* Every word of its buckets is zero already, and so it stays.  What is shared is
-	 * kept: memory behind it must be there should a late hit look at it. */
+	/* All words of its buckets are zero, and stay so.  In a shared pool the memory is
+	 * kept, for a late hit may still read it. */
 	if (!region_shared(ts->region))
 		mem_discard(oldest->bucket, oldest->buckets * sizeof(struct line));
 }
@@ -241,10 +241,10 @@ uint64_t table_bytes(struct tables *ts)
 	return sum;
 }
 
-/* ---- looking ------------------------------------------------------------ */
+/* ---- searching ---------------------------------------------------------- */
 
 /*
- * Look at the words of `page` in `t`, except `mine`.  A valid entry ends the
+ * Search `t` for words of `page`, except `mine`.  A valid entry ends the
  * search; a tentative one is kept in case there is none.
  * Sequentially consistent loads: in an insertion they come after the placing.
  */
@@ -315,8 +315,9 @@ static _Atomic uint64_t *free_word(struct line *b)
 }
 
 /*
- * How far from home to place.  Where that is too near, a table half empty is
- * hashed anew; with the last factor it is walked on in.
+ * How far from home an entry may be placed.  If no word is free within that, the table is
+ * replaced: by a larger one, or, if it is sparse, by one with the next factor.  A sparse table
+ * that has the last factor takes entries farther away.
  */
 static uint32_t place_probes(const struct table *t)
 {
@@ -325,7 +326,7 @@ static uint32_t place_probes(const struct table *t)
 	return t->buckets < most ? t->buckets : most;
 }
 
-/* An entry so far from its home was placed (+1) or freed (-1). */
+/* Count an entry at this distance from its home that was placed (+1) or freed (-1). */
 static void far_add(struct table *t, uint32_t distance, int by)
 {
 	if (unlikely(distance >= TABLE_NEAR))
@@ -348,8 +349,8 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 				return true;
 			}
 		}
-		/* Before the placing further on: whoever finds our entry missing here
-		 * must find the way to it. */
+		/* Before the placing further on: a search that does not find our entry here
+		 * must go on to it. */
 		atomic_fetch_add(spill_of(t, b), 1);
 	}
 	for (uint32_t i = 0; i < probes; i++)
@@ -413,7 +414,7 @@ static bool insert_alone(struct tables *ts, uint32_t page, uint32_t me, const st
 	return true;
 }
 
-/* Somebody is inserting the page: give it a moment, not for ever.  False: it is valid now. */
+/* Another thread is inserting the page: wait a moment, then kill its entry.  False: it is valid now. */
 static bool tentative_gone(struct tables *ts, uint32_t page)
 {
 	struct table_ref other;
@@ -421,7 +422,7 @@ static bool tentative_gone(struct tables *ts, uint32_t page)
 	for (unsigned n = 0; (e = scan_path(ts, page, NULL, &other)) != ENTRY_FREE; n++) {
 		if (entry_valid(e))
 			return false;
-		if (n >= TENTATIVE_PATIENCE)
+		if (n >= TENTATIVE_RETRIES)
 			table_free(&other, e);
 		ck_pr_stall();
 	}
@@ -437,10 +438,10 @@ enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint6
 	if (!place(ref->table, tentative, ref))
 		return ref->table == table_head(ts) ? INSERT_FULL : INSERT_LOST;
 	if (!insert_alone(ts, page, me, ref)) {
-		table_free(ref, tentative); /* or it was killed: that is as good */
+		table_free(ref, tentative); /* or it was killed, which comes to the same */
 		return INSERT_LOST;
 	}
-	/* A killer may have been faster. */
+	/* It may have been killed. */
 	return entry_step(ref, tentative, entry_word(page, ENTRY_LOADING, me)) ? INSERT_WON : INSERT_LOST;
 }
 
@@ -452,7 +453,7 @@ bool table_move(struct tables *ts, const struct table_ref *from)
 	if (head == from->table || !place(head, e, &to))
 		return false;
 	/* Resident in both for an instant: a get finds it in either, and the frame
-	 * stays the same, so its pins are as good as before. */
+	 * is the same, so its pins stay valid. */
 	table_free(from, e);
 	return true;
 }
@@ -473,7 +474,7 @@ static bool linked(struct tables *ts, const struct table *wanted)
 	return t;
 }
 
-/* Tables that nobody can find, and nobody is to link or to give back any more.  In no section. */
+/* Retire tables that are not linked, and that no living process is to link or retire.  In no section. */
 static void retire_lost(struct tables *ts, const struct epoch *e, const struct stripe *me, stripe_test *dead, void *of)
 {
 	uint32_t drainer = atomic_load(&ts->state->draining);
@@ -482,8 +483,8 @@ static void retire_lost(struct tables *ts, const struct epoch *e, const struct s
 		struct table *t = region_at(ts->region, id);
 		uint32_t maker = t ? atomic_load(&t->maker) : 0;
 		bool made = maker && dead(of, maker - 1);
-		/* Only who has the drain's role takes out a table that was linked, and says
-		 * first that it is not the maker's. */
+		/* A linked table is unlinked only by the holder of the drain's role, which
+		 * clears the maker first. */
 		bool live = region_live(ts->region, id);
 		if (live && (made || (maker == 0 && drained)) && !linked(ts, t) && atomic_load(&t->maker) == maker)
 			epoch_retire(e, me, id);
@@ -522,7 +523,7 @@ uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct t
 			*ref = at;
 			found = x;
 		} else {
-			/* A get may have looked at it just now: the frame stays the same. */
+			/* A get may just have loaded it: the frame is the same. */
 			while (!table_free(&at, x))
 				x = atomic_load(at.word);
 		}

@@ -169,7 +169,7 @@ int sync_write(struct io *io, struct stripe *me)
 	if (l.n > 0)
 		qsort(l.at, l.n, sizeof l.at[0], by_page_number);
 	int error = 0;
-	/* First those unpinned at some instant; then the rest as they stand. */
+	/* First those unpinned at some instant; then the rest, while they are pinned. */
 	for (bool force = false; l.n > 0 && !l.no_memory; force = true) {
 		MODIFIED_LIST(later);
 		int failed = sync_pass(io, me, &l, force, &later);
@@ -183,7 +183,7 @@ int sync_write(struct io *io, struct stripe *me)
 	return l.no_memory ? ENOMEM : error;
 }
 
-/* An fsync has ended: what it says of the pages written before. */
+/* The result of an fsync, for the pages written before it. */
 struct fsync_end {
 	uint32_t covered; /* unsynced bits of the turn that it covers */
 	bool failed;
@@ -204,7 +204,7 @@ static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
 	} while (!atomic_compare_exchange_weak(&fr->word, &w, to));
 }
 
-/* Pages that were written are gone, or nobody can tell: those that left memory are not to be had again. */
+/* Writes have failed, or may have: if written pages have left memory, they are lost. */
 static void lose_what_left(struct io *io)
 {
 	if (pageio_left_any(&io->file))
@@ -222,14 +222,14 @@ int sync_flush(struct io *io, struct stripe *me)
 	epoch_enter(&io->core->epoch, me);
 	frames_each(&io->core->frames, fsync_ended, &end);
 	epoch_leave(me);
-	/* After the frames: a page that left before its frame was looked at has
-	 * said so by now. */
+	/* After the frames: a page that left before its frame's word was loaded has
+	 * set `left` by now. */
 	if (error == EAGAIN)
 		pageio_renew(&io->file, fresh);
 	else if (error)
 		lose_what_left(io);
 	else
-		/* Who says now that it left in that turn was written before the flip. */
+		/* A page for which it is set now was written before the flip. */
 		atomic_store(&st->left[turn], false);
 	pageio_noted(&io->file);
 	return atomic_load(&st->lost) ? EIO : error;
@@ -270,7 +270,7 @@ void sync_recover(struct io *io, stripe_test *dead, void *of)
 	bool left = pageio_left_any(&io->file);
 	if (left && pageio_blind(&io->file))
 		lose_what_left(io);
-	/* Nothing that is on record depends on what the dead one was told; or all is lost. */
+	/* Nothing depends on the result that the dead process had; or it is recorded as lost. */
 	if (!left || atomic_load(&io->file.state->lost))
 		pageio_noted(&io->file);
 	sync_end(io);
@@ -281,7 +281,7 @@ void sync_settle(struct io *io, struct stripe *me)
 	const struct pageio_state *st = io->file.state;
 	if (atomic_load(&st->doubtful) == 0 || io->file.generation != atomic_load(&st->generation) || !sync_try(io, me))
 		return;
-	(void)sync_flush(io, me); /* whatever it says is noted */
+	(void)sync_flush(io, me); /* its result is recorded */
 	sync_end(io);
 }
 

@@ -509,7 +509,7 @@ static void leave(struct sharing *sh)
 		member_unlock(&lock);
 	}
 	hold_end(&sh->liveness);
-	/* Without the lock somebody may be joining just now: who comes next removes it. */
+	/* Without the lock a process may be joining now: then the object is left for the next to remove. */
 	if (locked && share_object_is_ours(sh) && has_name(dir, sh) && !liveness_any(sh->object))
 		sh->last = unlinkat(dir, sh->name, 0) == 0;
 	hold_end(&key);
