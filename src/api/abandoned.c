@@ -1,9 +1,9 @@
-/* abandoned.c - mpool_abandoned: did who had the page pinned die? */
+/* abandoned.c - mpool_abandoned: did a process die that had the page pinned? */
 #include <errno.h>
 
 #include "api/call.h"
 
-/* A pinned frame's word, as it was.  The word before the list: torn.h. */
+/* Returns the pinned frame's word as it was.  The word before the list: torn.h. */
 static uint32_t forgive(MPOOL *mp, struct frame *fr)
 {
 	uint32_t word = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);

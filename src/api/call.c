@@ -42,7 +42,7 @@ void call_left(struct attachment *a)
 	recover_call(&mp->sharing, a->stripe);
 }
 
-/* ---- what the core has done for it -------------------------------------- */
+/* ---- the core's calls upwards ------------------------------------------- */
 
 static bool overdue(struct core *c)
 {

@@ -34,7 +34,7 @@ static inline void call_ends(struct attachment *const *a)
 		thread_leave(*a);
 }
 
-/* What the core has the folders above do for it. */
+/* The core's calls to the folders above it. */
 extern const struct core_above call_above;
 
 #endif

@@ -15,7 +15,7 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 		victim_release(&mp->core, v);
 		return error;
 	}
-	/* What was written of the page before is as much at risk as any. */
+	/* Earlier writes of the page may fail like those of any other that leaves memory. */
 	uint32_t word = atomic_load(&v->fr->word);
 	pageio_left(&mp->io.file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
 	if (word & FRAME_WRITTEN_PINNED)
@@ -57,7 +57,7 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 		if (closed) {
 			window_scan(&mp->core, a->stripe, &w);
 			/* One look may miss a get that counts up (pin_entry): its count in the one
-			 * slot before, its try in the other after.  Who sees no try the first time
+			 * slot before, its try in the other after.  A scan that missed the try
 			 * sees the count the second time, and no get can begin in between. */
 			if (w.victim[0].pins == 1 && w.victim[0].tries == 0)
 				window_scan(&mp->core, a->stripe, &w);

@@ -11,7 +11,7 @@ static const struct pinned not_pinned = {FRAME_NONE, NULL};
 
 /*
  * After the slot was set: is the page of `e` still in its frame?  Rescues it if
- * it is on its way out.
+ * its entry is closing.
  */
 static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64_t e)
 {
@@ -32,7 +32,7 @@ static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64
 }
 
 /*
- * Pin the frame of `e`, which was just seen at `at`.  Not pinned: the entry has
+ * Pin the frame of `e`, which was found at `at`.  Not pinned: the entry has
  * changed (*error stays 0), or no memory.
  */
 static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e,
@@ -50,8 +50,8 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 		pin_back_out(slot);
 		return not_pinned;
 	}
-	/* A frame that the thread has pinned already is counted up there, under
-	 * cover of the try: a thousand pins of one page are one slot. */
+	/* If the thread has pinned the frame already, count up that slot while the
+	 * try protects the frame: a thousand pins of one page take one slot. */
 	_Atomic uint64_t *pinned = slot_flags ? NULL : thread_slot_of(a, f);
 	if (pinned && pin_again(pinned, f)) {
 		pin_back_out(slot);
@@ -61,7 +61,7 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 	return (struct pinned){f, slot};
 }
 
-/* Undo an insertion: the page could not be had. */
+/* Undo an insertion: the page could not be loaded. */
 static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page, const struct table_ref *at,
                                  uint32_t frame)
 {
@@ -85,7 +85,7 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 		memset(bytes, 0, mp->io.file.pagesize);
 	else
 		reads = pageio_read(&mp->io.file, want->page, bytes, want->fill == FILL_ZERO);
-	/* Zeros of ours have an external form only once they were written. */
+	/* New zeros have an external form only after they were written. */
 	if (want->fill != FILL_READ && (mp->io.file.pgin || mp->io.file.pgout))
 		frame_set_dirty(frame_of(&mp->core.frames, f));
 	return reads;
@@ -121,8 +121,8 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->core.frames, f), 0, memory_order_relaxed);
 	page_installed(&mp->evict, f, page, want->once);
-	/* The slot before the entry: who evicts the page must see the pin.  Trying
-	 * until then: no put may take it for one. */
+	/* The slot before the entry: an evictor of the page must see the pin.  A try
+	 * until then: no put may take it for a pin. */
 	pin_try(slot, f);
 	pin_show(&mp->core.pins, slot_stripe(slot), mp->core.barrier);
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, f)); /* another process may move the entry */
@@ -135,7 +135,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	return (struct pinned){f, slot};
 }
 
-/* Sleep until somebody's read of `page` has ended. */
+/* Sleep until another thread's read of `page` has ended. */
 static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 {
 	struct wait_queue *q = wait_queue_of(mp->core.wait, wait_for_page(page));

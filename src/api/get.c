@@ -31,8 +31,8 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 
 /*
  * The hit: three plain stores to the thread's own two lines, and no other write.
- * It takes the page at its home in the newest table, in segment 0, neither of
- * which ever goes away, so it needs no epoch section; get_slow does all else.
+ * It finds pages near their home in the newest table, in frames of segment 0, and neither
+ * is ever freed, so it needs no epoch section; get_slow does all else.
  */
 PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 {

@@ -36,7 +36,7 @@ static struct private_header measure_header(uint32_t frames)
 	return h;
 }
 
-/* What it takes to open a private pool comes from one block; the pages too if they are few. */
+/* A private pool is opened in one block of memory; the pages are in it too if they are few. */
 static void begin_block(MPOOL *mp, size_t header, uint32_t pages, uint32_t frames)
 {
 	size_t table = table_bytes_for(resize_first(frames, pages));

@@ -31,7 +31,7 @@ static inline MPOOL *pool_of(struct core *c)
 	return (MPOOL *)(void *)((char *)c - offsetof(MPOOL, core));
 }
 
-/* Its parts know each other, and nothing else is known. */
+/* Set the pointers between its parts, and nothing else. */
 void pool_link(MPOOL *mp);
 
 #endif

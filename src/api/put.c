@@ -9,8 +9,8 @@ enum proof { PROOF_AGAIN, PROOF_CLAIMED, PROOF_UNPINNED };
 
 /*
  * Is the frame unpinned?  A scan that finds no pin proves nothing, since a pin
- * can move from slot to slot behind it; a closed window in which nobody is about
- * to pin does.  Called in an epoch section, which it leaves.
+ * can move from slot to slot behind it; a closed window without tries proves
+ * it.  Called in an epoch section, which it leaves.
  */
 static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct frame *fr)
 {
@@ -25,14 +25,14 @@ static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct 
 	window_scan(&mp->core, a->stripe, &w);
 	bool rescued = !victim_reopen(v);
 	victim_release(&mp->core, v);
-	/* What other processes have pinned is not for this one to put. */
+	/* A pin of another process cannot be put by this one. */
 	return v->own > 0 || rescued ? PROOF_AGAIN : PROOF_UNPINNED;
 }
 
 /*
- * A put that found no pin, of a frame somebody else has claimed: the claim may
- * be a loader's, who reads, so sleep; but a legal put finds its pin in another
- * look or two, and must not wait for a stranger.
+ * A put that found no pin, of a frame that another thread has claimed: that may be a
+ * loader, which reads, so sleep; but a correct put finds its pin in one or two more scans,
+ * and must not wait for another thread.
  */
 #define PUT_LOOKS 64
 

@@ -143,13 +143,13 @@ static bool stripe_has_room(const struct stripe *s, bool empty)
 {
 	unsigned pins = 0;
 	for (unsigned i = 0; i < LINE_WORDS; i++)
-		/* Acquire: whoever emptied the slot is done with its page, and so passes
+		/* Acquire: whoever emptied the slot does not use its page any more, and passes
 		 * on, by our next store there, what it did to it. */
 		pins += !slot_empty(atomic_load_explicit(&s->slots.word[i], memory_order_acquire));
 	return empty ? pins == 0 : pins < LINE_WORDS;
 }
 
-/* Make an orphan of this process's, or one that nobody uses, the caller's. */
+/* Make the caller the owner of the stripe, if it is unused or an orphan of this process. */
 static bool adopt(const struct pins *p, struct stripe *s, bool empty)
 {
 	uint16_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
@@ -170,7 +170,7 @@ static struct stripe *adopt_any(const struct pins *p, bool empty, uint32_t *from
 		if (adopt(p, s, empty))
 			return s;
 	}
-	*from = UINT32_MAX; /* what is numbered from here on is owned already */
+	*from = UINT32_MAX; /* stripes from here on have owners */
 	return NULL;
 }
 
@@ -194,7 +194,7 @@ struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from)
 
 void pin_orphan(const struct pins *p, struct stripe *s)
 {
-	/* Release: the next owner's counters and slots go on from ours. */
+	/* Release: the next owner continues with our counters and slots. */
 	atomic_store_explicit(&s->owner, stripe_owner(STRIPE_ORPHAN, p->member), memory_order_release);
 }
 
@@ -207,7 +207,7 @@ void pin_give_up(struct stripe *s)
 	atomic_store_explicit(&s->owner, STRIPE_UNUSED, memory_order_release);
 }
 
-/* ---- which stripes are looked at ---------------------------------------- */
+/* ---- which stripes are listed ------------------------------------------- */
 
 /* The word of the summary that has stripe `id`, and where in it its two bits are. */
 static _Atomic uint64_t *summary_of(const struct pins *p, uint32_t id, unsigned *shift)
@@ -242,7 +242,7 @@ void pin_list(const struct pins *p, struct stripe *s)
 		;
 }
 
-/* The next word that says something of its stripes; false: there is none. */
+/* Load the next word of the summary that has stripes which are not idle; false: there is none. */
 static bool listed_word(struct listed *l, _Atomic uint64_t **summary)
 {
 	if (l->next >= l->end)
@@ -258,7 +258,7 @@ static bool listed_word(struct listed *l, _Atomic uint64_t **summary)
 	return true;
 }
 
-/* Of the word's stripes to come the next, and *bit, its place; NULL: there is none. */
+/* The next stripe of the word, and in *bit its place; NULL: there is none. */
 static struct stripe *word_next(struct listed *l, uint64_t *bit)
 {
 	struct stripe *s = l->bits ? &l->stripe[(unsigned)__builtin_ctzll(l->bits) / SUMMARY_BITS] : NULL;
@@ -280,14 +280,14 @@ struct stripe *listed_next(struct listed *l)
 /* No slot and no section is set. */
 static bool stripe_vacant(const struct stripe *s)
 {
-	/* Acquire: after its owner's listing, if that came after our look at the summary. */
+	/* Acquire: after its owner's listing, if that came after our load of the summary. */
 	uint64_t any = atomic_load_explicit(&s->section, memory_order_acquire);
 	for (unsigned i = 0; i < LINE_WORDS; i++)
 		any |= atomic_load_explicit(&s->slots.word[i], memory_order_acquire);
 	return any == 0;
 }
 
-/* Those of a word that are vacant. */
+/* The stripes of a word that are vacant. */
 static uint64_t word_vacant(struct listed *l)
 {
 	uint64_t vacant = 0, bit;
@@ -308,7 +308,7 @@ bool pin_unlist_begin(const struct pins *p, const struct stripe *me)
 	for (_Atomic uint64_t *summary; listed_word(&l, &summary);) {
 		struct stripe *first = l.stripe;
 		uint64_t vacant = word_vacant(&l);
-		/* Listed to leaving, which nobody else does; what is leaving stays so. */
+		/* Listed to leaving, which only the unlister does; leaving ones stay so. */
 		uint64_t leaves = vacant & word_listed(atomic_load(summary));
 		if (leaves)
 			/* Locked, before `listed`: see the head of pin.h. */
@@ -320,7 +320,7 @@ bool pin_unlist_begin(const struct pins *p, const struct stripe *me)
 	return true;
 }
 
-/* After the barrier: what is vacant still, and leaving, is idle. */
+/* After the barrier: stripes that are vacant still, and leaving, become idle. */
 static void unlist(const struct pins *p)
 {
 	struct listed l = LISTED_FIRST(p);
@@ -328,7 +328,7 @@ static void unlist(const struct pins *p)
 		uint64_t w = atomic_load(summary), idle;
 		l.bits = word_leaving(w);
 		uint64_t vacant = word_vacant(&l);
-		/* Those that their owners have listed meanwhile stay. */
+		/* Those that their owners have listed meanwhile stay listed. */
 		do
 			idle = vacant & word_leaving(w);
 		while (idle && !atomic_compare_exchange_weak(summary, &w, w & ~(idle << 1)));
@@ -341,7 +341,7 @@ void pin_unlist_end(const struct pins *p, bool begun, uint32_t vain)
 		unlist(p);
 		atomic_store(&p->state->unlister, 0);
 	} else if (vain > STRIPES_FEW) {
-		/* As much as one unlisting is worth at the most. */
+		/* Limited to the cost of one unlisting. */
 		atomic_fetch_add_explicit(&p->state->vain, vain < UNLIST_AFTER ? vain : UNLIST_AFTER,
 		                          memory_order_relaxed);
 	}
@@ -350,7 +350,7 @@ void pin_unlist_end(const struct pins *p, bool begun, uint32_t vain)
 void pin_recover(const struct pins *p, stripe_test *dead, void *of)
 {
 	uint32_t unlister = atomic_load(&p->state->unlister);
-	/* What it has made leave, the next one goes on with. */
+	/* The stripes that it has made leave are left to the next unlister. */
 	if (unlister && dead(of, unlister - 1))
 		atomic_store(&p->state->unlister, 0);
 }

@@ -120,7 +120,7 @@ struct stripe {
 	_Atomic uint64_t section; /* of epoch.h: the epoch this thread reads in; 0: outside */
 	_Atomic uint16_t owner;
 	_Atomic uint8_t putting; /* 1: the owner is in a plain put */
-	_Atomic uint8_t busy;    /* what the owner is at: BUSY_... */
+	_Atomic uint8_t busy;    /* the owner is in a call: BUSY_... */
 	uint32_t id : STRIPE_ID_BITS;
 	_Atomic uint8_t listed; /* 0: the summary may say idle.  Set by the owner, cleared by the unlister too */
 	_Atomic uint64_t counter[COUNTERS];
@@ -137,7 +137,7 @@ enum { USERS_NONE, USERS_ONE, USERS_MANY };
 struct pin_state {
 	_Atomic uint32_t stripes;  /* stripes 0 .. stripes - 1 may hold pins */
 	_Atomic uint32_t vain;     /* empty stripes that scans have visited since some were unlisted */
-	_Atomic uint32_t unlister; /* number of the stripe that is at it + 1; 0: none */
+	_Atomic uint32_t unlister; /* number of the stripe that unlists + 1; 0: none */
 	_Atomic uint32_t users;    /* threads that have used the pool: USERS_... */
 };
 
@@ -154,7 +154,7 @@ static inline unsigned stripe_member(const struct stripe *s)
 	return atomic_load_explicit(&s->owner, memory_order_relaxed) >> OWNER_STATE_BITS;
 }
 
-/* Is the stripe that process's?  No other process makes it so, or ends it. */
+/* Does the stripe belong to that process?  No other process changes that. */
 static inline bool stripe_of(const struct stripe *s, unsigned member)
 {
 	uint16_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
@@ -216,8 +216,8 @@ static inline bool stripe_find(struct stripe *s, uint64_t word, _Atomic uint64_t
 {
 	for (unsigned i = 0; i < LINE_WORDS; i++) {
 		*slot = &s->slots.word[i];
-		/* Acquire: whoever emptied the slot by a put is done with its page, and
-		 * our next store there passes that on. */
+		/* Acquire: the thread that emptied the slot by a put does not use its page
+		 * any more, and our next store there passes that on. */
 		if (likely(atomic_load_explicit(*slot, memory_order_acquire) == word))
 			return true;
 	}
@@ -264,7 +264,7 @@ static inline void pin_back_out(_Atomic uint64_t *slot)
 	atomic_store_explicit(slot, 0, memory_order_release);
 }
 
-/* The owner's, after barrier_light: do scans look at the stripe?  If not, pin_list has them do so. */
+/* By the owner, after barrier_light: is the stripe listed?  If not, pin_list lists it. */
 static inline bool stripe_listed(const struct stripe *s)
 {
 	return likely(atomic_load_explicit(&s->listed, memory_order_relaxed));
@@ -272,7 +272,7 @@ static inline bool stripe_listed(const struct stripe *s)
 void pin_list(const struct pins *p, struct stripe *s);
 
 /*
- * The owner's, between setting a slot or the section and looking at what it guards:
+ * By the owner, between setting a slot or the section and loading what it guards:
  * pairs with barrier_heavy in window_scan, epoch_retire and epoch_passed.
  */
 static inline void pin_show(const struct pins *p, struct stripe *s, enum barrier barrier)
@@ -308,7 +308,7 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 {
 	atomic_store_explicit(&s->putting, 1, memory_order_relaxed);
 	barrier_light(BARRIER_PROCESS); /* pairs with barrier_heavy in pin_lock_puts */
-	/* Acquire: a stripe that is new to pin_lock_puts is no use to a plain put. */
+	/* Acquire: a stripe that pin_lock_puts has not seen must not make a plain put. */
 	bool plain = likely(atomic_load_explicit(&p->puts, memory_order_acquire) == PUTS_PLAIN);
 	if (plain)
 		/* Nobody else ever changed a slot of ours.  Release: as in pin_drop. */
@@ -322,8 +322,8 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 void pin_enter_user(const struct pins *p);
 
 /*
- * After entries were closed or chunks withdrawn, before slots and sections are looked
- * at: barrier_heavy, unless there is nobody whom it could reach.
+ * After entries were closed or chunks withdrawn, before slots and sections are loaded:
+ * barrier_heavy, unless only one thread has used the pool.
  */
 static inline void pin_barrier(const struct pins *p, enum barrier barrier)
 {
@@ -340,7 +340,7 @@ bool pin_again(_Atomic uint64_t *slot, uint32_t frame);
 
 /* Bytes of the first chunk of stripes. */
 size_t pin_first_bytes(void);
-/* Have chunks for the first so many stripes, before anybody needs one.  False: no memory. */
+/* Allocate the chunks of the first so many stripes in advance.  False: no memory. */
 bool pin_make(const struct pins *p, uint32_t stripes);
 
 struct stripe *pin_stripe(const struct pins *p, uint32_t id);
@@ -352,13 +352,13 @@ struct stripe *pin_stripe(const struct pins *p, uint32_t id);
  */
 struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from);
 void pin_orphan(const struct pins *p, struct stripe *s);
-/* The stripe of a process that is gone is anybody's from now on; its slots are empty. */
+/* The stripe, of a process that is gone, is unused from now on; its slots are empty. */
 void pin_give_up(struct stripe *s);
 
 /* The stripes that are not idle, one after the other: start with LISTED_FIRST. */
 struct listed {
 	const struct pins *pins;
-	uint32_t end, next;    /* stripes there are; the first that the words looked at so far do not have */
+	uint32_t end, next;    /* number of stripes; the first that is in none of the words loaded so far */
 	uint64_t bits;         /* of the last word: those to come, by their lower bits */
 	struct stripe *stripe; /* the first of that word */
 };
@@ -368,15 +368,15 @@ struct stripe *listed_next(struct listed *l);
 /*
  * Call `see` for each slot that is not empty, tries too.  After barrier_heavy
  * it meets every pin of a frame whose entry was closed before the barrier.
- * Returns how many stripes it looked at in vain.
+ * Returns how many of the stripes that it read were empty.
  */
 typedef void pin_seen(void *to, const struct stripe *s, uint64_t slot_word);
 uint32_t pin_scan(const struct pins *p, pin_seen *see, void *to);
 
 /*
- * Around the barrier_heavy and the pin_scan of a window: when scans have looked at
- * very many empty stripes, these are unlisted.  `begun`: what pin_unlist_begin said;
- * `vain`: what the scan did.
+ * Around the barrier_heavy and the pin_scan of a window: when scans have read very many
+ * empty stripes, these are unlisted.  `begun`: the result of pin_unlist_begin; `vain`:
+ * that of the scan.
  */
 bool pin_unlist_begin(const struct pins *p, const struct stripe *me);
 void pin_unlist_end(const struct pins *p, bool begun, uint32_t vain);
@@ -388,7 +388,7 @@ void pin_recover(const struct pins *p, stripe_test *dead, void *of);
 /* Some slot of any stripe of this process that pins `frame` (no try), or NULL. */
 _Atomic uint64_t *pin_find(const struct pins *p, uint32_t frame);
 
-/* Are there as many stripes as the number says? */
+/* Are the chunks of all stripes below the number there? */
 bool pins_sound(const struct pins *p);
 
 uint64_t pin_counter(const struct pins *p, enum counter c);

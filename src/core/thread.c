@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Bits of a serial that are a place among the open pools.  The others count. */
+/* The low bits of a serial are a place among the open pools; the others count the pools opened. */
 #define PLACE_BITS 22u
 #define PLACE_MASK ((UINT64_C(1) << PLACE_BITS) - 1)
 /* Places that need no memory. */
@@ -16,7 +16,7 @@
 #define PLACE_NONE   UINT32_MAX
 /* Lines of a thread's first table. */
 #define KNOWN_FIRST 4u
-/* Older threads that a new one asks for: more than one, so that their list gets shorter. */
+/* Older threads for which each new one asks the kernel: more than one, so that their list gets shorter. */
 #define ASK_FOR 2u
 
 /* A thread that uses pools. */
@@ -30,7 +30,7 @@ struct user {
 	uint32_t count; /* lines of its table with an attachment */
 };
 
-/* Of a thread that knows no pool; never written. */
+/* The table of a thread that has used no pool; never written. */
 static struct known known_none;
 _Thread_local struct last_used thread_last = {.known = &known_none};
 _Thread_local struct filtering thread_filtering;
@@ -53,19 +53,19 @@ static uint32_t place_free = PLACE_NONE;
 static uint32_t pools_open;
 static uint64_t last_serial; /* its upper bits count the pools that were opened */
 
-/* The threads that use pools, in a ring: those who were asked for longest ago first. */
+/* The threads that use pools, in a ring: first those for which the kernel was asked longest ago. */
 static struct user users = {.next = &users, .before = &users};
 
-/* How many forks lead from the process that was not forked, with the library, to this one. */
+/* How many forks there were between the process that loaded the library and this one. */
 static uint64_t forks;
 /* In the child of a fork: what the thread that forked knew of its parent's pools; for
  * forks of forks, each time one more. */
 static struct user *inherited;
-/* The calling thread is the one that forked.  That one lives; is about to end, and leaves
- * what it can; or has ended. */
+/* The calling thread is the one that forked (the heir).  The heir is alive; is about to end,
+ * and leaves what it can; or has ended. */
 static _Thread_local bool heir;
 static enum { HEIR_LIVES, HEIR_LEAVES, HEIR_GONE } heir_state;
-/* What an earlier heir had, who is in no process any more: to be freed. */
+/* What an earlier heir had, which does not exist any more: to be freed. */
 static struct user *forgotten;
 /* One thread at a time adopts; not held at a fork: a child's is made anew.  The lock above is taken after it. */
 static pthread_mutex_t adopting = PTHREAD_MUTEX_INITIALIZER;
@@ -411,7 +411,7 @@ __attribute__((destructor)) static void library_ends(void)
 
 /* ---- pools come and go -------------------------------------------------- */
 
-/* Have a free place.  Takes the lock, and leaves it taken.  False: no memory. */
+/* Make sure that there is a free place.  Takes the lock, and keeps it.  False: no memory. */
 static bool lock_with_place(void)
 {
 	struct place *more = NULL;
@@ -500,7 +500,7 @@ static void inherit(void)
 		forgotten = inherited;
 		inherited = NULL;
 	}
-	/* The others are gone, and may have been about to change what was theirs: it is lost. */
+	/* The other threads do not exist here, and may have been changing what was theirs: its memory is lost. */
 	users.next = users.before = &users;
 	if (self) {
 		self->next = inherited;
@@ -508,7 +508,7 @@ static void inherit(void)
 	}
 	heir = true;
 	heir_state = HEIR_LIVES;
-	/* So its next call on any pool comes by thread_attach. */
+	/* So that its next call on any pool takes the slow path, to thread_attach. */
 	forget();
 	forks++;
 	(void)pthread_mutex_init(&adopting, NULL); /* it cannot fail, so made */
@@ -691,7 +691,7 @@ void thread_each_stripe(const struct attachment *a, void (*see)(struct stripe *s
 void thread_peek(struct attachment *a, _Atomic uint64_t *slot)
 {
 	a->peek = slot;
-	/* So that the thread's next call on the pool comes by here. */
+	/* So that the thread's next call on the pool takes the slow path, to here. */
 	thread_last.serial = 0;
 	thread_last.known[a->serial & thread_last.mask].serial = 0;
 }

@@ -16,7 +16,7 @@
 
 #define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
 #define MEMORY_PAGE 4096u
-/* Lines of a page that are worth fetching ahead: the processor has room for no more. */
+/* Bytes of a page that are worth prefetching: the processor queues no more. */
 #define PREFETCH_BYTES 4096u
 
 /* The unit of O_DIRECT transfers on `fd`, in bytes. */
@@ -85,13 +85,13 @@ void pageio_none(struct pageio *io)
 		atomic_init(&io->witness[i], NO_WITNESS);
 }
 
-/* There was no room for another descriptor; whatever else it is, the system does not let it be done. */
+/* Was there no descriptor or memory left?  Any other error means that the system does not allow it. */
 static bool no_room(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
-/* A witness, or WITNESS_IS_FD; -1 and errno: there was no room. */
+/* A witness, or WITNESS_IS_FD; -1 and errno: there was no descriptor or memory left. */
 static int reopen(int fd, int flags)
 {
 	int again = descriptor_again(fd, flags);
@@ -134,7 +134,7 @@ void pageio_establish(const struct pageio *io)
 	for (unsigned i = 0; i < WITNESSES; i++)
 		if (atomic_load(&io->witness[i]) != NO_WITNESS)
 			there |= 1u << i;
-	/* The doubts last: those were of others, and whoever dies in this leaves too many. */
+	/* `doubtful` last: its bits were of other witnesses, and a process that dies here leaves too many set. */
 	if (atomic_load(&st->newest) < io->generation)
 		atomic_store(&st->newest, io->generation);
 	atomic_store(&st->generation, io->generation);
@@ -157,11 +157,11 @@ void pageio_close(struct pageio *io, bool shared)
 	}
 }
 
-/* For so long one waits for the others that are. */
+/* For so long others that are in an fsync are waited for. */
 #define OTHERS_NAP_NS 1000000
 #define OTHERS_NAPS   2000
 
-/* No offset: nothing is on record. */
+/* Without an offset nothing is recorded. */
 static int64_t failures(off_t offset)
 {
 	return offset < 0 ? 0 : offset / TOLD;
@@ -182,7 +182,7 @@ static int flush_through(const struct pageio *io, unsigned i)
 	return pageio_is_file(io, fd) ? flush_by(fd) : EBADF;
 }
 
-/* The same, on record for all who have it; the offset then. */
+/* The same, recorded for all processes that have it; *offset: the offset then. */
 static int ask(int fd, off_t *offset)
 {
 	(void)lseek(fd, ASKING, SEEK_CUR);
@@ -297,7 +297,7 @@ int pageio_flush(struct pageio *io)
 	unsigned first = 0;
 	while (first + 1 < WITNESSES && (doubtful & 1u << first))
 		first++;
-	/* Before it may be told: who recovers must know that it was asked. */
+	/* Before it may report a failure: a recovery must know that it was used. */
 	atomic_store(&st->doubtful, doubtful | 1u << first);
 	int error = flush_through(io, first);
 	if (!error)
@@ -325,7 +325,7 @@ bool pageio_left_any(const struct pageio *io)
 bool pageio_blind(const struct pageio *io)
 {
 	if (!io->shared)
-		return false; /* what it said is on record */
+		return false; /* its result is recorded */
 	uint32_t there = atomic_load(&io->state->witnesses);
 	return (atomic_load(&io->state->doubtful) & there) == there;
 }
@@ -373,7 +373,7 @@ static void raise_to(_Atomic uint32_t *word, uint32_t value)
 		;
 }
 
-/* Of a page that is in the file, or for which there is room in one. */
+/* The offset of a page that is in the file, or that may be. */
 static off_t page_offset(const struct pageio *io, uint32_t page)
 {
 	return (off_t)page * io->pagesize;
@@ -398,8 +398,8 @@ static bool all_zeros(const char *bytes, size_t n)
 }
 
 /*
- * The frame of a page that was evicted is cold.  Its lines come while the kernel
- * looks for the page, and its copy does not wait for them (50 ns of 1,300).
+ * The frame of an evicted page is not in the processor's caches.  Its lines are fetched while
+ * the kernel searches the page, so that the copy does not wait for them (50 ns of 1,300).
  */
 static void prefetch(const char *to, size_t bytes)
 {
@@ -407,7 +407,7 @@ static void prefetch(const char *to, size_t bytes)
 		__builtin_prefetch(to + at, 1);
 }
 
-/* What the file has of a page there.  0, or -1 and errno. */
+/* Read what the file has of the page.  0, or -1 and errno. */
 static int read_bytes(const struct pageio *io, uint32_t page, void *to)
 {
 	prefetch(to, io->pagesize);

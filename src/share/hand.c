@@ -23,19 +23,19 @@
 #define DOOR_TRIES  16u
 /* Of who may enter where it is. */
 #define DOOR_MODE 0600
-/* Who asks asks one, then two more, then four: with so long in between. */
+/* An asker asks one member, then two more, then four, with so long in between. */
 #define FIRST_WAIT_MS 10
 #define NS_IN_MS      INT64_C(1000000)
 #define MS_IN_S       INT64_C(1000)
 
-/* What is asked: of the pool with that object.  The answer comes by the socket that is with it. */
+/* A question for the witnesses of the pool with that object.  The answer comes by the socket sent with it. */
 struct question {
 	uint64_t dev, ino;
 };
 
 struct answer {
 	uint32_t generation;
-	uint32_t n; /* descriptors that are with it */
+	uint32_t n; /* descriptors sent with it */
 };
 
 /* All of it under the lock, a leaf (fork.h). */
@@ -63,7 +63,7 @@ void hand_unlock(void)
 
 void hand_after_fork_child(void)
 {
-	/* Their holders are not here. */
+	/* Their holders do not exist here. */
 	changing = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	if (door.fd >= 0 && !descriptor_is_another(door.fd, door.device, door.inode))
 		close(door.fd);
@@ -182,7 +182,7 @@ static int64_t now_ms(void)
 	return t.tv_sec * MS_IN_S + t.tv_nsec / NS_IN_MS;
 }
 
-/* A name that nobody has.  False: none is to be had. */
+/* Bind a name that no other socket has.  False: there is none. */
 static bool bind_door(int fd)
 {
 	struct timespec t;
@@ -321,7 +321,7 @@ static bool take_answer(const struct sharing *sh, int socket, struct handed *h)
 	return right;
 }
 
-/* Until one answers, none can any more, or the time is over. */
+/* Wait until one answers, none can any more, or the time is over. */
 static bool await_answer(const struct sharing *sh, int socket, int64_t until, struct handed *h)
 {
 	for (;;) {

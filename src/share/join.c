@@ -22,7 +22,7 @@
 #include "share/recover.h"
 #include "share/witness.h"
 
-/* Stripes that there is memory for from the start: pages may take all that there is, and pins are needed then. */
+/* Stripes whose memory is allocated at the start: pages may use up all memory, and pins are needed then. */
 #define STRIPES_AT_FIRST 64u
 /* Up to so many objects are checked whenever a pool is made. */
 #define STALE_FREE 16u
@@ -270,7 +270,7 @@ static int enter(struct sharing *sh, int fd)
 	atomic_store(&m->evictors, 0);
 	if (atomic_load(&ms->top) <= member)
 		atomic_store(&ms->top, member + 1);
-	/* From here on, should we die, we are recovered. */
+	/* From here on, if this process dies, it is recovered. */
 	atomic_fetch_or(&m->state, MEMBER_IN);
 	sh->core->pins.member = member;
 	sh->core->region.pending = m->pending;
@@ -441,7 +441,7 @@ static bool is_another(int fd, dev_t dev, ino_t ino)
 	return fstat(fd, &st) == 0 && (st.st_dev != dev || st.st_ino != ino);
 }
 
-/* What this process has of the pool, but its membership. */
+/* Release what this process has of the pool, but for its membership. */
 static void let_go(struct sharing *sh, bool parents)
 {
 	const struct preamble *p = sh->map; /* NULL: all that was opened is ours yet */
@@ -503,7 +503,7 @@ static void leave(struct sharing *sh)
 	struct member_object object = share_object(sh);
 	int dir = share_directory(false);
 	bool locked = dir >= 0 && share_lock_key(&key, dir, sh->hash, LOCK_TIMEOUT_S) == 0;
-	/* Who cannot leave in time is taken for dead, and recovered. */
+	/* A process that cannot leave in time is taken for dead, and recovered. */
 	if (member_lock(&lock, &object, LOCK_TIMEOUT_S) == 0) {
 		recover_leave(sh);
 		member_unlock(&lock);

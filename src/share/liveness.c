@@ -13,7 +13,7 @@
 
 #include "os/descriptor.h"
 
-/* ---- locks that go with the process's memory ---------------------------- */
+/* ---- locks released with the process's memory --------------------------- */
 
 /*
  * A child forked between the opening of a file and its closing would hold the lock
@@ -91,7 +91,7 @@ int hold_byte(struct hold *h, int dir, const char *name, off_t byte, uint32_t n)
 
 /* ---- the pool's lock ---------------------------------------------------- */
 
-/* Naps between two tries, and for how long together it is to be had soon. */
+/* Naps between two tries, and their sum after which member_lock_soon gives up. */
 enum { FIRST_NAP_NS = 50000, LAST_NAP_NS = 1000000, SOON_NS = 10000000 };
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -157,7 +157,7 @@ static int try_lock_by_descriptor(struct hold *h, const struct member_object *o)
 	return error;
 }
 
-/* Time is what was napped: nobody's clock is looked at. */
+/* The time is the sum of the naps: no clock is read. */
 static int lock_within(struct hold *h, const struct member_object *o, uint64_t ns)
 {
 	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
@@ -193,7 +193,7 @@ void member_unlock(struct hold *h)
 	hold_end(h);
 }
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- liveness ----------------------------------------------------------- */
 
 int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t member)
 {

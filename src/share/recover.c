@@ -24,7 +24,7 @@ static bool is_gone(void *gone, uint32_t stripe)
 
 /* ---- pins --------------------------------------------------------------- */
 
-/* The bytes of a page that was pinned may be half of a modification. */
+/* Mark the page of a dead process's pin: it may have been in the middle of a modification. */
 static void abandon(struct sharing *sh, uint32_t frame)
 {
 	struct frame *fr = frame_live(&sh->core->frames, frame);
@@ -34,7 +34,7 @@ static void abandon(struct sharing *sh, uint32_t frame)
 			break;
 }
 
-/* The mark before the pin goes: who evicts the page, or pins it, is to find it. */
+/* The mark before the pin is dropped: a thread that evicts or pins the page then must find the mark. */
 static void drop_pins(const struct gone *g, struct stripe *s)
 {
 	for (unsigned i = 0; i < LINE_WORDS; i++) {
@@ -150,7 +150,7 @@ bool recover_dead_locked(struct sharing *sh)
 			clear_member(&(struct gone){sh, i, true, false, NULL});
 			any = true;
 		}
-	/* It may have died growing. */
+	/* It may have died while it made the pool larger. */
 	clock_cover(sh->evict->clock, frames_capacity(&sh->core->frames));
 	sync_settle(sh->io, me);
 	/* Release: as at the end of a call (thread.h). */
@@ -252,7 +252,7 @@ static void end_thread(const struct gone *g, struct stripe *s)
 	for (unsigned i = 0; i < LINE_WORDS && !goes_on; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
 		if (slot_pins(w, slot_frame(w)))
-			abandon(g->sh, slot_frame(w)); /* it stays, for others to put */
+			abandon(g->sh, slot_frame(w)); /* it stays, to be put by others */
 		else
 			atomic_store(&s->slots.word[i], 0);
 	}
@@ -280,13 +280,13 @@ void recover_fork(struct sharing *sh, const struct attachment *forked)
 		core_fence(sh->core);
 	region_recover(&sh->core->region, m->pending);
 	if (atomic_load(&sh->core->pins.state->stripes) == 0)
-		return; /* nobody has used it yet */
+		return; /* not used yet */
 	each_stripe(&g, unmark);
 	bool busy = was_busy(&g);
 	if (forked)
 		thread_each_stripe(forked, mark);
 	each_stripe(&g, end_thread);
-	/* Nobody else is in the pool, so anybody's will do. */
+	/* No other thread is in the pool, so any stripe will do. */
 	struct stripe *me = pin_stripe(&sh->core->pins, 0);
 	if (busy)
 		end_calls(&g, me);

@@ -17,15 +17,15 @@
 #include "share/object.h"
 #include "share/recover.h"
 
-/* After a closing: look at once, and again after 1, 2, 4, ... milliseconds, up to this. */
+/* After a closing: check at once, and again after 1, 2, 4, ... milliseconds, up to this. */
 #define LAST_LOOK_MS 64
-/* So often whatever happens: what a thread does that is not told of all pools, */
+/* Period of the checks by a thread that is not told of all pools, */
 #define TICK_MS 1000
-/* ... and one that is: are the descriptors its own still? */
+/* ... and by one that is: are the descriptors its own still? */
 #define REST_MS   5000
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S  UINT64_C(1000000000)
-/* Of the thread: it needs little, and a program may have all memory locked. */
+/* The thread's stack: it needs little, and a program may have all memory locked. */
 #define STACK_BYTES ((size_t)256 << 10)
 
 /*
@@ -39,14 +39,14 @@ static struct watch_ring pools = {&pools, &pools}, restless = {&restless, &restl
 static struct watch_ring descriptors = {&descriptors, &descriptors};
 static pthread_t thread;
 static bool running, ending;
-static const void *busy;               /* what the thread is looking at, without the lock */
-static uint64_t forgotten;             /* how many are not watched any more */
+static const void *busy;               /* what the thread uses without the lock */
+static uint64_t forgotten;             /* how many have ended being watched */
 static int poller = -1;                /* of epoll */
-static int waker = -1;                 /* an eventfd that can always be read: it is asked for, or not */
+static int waker = -1;                 /* an eventfd that can always be read: epoll waits for it, or not */
 static int instance = -1;              /* of inotify; -1: none */
 static struct hold seat;               /* for it.  The thread's */
 static uint64_t tick_ns;               /* the next one */
-static uint32_t turn;                  /* whom to look at in it.  The thread's */
+static uint32_t turn;                  /* whom to check in it.  The thread's */
 static struct watch_ring *next_untold; /* where it is in that */
 
 #define RING_OF(type, ring, at) ((type *)(void *)((char *)(at) - offsetof(type, ring)))
@@ -83,14 +83,14 @@ static uint64_t now_ns(void)
 
 /* ---- what the kernel tells ---------------------------------------------- */
 
-/* Have the thread look at the lists again; under the lock.  Harmless should `poller` be another file by now. */
+/* Make the thread read the lists again; under the lock.  Harmless if `poller` is another file by now. */
 static void wake_up(void)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = NULL};
 	(void)epoll_ctl(poller, EPOLL_CTL_MOD, waker, &e);
 }
 
-/* Until somebody wakes it: the thread has the lists as they are.  False: the poller is not ours any more. */
+/* The thread has read the lists: no wake-up is due.  False: the poller is not ours any more. */
 static bool wake_no_more(void)
 {
 	struct epoll_event e = {.events = 0, .data.ptr = NULL};
@@ -178,7 +178,7 @@ static void subscribe(struct watch *w)
 	atomic_store(watching(sh), w->subject >= 0);
 }
 
-/* Look at it, from now on.  Under the lock. */
+/* Check the pool from now on.  Under the lock. */
 static void disturb(struct watch *w, uint64_t now)
 {
 	if (!w->restless.next) {
@@ -189,15 +189,15 @@ static void disturb(struct watch *w, uint64_t now)
 	w->look_ns = now;
 }
 
-/* ---- looking ------------------------------------------------------------ */
+/* ---- checking ----------------------------------------------------------- */
 
-/* Without the lock; who ends the watch of it waits. */
+/* Without the lock; watch_end waits for it. */
 static void check_pool(struct watch *w, enum recover_reach reach, uint32_t also)
 {
 	struct sharing *sh = POOL_OF(w);
 	busy = w;
 	pthread_mutex_unlock(&lock);
-	/* Whoever keeps the pool's lock may be stopped, and this pool be closed meanwhile: in vain it is looked at again. */
+	/* The holder of the pool's lock may be stopped, and this pool be closed meanwhile: if recovery fails it is tried again. */
 	bool due = recover_due_within(sh, reach, also), in_vain = due && !recover_now(sh),
 	     alone = !due && recover_alone(sh);
 	pthread_mutex_lock(&lock);
@@ -219,7 +219,7 @@ static struct watch *due_at(uint64_t now)
 	return NULL;
 }
 
-/* Under the lock, which it lets go of. */
+/* Under the lock, which it releases meanwhile. */
 static void check_restless(void)
 {
 	for (struct watch *w; !ending && (w = due_at(now_ns()));) {
@@ -235,7 +235,7 @@ static void check_restless(void)
 	}
 }
 
-/* What it says was closed.  Under the lock. */
+/* Read which objects were closed.  Under the lock. */
 static void hear(void)
 {
 	_Alignas(struct inotify_event) char said[4096];
@@ -246,7 +246,7 @@ static void hear(void)
 			const struct inotify_event *e = (const void *)&said[at];
 			for (struct watch_ring *r = pools.next; r != &pools; r = r->next) {
 				struct watch *w = RING_OF(struct watch, all, r);
-				/* Too much to tell all of it: it may be any. */
+				/* The queue was full: it may be any. */
 				if (w->subject >= 0 && (e->wd == w->subject || e->mask & IN_Q_OVERFLOW))
 					disturb(w, now);
 			}
@@ -255,7 +255,7 @@ static void hear(void)
 	}
 }
 
-/* Whoever is told nothing.  Under the lock, which it lets go of. */
+/* Check the pools of whose closings nothing is told.  Under the lock, which it releases meanwhile. */
 static void check_untold(void)
 {
 	bool all_told = instance >= 0;
@@ -279,7 +279,7 @@ static void check_untold(void)
 
 /* ---- the thread --------------------------------------------------------- */
 
-/* For so long nothing is due.  Under the lock. */
+/* How long until the next check is due.  Under the lock. */
 static int sleep_ms(void)
 {
 	uint64_t now = now_ns(), until = tick_ns;
@@ -289,7 +289,7 @@ static int sleep_ms(void)
 	return until <= now ? 0 : (int)((until - now + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* Who was told of may be gone meanwhile: it is told again if not.  Under the lock, which it lets go of. */
+/* The descriptor may have ended meanwhile: if not, it is reported again.  Under the lock, which it releases meanwhile. */
 static void serve(void *ready)
 {
 	struct watch_descriptor *d = ready;
@@ -320,7 +320,7 @@ static void nap(int ms)
 	nanosleep(&t, NULL);
 }
 
-/* Under the lock, which it lets go of. */
+/* Under the lock, which it releases meanwhile. */
 static void sleep_and_serve(void)
 {
 	struct epoll_event e;
@@ -403,7 +403,7 @@ static bool have_thread(void)
 	return running;
 }
 
-/* Nobody needs it any more? */
+/* End the thread if there is nothing to watch. */
 static void end_thread(void)
 {
 	pthread_mutex_lock(&changing);
@@ -438,7 +438,7 @@ void watch_begin(struct sharing *sh)
 		ring_add(&pools, &w->all);
 		if (ours(instance))
 			subscribe(w);
-		/* Who died before that was told to nobody. */
+		/* A death before that was not told. */
 		uint64_t now = now_ns();
 		disturb(w, now);
 		if (w->subject < 0 && tick_ns > now + TICK_MS * NS_PER_MS)
@@ -449,7 +449,7 @@ void watch_begin(struct sharing *sh)
 	pthread_mutex_unlock(&changing);
 }
 
-/* It was taken off its list: until the thread is done with it.  Under the lock. */
+/* It was taken off its list: wait until the thread does not use it any more.  Under the lock. */
 static void wait_until_done(const void *with)
 {
 	forgotten++;

@@ -49,7 +49,7 @@ bool witness_join(struct sharing *sh)
 	return true;
 }
 
-/* Has anybody else who is alive those of the generation that it is, or of one that it may be again? */
+/* Has any other living process the witnesses of this generation, or of one that may be the pool's again? */
 static bool somebody_has(const struct sharing *sh)
 {
 	uint32_t top = atomic_load(&sh->core->members->top), now = atomic_load(&sh->io->file.state->generation);
@@ -62,7 +62,7 @@ static bool somebody_has(const struct sharing *sh)
 	return false;
 }
 
-/* New ones, if they are as good. */
+/* Open new ones, if nothing depends on the old. */
 static int renew(struct sharing *sh, struct stripe *me)
 {
 	struct pageio fresh = sh->io->file;
@@ -114,9 +114,9 @@ void witness_enter(struct sharing *sh)
 	struct stripe *me = sh->recovery_stripe;
 	if (sh->io->file.generation == atomic_load(&sh->io->file.state->generation))
 		return;
-	/* Should we die in this, the turn is to be given back. */
+	/* If this process dies here, the turn has to be given back. */
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
-	/* In vain: then a sync tries again. */
+	/* If it fails, a sync tries again. */
 	if (sync_try(sh->io, me)) {
 		if (renew(sh, me) == 0)
 			atomic_store(&own_record(sh)->generation, sh->io->file.generation);
