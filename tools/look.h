@@ -1,25 +1,25 @@
 /*
  * look.h - the pools of the user, seen from outside: for mpool-top.
  *
- * Owns nothing, and is no part of the libraries.  It joins no pool, writes to no
- * object, and waits for nobody: it copies the words it needs out of the object with
- * pread(2) into memory of its own, and builds a handle for that copy, so that the
- * modules can be asked as ever.  Where an object has no memory a read gives zeros and
- * takes none, which a mapping would not do; a copy does not change behind the check
- * of what is in it, which is the one that a joining process makes; and nothing that
- * is done to the object meanwhile, not even cutting it short, can hurt who looks.
+ * Owns nothing, and is no part of the libraries.  It joins no pool, writes to no object, and
+ * waits for no process: it copies the words it needs out of the object with pread(2) into
+ * memory of its own, and builds a handle for that copy, so that the library's modules work on
+ * it as on any pool.  Reading where an object has no memory gives zeros and allocates nothing,
+ * unlike a mapping; a copy does not change after its contents were checked, as a joining
+ * process checks them; and no change of the object meanwhile, not even truncation, can crash
+ * the reader.
  *
- * A copy is not of one instant.  What is being changed just then may make it look
- * damaged: it is damaged if it looks so several times in a row.
+ * A copy is not of one instant, and may look damaged because it was being changed: the
+ * object counts as damaged if several copies in a row are.
  *
- * A pool's state, as it is told:
+ * A pool's state, as it is shown:
  *
  *   live       a process has its liveness lock (member.h)
  *   damaged    ... but what is in it no process could join: it is damaged, or was made by
  *              another version of the library
- *   changing   somebody has the key's lock, and none has it, or it is not all there yet: it is
- *              being made or removed
- *   stale      none: it was left by a crash of all its processes; whatever it holds
+ *   changing   the key's lock is held, and no process has a liveness lock, or the object is not
+ *              complete yet: it is being made or removed
+ *   stale      no process has a liveness lock: left when all its processes crashed
  *   untrusted  not a plain file that only the user may use
  */
 #ifndef MPOOL_LOOK_H

@@ -1,11 +1,11 @@
 /*
  * frame.h - frames: a page's worth of memory, its word, its page number, its mark, its past.
  *
- * Owns the segments.  Segment 0 has the pool's capacity in frames and stays;
- * segments 1, 2, ... are the overflow, made while more pages are pinned than the
- * pool holds and given back afterwards.  Frame numbers run through all of them.
- * A shared pool's capacity grows: segment 0 has room, addresses and numbers for
- * `limit` frames; memory is asked for when a frame is first used.
+ * Owns the segments.  Segment 0 has as many frames as the pool's capacity, and is never freed;
+ * segments 1, 2, ... are the overflow, made while more pages are pinned than the pool holds,
+ * and retired afterwards.  Frame numbers run through all segments.  A shared pool's capacity
+ * grows: segment 0 has addresses and numbers for `limit` frames, and memory is allocated when
+ * a frame is first used.
  *
  * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, written while
  * pinned, owner of the claim (24 bits); 0: free.  Who may change it:
@@ -26,11 +26,11 @@
  *     modification; off when the page is written unpinned (L, the claim's owner)
  *   the claim of a process that died is dropped by who recovers it (recover.h)
  *
- * The claim is what makes an entry's closing safe: only its holder may close,
- * so an entry that it finds still closing was never rescued in between.
+ * The claim makes closing an entry safe: only its owner may close it, so an entry that the
+ * owner finds still closing was never rescued in between.
  *
- * The page number stands beside the word, stored by the claim's owner before
- * the entry becomes resident.
+ * The page number is beside the word, and is stored by the claim's owner before the entry
+ * becomes resident.
  *
  * The mark, one byte a frame in an array of its own, says that the page was used since
  * a clock hand last passed the frame.  A hit stores it only when it is not set.

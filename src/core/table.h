@@ -103,7 +103,7 @@ static inline bool entry_valid(uint64_t e)
 #define TABLE_NONE 0u
 /* Buckets an entry may be away from home; beyond that the table is replaced. */
 #define TABLE_PROBES 16u
-/* ... in one that was hashed anew as often as may be: few enough for a spill count to hold those who pass by. */
+/* ... in one that was hashed anew as often as may be: few enough that a spill count can hold all entries that skip the bucket. */
 #define TABLE_PROBES_MAX 4096u
 /* Buckets that a hit looks at: home and next door. */
 #define TABLE_NEAR 2u

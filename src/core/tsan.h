@@ -1,13 +1,13 @@
 /*
- * tsan.h - an order that ThreadSanitizer cannot see.
+ * tsan.h - tell ThreadSanitizer of an order that it cannot see.
  *
- * It sees one process.  In a shared pool the order between two threads of one
- * process often goes through another, which evicts the page that the first had
- * written, so that the second reads another page into its frame, or moves its entry
- * in the table.  So it is told: who has filled a frame, or puts a page, gives the
- * frame's bytes on, who gets a page or is to fill a frame takes them.  What get and
- * put themselves fail to order it does not see in shared pools, then; in private
- * ones, where nothing is told, it does.
+ * ThreadSanitizer sees one process.  In a shared pool the order between two threads of one
+ * process often goes through another process, which evicts the page that the first thread
+ * has written, so that the second reads another page into its frame, or which moves its
+ * entry in the table.  So it is told: a thread that has filled a frame, or puts a page,
+ * releases the frame's bytes (tsan_give), and one that gets a page, or is to fill a frame,
+ * acquires them (tsan_take).  In shared pools ThreadSanitizer therefore does not see an order
+ * that get and put fail to make; in private ones, where nothing is told, it does.
  */
 #ifndef MPOOL_TSAN_H
 #define MPOOL_TSAN_H
