@@ -242,7 +242,10 @@ static uint32_t take_hinted_anywhere(struct evict *ev, uint32_t home, struct att
 static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
 {
 	/* All have one size, but for those added when a pool grew: search from there. */
-	uint32_t each = count_of(&c->shard[0]), n = shards_of(c), last = n > 0 ? n - 1 : 0;
+	uint32_t n = shards_of(c), last = n > 0 ? n - 1 : 0;
+	if (last == 0)
+		return &c->shard[0]; /* small pools avoid the division */
+	uint32_t each = count_of(&c->shard[0]);
 	uint32_t i = each > 0 && f / each < last ? f / each : last;
 	while (i > 0 && f < c->shard[i].first)
 		i--;
@@ -418,11 +421,19 @@ static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, 
 	return have;
 }
 
+/* Does the number of evicting threads matter?  Not where each takes one victim at a time; a shared pool may grow. */
+static bool evictors_counted(const struct evict *ev)
+{
+	return region_shared(&ev->core->region) || atomic_load_explicit(&ev->clock->batch, memory_order_relaxed) > 1;
+}
+
 /* How many victims the calling thread may take at once. */
 static uint32_t batch_begin(struct evict *ev)
 {
 	const struct clock_state *c = ev->clock;
 	struct member_state *ms = ev->core->members;
+	if (!evictors_counted(ev))
+		return 1;
 	atomic_fetch_add_explicit(&ms->member[ev->core->pins.member].evictors, 1, memory_order_relaxed);
 	/* Each process counts its own, so that one that dies leaves nothing behind. */
 	uint32_t evictors = 0, top = member_top(ms);
@@ -440,6 +451,8 @@ static uint32_t batch_begin(struct evict *ev)
 static void batch_end(struct evict *const *evictor)
 {
 	const struct core *core = (*evictor)->core;
+	if (!evictors_counted(*evictor))
+		return;
 	_Atomic uint32_t *own = &core->members->member[core->pins.member].evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
 	/* If it was cleared meanwhile it must not wrap around. */

@@ -84,7 +84,10 @@ static uint32_t unit(const struct policy_of *o)
 
 static uint32_t stamp_now(const struct policy_of *o)
 {
-	return (uint32_t)(atomic_load_explicit(&o->p->now, memory_order_relaxed) / unit(o)) & STAMP_MASK;
+	uint64_t now = atomic_load_explicit(&o->p->now, memory_order_relaxed);
+	uint32_t each = unit(o);
+	/* In a small shard nothing is to be divided, and nothing waits for it. */
+	return (uint32_t)(each == 1 ? now : now / each) & STAMP_MASK;
 }
 
 /* Misses since the stamp of a past. */
@@ -102,8 +105,10 @@ static uint32_t restamp(const struct policy_of *o, uint32_t past)
 /* The same age by another shard's time. */
 static uint32_t carry(const struct policy_of *from, const struct policy_of *to, uint32_t past)
 {
+	if (from->p == to->p)
+		return past;
 	uint32_t units = min(age(from, past) / unit(to), STAMP_MASK);
-	return from->p == to->p ? past : (past & ~STAMP_MASK) | ((stamp_now(to) - units) & STAMP_MASK);
+	return (past & ~STAMP_MASK) | ((stamp_now(to) - units) & STAMP_MASK);
 }
 
 /* The logarithm of n >= 1, and back. */
@@ -405,6 +410,8 @@ uint32_t policy_victim(const struct policy_of *o, struct policy_search *search)
 
 uint32_t policy_batch(const struct policy_of *o, uint32_t most)
 {
+	if (most <= 1)
+		return 1;
 	uint32_t half = max(share(o), o->count - hot_frames(o)) / 2;
 	return max(min(half, most), 1);
 }
@@ -473,6 +480,19 @@ static uint32_t draw(const struct policy_of *o, uint32_t below)
 	return (uint32_t)((uint64_t)x * below >> 32);
 }
 
+/* Where the page's ghost in its bucket is; else the first free place; else b->n. */
+static uint32_t ghost_place(const struct segment *base, const struct bucket *b)
+{
+	uint32_t place = b->n;
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (!(load(&base->ghost[b->first + i]) & PAST_GHOST))
+			place = min(place, i);
+		else if (atomic_load_explicit(&base->ghost_tag[b->first + i], memory_order_relaxed) == b->tag)
+			return i;
+	}
+	return place;
+}
+
 /*
  * Store the page's ghost: in place of one that it has already (it came back wanted once only), in
  * a free place of the bucket, or in place of a random one.  So some ghosts stay long, and a loop
@@ -482,12 +502,9 @@ static void ghost_leave(const struct policy_of *o, uint32_t page, uint32_t past)
 {
 	const struct segment *base = &o->fs->base;
 	struct bucket b = bucket_of(o, page);
-	uint32_t i = 0;
 	if (!ghosts_commit(o))
 		return;
-	(void)ghost_take(o, page);
-	while (i < b.n && (load(&base->ghost[b.first + i]) & PAST_GHOST))
-		i++;
+	uint32_t i = ghost_place(base, &b);
 	if (i == b.n)
 		i = draw(o, b.n);
 	atomic_store_explicit(&base->ghost_tag[b.first + i], b.tag, memory_order_relaxed);

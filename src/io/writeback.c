@@ -49,17 +49,29 @@ char *buffer_room(const struct io *io, const struct buffer *b)
 	return b->bytes + (size_t)b->used * io->file.pagesize;
 }
 
+/* Four registers' worth of a page: a word at a time takes four times as long (180 ns for 4 KiB, and 44). */
+typedef uint64_t piece __attribute__((vector_size(16), aligned(8), may_alias));
+struct pieces {
+	piece a, b, c, d;
+};
+
 /* Hidden from ThreadSanitizer, which rightly calls this a race. */
 __attribute__((no_sanitize("thread"), noinline)) void copy_racy(char *to, const char *from, size_t bytes)
 {
 	/* Pages start at multiples of PAGE_ALIGN, copies at what follows. */
-	size_t words = (uintptr_t)to % sizeof(uint64_t) == 0 ? bytes / sizeof(uint64_t) : 0;
-	const volatile uint64_t *w = (const volatile void *)from;
-	const volatile char *c = from;
-	for (size_t i = 0; i < words; i++)
-		((uint64_t *)(void *)to)[i] = w[i];
-	for (size_t i = words * sizeof(uint64_t); i < bytes; i++)
-		to[i] = c[i];
+	size_t n = (uintptr_t)to % sizeof(uint64_t) == 0 ? bytes / sizeof(struct pieces) : 0;
+	const volatile struct pieces *p = (const volatile void *)from;
+	struct pieces *copy = (void *)to;
+	for (size_t i = 0; i < n; i++) {
+		piece a = p[i].a, b = p[i].b, c = p[i].c, d = p[i].d;
+		copy[i].a = a;
+		copy[i].b = b;
+		copy[i].c = c;
+		copy[i].d = d;
+	}
+	const volatile char *rest = from;
+	for (size_t i = n * sizeof(struct pieces); i < bytes; i++)
+		to[i] = rest[i];
 }
 
 /* The list before the word: torn.h. */
