@@ -28,7 +28,11 @@ BUILD = None  # set by main
 
 # The documents, and the folder in which their commands are to be run.
 DOCUMENTS = {"README.md": ".", "CONTRIBUTING.md": ".", "bench/README.md": ".", "src/README.md": ".",
-             "tests/explore/README.md": ".", "tests/litmus/README.md": "tests/litmus"}
+             "tests/explore/README.md": ".", "tests/litmus/README.md": "tests/litmus",
+             "docs/use.md": ".", "docs/sharing.md": ".", "docs/eviction.md": ".", "docs/evidence.md": "."}
+
+# What a stranger is shown: the README, and what it leads to.
+SHOWN = ["README.md", "docs/use.md", "docs/sharing.md", "docs/eviction.md", "docs/evidence.md"]
 
 # The project's programs, as inline code has them; where they are in a build.
 PROGRAMS = {"explore": "tests/explore/explore", "mpool-stress": "stress/mpool-stress", "mpool-top": "tools/mpool-top",
@@ -41,6 +45,10 @@ PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/replay": "mpool-replay"}
 TESTS_WITH_CASES = "tests/test_"
 MOST_OF_A_PICTURE = 100_000  # bytes
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*(\.csv|\.tsv)?(,\.\.\.)?$")
+
+
+def all_shown():
+    return "\n".join((SOURCE / name).read_text(encoding="utf-8") for name in SHOWN)
 
 
 class Wrong(Exception):
@@ -289,7 +297,7 @@ class Documents(unittest.TestCase):
                     check(line)
 
     def test_figures_are_recorded(self):
-        text = (SOURCE / "README.md").read_text(encoding="utf-8")
+        text = all_shown()
         recorded = (SOURCE / "bench/results/summary.md").read_text(encoding="utf-8")
         cells = re.findall(r"\| (\d[\d.,]* \(\d[\d.,]*, \d[\d.,]*\)) (?=\|)", text)
         self.assertGreater(len(cells), 50)
@@ -305,7 +313,7 @@ class Documents(unittest.TestCase):
                 self.assertEqual(f"{float(found[1]):.3f}", mean.strip("*"))
 
     def test_pictures_are_those_shown(self):
-        shown = set(re.findall(r"!\[[^]]*\]\(([^)]*\.svg)\)", (SOURCE / "README.md").read_text(encoding="utf-8")))
+        shown = {name.removeprefix("../") for name in re.findall(r"!\[[^]]*\]\(([^)]*\.svg)\)", all_shown())}
         kept = {str(p.relative_to(SOURCE)) for p in (SOURCE / "bench").rglob("*.svg")}
         self.assertEqual(kept, shown)
         for name in kept:
@@ -334,12 +342,12 @@ class Documents(unittest.TestCase):
         self.assertEqual(sorted(listed), sorted({label for labels in tests().values() for label in labels if label}))
 
     def test_programs_shown_are_the_examples(self):
-        shown = ["\n".join(lines) + "\n" for language, lines in blocks((SOURCE / "README.md").read_text()) if language == "c"]
+        shown = ["\n".join(lines) + "\n" for language, lines in blocks(all_shown()) if language == "c"]
         examples = {p.name: p.read_text() for p in (SOURCE / "examples").glob("*.c")}
         for name, text in examples.items():
             with self.subTest(example=name):
-                self.assertEqual(shown.count(text), 1, f"README does not show examples/{name} as it is")
-        self.assertEqual(len(shown), len(examples), "README shows a program that is not in examples/")
+                self.assertEqual(shown.count(text), 1, f"no document shows examples/{name} as it is")
+        self.assertEqual(len(shown), len(examples), "a document shows a program that is not in examples/")
 
 
 if __name__ == "__main__":
