@@ -115,7 +115,7 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  * EINVAL   pagesize is 0, or not one that the O_DIRECT descriptor can transfer;
  *          or fd is open for writing with O_APPEND, with which Linux writes
  *          every page at the end of the file
- * EBADF    fd is no open descriptor
+ * EBADF    fd is no open descriptor, or names a file only (O_PATH)
  * ESPIPE   fd is neither a regular file nor a block device
  * ENOMEM   no memory, or no addresses for maxcache pages (of more than 2^28 pages, for
  *          so many)
@@ -274,14 +274,17 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  * the file anew for itself, by /proc, before its first write, and flushes it by that:
  * whoever else has the file open and flushes it, the pool is told.  Processes that
  * share a pool hand such descriptors on.  Where the file may not be opened again (no
- * /proc, no permission), fd itself is used: then nobody else may call fsync(2) by it.
+ * /proc, no permission), fd itself is used: then nobody else may flush the file by it, be it
+ * another pool, or a child of fork with its copy of this one; else either may get 0 for
+ * pages that are lost.
  *
  * If some pages cannot be written, the others are; the error is that of the first, and
  * the file is not flushed.
  *
  * EAGAIN   whether pages that were written are on stable storage cannot be told just now:
  *          those who could tell are stopped, or have died, in other processes that share
- *          the pool, or in a parent or child of fork
+ *          the pool, or in a parent or child of fork.  If a parent or child ended in its
+ *          own mpool_sync, and modified pages had left memory by then, it never can
  * EBADF    the file is not open for writing, or its descriptor was closed
  * EFBIG    a modified page lies behind the last byte that the file may have
  * EIO      a page could not be written or flushed, or is lost, perhaps: see above

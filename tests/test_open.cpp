@@ -31,6 +31,14 @@ TEST_CASE("a descriptor that is not open is refused with EBADF")
 	REQUIRE_NULL(mpool_open(nullptr, fd, 4096, 10), EBADF);
 }
 
+TEST_CASE("a descriptor that only names a file is refused with EBADF")
+{
+	File file(4096, 4);
+	Fd names(open(file.path().c_str(), O_PATH | O_CLOEXEC));
+	REQUIRE(names >= 0);
+	REQUIRE_NULL(mpool_open(nullptr, names, 4096, 10), EBADF);
+}
+
 TEST_CASE("what is neither a regular file nor a block device is refused with ESPIPE")
 {
 	SECTION("a pipe")

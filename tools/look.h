@@ -14,7 +14,7 @@
  *
  * A pool's state, as it is shown:
  *
- *   live       a process has its liveness lock (member.h)
+ *   live       a process has its liveness lock (share/liveness.h)
  *   damaged    ... but what is in it no process could join: it is damaged, or was made by
  *              another version of the library
  *   changing   the key's lock is held, and no process has a liveness lock, or the object is not

@@ -51,6 +51,10 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) != 0)
 		return -1;
 	int flags = fcntl(fd, F_GETFL);
+	if (flags != -1 && (flags & O_PATH)) {
+		errno = EBADF; /* it names a file, and has none open */
+		return -1;
+	}
 	bool direct = flags != -1 && (flags & O_DIRECT);
 	/* Linux's pwrite on such a descriptor writes at the end of the file. */
 	bool appends = flags != -1 && (flags & O_APPEND) && (flags & O_ACCMODE) != O_RDONLY;

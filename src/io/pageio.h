@@ -70,7 +70,8 @@
 #include "mpool.h"
 
 #define PAGE_NONE MAX_PAGE_NUMBER
-#define WITNESSES 2u
+/* So many deaths in an fsync in a row, each with a page gone since the last success, leave nobody to ask. */
+#define WITNESSES 3u
 /* The offset of a private pool's: how many are in an fsync, and, above, how often it has failed. */
 #define ASKING     ((off_t)1)
 #define ASKING_ALL ((off_t)1023)

@@ -255,6 +255,8 @@ void hand_end(struct sharing *sh)
 		at = &(*at)->next_handed;
 	if (*at)
 		*at = sh->next_handed;
+	/* Whoever joins now need not wait for an answer. */
+	atomic_store(&sh->core->members->member[sh->core->pins.member].door, 0);
 	bool last = !door.pools && door.fd >= 0;
 	hand_unlock();
 	if (last) {
