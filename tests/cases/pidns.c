@@ -90,6 +90,29 @@ static void each_waiter(int signal)
 		kill(common->pid[i], signal);
 }
 
+/* A thread of it that runs on might yet see the death, before another of its threads has taken the signal. */
+static bool is_stopped(pid_t pid)
+{
+	char path[sizeof "/proc//stat" + 3 * sizeof(int)], line[256] = "";
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	FILE *stat = fopen(path, "re");
+	if (!stat)
+		return false;
+	bool read = fgets(line, sizeof line, stat);
+	fclose(stat);
+	const char *name_ends = read ? strrchr(line, ')') : NULL;
+	return name_ends && name_ends[1] == ' ' && name_ends[2] == 'T';
+}
+
+static bool all_stopped(void)
+{
+	for (int i = 2; i < WAITERS + 2; i++)
+		for (int n = 0; !is_stopped(common->pid[i]); n++, usleep(10000))
+			if (n == PATIENCE)
+				return false;
+	return true;
+}
+
 int main(void)
 {
 	/* It has a name: they see nothing of each other in /proc. */
@@ -113,6 +136,7 @@ int main(void)
 	MUST(comes(&common->joined, WAITERS + 2));
 	/* The holder alone is to notice the first death; then the others are to want the lock. */
 	each_waiter(SIGSTOP);
+	MUST(all_stopped());
 	common->armed = true;
 	kill(common->pid[1], SIGKILL);
 	MUST(comes(&common->inside, 1));
