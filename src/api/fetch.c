@@ -185,7 +185,7 @@ static struct pinned fetch_once(MPOOL *mp, struct attachment *a, struct want *wa
 	return p;
 }
 
-struct pinned fetch(MPOOL *mp, struct attachment *a, struct want want)
+struct pinned page_fetch(MPOOL *mp, struct attachment *a, struct want want)
 {
 	struct pinned p;
 	int error = 0;

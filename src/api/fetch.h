@@ -31,6 +31,6 @@ struct pinned {
 };
 
 /* Not pinned: errno tells why. */
-struct pinned fetch(MPOOL *mp, struct attachment *a, struct want want);
+struct pinned page_fetch(MPOOL *mp, struct attachment *a, struct want want);
 
 #endif

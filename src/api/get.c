@@ -21,7 +21,7 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 	}
 	bool peek = flags & MPOOL_IGNOREPIN;
 	struct pinned p =
-		fetch(mp, a, (struct want){page, FILL_READ, peek ? SLOT_PEEK : 0, flags & MPOOL_ONCE, FRAME_NONE});
+		page_fetch(mp, a, (struct want){page, FILL_READ, peek ? SLOT_PEEK : 0, flags & MPOOL_ONCE, FRAME_NONE});
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	if (peek)

@@ -27,7 +27,7 @@ static void *new_page(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 		errno = EFBIG;
 		return NULL;
 	}
-	struct pinned p = fetch(mp, a, (struct want){page, request ? FILL_ZERO_EXCL : FILL_ZERO, 0, false, f});
+	struct pinned p = page_fetch(mp, a, (struct want){page, request ? FILL_ZERO_EXCL : FILL_ZERO, 0, false, f});
 	if (p.frame == FRAME_NONE)
 		return NULL;
 	*pgnoaddr = page;

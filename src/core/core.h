@@ -66,6 +66,12 @@ void core_attach(struct core *c, const struct core_states *st, enum barrier barr
 /* membarrier is refused from now on, and no thread is in a call: barriers are fences. */
 void core_fence(struct core *c);
 
+/* This process's record. */
+static inline struct member *core_member(const struct core *c)
+{
+	return &c->members->member[c->pins.member];
+}
+
 /* How long to sleep for what another process is to do, which may be dead: in milliseconds. */
 static inline unsigned core_timeout(const struct core *c)
 {

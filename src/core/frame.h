@@ -282,7 +282,7 @@ static inline void frame_unclaim(struct frame *fr)
 static inline void frame_set_dirty(struct frame *fr)
 {
 	/* Sequentially consistent, as the rescue before it was: who takes the mark off
-	 * for a copy looks for a rescue afterwards (copy_unpinned), so that either we
+	 * for a copy looks for a rescue afterwards (writeback_copy_unpinned), so that either we
 	 * find it off, or the copy is thrown away. */
 	uint32_t w = atomic_load(&fr->word);
 	while ((w & FRAME_USED) && !(w & FRAME_DIRTY))

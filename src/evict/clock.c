@@ -434,7 +434,7 @@ static uint32_t batch_begin(struct evict *ev)
 	struct member_state *ms = ev->core->members;
 	if (!evictors_counted(ev))
 		return 1;
-	atomic_fetch_add_explicit(&ms->member[ev->core->pins.member].evictors, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&core_member(ev->core)->evictors, 1, memory_order_relaxed);
 	/* Each process counts its own, so that one that dies leaves nothing behind. */
 	uint32_t evictors = 0, top = member_top(ms);
 	for (uint32_t i = 0; i < top; i++)
@@ -450,10 +450,9 @@ static uint32_t batch_begin(struct evict *ev)
 
 static void batch_end(struct evict *const *evictor)
 {
-	const struct core *core = (*evictor)->core;
 	if (!evictors_counted(*evictor))
 		return;
-	_Atomic uint32_t *own = &core->members->member[core->pins.member].evictors;
+	_Atomic uint32_t *own = &core_member((*evictor)->core)->evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
 	/* If it was cleared meanwhile it must not wrap around. */
 	while (n > 0 &&

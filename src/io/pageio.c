@@ -76,8 +76,7 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 /* A program may close what it does not know, and have another file by that number. */
 bool pageio_is_file(const struct pageio *io, int fd)
 {
-	struct stat st;
-	return fstat(fd, &st) == 0 && (uint64_t)st.st_dev == io->device && st.st_ino == io->inode;
+	return descriptor_is(fd, io->device, io->inode);
 }
 
 /* ---- witnesses ---------------------------------------------------------- */

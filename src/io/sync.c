@@ -55,10 +55,10 @@ static void collect_modified(void *list, uint32_t frame, struct frame *fr)
 /* Write a page while it is pinned: it stays dirty. */
 static void copy_pinned(struct io *io, const struct victim *v, struct buffer *b)
 {
-	char *copy = buffer_room(io, b);
+	char *copy = write_buffer_room(io, b);
 	victim_reopen(v);
 	victim_change(v, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED);
-	copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
+	writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
 	pageio_encode(&io->file, v->page, copy);
 	b->used++;
 }
@@ -101,7 +101,7 @@ static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct 
 			continue;
 		}
 		if (dirty && !victim_busy(v)) {
-			bool copied = copy_unpinned(io, v, b, true);
+			bool copied = writeback_copy_unpinned(io, v, b, true);
 			/* Rescued, and it would be again: it is written while pinned, later. */
 			if (!copied && force) {
 				copy_pinned(io, v, b);
@@ -127,7 +127,7 @@ static void sync_done(struct io *io, const struct copied *c)
 		if (victim_word(v) & FRAME_DIRTY) /* pinned: dirty stays, written or not */
 			victim_change(v, FRAME_WRITING, c->written[i] ? FRAME_UNSYNCED(pageio_turn(&io->file)) : 0);
 		else
-			write_done(io, v, c->written[i]);
+			writeback_done(io, v, c->written[i]);
 		victim_release(io->core, v);
 	}
 }
@@ -141,7 +141,7 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 {
 	BUFFER(b, io);
 	int error = 0;
-	if (!buffer_get(io, &b))
+	if (!write_buffer_get(io, &b))
 		return ENOMEM;
 	for (size_t i = 0; i < l->n;) {
 		struct window w;
@@ -153,7 +153,7 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 			continue;
 		window_scan(io->core, me, &w);
 		sync_copy(io, &w, &b, &c, force, later);
-		int failed = write_copies(io, me, &c, &b);
+		int failed = writeback_write(io, me, &c, &b);
 		error = error ? error : failed;
 		sync_done(io, &c);
 	}

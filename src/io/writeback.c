@@ -9,7 +9,7 @@
 
 /* ---- copies ------------------------------------------------------------- */
 
-bool buffer_get(struct io *io, struct buffer *b)
+bool write_buffer_get(struct io *io, struct buffer *b)
 {
 	size_t page = io->file.pagesize;
 	b->used = 0;
@@ -21,7 +21,7 @@ bool buffer_get(struct io *io, struct buffer *b)
 		b->pages = frames_capacity(&io->core->frames);
 	b->bytes = NULL;
 	for (unsigned i = 0; i < WRITE_BUFFERS && !b->bytes; i++)
-		/* Acquire: pairs with the release in buffer_put. */
+		/* Acquire: pairs with the release in write_buffer_put. */
 		if (atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
 			b->bytes = atomic_exchange(&io->buffers[i], NULL);
 	if (!b->bytes)
@@ -33,7 +33,7 @@ bool buffer_get(struct io *io, struct buffer *b)
 	return b->bytes;
 }
 
-void buffer_put(struct buffer *b)
+void write_buffer_put(struct buffer *b)
 {
 	struct io *io = b->io;
 	for (unsigned i = 0; i < WRITE_BUFFERS && b->bytes; i++)
@@ -44,7 +44,7 @@ void buffer_put(struct buffer *b)
 	b->bytes = NULL;
 }
 
-char *buffer_room(const struct io *io, const struct buffer *b)
+char *write_buffer_room(const struct io *io, const struct buffer *b)
 {
 	return b->bytes + (size_t)b->used * io->file.pagesize;
 }
@@ -56,7 +56,7 @@ struct pieces {
 };
 
 /* Hidden from ThreadSanitizer, which rightly calls this a race. */
-__attribute__((no_sanitize("thread"), noinline)) void copy_racy(char *to, const char *from, size_t bytes)
+__attribute__((no_sanitize("thread"), noinline)) void writeback_copy_racy(char *to, const char *from, size_t bytes)
 {
 	/* Pages start at multiples of PAGE_ALIGN, copies at what follows. */
 	size_t n = (uintptr_t)to % sizeof(uint64_t) == 0 ? bytes / sizeof(struct pieces) : 0;
@@ -84,12 +84,12 @@ void victim_note_torn(struct io *io, const struct victim *v)
 		torn_remove(io->torn, v->page);
 }
 
-bool copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen)
+bool writeback_copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen)
 {
-	char *copy = buffer_room(io, b);
+	char *copy = write_buffer_room(io, b);
 	/* Both at once: sync takes a page neither dirty nor being written for done. */
 	victim_change(v, FRAME_DIRTY, FRAME_WRITING);
-	copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
+	writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
 	if (reopen ? !victim_reopen(v) : !victim_closed(v)) {
 		/* The rescuer may have modified the page under the copy. */
 		victim_change(v, FRAME_WRITING, FRAME_DIRTY);
@@ -117,7 +117,7 @@ static unsigned run_length(const struct copied *c, unsigned from)
 	return n;
 }
 
-int write_copies(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b)
+int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b)
 {
 	int error = 0;
 	for (unsigned i = 0, n; i < c->n; i += n) {
@@ -133,7 +133,7 @@ int write_copies(struct io *io, struct stripe *me, struct copied *c, const struc
 	return error;
 }
 
-void write_done(struct io *io, const struct victim *v, bool written)
+void writeback_done(struct io *io, const struct victim *v, bool written)
 {
 	if (written)
 		victim_change(v, FRAME_WRITING | FRAME_WRITTEN_PINNED, FRAME_UNSYNCED(pageio_turn(&io->file)));
@@ -159,7 +159,7 @@ static void settle(struct io *io, struct window *w, struct evictable *r, struct 
 			continue;
 		} else if (b->used == b->pages) {
 			victim_reopen(v);
-		} else if (copy_unpinned(io, v, b, false)) {
+		} else if (writeback_copy_unpinned(io, v, b, false)) {
 			c->victim[c->n++] = v;
 			continue;
 		}
@@ -172,7 +172,7 @@ static void settle_written(struct io *io, const struct copied *c, struct evictab
 {
 	for (unsigned i = 0; i < c->n; i++) {
 		struct victim *v = c->victim[i];
-		write_done(io, v, c->written[i]);
+		writeback_done(io, v, c->written[i]);
 		if (c->written[i]) {
 			r->victim[r->n++] = v;
 		} else {
@@ -198,13 +198,13 @@ void window_evict(struct io *io, struct stripe *me, struct window *w, struct evi
 	if (any_dirty(w)) {
 		/* The copies are made in this order, and written in it. */
 		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
-		if (!buffer_get(io, &b))
+		if (!write_buffer_get(io, &b))
 			*error = ENOMEM; /* the clean ones can go all the same */
 	}
 	window_scan(io->core, me, w);
 	settle(io, w, r, &b, &c);
 	if (c.n > 0) {
-		int failed = write_copies(io, me, &c, &b);
+		int failed = writeback_write(io, me, &c, &b);
 		if (failed)
 			*error = failed;
 		settle_written(io, &c, r);

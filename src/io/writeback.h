@@ -33,24 +33,24 @@ struct buffer {
 	unsigned pages; /* that fit */
 	unsigned used;
 };
-#define BUFFER(b, its_io) __attribute__((cleanup(buffer_put))) struct buffer b = {.io = its_io}
-bool buffer_get(struct io *io, struct buffer *b);
-void buffer_put(struct buffer *b);
+#define BUFFER(b, its_io) __attribute__((cleanup(write_buffer_put))) struct buffer b = {.io = its_io}
+bool write_buffer_get(struct io *io, struct buffer *b);
+void write_buffer_put(struct buffer *b);
 /* Where the next page goes in the buffer. */
-char *buffer_room(const struct io *io, const struct buffer *b);
+char *write_buffer_room(const struct io *io, const struct buffer *b);
 
 /*
  * Copy a page that others may be modifying: one that sync writes while it is pinned, or
  * one that is rescued during the copy.  A torn copy does no harm: the first stays dirty
  * and is written again, the second is thrown away.
  */
-void copy_racy(char *to, const char *from, size_t bytes);
+void writeback_copy_racy(char *to, const char *from, size_t bytes);
 /*
  * Copy a dirty page that the scan found unpinned.  `reopen`: the entry, which is
  * closing, is open again afterwards.  False: rescued meanwhile, and dirty
  * again.
  */
-bool copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen);
+bool writeback_copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen);
 
 /* Victims that were copied, in page order; their copies stand in the buffer one after the other. */
 struct copied {
@@ -62,8 +62,8 @@ struct copied {
  * Write the copies, adjacent pages in one call.  Notes for each whether it was
  * written; returns 0, or the first errno.
  */
-int write_copies(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b);
+int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b);
 /* The write of an unpinned page is done, or failed. */
-void write_done(struct io *io, const struct victim *v, bool written);
+void writeback_done(struct io *io, const struct victim *v, bool written);
 
 #endif

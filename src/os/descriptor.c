@@ -11,6 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool descriptor_name(int fd, unsigned way, char name[DESCRIPTOR_NAME_MAX])
+{
+	static const char *const of[] = {"thread-self", "self"};
+	if (way >= sizeof of / sizeof *of)
+		return false;
+	snprintf(name, DESCRIPTOR_NAME_MAX, "/proc/%s/fd/%d", of[way], fd);
+	return true;
+}
+
 int descriptor_apart(int fd)
 {
 	if (fd < 0 || fd > STDERR_FILENO)
@@ -20,6 +29,12 @@ int descriptor_apart(int fd)
 	/* EINVAL: the limit is so low that there can be none above. */
 	errno = error == EINVAL ? EMFILE : error;
 	return apart;
+}
+
+bool descriptor_is(int fd, uint64_t device, uint64_t inode)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_dev == device && st.st_ino == inode;
 }
 
 bool descriptor_is_another(int fd, uint64_t device, uint64_t inode)
@@ -113,8 +128,7 @@ uint64_t descriptor_since(uint64_t forks)
 /* Is it still what it was?  A program may close what it does not know. */
 static bool still_it(const struct kept *k)
 {
-	struct stat st;
-	return fstat(k->fd, &st) == 0 && st.st_dev == k->dev && st.st_ino == k->ino;
+	return descriptor_is(k->fd, k->dev, k->ino);
 }
 
 /* Has anybody a POSIX lock on the file?  Where that cannot be asked there are no such locks. */
@@ -249,22 +263,18 @@ int descriptor_again(int fd, int flags)
 		(void)lseek(again, 0, SEEK_SET);
 		return again;
 	}
-	snprintf(path, sizeof path, DESCRIPTOR_OF_THREAD, fd);
-	again = open_same(path, flags, &wanted);
-	if (again >= 0 || errno != ENOENT)
-		return again;
-	snprintf(path, sizeof path, DESCRIPTOR_OF_PROCESS, fd);
-	return open_same(path, flags, &wanted);
+	errno = ENOENT;
+	for (unsigned way = 0; again < 0 && errno == ENOENT && descriptor_name(fd, way, path); way++)
+		again = open_same(path, flags, &wanted);
+	return again;
 }
 
 ssize_t descriptor_path(int fd, char *to, size_t bytes)
 {
 	char name[DESCRIPTOR_NAME_MAX];
-	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, fd);
-	ssize_t n = readlink(name, to, bytes);
-	if (n < 0 && errno == ENOENT) {
-		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, fd);
+	ssize_t n = -1;
+	errno = ENOENT;
+	for (unsigned way = 0; n < 0 && errno == ENOENT && descriptor_name(fd, way, name); way++)
 		n = readlink(name, to, bytes);
-	}
 	return n;
 }

@@ -40,12 +40,12 @@
 #define FILE_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
 
 /*
- * By which names a descriptor is opened again.  /proc/self is the main thread's, which
- * may have ended, or have other descriptors; Linux older than 3.17 has nothing else.
+ * The names by which a descriptor is opened again, `way` from 0; a further one is for when
+ * the one before is ENOENT.  False: there are no more.  /proc/self is the main thread's,
+ * which may have ended, or have other descriptors; Linux older than 3.17 has nothing else.
  */
-#define DESCRIPTOR_OF_THREAD  "/proc/thread-self/fd/%d"
-#define DESCRIPTOR_OF_PROCESS "/proc/self/fd/%d"
-#define DESCRIPTOR_NAME_MAX   (sizeof DESCRIPTOR_OF_THREAD + 3 * sizeof(int))
+#define DESCRIPTOR_NAME_MAX (sizeof "/proc/thread-self/fd/" + 3 * sizeof(int))
+bool descriptor_name(int fd, unsigned way, char name[DESCRIPTOR_NAME_MAX]);
 
 /* What was just opened, above the standard ones.  -1 and errno, as they were, or of the moving. */
 int descriptor_apart(int fd);
@@ -73,6 +73,8 @@ void descriptor_let_go(int fd, uint64_t name);
 /* The one of that name, if it is kept; -1. */
 int descriptor_kept(uint64_t name);
 
+/* Is `fd` that file, object or socket still? */
+bool descriptor_is(int fd, uint64_t device, uint64_t inode);
 /* Is it certain that `fd` is not that file, object or socket?  A program may close what it does not know, and have another by that number. */
 bool descriptor_is_another(int fd, uint64_t device, uint64_t inode);
 

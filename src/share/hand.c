@@ -241,7 +241,7 @@ void hand_begin(struct sharing *sh)
 	hand_lock();
 	sh->next_handed = door.pools;
 	door.pools = sh;
-	atomic_store(&sh->core->members->member[sh->core->pins.member].door, door.name);
+	atomic_store(&core_member(sh->core)->door, door.name);
 	hand_unlock();
 	pthread_mutex_unlock(&changing);
 }
@@ -256,7 +256,7 @@ void hand_end(struct sharing *sh)
 	if (*at)
 		*at = sh->next_handed;
 	/* Whoever joins now need not wait for an answer. */
-	atomic_store(&sh->core->members->member[sh->core->pins.member].door, 0);
+	atomic_store(&core_member(sh->core)->door, 0);
 	bool last = !door.pools && door.fd >= 0;
 	hand_unlock();
 	if (last) {
@@ -339,12 +339,12 @@ static bool await_answer(const struct sharing *sh, int socket, int64_t until, st
 
 static bool ask_around(const struct sharing *sh, int out, const int *pair, struct handed *h)
 {
-	uint32_t top = atomic_load(&sh->core->members->top), i = 0;
+	uint32_t top = member_top(sh->core->members), i = 0;
 	int64_t until = now_ms() + ANSWER_MS;
 	bool any = false;
-	for (unsigned batch = 1; i < top && i < MEMBERS_MAX; batch *= 2) {
+	for (unsigned batch = 1; i < top; batch *= 2) {
 		unsigned asked = 0;
-		for (; asked < batch && i < top && i < MEMBERS_MAX; i++) {
+		for (; asked < batch && i < top; i++) {
 			uint64_t name = door_of(sh, i);
 			if (name && ask(sh, name, out, pair[1]))
 				asked++;

@@ -79,8 +79,8 @@ static int open_file(const char *path, const struct preamble *p)
 static int find_file(const struct preamble *p, const struct member_state *ms)
 {
 	int fd = open_file(p->path, p), error = errno;
-	uint32_t top = atomic_load(&ms->top);
-	for (uint32_t i = 0; fd < 0 && i < top && i < MEMBERS_MAX; i++) {
+	uint32_t top = member_top(ms);
+	for (uint32_t i = 0; fd < 0 && i < top; i++) {
 		char path[sizeof "/proc//fd/" + 3 * 2 * sizeof(int)];
 		const struct member *m = &ms->member[i];
 		if (!member_in(m))
@@ -141,7 +141,7 @@ static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 	uint64_t most = file_bytes_max();
 	int error = EFBIG;
 	for (uint64_t total = asked > OBJECT_MIN ? asked : OBJECT_MIN; total >= OBJECT_LEAST; total /= 2) {
-		p->total = round_up(total, memory_page());
+		p->total = object_round_up(total, object_memory_page());
 		p->limit = limit_for(total, p->pagesize);
 		if (p->limit < frames)
 			break;
@@ -225,7 +225,7 @@ bool share_sound(struct sharing *sh, const struct preamble *p)
 	struct header *h = sh->header;
 	struct region_state *r = &h->region;
 	uint64_t top = atomic_load(&r->top);
-	if (r->end != p->total || top < p->chunks_at || top > p->total || top % memory_page() != 0)
+	if (r->end != p->total || top < p->chunks_at || top > p->total || top % object_memory_page() != 0)
 		return false;
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
 		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
@@ -233,7 +233,7 @@ bool share_sound(struct sharing *sh, const struct preamble *p)
 			continue;
 		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
 		top = atomic_load(&r->top);
-		if (top > p->total || place % memory_page() != 0 || place < p->chunks_at || place >= top)
+		if (top > p->total || place % object_memory_page() != 0 || place < p->chunks_at || place >= top)
 			return false;
 		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
 		                      : !table_sound(region_at(&sh->core->region, id), id, top - place))
@@ -434,13 +434,6 @@ static int join(struct sharing *sh, int fd, uint32_t frames)
 	return error;
 }
 
-/* The program has closed that descriptor, and has another file by its number: then it is not ours to close. */
-static bool is_another(int fd, dev_t dev, ino_t ino)
-{
-	struct stat st;
-	return fstat(fd, &st) == 0 && (st.st_dev != dev || st.st_ino != ino);
-}
-
 /* Release what this process has of the pool, but for its membership. */
 static void let_go(struct sharing *sh, bool parents)
 {
@@ -448,9 +441,9 @@ static void let_go(struct sharing *sh, bool parents)
 	/* A child has no copy of the liveness lock's mapping. */
 	if (!parents)
 		hold_end(&sh->liveness);
-	if (sh->object >= 0 && !(p && is_another(sh->object, sh->dev, sh->ino)))
+	if (sh->object >= 0 && !(p && descriptor_is_another(sh->object, sh->dev, sh->ino)))
 		close(sh->object);
-	if (sh->file >= 0 && !(p && is_another(sh->file, p->file_dev, p->file_ino)))
+	if (sh->file >= 0 && !(p && descriptor_is_another(sh->file, p->file_dev, p->file_ino)))
 		descriptor_let_go(sh->file, sh->file_name ? sh->file_name : descriptor_since(sh->file_forks));
 	if (sh->map)
 		munmap(sh->map, sh->bytes);

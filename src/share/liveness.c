@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -97,16 +96,15 @@ enum { FIRST_NAP_NS = 50000, LAST_NAP_NS = 1000000, SOON_NS = 10000000 };
 
 bool member_is(int fd, const struct member_object *o)
 {
-	struct stat st;
-	return fstat(fd, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino;
+	return descriptor_is(fd, o->dev, o->ino);
 }
 
 /* The same object, opened once more; by its name where there is no /proc, or the program has closed the descriptor.  -1 and errno. */
 static int open_again(const struct member_object *o, int mode)
 {
 	char of_thread[DESCRIPTOR_NAME_MAX], of_process[DESCRIPTOR_NAME_MAX];
-	snprintf(of_thread, sizeof of_thread, DESCRIPTOR_OF_THREAD, o->fd);
-	snprintf(of_process, sizeof of_process, DESCRIPTOR_OF_PROCESS, o->fd);
+	(void)descriptor_name(o->fd, 0, of_thread);
+	(void)descriptor_name(o->fd, 1, of_process);
 	const char *name[] = {of_thread, of_process, o->path};
 	errno = ENOENT;
 	/* ENXIO: the program has closed the object, and what has the number now cannot be opened again. */

@@ -34,12 +34,12 @@
 #define FIRST_NAP_NS 50000
 #define LAST_NAP_NS  1000000
 
-uint64_t memory_page(void)
+uint64_t object_memory_page(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-uint64_t round_up(uint64_t n, uint64_t to)
+uint64_t object_round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;
 }
@@ -186,10 +186,10 @@ bool share_read(int object, void *to, size_t bytes, uint64_t at)
 
 void object_place_parts(struct preamble *p)
 {
-	p->key_at = round_up(sizeof *p, memory_page());
-	p->header_at = round_up(p->key_at + p->key_bytes + 1, memory_page());
-	p->frames_at = round_up(p->header_at + sizeof(struct header), memory_page());
-	p->chunks_at = round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), memory_page());
+	p->key_at = object_round_up(sizeof *p, object_memory_page());
+	p->header_at = object_round_up(p->key_at + p->key_bytes + 1, object_memory_page());
+	p->frames_at = object_round_up(p->header_at + sizeof(struct header), object_memory_page());
+	p->chunks_at = object_round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), object_memory_page());
 }
 
 void object_stamp(struct preamble *p)

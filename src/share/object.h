@@ -75,8 +75,8 @@ void object_stamp(struct preamble *p);
 uint64_t object_check(const struct preamble *pre, const void *key);
 
 /* What memory is given and taken back by: 4, 16 or 64 KiB.  Who share an object have one kernel. */
-uint64_t memory_page(void);
-uint64_t round_up(uint64_t n, uint64_t to);
+uint64_t object_memory_page(void);
+uint64_t object_round_up(uint64_t n, uint64_t to);
 
 /* Is the object's descriptor still what it was?  A program may close what it does not know. */
 bool share_object_is_ours(const struct sharing *sh);

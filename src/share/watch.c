@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -159,7 +158,7 @@ static void open_instance(void)
 
 static _Atomic uint32_t *watching(struct sharing *sh)
 {
-	return &sh->core->members->member[sh->core->pins.member].watching;
+	return &core_member(sh->core)->watching;
 }
 
 /* Under the lock. */
@@ -167,13 +166,11 @@ static void subscribe(struct watch *w)
 {
 	struct sharing *sh = POOL_OF(w);
 	char name[DESCRIPTOR_NAME_MAX];
-	snprintf(name, sizeof name, DESCRIPTOR_OF_THREAD, sh->object);
+	w->subject = -1;
+	errno = ENOENT;
 	/* What holds a liveness lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
-	w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
-	if (w->subject < 0 && errno == ENOENT) {
-		snprintf(name, sizeof name, DESCRIPTOR_OF_PROCESS, sh->object);
+	for (unsigned way = 0; w->subject < 0 && errno == ENOENT && descriptor_name(sh->object, way, name); way++)
 		w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
-	}
 	atomic_store(&sh->core->deaths_told, w->subject >= 0);
 	atomic_store(watching(sh), w->subject >= 0);
 }

@@ -7,11 +7,6 @@
 #include "os/descriptor.h"
 #include "share/hand.h"
 
-static struct member *own_record(struct sharing *sh)
-{
-	return &sh->core->members->member[sh->core->pins.member];
-}
-
 int witness_make(struct sharing *sh, int fd)
 {
 	int error = pageio_reopen(&sh->io->file, fd, WITNESSES, true);
@@ -52,7 +47,7 @@ bool witness_join(struct sharing *sh)
 /* Has any other living process the witnesses of this generation, or of one that may be the pool's again? */
 static bool somebody_has(const struct sharing *sh)
 {
-	uint32_t top = atomic_load(&sh->core->members->top), now = atomic_load(&sh->io->file.state->generation);
+	uint32_t top = member_top(sh->core->members), now = atomic_load(&sh->io->file.state->generation);
 	for (uint32_t i = 0; i < top; i++) {
 		const struct member *m = &sh->core->members->member[i];
 		uint32_t its = atomic_load(&m->generation);
@@ -105,7 +100,7 @@ int witness_have(struct sharing *sh, struct stripe *me)
 	else
 		error = renew(sh, me);
 	if (!error)
-		atomic_store(&own_record(sh)->generation, sh->io->file.generation);
+		atomic_store(&core_member(sh->core)->generation, sh->io->file.generation);
 	return error;
 }
 
@@ -119,7 +114,7 @@ void witness_enter(struct sharing *sh)
 	/* If it fails, a sync tries again. */
 	if (sync_try(sh->io, me)) {
 		if (renew(sh, me) == 0)
-			atomic_store(&own_record(sh)->generation, sh->io->file.generation);
+			atomic_store(&core_member(sh->core)->generation, sh->io->file.generation);
 		sync_end(sh->io);
 	}
 	/* Release: as at the end of a call (thread.h). */
