@@ -7,8 +7,6 @@
 #include "core/resize.h"
 #include "core/tsan.h"
 
-static const struct pinned not_pinned = {FRAME_NONE, NULL};
-
 /*
  * After the slot was set: is the page of `e` still in its frame?  Rescues it if
  * its entry is closing.
@@ -61,21 +59,6 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 	return (struct pinned){f, slot};
 }
 
-/* Undo an insertion: the page could not be loaded. */
-static struct pinned load_failed(MPOOL *mp, struct attachment *a, uint32_t page, const struct table_ref *at,
-                                 uint32_t frame)
-{
-	int error = errno;
-	epoch_enter(&mp->core.epoch, a->stripe);
-	table_free(at, entry_word(page, ENTRY_LOADING, a->stripe->id));
-	epoch_leave(a->stripe);
-	if (frame != FRAME_NONE)
-		frame_free(&mp->evict, frame);
-	wait_notify(mp->core.wait, wait_for_page(page));
-	errno = error;
-	return not_pinned;
-}
-
 /* Fill the frame.  1: read; 0: zeros; -1 and errno. */
 static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 {
@@ -91,48 +74,16 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 	return reads;
 }
 
-/* The frame's page is about to be published: if it is on the torn-page list, mark the frame abandoned; if it was requested anew, take it off. */
-static void inherit_torn_mark(MPOOL *mp, const struct want *want, struct frame *fr)
-{
-	if (want->fill == FILL_ZERO_EXCL)
-		torn_remove(mp->io.torn, want->page);
-	else if (torn_has(mp->io.torn, want->page))
-		atomic_fetch_or(&fr->word, FRAME_ABANDONED);
-}
-
 /* The caller has won the insertion at `at`, and is the only loader of the page. */
 static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, const struct table_ref *at)
 {
 	uint32_t page = want->page;
-	uint32_t f = want->frame != FRAME_NONE ? want->frame : frame_alloc(&mp->evict, a, page);
+	struct load l = {page, want->frame != FRAME_NONE ? want->frame : frame_alloc(&mp->evict, a, page), *at};
 	want->frame = FRAME_NONE; /* used, or freed */
-	if (f == FRAME_NONE)
-		return load_failed(mp, a, page, at, f);
-	struct frame *fr = frame_of(&mp->core.frames, f);
-	int reads = fill(mp, want, f);
-	if (reads < 0)
-		return load_failed(mp, a, page, at, f);
-	_Atomic uint64_t *slot = thread_slot(&mp->core, a, f);
-	if (!slot) {
-		errno = ENOMEM;
-		return load_failed(mp, a, page, at, f);
-	}
-	inherit_torn_mark(mp, want, fr);
-	atomic_store_explicit(&fr->page, page, memory_order_relaxed);
-	atomic_store_explicit(frame_mark(&mp->core.frames, f), 0, memory_order_relaxed);
-	page_installed(&mp->evict, f, page, want->once);
-	/* The slot before the entry: an evictor of the page must see the pin.  A try
-	 * until then: no put may take it for a pin. */
-	pin_try(slot, f);
-	pin_show(&mp->core.pins, slot_stripe(slot), mp->core.barrier);
-	tsan_give(&mp->core.region, frame_page(&mp->core.frames, f)); /* another process may move the entry */
-	table_publish(at, page, a->stripe->id, f);
-	pin_confirm(slot, f, want->slot_flags);
-	core_unclaim(&mp->core, f, fr);
-	wait_notify(mp->core.wait, wait_for_page(page));
-	stripe_count(a->stripe, COUNT_MISSES, want->fill == FILL_READ);
-	stripe_count(a->stripe, COUNT_READS, (uint64_t)reads);
-	return (struct pinned){f, slot};
+	if (l.frame == FRAME_NONE)
+		return load_fail(mp, a, &l);
+	int reads = fill(mp, want, l.frame);
+	return reads < 0 ? load_fail(mp, a, &l) : load_publish(mp, a, &l, want, (unsigned)reads);
 }
 
 /* Sleep until another thread's read of `page` has ended. */
@@ -168,11 +119,11 @@ static struct pinned fetch_once(MPOOL *mp, struct attachment *a, struct want *wa
 		}
 		return p;
 	}
-	enum insertion in = entry_valid(e) ? INSERT_LOST : table_insert(&mp->core.tables, page, a->stripe->id, e, &at);
-	if (in == INSERT_FULL && resize_grow(&mp->core, a->stripe->id, at.table) != 0)
+	enum load_state begun = entry_valid(e) ? LOAD_LOST : load_begin(mp, a, page, e, &at);
+	if (begun == LOAD_NO_MEMORY)
 		*error = ENOMEM;
 	epoch_leave(a->stripe);
-	if (in == INSERT_WON) {
+	if (begun == LOAD_WON) {
 		p = load(mp, a, want, &at);
 		if (p.frame == FRAME_NONE)
 			*error = errno;

@@ -32,8 +32,9 @@
  * The page number is beside the word, and is stored by the claim's owner before the entry
  * becomes resident.
  *
- * The mark, one byte a frame in an array of its own, says that the page was used since
- * a clock hand last passed the frame.  A hit stores it only when it is not set.
+ * The mark, one byte a frame in an array of its own, says whether the page was used since
+ * a clock hand last passed the frame, or was brought in ahead of need and not used yet.  A hit
+ * stores it only when it does not say "used".
  *
  * The replacement policy's state (policy.h) stands behind segment 0, in arrays of its own:
  * each frame's past, whether it is hot, and the ghosts of evicted pages.  All of it is
@@ -63,6 +64,8 @@
 #define FRAME_OWNER_SHIFT    8
 #define FRAME_OWNER          (~0u << FRAME_OWNER_SHIFT)
 _Static_assert(STRIPES_MAX < FRAME_OWNER >> FRAME_OWNER_SHIFT, "an owner is a stripe's number + 1");
+
+enum mark { MARK_CLEAR, MARK_USED, MARK_AHEAD };
 
 struct frame {
 	_Atomic uint32_t word;
@@ -229,8 +232,8 @@ static inline uint32_t frame_at(const struct frames *fs, const void *page)
 /* A page of this frame was used.  The caller has it pinned. */
 static inline void mark_set(_Atomic uint8_t *mark)
 {
-	if (unlikely(!atomic_load_explicit(mark, memory_order_relaxed)))
-		atomic_store_explicit(mark, 1, memory_order_relaxed);
+	if (unlikely(atomic_load_explicit(mark, memory_order_relaxed) != MARK_USED))
+		atomic_store_explicit(mark, MARK_USED, memory_order_relaxed);
 }
 
 static inline void frame_touch_base(const struct frames *fs, uint64_t f)

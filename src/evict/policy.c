@@ -241,7 +241,7 @@ void policy_recount(const struct policy_of *o)
 
 static bool is_marked(const struct policy_of *o, uint32_t f)
 {
-	return atomic_load_explicit(&o->fs->base.mark[f], memory_order_relaxed);
+	return atomic_load_explicit(&o->fs->base.mark[f], memory_order_relaxed) == MARK_USED;
 }
 
 static _Atomic uint32_t *past_of(const struct policy_of *o, uint32_t f)
@@ -252,7 +252,7 @@ static _Atomic uint32_t *past_of(const struct policy_of *o, uint32_t f)
 /* Clear the mark: the page was used since the hand last passed, which counts as now. */
 static void take_mark(const struct policy_of *o, uint32_t f, uint32_t proven)
 {
-	atomic_store_explicit(&o->fs->base.mark[f], 0, memory_order_relaxed);
+	atomic_store_explicit(&o->fs->base.mark[f], MARK_CLEAR, memory_order_relaxed);
 	store(past_of(o, f), restamp(o, load(past_of(o, f))) | proven);
 }
 

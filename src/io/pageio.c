@@ -377,7 +377,7 @@ static void raise_to(_Atomic uint32_t *word, uint32_t value)
 }
 
 /* The offset of a page that is in the file, or that may be. */
-static off_t page_offset(const struct pageio *io, uint32_t page)
+off_t pageio_offset(const struct pageio *io, uint32_t page)
 {
 	return (off_t)page * io->pagesize;
 }
@@ -389,8 +389,7 @@ static bool in_file_range(const struct pageio *io, uint32_t page, uint32_t n)
 	return !__builtin_mul_overflow((uint64_t)page + n, (uint64_t)io->pagesize, &end);
 }
 
-/* Was the page never written?  Then it is zeros, whatever the file has there. */
-static bool unwritten(const struct pageio *io, uint32_t page)
+bool pageio_unwritten(const struct pageio *io, uint32_t page)
 {
 	return page >= atomic_load(&io->state->extent) || page == atomic_load(&io->state->tail);
 }
@@ -421,7 +420,8 @@ static int read_bytes(const struct pageio *io, uint32_t page, void *to)
 {
 	prefetch(to, io->pagesize);
 	for (size_t done = 0; done < io->pagesize;) {
-		ssize_t n = pread(io->fd, (char *)to + done, io->pagesize - done, page_offset(io, page) + (off_t)done);
+		ssize_t n =
+			pread(io->fd, (char *)to + done, io->pagesize - done, pageio_offset(io, page) + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -449,16 +449,43 @@ void pageio_encode(const struct pageio *io, uint32_t page, void *copy)
 		filter(io, io->pgout, page, copy);
 }
 
+void pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made)
+{
+	if (io->pgin && !(made && all_zeros(bytes, io->pagesize)))
+		filter(io, io->pgin, page, bytes);
+}
+
 int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
 {
-	bool reads = !unwritten(io, page);
+	bool reads = !pageio_unwritten(io, page);
 	if (!reads)
 		memset(to, 0, io->pagesize);
 	else if (read_bytes(io, page, to) != 0)
 		return -1;
-	if (io->pgin && !(made && all_zeros(to, io->pagesize)))
-		filter(io, io->pgin, page, to);
+	pageio_decode(io, page, to, made);
 	return reads;
+}
+
+uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov, uint32_t n, size_t done)
+{
+	size_t bytes = (size_t)n * io->pagesize;
+	while (done < bytes) {
+		uint32_t first = (uint32_t)(done / io->pagesize);
+		size_t into = done % io->pagesize;
+		struct iovec whole = iov[first];
+		iov[first] = (struct iovec){(char *)whole.iov_base + into, whole.iov_len - into};
+		ssize_t got = preadv(io->fd, iov + first, (int)(n - first), pageio_offset(io, page) + (off_t)done);
+		iov[first] = whole;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			if (got == 0)
+				errno = EIO; /* the file ends here now: it was cut short */
+			break;
+		}
+		done += (size_t)got;
+	}
+	return (uint32_t)(done / io->pagesize);
 }
 
 /* Bytes written of `bytes`; fewer: errno tells why. */
@@ -486,7 +513,7 @@ uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *
 		errno = error;
 		return 0;
 	}
-	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, page_offset(io, page));
+	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, pageio_offset(io, page));
 	uint32_t written = (uint32_t)(bytes / io->pagesize);
 	if (written == 0)
 		return 0;

@@ -66,6 +66,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "mpool.h"
 
@@ -156,6 +157,20 @@ uint32_t pageio_extend(const struct pageio *io, uint32_t page);
  * came to it: then it is what was written.
  */
 int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made);
+
+/*
+ * The parts of that, for pages that are read several at a time: was the page never written,
+ * so that it is zeros, and not to be read; read the `n` pages from `page` on, each to the
+ * piece of `iov` that is its own, of which the first `done` bytes are there already; and
+ * give a page, which was read or is zeros, the memory's form.
+ *
+ * pageio_readv returns how many pages were read whole, from the first on; fewer than `n`:
+ * errno tells why.
+ */
+bool pageio_unwritten(const struct pageio *io, uint32_t page);
+uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov, uint32_t n, size_t done);
+void pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made);
+off_t pageio_offset(const struct pageio *io, uint32_t page);
 
 /* A page's copy, in the form that the file has. */
 void pageio_encode(const struct pageio *io, uint32_t page, void *copy);
