@@ -38,7 +38,7 @@ SHOWN = ["README.md", "docs/use.md", "docs/sharing.md", "docs/eviction.md", "doc
 PROGRAMS = {"explore": "tests/explore/explore", "mpool-stress": "stress/mpool-stress", "mpool-top": "tools/mpool-top",
             "mpool-bench": "bench/mpool-bench", "mpool-replay": "bench/mpool-replay"}
 # Those that a reader brings.
-SYSTEM = {"cmake", "ctest", "cc", "sudo", "ldconfig", "clang-format", "python3"}
+SYSTEM = {"cmake", "ctest", "cc", "sudo", "ldconfig", "clang-format", "python3", "nbdkit", "nbdcopy"}
 MODES = {"verify", "churn", "kill"}  # of mpool-stress, each with options of its own
 # A script gives its options to the program.
 PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/replay": "mpool-replay"}

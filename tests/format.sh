@@ -8,6 +8,6 @@
 set -euo pipefail
 cd "$1"
 command -v clang-format-19 > /dev/null || exit 77
-find include src tests stress bench tools examples -name '*.[ch]' -o -name '*.[ch]pp' |
+find include src tests stress bench tools servers examples -name '*.[ch]' -o -name '*.[ch]pp' |
 	xargs clang-format-19 --dry-run -Werror
 echo "format.sh: all is well"

@@ -67,6 +67,15 @@ if [ "$(cached MPOOL_BUILD_TOOLS)" = ON ]; then
 	grep -q '^#pool' "$tmp/top" || fail "mpool-top prints no table"
 	find "$root" -name mpool-top.1 | grep -q . || fail "no manual page of mpool-top"
 fi
+if [ -e "$build/servers/nbd/nbdkit-mpool-plugin.so" ]; then
+	plugin=$(find "$root" -path '*/nbdkit/plugins/nbdkit-mpool-plugin.so')
+	[ -n "$plugin" ] || fail "the plugin for nbdkit is not installed"
+	# By itself: what it needs of libmpool is in it.
+	LD_LIBRARY_PATH='' nbdkit --dump-plugin "$plugin" > "$tmp/plugin" || fail "nbdkit --dump-plugin: exit status $?"
+	grep -q '^name=mpool$' "$tmp/plugin" || fail "nbdkit does not know the plugin"
+	[ "$(nm -D --defined-only --format=posix "$plugin" | sed 's/ .*//')" = plugin_init ] || fail "the plugin exports more than nbdkit needs"
+	find "$root" -name nbdkit-mpool-plugin.1 | grep -q . || fail "no manual page of the plugin"
+fi
 if grep -rIlF -e "$source" -e "$build" "$root"; then
 	fail "these files name the directory they were built in"
 fi

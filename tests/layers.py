@@ -9,6 +9,8 @@ seen too; and no two headers include each other.
 A pointer to a function may lead upwards without being seen: so there is a list here of
 those that there are, and what for.
 
+The servers are as users' programs: they include mpool.h and their own headers, nothing of src/.
+
 Before it looks at the library it plants a call upwards and a circle, and must see them.
 """
 import collections
@@ -121,6 +123,16 @@ def pointers(src):
     return wrong + [f"{f} has no pointer to a function {n} any more" for f, n in sorted(unused)]
 
 
+def from_outside(servers):
+    """What a server includes that is neither its own nor installed."""
+    wrong = []
+    for path in sorted(servers.glob("*/*.[ch]")):
+        for name in INCLUDE.findall(path.read_text()):
+            if not (path.parent / name).is_file() or "/" in name:
+                wrong.append(f"servers/{path.relative_to(servers)} includes {name}, which is not its own")
+    return wrong
+
+
 def planted():
     assert upward({("os/mem", "core/pin"): "x"}) and not upward({("core/pin", "os/mem"): "x"})
     assert circles({("io/a", "io/b"): "x", ("io/b", "core/c"): "x", ("core/c", "io/a"): "x"})
@@ -139,6 +151,7 @@ def main():
     wrong += ["a circle of calls: " + ", ".join(c) for c in circles(called)]
     wrong += ["a circle of headers: " + ", ".join(c) for c in circles(headers)]
     wrong += pointers(src)
+    wrong += from_outside(src.parent / "servers")
     for line in wrong:
         print(f"layers: {line}", file=sys.stderr)
     modules = {m for edge in {**included, **called} for m in edge}
