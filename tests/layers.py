@@ -9,9 +9,14 @@ seen too; and no two headers include each other.
 A pointer to a function may lead upwards without being seen: so there is a list here of
 those that there are, and what for.
 
+The system is called by os/ and io/ alone.  Outside of them an object file may want of the C
+library what is in the list here, and nothing else: so whoever wraps the system's calls, to
+make them fail or to run them in any order, knows where they come from.
+
 The servers are as users' programs: they include mpool.h and their own headers, nothing of src/.
 
-Before it looks at the library it plants a call upwards and a circle, and must see them.
+Before it looks at the library it plants a call upwards, a circle and a call of the system's,
+and must see them.
 """
 import collections
 import pathlib
@@ -33,10 +38,32 @@ POINTERS = {
     "evict/policy.h": {"skip": "is this frame passed by?"},
     "io/pageio.h": {"pgin": "the user's filter", "pgout": "the user's filter"},
     "io/pageio.c": {"by": "the user's filter"},
+    "os/process.h": {"run": "what a thread of the library's own does"},
+    "os/process.c": {"run": "the same"},
     "share/recover.c": {"stripe_seen": "told of each stripe"},
     "share/watch.h": {"ready": "the door's descriptor can be read"},
 }
 POINTER = re.compile(r"\(\*(\w+)\)\(|^typedef \w+ (\w+)\(", re.M)
+
+# Whose objects may call the system.
+DOORS = {"os", "io"}
+# What the C library does within the process, or makes system calls for of its own accord.
+LIBRARY = {
+    "bytes and text": "memcpy memmove memset memcmp strlen strnlen strcmp snprintf sscanf qsort",
+    "the process's memory": "malloc calloc realloc aligned_alloc free",
+    "locks of its threads": "pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait"
+                            " pthread_cond_broadcast",
+    "to be called when a thread ends, or the process forks": "pthread_key_create pthread_key_delete"
+                                                             " pthread_setspecific pthread_atfork",
+    "os/cancel.h, which is all in its header": "pthread_setcancelstate",
+    "errno": "__errno_location",
+}
+WITHIN = {name for names in LIBRARY.values() for name in names.split()}
+# snprintf and others, as compilers and libraries name them that check more, or follow a newer standard.
+ALIAS = re.compile(r"__(?:isoc\d+_)?(\w+?)(?:_chk)?$")
+# What the compiler calls of its own accord: to unwind, for arithmetic and atomic operations, to count.
+COMPILER = re.compile(r"_GLOBAL_OFFSET_TABLE_|_Unwind_\w+|__gcc_personality_\w+|_*tls_get_addr|__stack_chk_fail\w*"
+                      r"|__\w+[dst]i[23]|__(aarch64|atomic|gcov)_\w+|__llvm_\w+")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
 
@@ -78,6 +105,15 @@ def circles(edges):
     return found
 
 
+def past_the_doors(wanted):
+    """What modules want of the system that are not its door: (module, name)."""
+    def within(name):
+        alias = ALIAS.match(name)
+        return name in WITHIN or (alias and alias[1] in WITHIN) or COMPILER.fullmatch(name)
+
+    return [(m, name) for m, name in wanted if m.split("/")[0] not in DOORS and not within(name)]
+
+
 def includes(src, pattern):
     edges, wrong = {}, []
     for path in sorted(src.glob(pattern)):
@@ -93,6 +129,7 @@ def includes(src, pattern):
 
 
 def calls(objects):
+    """The calls between modules, and what each wants that none of them has: (module, name)."""
     defined, wanted = {}, []
     for path in objects:
         module = "/".join(pathlib.Path(path[:-len(".c.o")]).parts[-2:])
@@ -108,7 +145,7 @@ def calls(objects):
         to = defined.get(name, module)
         if to != module:
             edges[module, to] = name
-    return edges
+    return edges, [(module, name) for module, name in wanted if name not in defined]
 
 
 def pointers(src):
@@ -137,6 +174,9 @@ def planted():
     assert upward({("os/mem", "core/pin"): "x"}) and not upward({("core/pin", "os/mem"): "x"})
     assert circles({("io/a", "io/b"): "x", ("io/b", "core/c"): "x", ("core/c", "io/a"): "x"})
     assert not circles({("io/a", "io/b"): "x", ("io/a", "core/c"): "x", ("io/b", "core/c"): "x"})
+    assert past_the_doors([("core/pin", "nanosleep")]) and past_the_doors([("share/join", "__open_2")])
+    assert not past_the_doors([("os/time", "nanosleep"), ("core/pin", "memset"), ("core/pin", "__memset_chk"),
+                               ("share/hand", "__isoc23_sscanf"), ("api/get", "_Unwind_Resume")])
 
 
 def main():
@@ -144,12 +184,14 @@ def main():
     src = pathlib.Path(sys.argv[1]) / "src"
     included, wrong = includes(src, "*/*.[ch]")
     headers, _ = includes(src, "*/*.h")
-    called = calls(sys.argv[2:])
-    if len(called) < len(FOLDERS):
+    called, wanted = calls(sys.argv[2:])
+    if len(called) < len(FOLDERS) or not wanted:
         wrong.append("no calls found")
     wrong += [f"{a} leads up to {b}, by {by}" for edges in (included, called) for a, b, by in upward(edges)]
     wrong += ["a circle of calls: " + ", ".join(c) for c in circles(called)]
     wrong += ["a circle of headers: " + ", ".join(c) for c in circles(headers)]
+    wrong += [f"{module} calls {name}: only {' and '.join(sorted(DOORS))} call the system"
+              for module, name in past_the_doors(wanted)]
     wrong += pointers(src)
     wrong += from_outside(src.parent / "servers")
     for line in wrong:

@@ -1,7 +1,6 @@
 /* look.c - see look.h. */
 #include "look.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 
 #include "api/pool.h"
 #include "api/stat.h"
+#include "os/file.h"
 #include "share/join.h"
 #include "share/object.h"
 
@@ -71,7 +71,7 @@ static int copy(const struct copy *c, uint64_t at, uint64_t bytes)
 		return EBADMSG;
 	if (mprotect(map + from, at + bytes - from, PROT_READ | PROT_WRITE) != 0)
 		return errno;
-	return share_read(c->object, map + at, bytes, at) ? 0 : EBADMSG;
+	return file_read(c->object, map + at, bytes, at) ? 0 : EBADMSG;
 }
 
 /* The same, by an address in the copy. */
@@ -376,16 +376,16 @@ int look_all(struct look *l)
 	int dir = share_directory(false), error = 0;
 	if (dir < 0)
 		return errno == ENOENT ? 0 : errno;
-	DIR *d = share_entries(dir);
+	DIR *d = file_entries(dir);
 	if (!d)
 		error = errno;
-	for (struct dirent *e; !error && (e = readdir(d));) {
+	for (const char *name; !error && (name = file_next(d));) {
 		uint64_t hash;
-		if (share_name_hash(e->d_name, &hash))
-			error = add(l, dir, e->d_name, hash);
+		if (share_name_hash(name, &hash))
+			error = add(l, dir, name, hash);
 	}
 	if (d)
-		closedir(d);
+		file_entries_end(d);
 	close(dir);
 	return error;
 }
@@ -459,21 +459,21 @@ int look_remove(const char *name)
 /* All of that key: crashes may have left several.  ENOENT: there is none. */
 static int remove_all(int dir, uint64_t hash, struct share_key key)
 {
-	DIR *d = share_entries(dir);
+	DIR *d = file_entries(dir);
 	if (!d)
 		return errno;
 	bool removed = false;
 	int error = ENOENT;
-	for (struct dirent *e; error == ENOENT && (e = readdir(d));) {
+	for (const char *name; error == ENOENT && (name = file_next(d));) {
 		uint64_t its;
-		if (!share_name_hash(e->d_name, &its) || its != hash)
+		if (!share_name_hash(name, &its) || its != hash)
 			continue;
-		error = remove_object(dir, e->d_name, &key);
+		error = remove_object(dir, name, &key);
 		removed = removed || !error;
 		if (!error)
 			error = ENOENT;
 	}
-	closedir(d);
+	file_entries_end(d);
 	return error == ENOENT && removed ? 0 : error;
 }
 

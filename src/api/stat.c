@@ -1,13 +1,13 @@
 /* stat.c - mpool_stats and mpool_stat; see stat.h. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "api/call.h"
 #include "api/stat.h"
+#include "os/print.h"
 
 struct frame_count {
 	struct mpool_stats *stats;
@@ -139,18 +139,18 @@ PUBLIC void mpool_stat(MPOOL *mp)
 	NO_CANCELLATION;
 	struct mpool_stats s;
 	if (collect(mp, &s) != 0) {
-		perror("mpool_stat");
+		print_error("mpool_stat");
 		return;
 	}
 	uint64_t gets = s.hits + s.misses;
-	fprintf(stderr,
-	        "%" PRIu64 " pages in the file, of %" PRIu64 " bytes; device %u:%u, inode %" PRIu64 "\n"
-	        "%" PRIu64 " pages in memory, of at most %" PRIu64 " (%" PRIu64 " beyond it); %" PRIu64
-	        " modified, %" PRIu64 " pinned\n"
-	        "%" PRIu64 " hits, %" PRIu64 " misses (%.2f%% hits), %" PRIu64 " page reads, %" PRIu64 " page writes\n"
-	        "%" PRIu64 " evictions, %" PRIu64 " called off by a get in time\n"
-	        "%" PRIu64 " bytes of bookkeeping\n",
-	        s.pages, s.pagesize, major(s.device), minor(s.device), s.inode, s.cached, s.maxcache, s.overflow,
-	        s.dirty, s.pinned, s.hits, s.misses, gets ? 100.0 * (double)s.hits / (double)gets : 0.0, s.reads,
-	        s.writes, s.evictions, s.rescues, s.metadata);
+	print_text("%" PRIu64 " pages in the file, of %" PRIu64 " bytes; device %u:%u, inode %" PRIu64 "\n"
+	           "%" PRIu64 " pages in memory, of at most %" PRIu64 " (%" PRIu64 " beyond it); %" PRIu64
+	           " modified, %" PRIu64 " pinned\n"
+	           "%" PRIu64 " hits, %" PRIu64 " misses (%.2f%% hits), %" PRIu64 " page reads, %" PRIu64
+	           " page writes\n"
+	           "%" PRIu64 " evictions, %" PRIu64 " called off by a get in time\n"
+	           "%" PRIu64 " bytes of bookkeeping\n",
+	           s.pages, s.pagesize, major(s.device), minor(s.device), s.inode, s.cached, s.maxcache, s.overflow,
+	           s.dirty, s.pinned, s.hits, s.misses, gets ? 100.0 * (double)s.hits / (double)gets : 0.0, s.reads,
+	           s.writes, s.evictions, s.rescues, s.metadata);
 }

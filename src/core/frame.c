@@ -1,7 +1,7 @@
 /* frame.c - see frame.h. */
 #include "core/frame.h"
 
-#include <sys/mman.h>
+#include "os/map.h"
 
 /* Segment 1 has a sixteenth of the capacity, within these bounds. */
 #define UNIT_SHARE 16u
@@ -121,7 +121,7 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 	if (!chunk)
 		return -1;
 	if (huge)
-		(void)madvise(chunk, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* or without */
+		map_huge(chunk, bytes / HUGE_PAGE * HUGE_PAGE);
 	base_layout(fs, chunk, frames, &fs->base);
 	fs->base.first = 0;
 	region_add(r, CHUNK_SEGMENTS, chunk, bytes);

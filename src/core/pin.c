@@ -1,12 +1,11 @@
 /* pin.c - see pin.h. */
 #include "core/pin.h"
 
-#include <sched.h>
-#include <time.h>
+#include "os/time.h"
 
 /* Yields, before the first nap; each nap is twice as long as the one before, a millisecond at the most. */
 #define YIELDS        8u
-#define NAP_FIRST_NS  1000L
+#define NAP_FIRST_NS  UINT64_C(1000)
 #define NAP_DOUBLINGS 10u
 
 /* A summary's word has two bits for each of so many stripes: pin.h has their states. */
@@ -46,11 +45,10 @@ bool pin_again(_Atomic uint64_t *slot, uint32_t frame)
 static void give_way(unsigned look)
 {
 	unsigned doublings = look < YIELDS ? 0 : look - YIELDS;
-	struct timespec nap = {0, NAP_FIRST_NS << (doublings < NAP_DOUBLINGS ? doublings : NAP_DOUBLINGS)};
 	if (look < YIELDS)
-		sched_yield();
+		time_yield();
 	else
-		nanosleep(&nap, NULL);
+		time_nap(NAP_FIRST_NS << (doublings < NAP_DOUBLINGS ? doublings : NAP_DOUBLINGS));
 }
 
 void pin_lock_puts(struct pins *p)

@@ -1,12 +1,7 @@
 /* region.c - see region.h. */
 #include "core/region.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* linux/mman.h, since Linux 5.14 */
-#endif
+#include "os/map.h"
 
 void region_init(struct region *r)
 {
@@ -40,21 +35,15 @@ bool region_commit(const struct region *r, const void *p, size_t bytes)
 {
 	if (!region_shared(r) || bytes == 0)
 		return true;
-	uintptr_t grain = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t grain = map_page();
 	uintptr_t from = (uintptr_t)p & ~(grain - 1), to = ((uintptr_t)p + bytes + grain - 1) & ~(grain - 1);
-	return madvise((void *)from, to - from, MADV_POPULATE_WRITE) == 0;
+	return map_populate((void *)from, to - from);
 }
 
-/* Whole pages become zeros again, and the system's.  Chunks begin and end with one. */
-static void discard(void *p, size_t bytes)
-{
-	/* Where it cannot be done, to locked memory or under an emulator, it is kept, and not zero. */
-	(void)madvise(p, bytes, MADV_REMOVE);
-}
-
+/* Chunks begin and end with a page. */
 static size_t whole_pages(size_t bytes)
 {
-	size_t grain = (size_t)sysconf(_SC_PAGESIZE);
+	size_t grain = map_page();
 	return (bytes + grain - 1) & ~(grain - 1);
 }
 
@@ -115,7 +104,7 @@ void region_recover(struct region *r, struct pending_alloc *its)
 		uint64_t place = atomic_load(&its[i].place), bytes = atomic_load(&its[i].bytes);
 		/* The addresses are not used again. */
 		if (place && bytes && region_shared(r))
-			discard((void *)(r->base + (uintptr_t)place), bytes);
+			map_remove((void *)(r->base + (uintptr_t)place), bytes);
 		atomic_store(&its[i].bytes, 0);
 		atomic_store(&its[i].place, 0);
 		/* After: who does this again must not free it again. */
@@ -156,7 +145,7 @@ void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t ali
 		return NULL;
 	void *p = (void *)(r->base + (uintptr_t)place);
 	pending_begin(r, place, whole_pages(bytes));
-	discard(p, whole_pages(bytes)); /* who had it before may have died before it did this */
+	map_remove(p, whole_pages(bytes)); /* who had it before may have died before it did this */
 	if (region_commit(r, p, bytes)) {
 		/* Zeros by now, in most cases; and what was never used is in any. */
 		if (id != CHUNK_ANY)
@@ -182,7 +171,7 @@ void region_free(struct region *r, unsigned id, void *p, size_t bytes)
 		mem_free(&r->mem, p);
 		return;
 	}
-	discard(p, whole_pages(bytes));
+	map_remove(p, whole_pages(bytes));
 	pending_end(r, p);
 	leave_place(r->state, id, (uintptr_t)p - r->base);
 }
@@ -217,7 +206,7 @@ void region_release(struct region *r, unsigned id)
 		mem_free(&r->mem, p);
 	} else {
 		/* A process that dies in between has it done again (epoch_recover). */
-		discard(p, whole_pages(atomic_load(&r->state->bytes[id])));
+		map_remove(p, whole_pages(atomic_load(&r->state->bytes[id])));
 		leave_place(r->state, id, place);
 		atomic_store(&r->word[id], 0);
 	}

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "os/process.h"
 
 /* The low bits of a serial are a place among the open pools; the others count the pools opened. */
 #define PLACE_BITS 22u
@@ -280,12 +280,6 @@ static void list_append(struct user *u)
 	users.before = u;
 }
 
-/* Is there no thread of that number in the process any more?  Another may have it: then later. */
-static bool is_gone(pid_t tid)
-{
-	return syscall(SYS_tgkill, getpid(), tid, 0) != 0 && errno == ESRCH;
-}
-
 /* Put `u` on the list, and take some off whose threads are gone, by `next`. */
 static struct user *list_renew(struct user *u)
 {
@@ -293,7 +287,7 @@ static struct user *list_renew(struct user *u)
 	int error = errno;
 	for (unsigned i = 0; i < ASK_FOR && (old = users.next) != &users; i++) {
 		list_remove(old);
-		if (is_gone(old->tid)) {
+		if (process_thread_gone(old->tid)) {
 			old->next = gone;
 			gone = old;
 		} else {
@@ -353,7 +347,7 @@ static struct user *user_new(void)
 	struct known *known = calloc(KNOWN_FIRST, sizeof *known);
 	if (!u || !known)
 		goto no_memory;
-	u->tid = (pid_t)syscall(SYS_gettid);
+	u->tid = process_thread();
 	pthread_mutex_lock(&lock);
 	bool keyed = have_key(), last = ended;
 	pthread_mutex_unlock(&lock);

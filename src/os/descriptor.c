@@ -20,6 +20,12 @@ bool descriptor_name(int fd, unsigned way, char name[DESCRIPTOR_NAME_MAX])
 	return true;
 }
 
+void descriptor_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 int descriptor_apart(int fd)
 {
 	if (fd < 0 || fd > STDERR_FILENO)
@@ -29,6 +35,21 @@ int descriptor_apart(int fd)
 	/* EINVAL: the limit is so low that there can be none above. */
 	errno = error == EINVAL ? EMFILE : error;
 	return apart;
+}
+
+int descriptor_identity(int fd, uint64_t *device, uint64_t *inode)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return errno;
+	*device = st.st_dev;
+	*inode = st.st_ino;
+	return 0;
+}
+
+int descriptor_flags(int fd)
+{
+	return fcntl(fd, F_GETFL);
 }
 
 bool descriptor_is(int fd, uint64_t device, uint64_t inode)

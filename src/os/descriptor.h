@@ -47,6 +47,8 @@
 #define DESCRIPTOR_NAME_MAX (sizeof "/proc/thread-self/fd/" + 3 * sizeof(int))
 bool descriptor_name(int fd, unsigned way, char name[DESCRIPTOR_NAME_MAX]);
 
+/* One that is the library's own, and not of a user's file (descriptor_let_go); -1: there is none. */
+void descriptor_close(int fd);
 /* What was just opened, above the standard ones.  -1 and errno, as they were, or of the moving. */
 int descriptor_apart(int fd);
 
@@ -73,6 +75,10 @@ void descriptor_let_go(int fd, uint64_t name);
 /* The one of that name, if it is kept; -1. */
 int descriptor_kept(uint64_t name);
 
+/* Which file, object or socket it is.  0, or an errno. */
+int descriptor_identity(int fd, uint64_t *device, uint64_t *inode);
+/* How it is opened: O_RDONLY and the like; -1 and errno. */
+int descriptor_flags(int fd);
 /* Is `fd` that file, object or socket still? */
 bool descriptor_is(int fd, uint64_t device, uint64_t inode);
 /* Is it certain that `fd` is not that file, object or socket?  A program may close what it does not know, and have another by that number. */

@@ -1,32 +1,25 @@
 /* hand.c - see hand.h. */
 #include "share/hand.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "os/socket.h"
+#include "os/time.h"
 #include "share/object.h"
 
 #define DOOR_PREFIX "door-"
 #define DOOR_NAME   DOOR_PREFIX "%016" PRIx64
 #define DOOR_TRIES  16u
-/* Of who may enter where it is. */
-#define DOOR_MODE 0600
 /* An asker asks one member, then two more, then four, with so long in between. */
 #define FIRST_WAIT_MS 10
-#define NS_IN_MS      INT64_C(1000000)
-#define MS_IN_S       INT64_C(1000)
+
+_Static_assert(WITNESSES <= SOCKET_DESCRIPTORS_MAX, "all witnesses are handed out by one message");
 
 /* A question for the witnesses of the pool with that object.  The answer comes by the socket sent with it. */
 struct question {
@@ -44,7 +37,7 @@ static struct {
 	struct sharing *pools; /* by next_handed */
 	int fd;                /* of the door; -1: there is none */
 	uint64_t name, device, inode;
-	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+	char path[SOCKET_PATH_MAX];
 	struct watch_descriptor watched;
 } door = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
@@ -66,51 +59,9 @@ void hand_after_fork_child(void)
 	/* Their holders do not exist here. */
 	changing = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	if (door.fd >= 0 && !descriptor_is_another(door.fd, door.device, door.inode))
-		close(door.fd);
+		descriptor_close(door.fd);
 	door.fd = -1;
 	door.pools = NULL;
-}
-
-/* ---- messages with descriptors ------------------------------------------ */
-
-union control {
-	struct cmsghdr header;
-	char bytes[CMSG_SPACE(sizeof(int) * WITNESSES)];
-};
-
-static bool send_with(int socket, const struct sockaddr_un *to, void *bytes, size_t n, const int *fds, unsigned count)
-{
-	union control c = {0};
-	struct iovec iov = {bytes, n};
-	struct msghdr m = {.msg_name = (void *)(uintptr_t)to,
-	                   .msg_namelen = to ? sizeof *to : 0,
-	                   .msg_iov = &iov,
-	                   .msg_iovlen = 1,
-	                   .msg_control = &c,
-	                   .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
-	c.header = (struct cmsghdr){
-		.cmsg_len = CMSG_LEN(sizeof(int) * count), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&c.header), fds, sizeof(int) * count);
-	return sendmsg(socket, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
-}
-
-/* A message of n bytes, and the descriptors that are with it, none of a standard number.  False: there is none, or it is no such. */
-static bool receive_with(int socket, void *bytes, size_t n, int *fds, unsigned *count)
-{
-	union control c;
-	struct iovec iov = {bytes, n};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
-	struct low low;
-	descriptor_take_low(&low);
-	ssize_t got = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	descriptor_give_low(&low);
-	*count = 0;
-	for (struct cmsghdr *h = got < 0 ? NULL : CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-			*count = (unsigned)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-			memcpy(fds, CMSG_DATA(h), sizeof(int) * *count);
-		}
-	return got == (ssize_t)n && !(m.msg_flags & MSG_CTRUNC);
 }
 
 /* ---- answering ---------------------------------------------------------- */
@@ -143,7 +94,7 @@ static void answer_one(const struct question *q, int socket)
 	hand_lock();
 	for (struct sharing *sh = door.pools; sh && !done; sh = sh->next_handed)
 		if (sh->dev == q->dev && sh->ino == q->ino && to_hand(sh, &a, fds) > 0)
-			done = send_with(socket, NULL, &a, sizeof a, fds, a.n);
+			done = socket_send(socket, NULL, &a, sizeof a, fds, a.n);
 	hand_unlock();
 }
 
@@ -154,47 +105,31 @@ static void answer(void *of)
 	unsigned n;
 	(void)of;
 	/* The watch sees to it that the descriptor is still the one that it was given. */
-	bool right = receive_with(door.fd, &q, sizeof q, fds, &n);
+	bool right = socket_receive(door.fd, &q, sizeof q, fds, &n);
 	if (right && n == 1)
 		answer_one(&q, fds[0]);
 	while (n > 0)
-		close(fds[--n]);
+		descriptor_close(fds[--n]);
 }
 
 /* ---- the door ----------------------------------------------------------- */
 
-static struct sockaddr_un address(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	memcpy(a.sun_path, path, strnlen(path, sizeof a.sun_path - 1));
-	return a;
-}
-
 static void path_of(uint64_t name, char *to, size_t bytes)
 {
-	snprintf(to, bytes, OBJECTS "/" DOOR_NAME, (unsigned)geteuid(), name);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * MS_IN_S + t.tv_nsec / NS_IN_MS;
+	snprintf(to, bytes, OBJECTS "/" DOOR_NAME, process_user(), name);
 }
 
 /* Bind a name that no other socket has.  False: there is none. */
 static bool bind_door(int fd)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
+	struct time_of_day t = time_of_day();
 	for (unsigned i = 0; i < DOOR_TRIES; i++) {
 		/* Numbers of processes are not everywhere different ones; the addresses of two stacks seldom are the same. */
-		uint64_t seed[] = {(uint64_t)getpid(), (uint64_t)t.tv_sec, (uint64_t)t.tv_nsec, (uintptr_t)&t, i};
+		uint64_t seed[] = {(uint64_t)process_id(), t.s, t.ns, (uintptr_t)&t, i};
 		door.name = share_hash_of(seed, sizeof seed) | 1;
 		path_of(door.name, door.path, sizeof door.path);
-		struct sockaddr_un a = address(door.path);
-		if (bind(fd, (struct sockaddr *)&a, sizeof a) == 0)
-			return chmod(door.path, DOOR_MODE) == 0;
+		if (socket_bind(fd, door.path))
+			return true;
 		if (errno != EADDRINUSE)
 			return false;
 	}
@@ -204,9 +139,9 @@ static bool bind_door(int fd)
 static void close_door(void)
 {
 	hand_lock();
-	unlink(door.path);
+	file_remove_path(door.path);
 	if (!descriptor_is_another(door.fd, door.device, door.inode))
-		close(door.fd);
+		descriptor_close(door.fd);
 	door.fd = -1;
 	door.name = 0;
 	hand_unlock();
@@ -214,18 +149,17 @@ static void close_door(void)
 
 static void open_door(void)
 {
-	struct stat st;
-	int fd = descriptor_apart(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		if (fd >= 0)
-			close(fd);
+	uint64_t device, inode;
+	int fd = socket_open();
+	if (fd < 0 || descriptor_identity(fd, &device, &inode) != 0) {
+		descriptor_close(fd);
 		return;
 	}
 	hand_lock();
 	door.path[0] = 0;
 	door.fd = fd;
-	door.device = st.st_dev;
-	door.inode = st.st_ino;
+	door.device = device;
+	door.inode = inode;
 	bool bound = bind_door(fd);
 	hand_unlock();
 	door.watched = (struct watch_descriptor){.fd = fd, .ready = answer};
@@ -300,18 +234,17 @@ static uint64_t door_of(const struct sharing *sh, uint32_t member)
 
 static bool ask(const struct sharing *sh, uint64_t name, int socket, int back)
 {
-	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+	char path[SOCKET_PATH_MAX];
 	struct question q = {sh->dev, sh->ino};
 	path_of(name, path, sizeof path);
-	struct sockaddr_un a = address(path);
-	return send_with(socket, &a, &q, sizeof q, &back, 1);
+	return socket_send(socket, path, &q, sizeof q, &back, 1);
 }
 
 /* An answer that is right. */
 static bool take_answer(const struct sharing *sh, int socket, struct handed *h)
 {
 	struct answer a;
-	bool right = receive_with(socket, &a, sizeof a, h->fd, &h->n);
+	bool right = socket_receive(socket, &a, sizeof a, h->fd, &h->n);
 	h->generation = right ? a.generation : 0;
 	right = right && h->n > 0 && h->n == a.n && a.generation == atomic_load(&sh->io->file.state->generation);
 	for (unsigned i = 0; i < h->n; i++)
@@ -327,12 +260,11 @@ static bool take_answer(const struct sharing *sh, int socket, struct handed *h)
 static bool await_answer(const struct sharing *sh, int socket, int64_t until, struct handed *h)
 {
 	for (;;) {
-		struct pollfd p = {.fd = socket, .events = POLLIN};
-		int64_t left = until - now_ms();
-		int n = poll(&p, 1, left > 0 ? (int)left : 0);
-		if (n > 0 && (p.revents & POLLIN) && take_answer(sh, socket, h))
+		int64_t left = until - (int64_t)time_ms();
+		int came = socket_await(socket, left > 0 ? (int)left : 0);
+		if (came > 0 && take_answer(sh, socket, h))
 			return true;
-		if (left <= 0 || (n > 0 && !(p.revents & POLLIN)))
+		if (left <= 0 || came < 0)
 			return false;
 	}
 }
@@ -340,7 +272,7 @@ static bool await_answer(const struct sharing *sh, int socket, int64_t until, st
 static bool ask_around(const struct sharing *sh, int out, const int *pair, struct handed *h)
 {
 	uint32_t top = member_top(sh->core->members), i = 0;
-	int64_t until = now_ms() + ANSWER_MS;
+	int64_t until = (int64_t)time_ms() + ANSWER_MS;
 	bool any = false;
 	for (unsigned batch = 1; i < top; batch *= 2) {
 		unsigned asked = 0;
@@ -350,7 +282,7 @@ static bool ask_around(const struct sharing *sh, int out, const int *pair, struc
 				asked++;
 		}
 		any |= asked > 0;
-		if (asked > 0 && i < top && await_answer(sh, pair[0], now_ms() + FIRST_WAIT_MS, h))
+		if (asked > 0 && i < top && await_answer(sh, pair[0], (int64_t)time_ms() + FIRST_WAIT_MS, h))
 			return true;
 	}
 	return any && await_answer(sh, pair[0], until, h);
@@ -361,16 +293,16 @@ bool hand_ask(struct sharing *sh, struct handed *h)
 	int pair[2];
 	if (had_before(sh, h))
 		return true;
-	int out = descriptor_apart(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	int out = socket_open();
 	if (out < 0)
 		return false;
 	bool answered = false;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+	if (socket_pair(pair)) {
 		answered = ask_around(sh, out, pair, h);
-		close(pair[0]);
-		close(pair[1]);
+		descriptor_close(pair[0]);
+		descriptor_close(pair[1]);
 	}
-	close(out);
+	descriptor_close(out);
 	return answered;
 }
 
@@ -378,20 +310,18 @@ bool hand_ask(struct sharing *sh, struct handed *h)
 
 void hand_remove_stale(int dir)
 {
-	DIR *d = share_entries(dir);
-	int out = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	uint64_t name;
-	for (struct dirent *e; d && out >= 0 && (e = readdir(d));) {
-		char path[sizeof((struct sockaddr_un *)0)->sun_path];
-		if (sscanf(e->d_name, DOOR_PREFIX "%16" SCNx64, &name) != 1)
+	DIR *d = file_entries(dir);
+	int out = socket_open();
+	uint64_t door_name;
+	for (const char *name; d && out >= 0 && (name = file_next(d));) {
+		char path[SOCKET_PATH_MAX];
+		if (sscanf(name, DOOR_PREFIX "%16" SCNx64, &door_name) != 1)
 			continue;
-		path_of(name, path, sizeof path);
-		struct sockaddr_un a = address(path);
-		if (connect(out, (struct sockaddr *)&a, sizeof a) != 0 && errno == ECONNREFUSED)
-			unlink(path);
+		path_of(door_name, path, sizeof path);
+		if (socket_is_left(out, path))
+			file_remove_path(path);
 	}
-	if (out >= 0)
-		close(out);
+	descriptor_close(out);
 	if (d)
-		closedir(d);
+		file_entries_end(d);
 }

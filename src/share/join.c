@@ -1,7 +1,6 @@
 /* join.c - see join.h. */
 #include "share/join.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/resize.h"
 #include "os/descriptor.h"
+#include "os/file.h"
+#include "os/map.h"
+#include "os/process.h"
+#include "os/time.h"
 #include "share/hand.h"
 #include "share/header.h"
 #include "share/recover.h"
@@ -49,26 +47,16 @@
 
 /* ---- the file ----------------------------------------------------------- */
 
-static bool is_the_file(const struct stat *st, const struct preamble *p)
-{
-	return st->st_dev == p->file_dev && st->st_ino == p->file_ino;
-}
-
 /* Open it by some path; -1 and errno, ENOENT: it is another one. */
 static int open_file(const char *path, const struct preamble *p)
 {
-	struct stat st;
-	if (stat(path, &st) != 0)
-		return -1;
 	/* Another one is left alone: to open and close a pipe, or a device, does something to it. */
-	if (!is_the_file(&st, p)) {
-		errno = ENOENT;
+	if (!file_at_path_is(path, p->file_dev, p->file_ino))
 		return -1;
-	}
 	/* Whatever has come there meanwhile, opening it must not wait. */
 	uint64_t forks = descriptor_forks();
 	int fd = descriptor_open(path, (int)p->file_flags | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || (fstat(fd, &st) == 0 && is_the_file(&st, p)))
+	if (fd < 0 || descriptor_is(fd, p->file_dev, p->file_ino))
 		return fd;
 	descriptor_let_go(fd, descriptor_since(forks));
 	errno = ENOENT;
@@ -95,13 +83,11 @@ static int find_file(const struct preamble *p, const struct member_state *ms)
 
 static int describe_file(struct preamble *p, int fd)
 {
-	struct stat st;
-	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &st) != 0)
-		return errno;
+	int flags = descriptor_flags(fd),
+	    error = flags < 0 ? errno : descriptor_identity(fd, &p->file_dev, &p->file_ino);
+	if (error)
+		return error;
 	p->file_flags = (uint32_t)(flags & FILE_FLAGS);
-	p->file_dev = st.st_dev;
-	p->file_ino = st.st_ino;
 	/* Too long for us, or none: it is found by a descriptor then. */
 	ssize_t n = descriptor_path(fd, p->path, sizeof p->path - 1);
 	p->path[n > 0 ? n : 0] = 0;
@@ -116,43 +102,29 @@ static uint32_t limit_for(uint64_t total, uint32_t pagesize)
 	return frames < FRAMES_MAX / 2 ? (uint32_t)frames : FRAMES_MAX / 2;
 }
 
-/* Bytes a file may have in this process: beyond them a signal ends it. */
-static uint64_t file_bytes_max(void)
-{
-	struct rlimit l;
-	return getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : (uint64_t)INT64_MAX;
-}
-
-/* Has the process addresses for what it needs besides the object, beginning with its liveness lock's? */
-static bool addresses_left(void)
-{
-	void *p = mmap(NULL, OBJECT_LEAST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return false;
-	munmap(p, OBJECT_LEAST);
-	return true;
-}
-
 /* Settle the object's size, and map it.  0, or an errno. */
 static int size_object(struct sharing *sh, struct preamble *p, uint32_t frames)
 {
 	uint64_t asked = (uint64_t)frames * ((uint64_t)p->pagesize + FRAME_OVERHEAD);
 	asked = asked > OBJECT_MOST / OBJECT_TIMES ? OBJECT_MOST : asked * OBJECT_TIMES;
-	uint64_t most = file_bytes_max();
+	uint64_t most = process_file_max();
 	int error = EFBIG;
 	for (uint64_t total = asked > OBJECT_MIN ? asked : OBJECT_MIN; total >= OBJECT_LEAST; total /= 2) {
-		p->total = object_round_up(total, object_memory_page());
+		p->total = object_round_up(total, map_page());
 		p->limit = limit_for(total, p->pagesize);
 		if (p->limit < frames)
 			break;
 		object_place_parts(p);
 		if (p->total > most || p->chunks_at >= p->total)
 			continue;
-		error = ftruncate(sh->object, (off_t)p->total) != 0 ? errno : object_map(sh, p->total);
-		if (!error && addresses_left())
+		error = file_set_bytes(sh->object, p->total);
+		if (!error)
+			error = object_map(sh, p->total);
+		/* The process needs addresses besides the object, beginning with its liveness lock's. */
+		if (!error && map_addresses_left(OBJECT_LEAST))
 			return 0;
 		if (!error) {
-			munmap(sh->map, sh->bytes);
+			map_end(sh->map, sh->bytes);
 			sh->map = NULL;
 			error = ENOMEM;
 		}
@@ -182,7 +154,7 @@ static void attach(struct sharing *sh, const struct preamble *p, unsigned member
 {
 	char *map = sh->map;
 	object_attach(sh, p, member);
-	(void)madvise(map + p->frames_at, p->chunks_at - p->frames_at, MADV_HUGEPAGE); /* or without */
+	map_huge(map + p->frames_at, p->chunks_at - p->frames_at);
 }
 
 /* All that the object begins with.  0, or an errno. */
@@ -206,9 +178,8 @@ static int fill_object(struct sharing *sh, struct preamble *p, const void *key, 
 	    table_init(&sh->core->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
 	clock_init(&h->clock, frames);
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	const uint64_t seed[] = {(uint64_t)t.tv_sec, (uint64_t)t.tv_nsec, (uint64_t)getpid(), sh->dev, sh->ino};
+	struct time_of_day t = time_of_day();
+	const uint64_t seed[] = {t.s, t.ns, (uint64_t)process_id(), sh->dev, sh->ino};
 	h->pageio.name = share_hash_of(seed, sizeof seed) | 1;
 	pageio_init(&sh->io->file, &h->pageio, pages, tail);
 	sh->io->file.generation = 1;
@@ -225,7 +196,7 @@ bool share_sound(struct sharing *sh, const struct preamble *p)
 	struct header *h = sh->header;
 	struct region_state *r = &h->region;
 	uint64_t top = atomic_load(&r->top);
-	if (r->end != p->total || top < p->chunks_at || top > p->total || top % object_memory_page() != 0)
+	if (r->end != p->total || top < p->chunks_at || top > p->total || top % map_page() != 0)
 		return false;
 	for (unsigned id = 0; id < CHUNK_COUNT; id++) {
 		uint64_t place = atomic_load(&r->chunk[id]) & ~CHUNK_FLAGS;
@@ -233,7 +204,7 @@ bool share_sound(struct sharing *sh, const struct preamble *p)
 			continue;
 		/* Looked at again after the place: a chunk may just have been added, at what was the top. */
 		top = atomic_load(&r->top);
-		if (top > p->total || place % object_memory_page() != 0 || place < p->chunks_at || place >= top)
+		if (top > p->total || place % map_page() != 0 || place < p->chunks_at || place >= top)
 			return false;
 		if (id < CHUNK_TABLES ? atomic_load(&r->bytes[id]) > top - place
 		                      : !table_sound(region_at(&sh->core->region, id), id, top - place))
@@ -262,9 +233,9 @@ static int enter(struct sharing *sh, int fd)
 	if (error)
 		return error;
 	struct member *m = &ms->member[member];
-	m->pid = getpid();
+	m->pid = process_id();
 	m->fd = fd;
-	m->since = time(NULL);
+	m->since = time_s();
 	atomic_store(&m->generation, sh->io->file.generation);
 	atomic_store(&m->door, 0);
 	atomic_store(&m->evictors, 0);
@@ -324,11 +295,10 @@ static void remove_if_stale(int dir, const char *name, uint64_t its)
 	/* It may be one that is being made now: so it is checked again, with the lock. */
 	if (object >= 0 && !liveness_any(object) && share_lock_key(&lock, dir, its, 0) == 0) {
 		if (!liveness_any(object))
-			unlinkat(dir, name, 0);
+			file_remove(dir, name);
 		hold_end(&lock);
 	}
-	if (object >= 0)
-		close(object);
+	descriptor_close(object);
 }
 
 /*
@@ -342,14 +312,14 @@ static void remove_stale(int dir)
 	if (atomic_fetch_add(&made, 1) < atomic_load(&seen))
 		return;
 	unsigned n = 0;
-	DIR *d = share_entries(dir);
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (share_name_hash(e->d_name, &its)) {
-			remove_if_stale(dir, e->d_name, its);
+	DIR *d = file_entries(dir);
+	for (const char *name; d && (name = file_next(d));)
+		if (share_name_hash(name, &its)) {
+			remove_if_stale(dir, name, its);
 			n++;
 		}
 	if (d)
-		closedir(d);
+		file_entries_end(d);
 	hand_remove_stale(dir);
 	atomic_store(&seen, n > STALE_FREE ? n : 0);
 	atomic_store(&made, 0);
@@ -383,7 +353,7 @@ static int make(struct sharing *sh, int dir, struct share_key key, int fd, uint3
 	if (!error)
 		error = become_member(sh, sh->io->file.fd, frames);
 	if (error && sh->object >= 0)
-		unlinkat(dir, sh->name, 0);
+		file_remove(dir, sh->name);
 	free(p);
 	return error;
 }
@@ -391,7 +361,7 @@ static int make(struct sharing *sh, int dir, struct share_key key, int fd, uint3
 /* Is it open for writing? */
 static bool writable(int fd)
 {
-	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	int flags = fd < 0 ? -1 : descriptor_flags(fd);
 	return flags != -1 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
@@ -442,11 +412,11 @@ static void let_go(struct sharing *sh, bool parents)
 	if (!parents)
 		hold_end(&sh->liveness);
 	if (sh->object >= 0 && !(p && descriptor_is_another(sh->object, sh->dev, sh->ino)))
-		close(sh->object);
+		descriptor_close(sh->object);
 	if (sh->file >= 0 && !(p && descriptor_is_another(sh->file, p->file_dev, p->file_ino)))
 		descriptor_let_go(sh->file, sh->file_name ? sh->file_name : descriptor_since(sh->file_forks));
 	if (sh->map)
-		munmap(sh->map, sh->bytes);
+		map_end(sh->map, sh->bytes);
 }
 
 int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
@@ -473,8 +443,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 	hold_end(&lock);
 	if (made)
 		remove_stale(dir);
-	if (dir >= 0)
-		close(dir);
+	descriptor_close(dir);
 	if (!error) {
 		watch_begin(sh);
 		hand_begin(sh);
@@ -485,8 +454,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 /* Is the object the one of that name there?  A process that became another user's meanwhile sees another directory. */
 static bool has_name(int dir, const struct sharing *sh)
 {
-	struct stat st;
-	return fstatat(dir, sh->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == sh->dev && st.st_ino == sh->ino;
+	return file_named_is(dir, sh->name, sh->dev, sh->ino);
 }
 
 /* Give up the membership, and remove the object if that was the last. */
@@ -504,10 +472,9 @@ static void leave(struct sharing *sh)
 	hold_end(&sh->liveness);
 	/* Without the lock a process may be joining now: then the object is left for the next to remove. */
 	if (locked && share_object_is_ours(sh) && has_name(dir, sh) && !liveness_any(sh->object))
-		sh->last = unlinkat(dir, sh->name, 0) == 0;
+		sh->last = file_remove(dir, sh->name);
 	hold_end(&key);
-	if (dir >= 0)
-		close(dir);
+	descriptor_close(dir);
 }
 
 void share_close(struct sharing *sh, bool parents)

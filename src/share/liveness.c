@@ -3,28 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/file.h"
+#include "os/time.h"
 
-/* ---- locks released with the process's memory --------------------------- */
-
-/*
- * A child forked between the opening of a file and its closing would hold the lock
- * too.  A leaf: see fork.h.
- */
-static pthread_mutex_t beginning = PTHREAD_MUTEX_INITIALIZER;
 /* A thread of this process has a pool's lock by the object's own descriptor: one at a time. */
 static _Atomic bool by_descriptor;
 
 void member_before_fork(void)
 {
-	pthread_mutex_lock(&beginning);
+	lock_begin();
 }
 
 void member_after_fork(bool child)
@@ -32,44 +21,20 @@ void member_after_fork(bool child)
 	/* A thread of the parent's may have it, and is not here. */
 	if (child)
 		atomic_store(&by_descriptor, false);
-	pthread_mutex_unlock(&beginning);
+	lock_begun(-1);
 }
 
-/* Have the open file `fd` held by a mapping, and nothing else. */
-static void *hold(int fd)
+static bool is_taken(int error)
 {
-	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
-		/* That is what a lack of memory that may be locked is called (mlockall); here it would be taken for another's lock. */
-		errno = errno == EAGAIN ? ENOMEM : errno;
-		return NULL;
-	}
-	if (madvise(map, bytes, MADV_DONTFORK) == 0)
-		return map;
-	munmap(map, bytes);
-	return NULL;
-}
-
-void hold_end(struct hold *h)
-{
-	if (h->map)
-		munmap(h->map, (size_t)sysconf(_SC_PAGESIZE));
-	h->map = NULL;
-}
-
-static struct flock byte_lock(short type, off_t byte, uint32_t n)
-{
-	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = (off_t)n};
+	return error == EAGAIN || error == EACCES;
 }
 
 static bool take_byte(int fd, off_t byte, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		struct flock lock = byte_lock(F_WRLCK, byte + i, 1);
-		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		if (lock_byte(fd, byte + i))
 			return true;
-		if (errno != EAGAIN && errno != EACCES)
+		if (!is_taken(errno))
 			break;
 	}
 	return false;
@@ -77,14 +42,10 @@ static bool take_byte(int fd, off_t byte, uint32_t n)
 
 int hold_byte(struct hold *h, int dir, const char *name, off_t byte, uint32_t n)
 {
-	int error = 0;
-	pthread_mutex_lock(&beginning);
-	int fd = descriptor_apart(openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-	if (fd < 0 || !take_byte(fd, byte, n) || !(h->map = hold(fd)))
-		error = errno;
-	if (fd >= 0)
-		close(fd);
-	pthread_mutex_unlock(&beginning);
+	lock_begin();
+	int fd = descriptor_apart(file_open(dir, name, O_RDWR));
+	int error = fd >= 0 && take_byte(fd, byte, n) && lock_keep(h, fd) ? 0 : errno;
+	lock_begun(fd);
 	return error;
 }
 
@@ -92,7 +53,6 @@ int hold_byte(struct hold *h, int dir, const char *name, off_t byte, uint32_t n)
 
 /* Naps between two tries, and their sum after which member_lock_soon gives up. */
 enum { FIRST_NAP_NS = 50000, LAST_NAP_NS = 1000000, SOON_NS = 10000000 };
-#define NS_PER_S UINT64_C(1000000000)
 
 bool member_is(int fd, const struct member_object *o)
 {
@@ -110,11 +70,11 @@ static int open_again(const struct member_object *o, int mode)
 	/* ENXIO: the program has closed the object, and what has the number now cannot be opened again. */
 	for (unsigned i = 0; i < sizeof name / sizeof *name && name[i] && (errno == ENOENT || errno == ENXIO); i++) {
 		int follow = name[i] == o->path ? O_NOFOLLOW : 0;
-		int fd = descriptor_apart(open(name[i], mode | follow | O_NONBLOCK | O_CLOEXEC));
+		int fd = descriptor_apart(file_open_path(name[i], mode | follow | O_NONBLOCK));
 		if (fd >= 0 && member_is(fd, o))
 			return fd;
 		if (fd >= 0) {
-			close(fd);
+			descriptor_close(fd);
 			errno = ENOENT;
 		}
 	}
@@ -124,14 +84,10 @@ static int open_again(const struct member_object *o, int mode)
 /* One try.  0, or an errno, EWOULDBLOCK: another has it.  Opened for reading, it is no closing that the watches are told of. */
 static int try_lock(struct hold *h, const struct member_object *o)
 {
-	int error = 0;
-	pthread_mutex_lock(&beginning);
+	lock_begin();
 	int fd = open_again(o, O_RDONLY);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || !(h->map = hold(fd)))
-		error = errno;
-	if (fd >= 0)
-		close(fd);
-	pthread_mutex_unlock(&beginning);
+	int error = fd >= 0 && lock_file(fd) && lock_keep(h, fd) ? 0 : errno;
+	lock_begun(fd);
 	return error;
 }
 
@@ -146,7 +102,7 @@ static int try_lock_by_descriptor(struct hold *h, const struct member_object *o)
 		return EBADF;
 	if (atomic_exchange(&by_descriptor, true))
 		return EWOULDBLOCK;
-	if (flock(o->fd, LOCK_EX | LOCK_NB) == 0) {
+	if (lock_file(o->fd)) {
 		h->descriptor = o->fd;
 		return 0;
 	}
@@ -158,8 +114,8 @@ static int try_lock_by_descriptor(struct hold *h, const struct member_object *o)
 /* The time is the sum of the naps: no clock is read. */
 static int lock_within(struct hold *h, const struct member_object *o, uint64_t ns)
 {
-	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
-	for (uint64_t napped = 0;; napped += (uint64_t)nap.tv_nsec) {
+	uint64_t nap = FIRST_NAP_NS;
+	for (uint64_t napped = 0;; napped += nap) {
 		int error = try_lock(h, o);
 		if (error && error != EWOULDBLOCK)
 			error = try_lock_by_descriptor(h, o);
@@ -167,8 +123,8 @@ static int lock_within(struct hold *h, const struct member_object *o, uint64_t n
 			return error;
 		if (napped >= ns)
 			return ETIMEDOUT;
-		nanosleep(&nap, NULL);
-		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
+		time_nap(nap);
+		nap = nap < LAST_NAP_NS ? 2 * nap : LAST_NAP_NS;
 	}
 }
 
@@ -185,7 +141,7 @@ int member_lock_soon(struct hold *h, const struct member_object *o)
 void member_unlock(struct hold *h)
 {
 	if (!h->map) {
-		(void)flock(h->descriptor, LOCK_UN);
+		lock_file_end(h->descriptor);
 		atomic_store(&by_descriptor, false);
 	}
 	hold_end(h);
@@ -195,31 +151,19 @@ void member_unlock(struct hold *h)
 
 int liveness_lock(struct hold *liveness, const struct member_object *o, uint32_t member)
 {
-	struct flock lock = byte_lock(F_WRLCK, LIVENESS_BYTES + (off_t)member, 1);
-	int error = 0;
-	pthread_mutex_lock(&beginning);
+	lock_begin();
 	int fd = open_again(o, O_RDWR);
-	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) != 0 || !(liveness->map = hold(fd)))
-		error = errno;
-	if (fd >= 0)
-		close(fd);
-	pthread_mutex_unlock(&beginning);
+	int error = fd >= 0 && lock_byte(fd, LIVENESS_BYTES + (off_t)member) && lock_keep(liveness, fd) ? 0 : errno;
+	lock_begun(fd);
 	return error;
-}
-
-static bool liveness_held(int object, uint32_t member, uint32_t members)
-{
-	struct flock lock = byte_lock(F_WRLCK, LIVENESS_BYTES + (off_t)member, members);
-	/* On error assume that it is alive. */
-	return fcntl(object, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 bool member_alive(int object, uint32_t member)
 {
-	return liveness_held(object, member, 1);
+	return lock_bytes_taken(object, LIVENESS_BYTES + (off_t)member, 1);
 }
 
 bool liveness_any(int object)
 {
-	return liveness_held(object, 0, MEMBERS_MAX);
+	return lock_bytes_taken(object, LIVENESS_BYTES, MEMBERS_MAX);
 }

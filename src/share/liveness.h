@@ -5,21 +5,16 @@
  * core/member.h.
  *
  * A process is alive as long as it has its liveness lock: a lock of the kernel's on one byte
- * of the object (fcntl F_OFD_SETLK), at LIVENESS_BYTES + its number.  Such a lock belongs to
- * an open file, which is held open by nothing but a mapping that a fork does not copy.  So the
- * lock is released when the memory of the process is, by exit, kill or exec, and no sooner;
- * and neither a child nor another process with the same pid can be taken for it.
+ * of the object, at LIVENESS_BYTES + its number.  It is released when the memory of the process
+ * is, by exit, kill or exec, and no sooner (os/lock.h); and neither a child nor another process
+ * with the same pid can be taken for it.
  *
  * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is one of the
- * kernel's as well, on the whole object (flock(2)), and held in the same way.  It names no
+ * kernel's as well, on the whole object, and held in the same way.  It names no
  * process or thread, since one pid may mean two processes in two PID namespaces, and it is
  * released with its holder's memory: the next holder then does again what the first had
  * begun.  Threads of one process exclude each other too, since each has an open file of its
  * own.  A waiter polls: the kernel's own waiting has no timeout.
- *
- * The open file behind such a lock is opened, locked, mapped and closed under a mutex that a
- * fork waits for.  A vfork does not wait: a child made at that moment keeps the lock until it
- * executes a program, even if the lock is released meanwhile.
  */
 #ifndef MPOOL_LIVENESS_H
 #define MPOOL_LIVENESS_H
@@ -30,19 +25,14 @@
 #include <sys/types.h>
 
 #include "core/member.h"
+#include "os/lock.h"
 
 /* Liveness locks are beyond the end of any object, which the kernel allows. */
 #define LIVENESS_BYTES ((off_t)1 << 62)
 
-/* A lock that is released with the process's memory. */
-struct hold {
-	void *map;      /* what holds it; NULL: not held */
-	int descriptor; /* of a pool's lock, without a map: what it was taken by */
-};
-void hold_end(struct hold *h);
 /*
- * Take the first that is free of `n` bytes of a file, from that one on.  0, or an
- * errno: EAGAIN, EACCES: all are taken.
+ * Take the first lock that is free of `n` bytes of a file, from that one on, until
+ * hold_end.  0, or an errno: EAGAIN, EACCES: all are taken.
  */
 int hold_byte(struct hold *h, int dir, const char *name, off_t byte, uint32_t n);
 

@@ -1,7 +1,6 @@
 /* object.c - see object.h. */
 #include "share/object.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,21 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/file.h"
+#include "os/map.h"
+#include "os/notify.h"
+#include "os/process.h"
+#include "os/time.h"
 #include "share/header.h"
 
 #define LOCK_FILE      "lock"
-#define ONLY_THE_USER  0700
-#define ONLY_TO_USE    0600
-#define FOR_OTHERS     077
 #define MAGIC          "mpool\r\n\032"
 #define LAYOUT_VERSION 3u
-#define NS_PER_S       UINT64_C(1000000000)
 /* Bytes of the file of locks that are no key's: seats.  One of so many instances of inotify is ours; and so many at most. */
 #define SEAT_BYTES ((off_t)1 << 62)
 #define SEAT_SHARE 4u
@@ -33,11 +30,6 @@
 /* Who waits for a key's lock looks so often whether it has it. */
 #define FIRST_NAP_NS 50000
 #define LAST_NAP_NS  1000000
-
-uint64_t object_memory_page(void)
-{
-	return (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 uint64_t object_round_up(uint64_t n, uint64_t to)
 {
@@ -74,33 +66,24 @@ uint64_t object_check(const struct preamble *pre, const void *key)
 
 /* ---- the directory and its locks ---------------------------------------- */
 
-static bool only_ours(const struct stat *st)
-{
-	return st->st_uid == geteuid() && !(st->st_mode & FOR_OTHERS);
-}
-
 int share_directory(bool make)
 {
 	char path[sizeof OBJECTS + 3 * sizeof(uid_t)];
-	struct stat st;
-	snprintf(path, sizeof path, OBJECTS, (unsigned)geteuid());
-	bool made = make && mkdir(path, ONLY_THE_USER) == 0;
-	if (make && !made && errno != EEXIST) {
+	snprintf(path, sizeof path, OBJECTS, process_user());
+	if (make && !file_make_directory(path) && errno != EEXIST) {
 		/* No such directory, and not no such file, which the pool's might be taken for. */
 		errno = errno == ENOENT || errno == ENOTDIR ? ENOTSUP : errno;
 		return -1;
 	}
-	if (made)
-		(void)chmod(path, ONLY_THE_USER); /* whatever the umask; nobody else may put another there */
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int dir = file_open_directory(path);
 	if (dir < 0) {
 		if (errno == ELOOP || errno == ENOTDIR)
 			errno = EACCES; /* somebody has put something else there */
 		return -1;
 	}
-	if (fstat(dir, &st) == 0 && only_ours(&st))
+	if (file_is_private(dir, S_IFDIR))
 		return dir;
-	close(dir);
+	descriptor_close(dir);
 	errno = EACCES;
 	return -1;
 }
@@ -113,19 +96,18 @@ static off_t key_byte(uint64_t key_hash)
 /* The file of locks: nobody has one by opening it. */
 static int make_lock_file(int dir)
 {
-	int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+	int fd = file_make(dir, LOCK_FILE, false);
 	if (fd < 0)
 		return errno;
-	(void)fchmod(fd, ONLY_TO_USE); /* whatever the umask of who made it */
-	close(fd);
+	(void)file_make_private(fd); /* whatever the umask of who made it */
+	descriptor_close(fd);
 	return 0;
 }
 
 /* The kernel waits for such a lock with a signal's help only, so this looks again and again. */
 int share_lock_key(struct hold *lock, int dir, uint64_t key_hash, unsigned seconds)
 {
-	struct timespec nap = {.tv_nsec = FIRST_NAP_NS};
-	uint64_t napped = 0;
+	uint64_t nap = FIRST_NAP_NS, napped = 0;
 	int error = make_lock_file(dir);
 	*lock = (struct hold){NULL, -1};
 	while (!error) {
@@ -135,61 +117,42 @@ int share_lock_key(struct hold *lock, int dir, uint64_t key_hash, unsigned secon
 		if (napped >= seconds * NS_PER_S)
 			return ETIMEDOUT;
 		error = 0;
-		nanosleep(&nap, NULL);
-		napped += (uint64_t)nap.tv_nsec;
-		nap.tv_nsec = nap.tv_nsec < LAST_NAP_NS ? 2 * nap.tv_nsec : LAST_NAP_NS;
+		time_nap(nap);
+		napped += nap;
+		nap = nap < LAST_NAP_NS ? 2 * nap : LAST_NAP_NS;
 	}
 	return error;
 }
 
 bool share_key_locked(int dir, uint64_t key_hash)
 {
-	int fd = openat(dir, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = key_byte(key_hash), .l_len = 1};
+	int fd = file_open(dir, LOCK_FILE, O_RDONLY);
 	if (fd < 0)
 		return errno != ENOENT;
-	/* On error assume that it is locked. */
-	bool locked = fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-	close(fd);
+	bool locked = lock_bytes_taken(fd, key_byte(key_hash), 1);
+	descriptor_close(fd);
 	return locked;
-}
-
-/* How many instances of inotify the user may have, for all programs. */
-static unsigned instances_max(void)
-{
-	char digits[16] = "";
-	int fd = open("/proc/sys/fs/inotify/max_user_instances", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, digits, sizeof digits - 1);
-	if (fd >= 0)
-		close(fd);
-	return n > 0 ? (unsigned)strtoul(digits, NULL, 10) : SEATS_MAX * SEAT_SHARE;
 }
 
 int share_take_seat(struct hold *seat)
 {
-	unsigned seats = instances_max() / SEAT_SHARE;
+	unsigned seats = notify_closings_max(SEATS_MAX * SEAT_SHARE) / SEAT_SHARE;
 	int dir = share_directory(false);
 	if (dir < 0)
 		return errno;
 	int error = hold_byte(seat, dir, LOCK_FILE, SEAT_BYTES, seats < SEATS_MAX ? seats : SEATS_MAX);
-	close(dir);
+	descriptor_close(dir);
 	return error;
 }
 
 /* ---- objects ------------------------------------------------------------ */
 
-bool share_read(int object, void *to, size_t bytes, uint64_t at)
-{
-	ssize_t n = pread(object, to, bytes, (off_t)at);
-	return n >= 0 && (size_t)n == bytes;
-}
-
 void object_place_parts(struct preamble *p)
 {
-	p->key_at = object_round_up(sizeof *p, object_memory_page());
-	p->header_at = object_round_up(p->key_at + p->key_bytes + 1, object_memory_page());
-	p->frames_at = object_round_up(p->header_at + sizeof(struct header), object_memory_page());
-	p->chunks_at = object_round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), object_memory_page());
+	p->key_at = object_round_up(sizeof *p, map_page());
+	p->header_at = object_round_up(p->key_at + p->key_bytes + 1, map_page());
+	p->frames_at = object_round_up(p->header_at + sizeof(struct header), map_page());
+	p->chunks_at = object_round_up(p->frames_at + frames_bytes(p->pagesize, p->limit), map_page());
 }
 
 void object_stamp(struct preamble *p)
@@ -215,16 +178,17 @@ static bool layout_right(const struct preamble *p, uint64_t size)
 
 int share_read_preamble(int object, struct preamble *p, char **key)
 {
-	struct stat st;
+	uint64_t bytes;
 	*key = NULL;
-	if (fstat(object, &st) != 0)
-		return errno;
-	if (!share_read(object, p, sizeof *p, 0) || !layout_right(p, (uint64_t)st.st_size))
+	int error = file_bytes(object, &bytes);
+	if (error)
+		return error;
+	if (!file_read(object, p, sizeof *p, 0) || !layout_right(p, bytes))
 		return EBADMSG;
 	*key = calloc(1, (size_t)p->key_bytes + 1);
 	if (!*key)
 		return ENOMEM;
-	if (share_read(object, *key, p->key_bytes, p->key_at) && p->check == object_check(p, *key))
+	if (file_read(object, *key, p->key_bytes, p->key_at) && p->check == object_check(p, *key))
 		return 0;
 	free(*key);
 	*key = NULL;
@@ -233,12 +197,11 @@ int share_read_preamble(int object, struct preamble *p, char **key)
 
 int share_open_object(int dir, const char *name, int mode)
 {
-	struct stat st;
-	int fd = descriptor_apart(openat(dir, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && only_ours(&st))
+	int fd = descriptor_apart(file_open(dir, name, mode | O_NONBLOCK));
+	if (fd >= 0 && file_is_private(fd, S_IFREG))
 		return fd;
 	if (fd >= 0) {
-		close(fd);
+		descriptor_close(fd);
 		errno = EACCES;
 	} else if (errno == ELOOP || errno == ENXIO) {
 		errno = EACCES;
@@ -256,24 +219,15 @@ static int check_object(int dir, const char *name, struct share_key key, int *ob
 		return errno == ENOENT ? 0 : errno;
 	int error = 0;
 	if (!liveness_any(fd))
-		unlinkat(dir, name, 0);
+		file_remove(dir, name);
 	else if ((error = share_read_preamble(fd, &p, &its_key)) == 0) {
 		if (share_has_key(&p, its_key, key))
 			*object = fd;
 		free(its_key);
 	}
 	if (*object != fd)
-		close(fd);
+		descriptor_close(fd);
 	return error;
-}
-
-DIR *share_entries(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d && fd >= 0)
-		close(fd);
-	return d;
 }
 
 bool share_name_hash(const char *name, uint64_t *its)
@@ -306,13 +260,13 @@ int object_create(int dir, struct sharing *sh)
 {
 	for (unsigned n = 0; n < NUMBERS; n++) {
 		name_object(sh, n);
-		int fd = openat(dir, sh->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, ONLY_TO_USE);
+		int fd = file_make(dir, sh->name, true);
 		sh->object = descriptor_apart(fd);
 		if (sh->object >= 0)
-			return fchmod(sh->object, ONLY_TO_USE) == 0 ? 0 : errno;
+			return file_make_private(sh->object) ? 0 : errno;
 		int error = errno;
 		if (fd >= 0)
-			unlinkat(dir, sh->name, 0);
+			file_remove(dir, sh->name);
 		if (fd >= 0 || error != EEXIST)
 			return error;
 	}
@@ -321,27 +275,20 @@ int object_create(int dir, struct sharing *sh)
 
 int object_map(struct sharing *sh, uint64_t bytes)
 {
-	struct stat st;
-	if (fstat(sh->object, &st) != 0)
-		return errno;
+	uint64_t device, inode;
+	int error = descriptor_identity(sh->object, &device, &inode);
+	if (error)
+		return error;
 	if (bytes > PTRDIFF_MAX)
 		return ENOMEM;
-	/* A program may have all that it maps locked in memory (mlockall), where it can be accessed: of this, all of /dev/shm. */
-	void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, sh->object, 0);
-	if (map == MAP_FAILED)
-		return errno == EAGAIN ? ENOMEM
-		                       : errno;   /* all is to be locked in memory, and that is more than may be */
-	(void)madvise(map, bytes, MADV_DONTDUMP); /* a core file with all of it could fill the disk */
-	if (munlock(map, bytes) != 0 || mprotect(map, bytes, PROT_READ | PROT_WRITE) != 0) {
-		int error = errno;
-		munmap(map, bytes);
-		return error;
-	}
+	void *map = map_object(sh->object, bytes);
+	if (!map)
+		return errno;
 	sh->map = map;
 	sh->bytes = bytes;
-	sh->dev = st.st_dev;
-	sh->ino = st.st_ino;
-	snprintf(sh->path, sizeof sh->path, OBJECTS "/%s", (unsigned)geteuid(), sh->name);
+	sh->dev = device;
+	sh->ino = inode;
+	snprintf(sh->path, sizeof sh->path, OBJECTS "/%s", process_user(), sh->name);
 	return 0;
 }
 

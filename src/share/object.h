@@ -27,7 +27,6 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,8 +73,6 @@ void object_place_parts(struct preamble *p);
 void object_stamp(struct preamble *p);
 uint64_t object_check(const struct preamble *pre, const void *key);
 
-/* What memory is given and taken back by: 4, 16 or 64 KiB.  Who share an object have one kernel. */
-uint64_t object_memory_page(void);
 uint64_t object_round_up(uint64_t n, uint64_t to);
 
 /* Is the object's descriptor still what it was?  A program may close what it does not know. */
@@ -92,8 +89,6 @@ struct member_object share_object(const struct sharing *sh);
 int share_directory(bool make);
 uint64_t share_hash(struct share_key key);
 uint64_t share_hash_of(const void *bytes, size_t n);
-/* What is in the directory, to be closed by closedir; NULL and errno. */
-DIR *share_entries(int dir);
 /* Is it an object's name?  The hash in it. */
 bool share_name_hash(const char *name, uint64_t *hash);
 /*
@@ -105,7 +100,6 @@ int share_lock_key(struct hold *lock, int dir, uint64_t key_hash, unsigned secon
 bool share_key_locked(int dir, uint64_t key_hash);
 /* Open an object, if it is one that may be trusted so far.  -1 and errno, EACCES: it is not. */
 int share_open_object(int dir, const char *name, int mode);
-bool share_read(int object, void *to, size_t bytes, uint64_t at);
 /* The preamble, and the key's p->key_bytes bytes, which the caller frees.  0, or an errno: EBADMSG: it is damaged. */
 int share_read_preamble(int object, struct preamble *p, char **key);
 /* Is it of that key?  `key`: what was read with it. */

@@ -4,15 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/inotify.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/notify.h"
+#include "os/process.h"
+#include "os/time.h"
 #include "share/object.h"
 #include "share/recover.h"
 
@@ -21,11 +18,7 @@
 /* Period of the checks by a thread that is not told of all pools, */
 #define TICK_MS 1000
 /* ... and by one that is: are the descriptors its own still? */
-#define REST_MS   5000
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
-/* The thread's stack: it needs little, and a program may have all memory locked. */
-#define STACK_BYTES ((size_t)256 << 10)
+#define REST_MS 5000
 
 /*
  * Under `lock`, but for what only the thread touches.  `changing` is held while the
@@ -40,8 +33,7 @@ static pthread_t thread;
 static bool running, ending;
 static const void *busy;               /* what the thread uses without the lock */
 static uint64_t forgotten;             /* how many have ended being watched */
-static int poller = -1;                /* of epoll */
-static int waker = -1;                 /* an eventfd that can always be read: epoll waits for it, or not */
+static struct notify waits = {-1, -1}; /* where it waits */
 static int instance = -1;              /* of inotify; -1: none */
 static struct hold seat;               /* for it.  The thread's */
 static uint64_t tick_ns;               /* the next one */
@@ -73,72 +65,31 @@ static bool ring_empty(const struct watch_ring *r)
 	return r->next == r;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* ---- what the kernel tells ---------------------------------------------- */
 
-/* Make the thread read the lists again; under the lock.  Harmless if `poller` is another file by now. */
+/* Make the thread read the lists again; under the lock. */
 static void wake_up(void)
 {
-	struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = NULL};
-	(void)epoll_ctl(poller, EPOLL_CTL_MOD, waker, &e);
+	notify_wake(&waits);
 }
 
-/* The thread has read the lists: no wake-up is due.  False: the poller is not ours any more. */
-static bool wake_no_more(void)
-{
-	struct epoll_event e = {.events = 0, .data.ptr = NULL};
-	return epoll_ctl(poller, EPOLL_CTL_MOD, waker, &e) == 0;
-}
-
-static bool wait_for(int fd, void *is)
-{
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = is};
-	return epoll_ctl(poller, EPOLL_CTL_ADD, fd, &e) == 0;
-}
-
-/* Does the poller wait for it?  Then both are ours still: a program may close what it does not know, and use the numbers. */
+/* A program may close what it does not know, and use the numbers. */
 static bool ours(int fd)
 {
-	struct epoll_event e = {.events = 0, .data.ptr = NULL};
-	if (poller < 0 || fd < 0)
-		return false;
-	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &e) == 0) {
-		(void)epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
-		return false;
-	}
-	return errno == EEXIST;
+	return notify_has(&waits, fd);
 }
 
-static void close_one(int *fd, bool its_ours)
+static void close_instance(bool its_ours)
 {
-	if (*fd >= 0 && its_ours)
-		close(*fd);
-	*fd = -1;
+	if (its_ours)
+		descriptor_close(instance);
+	instance = -1;
 }
 
 static void close_all(void)
 {
-	bool both = ours(waker);
-	close_one(&instance, ours(instance));
-	close_one(&waker, both);
-	close_one(&poller, both);
-}
-
-static bool open_poller(void)
-{
-	poller = descriptor_apart(epoll_create1(EPOLL_CLOEXEC));
-	waker = poller < 0 ? -1 : descriptor_apart(eventfd(1, EFD_CLOEXEC));
-	if (waker >= 0 && wait_for(waker, NULL))
-		return true;
-	close_one(&waker, true);
-	close_one(&poller, true);
-	return false;
+	close_instance(ours(instance));
+	notify_close(&waits);
 }
 
 /* One instance, for a seat.  The thread's. */
@@ -147,9 +98,9 @@ static void open_instance(void)
 	if (instance >= 0 || share_take_seat(&seat) != 0)
 		return;
 	pthread_mutex_lock(&lock);
-	instance = descriptor_apart(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-	if (instance >= 0 && !wait_for(instance, &instance))
-		close_one(&instance, true);
+	instance = notify_closings_open();
+	if (instance >= 0 && !notify_add(&waits, instance, &instance))
+		close_instance(true);
 	bool none = instance < 0;
 	pthread_mutex_unlock(&lock);
 	if (none)
@@ -165,12 +116,8 @@ static _Atomic uint32_t *watching(struct sharing *sh)
 static void subscribe(struct watch *w)
 {
 	struct sharing *sh = POOL_OF(w);
-	char name[DESCRIPTOR_NAME_MAX];
-	w->subject = -1;
-	errno = ENOENT;
 	/* What holds a liveness lock was opened for writing; who only looks (look.h), or has the pool's lock, is of no interest. */
-	for (unsigned way = 0; w->subject < 0 && errno == ENOENT && descriptor_name(sh->object, way, name); way++)
-		w->subject = inotify_add_watch(instance, name, IN_CLOSE_WRITE);
+	w->subject = notify_closings_of(instance, sh->object);
 	atomic_store(&sh->core->deaths_told, w->subject >= 0);
 	atomic_store(watching(sh), w->subject >= 0);
 }
@@ -203,7 +150,7 @@ static void check_pool(struct watch *w, enum recover_reach reach, uint32_t also)
 	if (w->begun && alone) {
 		ring_remove(&w->restless);
 	} else if (w->begun && in_vain) {
-		disturb(w, now_ns() + LAST_LOOK_MS * NS_PER_MS);
+		disturb(w, time_ns() + LAST_LOOK_MS * NS_PER_MS);
 		w->pause_ms = LAST_LOOK_MS;
 	}
 }
@@ -219,8 +166,8 @@ static struct watch *due_at(uint64_t now)
 /* Under the lock, which it releases meanwhile. */
 static void check_restless(void)
 {
-	for (struct watch *w; !ending && (w = due_at(now_ns()));) {
-		uint64_t now = now_ns();
+	for (struct watch *w; !ending && (w = due_at(time_ns()));) {
+		uint64_t now = time_ns();
 		bool last = w->pause_ms > LAST_LOOK_MS, all = last || now - w->all_seen_ns > TICK_MS * NS_PER_MS;
 		w->look_ns = now + w->pause_ms * NS_PER_MS;
 		w->pause_ms *= 2;
@@ -235,20 +182,15 @@ static void check_restless(void)
 /* Read which objects were closed.  Under the lock. */
 static void hear(void)
 {
-	_Alignas(struct inotify_event) char said[4096];
-	ssize_t n;
-	while (ours(instance) && (n = read(instance, said, sizeof said)) > 0) {
-		uint64_t now = now_ns();
-		for (ssize_t at = 0; at < n;) {
-			const struct inotify_event *e = (const void *)&said[at];
+	struct closings said;
+	while (ours(instance) && notify_hear(instance, &said)) {
+		uint64_t now = time_ns();
+		for (int closed; notify_next(&said, &closed);)
 			for (struct watch_ring *r = pools.next; r != &pools; r = r->next) {
 				struct watch *w = RING_OF(struct watch, all, r);
-				/* The queue was full: it may be any. */
-				if (w->subject >= 0 && (e->wd == w->subject || e->mask & IN_Q_OVERFLOW))
+				if (w->subject >= 0 && (closed == w->subject || closed == NOTIFY_ANY))
 					disturb(w, now);
 			}
-			at += (ssize_t)(sizeof *e + e->len);
-		}
 	}
 }
 
@@ -264,14 +206,14 @@ static void check_untold(void)
 		else if (w->subject >= 0)
 			continue;
 		if (w->subject >= 0) {
-			disturb(w, now_ns());
+			disturb(w, time_ns());
 			continue;
 		}
 		all_told = false;
 		check_pool(w, RECOVER_NEIGHBOUR, turn);
 	}
 	turn++;
-	tick_ns = now_ns() + (all_told ? REST_MS : TICK_MS) * NS_PER_MS;
+	tick_ns = time_ns() + (all_told ? REST_MS : TICK_MS) * NS_PER_MS;
 }
 
 /* ---- the thread --------------------------------------------------------- */
@@ -279,7 +221,7 @@ static void check_untold(void)
 /* How long until the next check is due.  Under the lock. */
 static int sleep_ms(void)
 {
-	uint64_t now = now_ns(), until = tick_ns;
+	uint64_t now = time_ns(), until = tick_ns;
 	for (struct watch_ring *r = restless.next; r != &restless; r = r->next)
 		if (RING_OF(struct watch, restless, r)->look_ns < until)
 			until = RING_OF(struct watch, restless, r)->look_ns;
@@ -311,34 +253,27 @@ static void be_told_nothing(void)
 	hold_end(&seat);
 }
 
-static void nap(int ms)
-{
-	const struct timespec t = {.tv_nsec = (long)((uint64_t)ms * NS_PER_MS)};
-	nanosleep(&t, NULL);
-}
-
 /* Under the lock, which it releases meanwhile. */
 static void sleep_and_serve(void)
 {
-	struct epoll_event e;
+	void *ready = NULL;
 	int ms = sleep_ms();
 	uint64_t before = forgotten;
-	if (poller >= 0 && !wake_no_more())
+	if (waits.poller >= 0 && !notify_wake_no_more(&waits))
 		be_told_nothing();
-	int from = poller;
+	int from = waits.poller;
 	pthread_mutex_unlock(&lock);
-	int n = 0;
 	if (from < 0)
-		nap(ms < (int)UNWATCHED_MS ? ms : (int)UNWATCHED_MS);
+		time_nap((uint64_t)(ms < (int)UNWATCHED_MS ? ms : (int)UNWATCHED_MS) * NS_PER_MS);
 	else
-		n = epoll_wait(from, &e, 1, ms);
+		ready = notify_wait(from, ms);
 	pthread_mutex_lock(&lock);
-	if (n != 1 || !e.data.ptr || before != forgotten)
+	if (!ready || before != forgotten)
 		return;
-	if (e.data.ptr == &instance)
+	if (ready == &instance)
 		hear();
 	else
-		serve(e.data.ptr);
+		serve(ready);
 }
 
 static void *watch(void *unused)
@@ -347,8 +282,8 @@ static void *watch(void *unused)
 	pthread_mutex_lock(&lock);
 	tick_ns = 0;
 	while (!ending) {
-		if (now_ns() >= tick_ns) {
-			if (poller >= 0 && instance < 0) {
+		if (time_ns() >= tick_ns) {
+			if (waits.poller >= 0 && instance < 0) {
 				pthread_mutex_unlock(&lock);
 				open_instance();
 				pthread_mutex_lock(&lock);
@@ -363,35 +298,15 @@ static void *watch(void *unused)
 	return NULL;
 }
 
-/* The program's signals are not for a thread that it does not know of. */
-static bool start(void)
-{
-	sigset_t all, before;
-	pthread_attr_t attr;
-	if (pthread_attr_init(&attr) != 0)
-		return false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_attr_setstacksize(&attr, STACK_BYTES);
-	if (!error)
-		error = pthread_create(&thread, &attr, watch, NULL);
-	/* The program's thread-local variables, which are on a thread's stack, may be larger. */
-	if (error == EINVAL)
-		error = pthread_create(&thread, NULL, watch, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return error == 0;
-}
-
 /* With `changing` held: there is a thread.  False: none can be had. */
 static bool have_thread(void)
 {
 	if (running)
 		return true;
 	pthread_mutex_lock(&lock);
-	bool opened = open_poller();
+	bool opened = notify_open(&waits);
 	pthread_mutex_unlock(&lock);
-	running = opened && start();
+	running = opened && process_thread_begin(&thread, watch);
 	if (opened && !running) {
 		pthread_mutex_lock(&lock);
 		close_all();
@@ -411,7 +326,7 @@ static void end_thread(void)
 		wake_up();
 	pthread_mutex_unlock(&lock);
 	if (end) {
-		pthread_join(thread, NULL);
+		process_thread_end(thread);
 		pthread_mutex_lock(&lock);
 		running = ending = false;
 		close_all();
@@ -436,7 +351,7 @@ void watch_begin(struct sharing *sh)
 		if (ours(instance))
 			subscribe(w);
 		/* A death before that was not told. */
-		uint64_t now = now_ns();
+		uint64_t now = time_ns();
 		disturb(w, now);
 		if (w->subject < 0 && tick_ns > now + TICK_MS * NS_PER_MS)
 			tick_ns = now + TICK_MS * NS_PER_MS;
@@ -466,7 +381,7 @@ void watch_end(struct sharing *sh)
 	ring_remove(&w->all);
 	ring_remove(&w->restless);
 	if (w->subject >= 0 && ours(instance))
-		inotify_rm_watch(instance, w->subject);
+		notify_closings_end(instance, w->subject);
 	atomic_store(watching(sh), 0);
 	wait_until_done(w);
 	pthread_mutex_unlock(&lock);
@@ -481,7 +396,7 @@ int watch_descriptor_begin(struct watch_descriptor *d)
 	pthread_mutex_lock(&changing);
 	if (have_thread()) {
 		pthread_mutex_lock(&lock);
-		error = wait_for(d->fd, d) ? 0 : errno;
+		error = notify_add(&waits, d->fd, d) ? 0 : errno;
 		if (!error)
 			ring_add(&descriptors, &d->all);
 		pthread_mutex_unlock(&lock);
@@ -496,7 +411,7 @@ void watch_descriptor_end(struct watch_descriptor *d)
 {
 	pthread_mutex_lock(&lock);
 	ring_remove(&d->all);
-	(void)epoll_ctl(poller, EPOLL_CTL_DEL, d->fd, NULL);
+	notify_remove(&waits, d->fd);
 	wait_until_done(d);
 	pthread_mutex_unlock(&lock);
 	end_thread();

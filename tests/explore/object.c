@@ -42,9 +42,9 @@ static uint64_t lay_out(struct preamble *p, uint32_t pagesize, uint32_t frames)
 {
 	p->limit = frames;
 	p->unit = frames_unit(1);
-	p->header_at = object_round_up(sizeof *p, object_memory_page());
-	p->frames_at = object_round_up(p->header_at + sizeof(struct header), object_memory_page());
-	p->chunks_at = object_round_up(p->frames_at + frames_bytes(pagesize, frames), object_memory_page());
+	p->header_at = object_round_up(sizeof *p, map_page());
+	p->frames_at = object_round_up(p->header_at + sizeof(struct header), map_page());
+	p->chunks_at = object_round_up(p->frames_at + frames_bytes(pagesize, frames), map_page());
 	return p->total = p->chunks_at + CHUNKS_BYTES;
 }
 
