@@ -6,7 +6,7 @@
 /* Returns the pinned frame's word as it was.  The word before the list: torn.h. */
 static uint32_t forgive(MPOOL *mp, struct frame *fr)
 {
-	uint32_t word = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);
+	uint32_t word = frame_forgive(fr);
 	torn_remove(mp->io.torn, atomic_load_explicit(&fr->page, memory_order_relaxed));
 	return word;
 }

@@ -21,6 +21,7 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 	if (word & FRAME_WRITTEN_PINNED)
 		victim_note_torn(&mp->io, v);
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, v->frame));
+	FRAME_CHECK_HELD(v->fr, v->page);
 	epoch_enter(&mp->core.epoch, me);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
 	epoch_leave(me);

@@ -27,7 +27,7 @@ static void inherit_torn_mark(MPOOL *mp, const struct want *want, struct frame *
 	if (want->fill == FILL_ZERO_EXCL)
 		torn_remove(mp->io.torn, want->page);
 	else if (torn_has(mp->io.torn, want->page))
-		atomic_fetch_or(&fr->word, FRAME_ABANDONED);
+		frame_abandon(fr);
 }
 
 /* The frame is of this page from now on, whose entry is loading still. */
@@ -44,6 +44,7 @@ static struct frame *install(MPOOL *mp, const struct load *l, const struct want 
 static void publish(MPOOL *mp, const struct attachment *a, const struct load *l)
 {
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, l->frame)); /* another process may move the entry */
+	FRAME_CHECK_HELD(frame_of(&mp->core.frames, l->frame), l->page);
 	table_publish(&l->at, l->page, a->stripe->id, l->frame);
 }
 

@@ -53,6 +53,7 @@ void epoch_init(struct epoch_state *e);
 
 static inline void epoch_enter(const struct epoch *e, struct stripe *s)
 {
+	MPOOL_CHECKED(check_look64(&s->section) == EPOCH_OUTSIDE, "an epoch section begins in another", s->id, 0);
 	/* Acquire: a section above a stamp began after that withdrawal. */
 	uint64_t now = atomic_load_explicit(&e->state->now, memory_order_acquire);
 	/* Release: a reclaimer that sees this section sees the end of the last. */
@@ -62,6 +63,7 @@ static inline void epoch_enter(const struct epoch *e, struct stripe *s)
 
 static inline void epoch_leave(struct stripe *s)
 {
+	MPOOL_CHECKED(check_look64(&s->section) != EPOCH_OUTSIDE, "an epoch section ends that did not begin", s->id, 0);
 	/* Release: the looking is done before the section is seen to end. */
 	atomic_store_explicit(&s->section, EPOCH_OUTSIDE, memory_order_release);
 }

@@ -21,6 +21,94 @@
 #define HUGE_PAGE    ((size_t)2 << 20)
 #define HUGE_SEGMENT (8 * HUGE_PAGE)
 
+#if MPOOL_CHECK
+/* ---- the word's table, as frame.h has it --------------------------------- */
+
+enum step_owner { OWNER_ANY, OWNER_ACTS, OWNER_CLAIMS, OWNER_DROPS };
+#define FRAME_FLAGS (FRAME_OWNER ^ ~0u)
+
+/* From a word with all of `needs` and none of `lacks`, `off` goes, then `on` comes. */
+static const struct frame_step {
+	uint32_t needs, lacks, off, on;
+	enum step_owner owner;
+} frame_steps[] = {
+	/* free -> claimed */
+	{FRAME_FREE, FRAME_FLAGS, 0, FRAME_USED, OWNER_CLAIMS},
+	/* used, unclaimed -> claimed */
+	{FRAME_USED, 0, 0, 0, OWNER_CLAIMS},
+	/* claimed -> used, unclaimed; free; emptied, and claimed still */
+	{FRAME_USED, FRAME_WRITING, 0, 0, OWNER_DROPS},
+	{FRAME_USED, FRAME_WRITING, FRAME_FLAGS, FRAME_FREE, OWNER_DROPS},
+	{FRAME_USED, FRAME_WRITING, FRAME_FLAGS, FRAME_USED, OWNER_ACTS},
+	/* dirty on, by a put */
+	{FRAME_USED, FRAME_DIRTY, 0, FRAME_DIRTY, OWNER_ANY},
+	/* dirty off and writing on, in one; or writing on, the page being pinned */
+	{FRAME_USED | FRAME_DIRTY, FRAME_WRITING, FRAME_DIRTY, FRAME_WRITING, OWNER_ACTS},
+	{FRAME_USED | FRAME_DIRTY, FRAME_WRITING, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED, OWNER_ACTS},
+	/* written unpinned, in either turn; the same, pinned; not written */
+	{FRAME_USED | FRAME_WRITING, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED, FRAME_UNSYNCED(0), OWNER_ACTS},
+	{FRAME_USED | FRAME_WRITING, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED, FRAME_UNSYNCED(1), OWNER_ACTS},
+	{FRAME_USED | FRAME_WRITING | FRAME_DIRTY, 0, FRAME_WRITING, FRAME_UNSYNCED(0), OWNER_ACTS},
+	{FRAME_USED | FRAME_WRITING | FRAME_DIRTY, 0, FRAME_WRITING, FRAME_UNSYNCED(1), OWNER_ACTS},
+	{FRAME_USED | FRAME_WRITING, 0, FRAME_WRITING, FRAME_DIRTY, OWNER_ACTS},
+	/* an fsync succeeds, of either turn; fails, before or after the write was noted */
+	{FRAME_USED | FRAME_UNSYNCED(0), 0, FRAME_UNSYNCED(0), 0, OWNER_ANY},
+	{FRAME_USED | FRAME_UNSYNCED(1), 0, FRAME_UNSYNCED(1), 0, OWNER_ANY},
+	{FRAME_USED | FRAME_UNSYNCED(0), 0, FRAME_UNSYNCED_ANY, FRAME_DIRTY, OWNER_ANY},
+	{FRAME_USED | FRAME_UNSYNCED(1), 0, FRAME_UNSYNCED_ANY, FRAME_DIRTY, OWNER_ANY},
+	{FRAME_USED | FRAME_WRITING, 0, FRAME_UNSYNCED_ANY, FRAME_DIRTY, OWNER_ANY},
+	/* abandoned, on and off */
+	{FRAME_USED, FRAME_ABANDONED, 0, FRAME_ABANDONED, OWNER_ANY},
+	{FRAME_USED | FRAME_ABANDONED, 0, FRAME_ABANDONED, 0, OWNER_ANY},
+	/* the claim of one that is gone, which was writing */
+	{FRAME_USED | FRAME_WRITING, 0, FRAME_WRITING, FRAME_DIRTY, OWNER_DROPS},
+};
+
+/* Who acts, as the owner of a claim; `otherwise`: that is not known. */
+static uint32_t acting_owner(uint32_t otherwise)
+{
+	return check_actor ? check_actor << FRAME_OWNER_SHIFT : otherwise;
+}
+
+static bool owner_steps(const struct frame_step *s, uint32_t from, uint32_t to)
+{
+	uint32_t acts = acting_owner(from | to);
+	switch (s->owner) {
+	case OWNER_ANY:
+		return from == to;
+	case OWNER_ACTS:
+		return from == to && from == acts && from;
+	case OWNER_CLAIMS:
+		return !from && to == acts && to;
+	default:
+		return from == acts && from && !to;
+	}
+}
+
+const char *frame_step_wrong(uint32_t from, uint32_t to)
+{
+	bool flags = from == to, owner = false;
+	for (size_t i = 0; i < sizeof frame_steps / sizeof *frame_steps && from != to; i++) {
+		const struct frame_step *s = &frame_steps[i];
+		if ((from & s->needs) != s->needs || (from & s->lacks) ||
+		    (to & FRAME_FLAGS) != (((from & FRAME_FLAGS) & ~s->off) | s->on))
+			continue;
+		flags = true;
+		owner |= owner_steps(s, from & FRAME_OWNER, to & FRAME_OWNER);
+	}
+	return !flags                 ? "a frame's word makes a step that its table does not have"
+	       : !owner && from != to ? "a frame's word is changed by one that does not hold its claim"
+	                              : NULL;
+}
+
+const char *frame_hold_wrong(uint32_t word, uint32_t in_frame, uint32_t page)
+{
+	if (!frame_claimed(word) || (word & FRAME_OWNER) != acting_owner(word & FRAME_OWNER))
+		return "the entry of a page in memory is changed by one that does not hold its frame's claim";
+	return in_frame == page ? NULL : "the entry of a page is changed, and its frame has another";
+}
+#endif
+
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;

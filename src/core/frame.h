@@ -26,6 +26,8 @@
  *     modification; off when the page is written unpinned (L, the claim's owner)
  *   the claim of a process that died is dropped by who recovers it (recover.h)
  *
+ * A build that checks itself holds each locked step against this table (frame_steps in frame.c).
+ *
  * The claim makes closing an entry safe: only its owner may close it, so an entry that the
  * owner finds still closing was never rescued in between.
  *
@@ -51,6 +53,7 @@
 #include "core/pin.h"
 #include "core/region.h"
 #include "core/table.h"
+#include "os/check.h"
 #include "os/line.h"
 
 #define FRAME_FREE           0u
@@ -248,18 +251,43 @@ static inline void frame_touch(const struct frames *fs, uint32_t f)
 
 /* ---- the word ----------------------------------------------------------- */
 
+/* What is wrong with the step, of the thread that makes it; NULL: nothing.  In builds that check themselves. */
+const char *frame_step_wrong(uint32_t from, uint32_t to);
+/* ... with the calling thread's holding the claim of a frame with that page. */
+const char *frame_hold_wrong(uint32_t word, uint32_t in_frame, uint32_t page);
+#define FRAME_CHECK_STEP(from, to) MPOOL_CHECKED_STEP(frame_step_wrong(from, to), from, to)
+#define FRAME_CHECK_HELD(fr, number)                                                                                   \
+	MPOOL_CHECKED_STEP(frame_hold_wrong(check_look32(&(fr)->word), check_look32(&(fr)->page), number), (fr)->word, \
+	                   (fr)->page)
+
+/* One locked step of the word, from *w, which is what it is if that fails, as it may for no reason. */
+static inline bool frame_step(struct frame *fr, uint32_t *w, uint32_t to)
+{
+	uint32_t from = *w;
+	if (!atomic_compare_exchange_weak(&fr->word, w, to))
+		return false;
+	FRAME_CHECK_STEP(from, to);
+	return true;
+}
+
 /* free -> claimed.  Acquire: pairs with frame_word_free. */
 static inline bool frame_take(struct frame *fr, uint32_t me)
 {
-	uint32_t w = FRAME_FREE;
-	return atomic_load_explicit(&fr->word, memory_order_relaxed) == FRAME_FREE &&
-	       atomic_compare_exchange_strong(&fr->word, &w, FRAME_USED | claim_owner(me));
+	uint32_t w = FRAME_FREE, to = FRAME_USED | claim_owner(me);
+	if (atomic_load_explicit(&fr->word, memory_order_relaxed) != FRAME_FREE ||
+	    !atomic_compare_exchange_strong(&fr->word, &w, to))
+		return false;
+	FRAME_CHECK_STEP(w, to);
+	return true;
 }
 
 /* claimed -> free.  No entry names the frame any more. */
 static inline void frame_word_free(struct frame *fr)
 {
-	atomic_exchange(&fr->word, FRAME_FREE);
+	uint32_t w = atomic_exchange(&fr->word, FRAME_FREE);
+	/* Or its page would be somebody's still, or it would be free twice. */
+	MPOOL_ASSERT(frame_claimed(w), "a frame becomes free that nobody had claimed", w, FRAME_FREE);
+	FRAME_CHECK_STEP(w, FRAME_FREE);
 }
 
 /* used, unclaimed -> claimed.  Fails when free or claimed. */
@@ -267,7 +295,7 @@ static inline bool frame_claim(struct frame *fr, uint32_t me)
 {
 	uint32_t w = atomic_load_explicit(&fr->word, memory_order_relaxed);
 	while (w != FRAME_FREE && !frame_claimed(w))
-		if (atomic_compare_exchange_weak(&fr->word, &w, w | claim_owner(me)))
+		if (frame_step(fr, &w, w | claim_owner(me)))
 			return true;
 	return false;
 }
@@ -275,7 +303,25 @@ static inline bool frame_claim(struct frame *fr, uint32_t me)
 /* claimed -> unclaimed.  The caller then tells those who wait (wait_notify). */
 static inline void frame_unclaim(struct frame *fr)
 {
-	atomic_fetch_and(&fr->word, ~FRAME_OWNER);
+	uint32_t w = atomic_fetch_and(&fr->word, ~FRAME_OWNER);
+	FRAME_CHECK_STEP(w, w & ~FRAME_OWNER);
+}
+
+/* abandoned on, unless the frame is free. */
+static inline void frame_abandon(struct frame *fr)
+{
+	uint32_t w = atomic_load(&fr->word);
+	while (w != FRAME_FREE && !(w & FRAME_ABANDONED))
+		if (frame_step(fr, &w, w | FRAME_ABANDONED))
+			return;
+}
+
+/* abandoned off, by who has the page pinned.  The word as it was. */
+static inline uint32_t frame_forgive(struct frame *fr)
+{
+	uint32_t w = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);
+	FRAME_CHECK_STEP(w, w & ~FRAME_ABANDONED);
+	return w;
 }
 
 /*
@@ -289,7 +335,7 @@ static inline void frame_set_dirty(struct frame *fr)
 	 * find it off, or the copy is thrown away. */
 	uint32_t w = atomic_load(&fr->word);
 	while ((w & FRAME_USED) && !(w & FRAME_DIRTY))
-		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_DIRTY))
+		if (frame_step(fr, &w, w | FRAME_DIRTY))
 			return;
 }
 

@@ -20,6 +20,28 @@ enum { SUMMARY_IDLE, SUMMARY_LISTED, SUMMARY_LEAVING };
 /* Scans that visit no more empty stripes than that are not worth shortening. */
 #define STRIPES_FEW 4u
 
+#if MPOOL_CHECK
+const char *slot_step_wrong(_Atomic uint64_t *slot, bool is)
+{
+	uint16_t owner = check_look16(&slot_stripe(slot)->owner);
+	if ((owner & ((1u << OWNER_STATE_BITS) - 1)) != STRIPE_OWNED)
+		return "a slot changes whose stripe no thread has";
+	return is ? NULL : "a slot makes a step that its table does not have";
+}
+
+const char *stripe_rest_wrong(const struct stripe *s, bool empty)
+{
+	for (unsigned i = 0; i < LINE_WORDS; i++) {
+		uint64_t w = check_look64(&s->slots.word[i]);
+		if (slot_trying(w))
+			return "a stripe that no thread is in tries for a page";
+		if (empty && !slot_empty(w))
+			return "a stripe is given up, and holds a page";
+	}
+	return check_look64(&s->section) ? "a stripe that no thread is in is in an epoch section" : NULL;
+}
+#endif
+
 void pin_enter_user(const struct pins *p)
 {
 	uint32_t none = USERS_NONE;
@@ -155,6 +177,7 @@ static bool adopt(const struct pins *p, struct stripe *s, bool empty)
 	    /* Acquire: pairs with the release in pin_orphan and pin_give_up. */
 	    !atomic_compare_exchange_strong(&s->owner, &owner, stripe_owner(STRIPE_OWNED, p->member)))
 		return false;
+	STRIPE_CHECK_REST(s, owner == STRIPE_UNUSED, owner);
 	/* The last owner may have died in pin_list, between the two. */
 	atomic_store_explicit(&s->listed, 0, memory_order_relaxed);
 	return true;
@@ -192,6 +215,7 @@ struct stripe *pin_adopt(const struct pins *p, bool empty, uint32_t *from)
 
 void pin_orphan(const struct pins *p, struct stripe *s)
 {
+	STRIPE_CHECK_REST(s, false, STRIPE_ORPHAN);
 	/* Release: the next owner continues with our counters and slots. */
 	atomic_store_explicit(&s->owner, stripe_owner(STRIPE_ORPHAN, p->member), memory_order_release);
 }
@@ -201,6 +225,7 @@ void pin_give_up(struct stripe *s)
 	atomic_store_explicit(&s->section, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->putting, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->busy, 0, memory_order_relaxed);
+	STRIPE_CHECK_REST(s, true, STRIPE_UNUSED);
 	/* Release: as above. */
 	atomic_store_explicit(&s->owner, STRIPE_UNUSED, memory_order_release);
 }

@@ -20,7 +20,8 @@
  *   {f, 1} --P, owner-->            empty            a put, plain (see below)
  *   {f, n} --L, any of the process--> {f, n - 1} or empty   any other put
  *
- * P is a plain release store, L a locked operation.  Only the owner changes a trying slot or
+ * P is a plain release store, L a locked operation.  A build that checks itself holds each step
+ * against this table (SLOT_CHECK_STEP).  Only the owner changes a trying slot or
  * a peek: a put that took another thread's trying slot for a pin would leave the real pin
  * set for ever.
  *
@@ -88,6 +89,7 @@
 
 #include "core/region.h"
 #include "os/barrier.h"
+#include "os/check.h"
 #include "os/line.h"
 
 #define SLOT_PEEK       ((uint64_t)1 << 63)
@@ -241,6 +243,15 @@ static inline void stripe_count(struct stripe *s, enum counter c, uint64_t n)
 }
 
 /*
+ * The owner's plain store of `to` comes next.  What is wrong with the slot before; `is`: what is
+ * there is right.  In builds that check themselves.
+ */
+const char *slot_step_wrong(_Atomic uint64_t *slot, bool is);
+/* ... with a stripe that comes to a thread, or that no thread is in any more. */
+const char *stripe_rest_wrong(const struct stripe *s, bool empty);
+#define SLOT_CHECK_STEP(slot, is, to)      MPOOL_CHECKED_STEP(slot_step_wrong(slot, is), check_look64(slot), to)
+#define STRIPE_CHECK_REST(s, empty, owner) MPOOL_CHECKED_STEP(stripe_rest_wrong(s, empty), (s)->id, owner)
+/*
  * The owner's three plain stores.  pin_try is followed by barrier_light and a
  * re-check of the table entry: it pairs with the evictor's closing of the entry,
  * barrier_heavy and load of the slot (pin_scan).
@@ -250,17 +261,20 @@ static inline void stripe_count(struct stripe *s, enum counter c, uint64_t n)
  */
 static inline void pin_try(_Atomic uint64_t *slot, uint64_t frame)
 {
+	SLOT_CHECK_STEP(slot, slot_empty(check_look64(slot)), slot_try(frame));
 	atomic_store_explicit(slot, slot_try(frame), memory_order_release);
 }
 
 /* `as`: 0, a pin, or SLOT_PEEK. */
 static inline void pin_confirm(_Atomic uint64_t *slot, uint64_t frame, uint64_t as)
 {
+	SLOT_CHECK_STEP(slot, check_look64(slot) == slot_try(frame), slot_pin(frame) | as);
 	atomic_store_explicit(slot, slot_pin(frame) | as, memory_order_release);
 }
 
 static inline void pin_back_out(_Atomic uint64_t *slot)
 {
+	SLOT_CHECK_STEP(slot, slot_trying(check_look64(slot)) || slot_peek(check_look64(slot)), 0);
 	atomic_store_explicit(slot, 0, memory_order_release);
 }
 
@@ -310,9 +324,11 @@ static inline bool pin_drop_own(const struct pins *p, struct stripe *s, _Atomic 
 	barrier_light(BARRIER_PROCESS); /* pairs with barrier_heavy in pin_lock_puts */
 	/* Acquire: a stripe that pin_lock_puts has not seen must not make a plain put. */
 	bool plain = likely(atomic_load_explicit(&p->puts, memory_order_acquire) == PUTS_PLAIN);
-	if (plain)
+	if (plain) {
+		SLOT_CHECK_STEP(slot, check_look64(slot) == slot_pin(frame), 0);
 		/* Nobody else ever changed a slot of ours.  Release: as in pin_drop. */
 		atomic_store_explicit(slot, 0, memory_order_release);
+	}
 	/* Release: pairs with the wait in pin_lock_puts. */
 	atomic_store_explicit(&s->putting, 0, memory_order_release);
 	return plain || pin_drop(slot, frame);

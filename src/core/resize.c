@@ -51,7 +51,11 @@ static bool move(struct core *c, const struct stripe *me, const struct table_ref
 	if (!fr || !frame_claim(fr, me->id))
 		return true;
 	/* Under the claim the entry does not change. */
-	bool moved = atomic_load(from->word) != e || table_move(&c->tables, from);
+	bool moved = true;
+	if (atomic_load(from->word) == e) {
+		FRAME_CHECK_HELD(fr, entry_page(e));
+		moved = table_move(&c->tables, from);
+	}
 	core_unclaim(c, f, fr);
 	return moved;
 }

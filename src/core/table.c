@@ -3,12 +3,64 @@
 
 #include <ck_pr.h>
 
+#include "os/check.h"
+
 /* By chance one entry in 200 of a full table is too far from home for a hit; one in 16 is worth a new table. */
 #define FAR_SHARE 16u
 #define FAR_FEW   16u
 
 /* How often an inserter loads a tentative entry again before it kills it. */
 #define TENTATIVE_RETRIES 64
+
+/* ---- an entry's table, as table.h has it --------------------------------- */
+
+#if MPOOL_CHECK
+#define ENTRY_NONE (-1)
+
+/* `acts`: it is its owner alone who may make the step, as long as it has one. */
+static const struct {
+	int from, to;
+	bool acts;
+} entry_steps[] = {
+	{ENTRY_NONE, ENTRY_TENTATIVE, true},    {ENTRY_TENTATIVE, ENTRY_LOADING, true},
+	{ENTRY_TENTATIVE, ENTRY_NONE, false}, /* retracted, or killed */
+	{ENTRY_LOADING, ENTRY_RESIDENT, true},  {ENTRY_LOADING, ENTRY_NONE, true},
+	{ENTRY_RESIDENT, ENTRY_CLOSING, false}, /* here and below whoever makes it sees to the claim */
+	{ENTRY_CLOSING, ENTRY_RESIDENT, false}, {ENTRY_CLOSING, ENTRY_CLOSING, false},
+	{ENTRY_CLOSING, ENTRY_NONE, false},     {ENTRY_NONE, ENTRY_RESIDENT, false}, /* it moves: here, ... */
+	{ENTRY_RESIDENT, ENTRY_NONE, false},                                         /* ... and from there */
+};
+
+static int state_of(uint64_t e)
+{
+	return e == ENTRY_FREE ? ENTRY_NONE : (int)entry_state(e);
+}
+
+static bool owner_acts(uint64_t e)
+{
+	return e == ENTRY_FREE || entry_in_memory(e) || check_actor == 0 || entry_who(e) + 1 == check_actor;
+}
+
+const char *entry_step_wrong(uint64_t from, uint64_t to)
+{
+	int before = state_of(from), after = state_of(to);
+	unsigned i = 0, n = sizeof entry_steps / sizeof *entry_steps;
+	while (i < n && (entry_steps[i].from != before || entry_steps[i].to != after))
+		i++;
+	if (i == n)
+		return "an entry makes a step that its table does not have";
+	if (entry_steps[i].acts && !(owner_acts(from) && owner_acts(to)))
+		return "an entry that is being loaded is changed by one that does not own it";
+	if (from != ENTRY_FREE && to != ENTRY_FREE && entry_page(from) != entry_page(to))
+		return "an entry becomes one of another page";
+	if (entry_in_memory(from) && entry_in_memory(to) && entry_who(from) != entry_who(to))
+		return "an entry becomes one of another frame";
+	return NULL;
+}
+#endif
+#define ENTRY_CHECK_STEP(from, to) MPOOL_CHECKED_STEP(entry_step_wrong(from, to), from, to)
+
+/* ---- counts ------------------------------------------------------------- */
 
 static inline _Atomic uint16_t *spill_of(struct table *t, uint32_t bucket)
 {
@@ -21,13 +73,25 @@ static inline uint32_t probe_bucket(const struct table *t, uint32_t home, uint32
 	return b < t->buckets ? b : b - t->buckets;
 }
 
+static void spill_sub(struct table *t, uint32_t bucket)
+{
+	uint16_t n = atomic_fetch_sub(spill_of(t, bucket), 1);
+	MPOOL_CHECKED(n > 0, "a bucket counts fewer spills than none", n, bucket);
+}
+
 /* Lower the spill counts of the buckets from home to before `end`; returns how many these are. */
 static uint32_t spill_lower(struct table *t, uint32_t home, uint32_t end)
 {
 	uint32_t i = 0;
 	for (uint32_t b; (b = probe_bucket(t, home, i)) != end; i++)
-		atomic_fetch_sub(spill_of(t, b), 1);
+		spill_sub(t, b);
 	return i;
+}
+
+static void entries_sub(struct table *t)
+{
+	uint64_t n = atomic_fetch_sub(&t->entries, 1);
+	MPOOL_CHECKED(n > 0, "a table counts fewer entries than none", n, t->id);
 }
 
 /* ---- tables ------------------------------------------------------------- */
@@ -344,6 +408,7 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 			uint64_t none = ENTRY_FREE;
 			/* Sequentially consistent: the scan that follows comes after. */
 			if (atomic_compare_exchange_strong(word, &none, entry)) {
+				ENTRY_CHECK_STEP(ENTRY_FREE, entry);
 				*ref = (struct table_ref){t, b, word};
 				far_add(t, i, 1);
 				return true;
@@ -351,11 +416,12 @@ static bool place(struct table *t, uint64_t entry, struct table_ref *ref)
 		}
 		/* Before the placing further on: a search that does not find our entry here
 		 * must go on to it. */
-		atomic_fetch_add(spill_of(t, b), 1);
+		uint16_t spilt = atomic_fetch_add(spill_of(t, b), 1);
+		MPOOL_CHECKED(spilt < UINT16_MAX, "a bucket counts more spills than it can", spilt, b);
 	}
 	for (uint32_t i = 0; i < probes; i++)
-		atomic_fetch_sub(spill_of(t, probe_bucket(t, home, i)), 1);
-	atomic_fetch_sub(&t->entries, 1);
+		spill_sub(t, probe_bucket(t, home, i));
+	entries_sub(t);
 	return false;
 }
 
@@ -365,15 +431,19 @@ bool table_free(const struct table_ref *ref, uint64_t entry)
 	struct table *t = ref->table;
 	if (!atomic_compare_exchange_strong(ref->word, &entry, ENTRY_FREE))
 		return false;
+	ENTRY_CHECK_STEP(entry, ENTRY_FREE);
 	uint32_t distance = spill_lower(t, home, ref->bucket);
 	far_add(t, distance, -1);
-	atomic_fetch_sub(&t->entries, 1);
+	entries_sub(t);
 	return true;
 }
 
 static bool entry_step(const struct table_ref *ref, uint64_t from, uint64_t to)
 {
-	return atomic_compare_exchange_strong(ref->word, &from, to);
+	if (!atomic_compare_exchange_strong(ref->word, &from, to))
+		return false;
+	ENTRY_CHECK_STEP(from, to);
+	return true;
 }
 
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame)
@@ -503,8 +573,11 @@ void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, 
 			for (unsigned s = 0; s < LINE_WORDS; s++) {
 				struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 				uint64_t x = atomic_load(ref.word);
-				if (x != ENTRY_FREE && !entry_in_memory(x) && dead(of, entry_who(x)))
+				if (x != ENTRY_FREE && !entry_in_memory(x) && dead(of, entry_who(x))) {
+					uint32_t before = check_act_for(entry_who(x) + 1);
 					table_free(&ref, x);
+					check_act_for(before);
+				}
 			}
 	epoch_leave(me);
 	retire_lost(ts, e, me, dead, of);

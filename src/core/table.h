@@ -20,6 +20,8 @@
  *   free      --L, holder of the claim-->     resident   in a newer table, the older table's
  *   resident  --L, holder of the claim-->     free       word following: the entry has moved
  *
+ * A build that checks itself holds each step against this table (entry_steps in table.c).
+ *
  * Loading, resident and closing entries are valid: a page has at most one (two
  * for an instant while it moves, of the same frame).  Hence the order of an
  * insertion: place (L), then scan the whole path again.  Of two threads that
@@ -280,6 +282,9 @@ uint64_t table_bytes(struct tables *ts);
  */
 void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, stripe_test *dead, void *of);
 uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct table_ref *ref);
+
+/* What is wrong with the step, of the thread that makes it; NULL: nothing.  In builds that check themselves. */
+const char *entry_step_wrong(uint64_t from, uint64_t to);
 
 /* Is it a table as this code makes them, in at most `room` bytes? */
 bool table_sound(const struct table *t, unsigned id, uint64_t room);

@@ -626,6 +626,9 @@ struct attachment *thread_enter(struct core *c, uintptr_t stack)
 	/* Before whatever the call takes: the kernel stops a process between two
 	 * instructions, with what came before them done. */
 	atomic_store_explicit(&k->stripe->busy, BUSY_IN_CALL, memory_order_release);
+#if MPOOL_CHECK
+	k->a->acted_before = check_act_for(k->stripe->id + 1);
+#endif
 	return k->a;
 }
 

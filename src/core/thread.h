@@ -41,6 +41,9 @@ struct attachment {
 	uintptr_t stack;        /* and where on the stack it was made */
 	/* evict/clock.h: frames from hints_first on that may be free or evictable, by bit. */
 	uint32_t hints, hints_first;
+#if MPOOL_CHECK
+	uint32_t acted_before; /* check.h: for whom the thread acted when its call began */
+#endif
 };
 
 /* One line of a thread's table. */
@@ -112,6 +115,9 @@ static inline void thread_leave(struct attachment *a)
 {
 	/* Release: all that the call held is given back before. */
 	atomic_store_explicit(&a->stripe->busy, BUSY_NOT, memory_order_release);
+#if MPOOL_CHECK
+	check_act_for(a->acted_before);
+#endif
 }
 
 /*

@@ -16,6 +16,7 @@ bool window_add(struct core *c, struct window *w, uint32_t frame)
 {
 	struct victim *v = &w->victim[w->n];
 	uint64_t e = victim_look(c, v, frame);
+	FRAME_CHECK_HELD(v->fr, v->page);
 	/* Closing, and the claim was free: it was evictable, which is as good as closed by
 	 * us.  A get may rescue it now, as it may at any time until the entry is freed. */
 	bool evictable = e == entry_word(v->page, ENTRY_CLOSING, frame);
@@ -95,6 +96,7 @@ void window_scan(struct core *c, const struct stripe *me, struct window *w)
 
 bool victim_reopen(const struct victim *v)
 {
+	FRAME_CHECK_HELD(v->fr, v->page);
 	return table_reopen(&v->entry, v->page, v->frame);
 }
 
@@ -107,6 +109,7 @@ bool victim_reopen(const struct victim *v)
  */
 bool victim_closed(const struct victim *v)
 {
+	FRAME_CHECK_HELD(v->fr, v->page);
 	return table_stay_closed(&v->entry, v->page, v->frame);
 }
 

@@ -97,7 +97,7 @@ static inline uint32_t victim_word(const struct victim *v)
 static inline void victim_change(const struct victim *v, uint32_t off, uint32_t on)
 {
 	uint32_t w = victim_word(v);
-	while (!atomic_compare_exchange_weak(&v->fr->word, &w, (w & ~off) | on))
+	while (!frame_step(v->fr, &w, (w & ~off) | on))
 		;
 }
 

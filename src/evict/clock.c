@@ -158,6 +158,7 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 		victim_reopen(v);
 		return false;
 	}
+	FRAME_CHECK_HELD(v->fr, v->page);
 	epoch_enter(&ev->core->epoch, me);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
 	epoch_leave(me);

@@ -201,7 +201,7 @@ static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
 		if (!(w & mask))
 			return;
 		to = end->failed ? (w & ~FRAME_UNSYNCED_ANY) | FRAME_DIRTY : w & ~mask;
-	} while (!atomic_compare_exchange_weak(&fr->word, &w, to));
+	} while (!frame_step(fr, &w, to));
 }
 
 /* Writes have failed, or may have: if written pages have left memory, they are lost. */

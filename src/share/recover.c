@@ -28,10 +28,8 @@ static bool is_gone(void *gone, uint32_t stripe)
 static void abandon(struct sharing *sh, uint32_t frame)
 {
 	struct frame *fr = frame_live(&sh->core->frames, frame);
-	uint32_t w = fr ? atomic_load(&fr->word) : FRAME_FREE;
-	while (w != FRAME_FREE && !(w & FRAME_ABANDONED))
-		if (atomic_compare_exchange_weak(&fr->word, &w, w | FRAME_ABANDONED))
-			break;
+	if (fr)
+		frame_abandon(fr);
 }
 
 /* The mark before the pin is dropped: a thread that evicts or pins the page then must find the mark. */
@@ -73,6 +71,11 @@ static bool was_busy(struct gone *g)
 
 /* ---- what a call holds -------------------------------------------------- */
 
+static void acts_as_before(const uint32_t *before)
+{
+	check_act_for(*before);
+}
+
 /* The entry first: a frame that is unclaimed and clean, its entry closing, is evictable. */
 static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 {
@@ -81,6 +84,7 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	uint32_t w = atomic_load(&fr->word), to;
 	if (!frame_claimed(w) || !is_gone(gone, (w >> FRAME_OWNER_SHIFT) - 1))
 		return;
+	__attribute__((cleanup(acts_as_before), unused)) const uint32_t before = check_act_for(w >> FRAME_OWNER_SHIFT);
 	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
 	uint64_t e = table_settle(&g->sh->core->tables, page, frame, &ref);
 	if (e == ENTRY_FREE) {
@@ -91,7 +95,7 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 		table_reopen(&ref, page, frame);
 	do
 		to = (w & ~(FRAME_OWNER | FRAME_WRITING)) | (w & FRAME_WRITING ? FRAME_DIRTY : 0);
-	while (!atomic_compare_exchange_weak(&fr->word, &w, to));
+	while (!frame_step(fr, &w, to));
 }
 
 static void end_calls(struct gone *g, struct stripe *me)

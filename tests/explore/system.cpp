@@ -836,3 +836,14 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return result;
 }
 }
+
+// ---- what the library checks itself -----------------------------------------
+
+// os/check.h: a run in which that fails goes wrong like any other.
+extern "C" [[noreturn]] void __wrap_check_failed(
+	const char *, unsigned line, const char *function, const char *what, uint64_t a, uint64_t b);
+void __wrap_check_failed(const char *, unsigned line, const char *function, const char *what, uint64_t a, uint64_t b)
+{
+	fail("%s, line %u: %s: %#llx, %#llx", function, line, what, static_cast<unsigned long long>(a),
+		static_cast<unsigned long long>(b));
+}
