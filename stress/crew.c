@@ -1,159 +1,212 @@
 /*
- * crew.c - the threads of one process; see crew.h.
+ * crew.c - the threads of one process; see run.h.
+ *
+ * Owns a place for each: until the process is to leave the pool, a thread that ends there
+ * is replaced by a new one.  And the storm, a thread that strikes the others with signals,
+ * whose handler interrupts system calls, and cancellations; when is up to the system.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "crew.h"
-
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "report.h"
-#include "storm.h"
-#include "worker.h"
+#include "run.h"
 
-enum { MILLI = 1000, NANO_IN_MILLI = 1000000 };
-
-/* One slot for each worker; the thread in it changes. */
-struct crew {
-	struct churn *run;
-	unsigned place;
-	uint64_t life;
-	pthread_t thread;
-	/* Guarded by the crew's mutex: */
-	bool working; /* the thread is there to be signalled, or cancelled */
-	bool ended;
+enum {
+	STORM_MILLISECONDS = 1,
+	STROKES = 20,       /* so many at a time */
+	CANCEL_ONE_IN = 64, /* strokes, of which the others are signals */
+	STORM_SIGNAL = SIGUSR1,
 };
 
-static pthread_mutex_t crew_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t crew_changed = PTHREAD_COND_INITIALIZER;
-static struct crew *the_crew; /* for the storm */
-static bool crew_gone;        /* no worker is left; guarded by crew_mutex */
+/* One for each place; the thread in it changes. */
+struct member {
+	unsigned number; /* of the place */
+	uint64_t life;
+	pthread_t thread;
+	bool there; /* guarded by mutex: it can be struck */
+	_Atomic bool ended;
+};
 
-/* However the thread ended. */
-static void say_ended(void *crew)
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct member *crew;
+static _Atomic int ends; /* of threads, so far */
+static _Atomic int calm; /* the storm is over */
+
+/* --- a thread ------------------------------------------------------------------ */
+
+static bool is_pause(int pause)
 {
-	struct crew *c = crew;
-
-	pthread_mutex_lock(&crew_mutex);
-	c->working = false;
-	c->ended = true;
-	pthread_cond_broadcast(&crew_changed);
-	pthread_mutex_unlock(&crew_mutex);
+	return pause % 2 != 0;
 }
 
-static void *run_worker(void *arg)
+void park(struct place *at)
 {
-	struct crew *c = arg;
+	int pause = atomic_load(&run.board->pause);
 
-	pthread_cleanup_push(say_ended, c);
-	worker_live(c->run, c->run->first_place + c->place, c->life);
+	if (!is_pause(pause))
+		return;
+	atomic_store(&at->parked_for, pause);
+	watch_doing(at, DOING_PARKED, NO_PAGE);
+	wait_while(&run.board->pause, pause, FOREVER);
+	watch_doing(at, DOING_NOTHING, NO_PAGE);
+}
+
+/* However the thread ended: of itself, or cancelled.  Pins may outlive it. */
+static void leave(void *worker)
+{
+	struct worker *w = worker;
+
+	part_with_pins(w);
+	watch_doing(w->at, DOING_ENDED, NO_PAGE);
+	worker_free(w);
+}
+
+static void say_ended(void *member)
+{
+	struct member *m = member;
+
+	atomic_store(&m->ended, true);
+	atomic_fetch_add(&ends, 1);
+	wake(&ends);
+}
+
+/*
+ * A request to cancel the thread may come at any time, in the middle of a call
+ * too; but calls on the pool are no cancellation points, and neither is anything
+ * else here, but between two operations.
+ */
+static void work(struct worker *w)
+{
+	unsigned life = 1 + below(w, 2 * run.o->life);
+
+	watch_count(w->at, COUNT_THREADS, 1);
+	while (life > 0 && !stay_over()) {
+		if (is_pause(atomic_load(&run.board->pause))) {
+			part_with_pins(w);
+			park(w->at);
+			continue;
+		}
+		operate(w);
+		life--;
+		pthread_testcancel();
+	}
+}
+
+static void count_cancelled(void *worker)
+{
+	watch_count(((struct worker *)worker)->at, COUNT_CANCELLED, 1);
+}
+
+static void *live(void *member)
+{
+	struct member *m = member;
+	struct worker *w = worker_make(m->number, m->life);
+
+	pthread_cleanup_push(say_ended, m);
+	pthread_cleanup_push(leave, w);
+	pthread_cleanup_push(count_cancelled, w);
+	work(w);
+	pthread_cleanup_pop(false);
+	pthread_cleanup_pop(true);
 	pthread_cleanup_pop(true);
 	return NULL;
 }
 
-static void start_worker(struct crew *c)
+/* --- the storm ----------------------------------------------------------------- */
+
+static void on_signal(int number)
 {
-	c->life++;
-	/* Under the mutex, so that nobody strikes a thread whose name is not there yet. */
-	pthread_mutex_lock(&crew_mutex);
-	errno = pthread_create(&c->thread, NULL, run_worker, c);
-	if (errno != 0)
-		trouble("starting a thread");
-	c->working = true;
-	pthread_mutex_unlock(&crew_mutex);
+	(void)number;
 }
 
-static void signal_worker(unsigned place, int number)
+static void strike(struct member *m, bool cancel)
 {
-	pthread_mutex_lock(&crew_mutex);
-	if (the_crew[place].working)
-		pthread_kill(the_crew[place].thread, number);
-	pthread_mutex_unlock(&crew_mutex);
+	pthread_mutex_lock(&mutex);
+	if (m->there && cancel)
+		pthread_cancel(m->thread);
+	else if (m->there && run.o->signals)
+		pthread_kill(m->thread, STORM_SIGNAL);
+	pthread_mutex_unlock(&mutex);
 }
 
-static void cancel_worker(unsigned place)
+static void *storm(void *unused)
 {
-	pthread_mutex_lock(&crew_mutex);
-	if (the_crew[place].working)
-		pthread_cancel(the_crew[place].thread);
-	pthread_mutex_unlock(&crew_mutex);
+	uint64_t random = draw_start(run.o->seed);
+
+	(void)unused;
+	while (!wait_while(&calm, 0, STORM_MILLISECONDS))
+		for (unsigned i = 0; i < STROKES; i++)
+			strike(&crew[draw_below(&random, run.o->threads)],
+			       run.o->cancel && draw_below(&random, CANCEL_ONE_IN) == 0);
+	return NULL;
 }
 
-static struct crew *wait_for_end(struct crew *crew, unsigned n)
-{
-	struct crew *found = NULL;
+/* --- the crew ------------------------------------------------------------------ */
 
-	pthread_mutex_lock(&crew_mutex);
-	for (;;) {
-		for (unsigned i = 0; i < n && found == NULL; i++)
-			if (crew[i].ended)
-				found = &crew[i];
-		if (found != NULL)
-			break;
-		pthread_cond_wait(&crew_changed, &crew_mutex);
-	}
-	found->ended = false;
-	pthread_mutex_unlock(&crew_mutex);
-	return found;
+static void start(struct member *m)
+{
+	m->life++;
+	atomic_store(&m->ended, false);
+	watch_doing(watch_place(m->number), DOING_NOTHING, NO_PAGE);
+	start_thread(&m->thread, live, m);
+	m->there = true;
 }
 
-/* Until the run is over, a thread that ends is replaced by a new one. */
-void crew_work(struct churn *run)
+/* It is replaced; false: by none. */
+static bool replace(struct member *m)
 {
-	static const struct storm_calls strokes = {.signal = signal_worker, .cancel = cancel_worker};
-	unsigned n = run->o->threads, left = n;
-	struct crew *crew = calloc(n, sizeof *crew);
+	pthread_mutex_lock(&mutex);
+	pthread_join(m->thread, NULL);
+	m->there = false;
+	if (!stay_over())
+		start(m);
+	else
+		atomic_store(&m->ended, false);
+	pthread_mutex_unlock(&mutex);
+	return m->there;
+}
 
-	if (crew == NULL)
-		trouble("no memory for %u threads", n);
-	for (unsigned i = 0; i < n; i++) {
-		crew[i] = (struct crew){.run = run, .place = i, .life = run->first_life};
-		start_worker(&crew[i]);
-	}
-	the_crew = crew;
-	storm_start(run->o, &strokes);
+static void keep_at_work(unsigned left)
+{
 	while (left > 0) {
-		struct crew *c = wait_for_end(crew, n);
+		int seen = atomic_load(&ends);
 
-		pthread_join(c->thread, NULL);
-		if (churn_over(run))
-			left--;
-		else
-			start_worker(c);
+		for (unsigned i = 0; i < run.o->threads; i++)
+			if (atomic_load(&crew[i].ended) && !replace(&crew[i]))
+				left--;
+		if (left > 0)
+			wait_while(&ends, seen, FOREVER);
 	}
-	storm_stop();
+}
+
+void crew_work(uint64_t first_life)
+{
+	/* Without SA_RESTART: a system call that can be interrupted is. */
+	struct sigaction action = {.sa_handler = on_signal};
+	bool stormy = run.o->signals || run.o->cancel;
+	pthread_t storm_thread;
+
+	crew = calloc(run.o->threads, sizeof *crew);
+	if (crew == NULL)
+		trouble("no memory for %u threads", run.o->threads);
+	watch_doing(run.main, DOING_THREADS, NO_PAGE);
+	for (unsigned i = 0; i < run.o->threads; i++) {
+		crew[i] = (struct member){.number = place_number(run.process, i), .life = first_life};
+		start(&crew[i]);
+	}
+	if (stormy) {
+		sigaction(STORM_SIGNAL, &action, NULL);
+		atomic_store(&calm, 0);
+		start_thread(&storm_thread, storm, NULL);
+	}
+	keep_at_work(run.o->threads);
+	if (stormy) {
+		atomic_store(&calm, 1);
+		wake(&calm);
+		pthread_join(storm_thread, NULL);
+	}
 	free(crew);
-	pthread_mutex_lock(&crew_mutex);
-	crew_gone = true;
-	pthread_cond_broadcast(&crew_changed);
-	pthread_mutex_unlock(&crew_mutex);
-}
-
-static void add_milliseconds(struct timespec *t, unsigned ms)
-{
-	t->tv_sec += ms / MILLI;
-	t->tv_nsec += ms % MILLI * NANO_IN_MILLI;
-	if (t->tv_nsec >= MILLI * NANO_IN_MILLI) {
-		t->tv_sec++;
-		t->tv_nsec -= MILLI * NANO_IN_MILLI;
-	}
-}
-
-bool crew_wait(unsigned ms)
-{
-	struct timespec next;
-	bool go_on;
-
-	clock_gettime(CLOCK_MONOTONIC, &next);
-	add_milliseconds(&next, ms);
-	pthread_mutex_lock(&crew_mutex);
-	while (!crew_gone && pthread_cond_clockwait(&crew_changed, &crew_mutex, CLOCK_MONOTONIC, &next) == 0)
-		;
-	go_on = !crew_gone;
-	pthread_mutex_unlock(&crew_mutex);
-	return go_on;
 }

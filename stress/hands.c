@@ -1,23 +1,122 @@
 /*
- * hands.c - one worker, and what it does to one page; see hands.h.
+ * hands.c - what a thread does to one page; see run.h.
+ *
+ * Owns the rules of every get and put: a page is locked while its bytes are looked at or
+ * changed, must show the last version, and is put as it was used.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "hands.h"
-
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "draw.h"
 #include "page.h"
 #include "report.h"
-#include "watch.h"
+#include "run.h"
 
 enum {
-	HOT_PAGES_MIN = 4, /* pages that every thread goes for */
-	HOT_ONE_IN = 3,    /* one choice in so many is a hot page */
+	HOT_PAGES_MIN = 4,   /* pages that every thread goes for */
+	HOT_ONE_IN = 3,      /* one choice in so many is a hot page */
+	LIFE_BITS = 32,      /* a writer is named by place and life */
+	MARK_PAUSE = 200000, /* nanoseconds between two looks for the mark of a death */
+	LINGER_ONE_IN = 4,   /* changes with another page got in the middle of them */
+	SLOW_ONE_IN = 16,    /* changes that take their time */
+	SLOW_MICRO = 50,     /* so much at most */
+	MICRO = 1000000,
 };
+
+#define READERS (UINT32_C(1) << 31)
+
+/* --- what a page must hold ----------------------------------------------------- */
+
+bool record_lock(struct record *r, unsigned place, enum access access)
+{
+	uint32_t seen = atomic_load(&r->lock), mine;
+
+	do {
+		if (seen != 0 && (access == ACCESS_WRITE || (seen & READERS) == 0))
+			return false;
+		mine = access == ACCESS_WRITE ? place + 1 : (seen | READERS) + 1;
+	} while (!atomic_compare_exchange_weak(&r->lock, &seen, mine));
+	return true;
+}
+
+void record_unlock(struct record *r)
+{
+	uint32_t seen = atomic_load(&r->lock), left;
+
+	do
+		left = seen > READERS + 1 ? seen - 1 : 0;
+	while (!atomic_compare_exchange_weak(&r->lock, &seen, left));
+}
+
+bool record_locked_by(struct record *r, unsigned place)
+{
+	return atomic_load(&r->lock) == place + 1;
+}
+
+static bool is_upset(uint64_t upsets)
+{
+	return upsets % 2 != 0;
+}
+
+bool record_sure(struct record *r)
+{
+	return atomic_load(&r->version) == atomic_load(&r->put) && !is_upset(atomic_load(&r->upsets));
+}
+
+bool record_upset(struct record *r)
+{
+	bool before = is_upset(atomic_load(&r->upsets));
+
+	if (!before)
+		atomic_fetch_add(&r->upsets, 1);
+	return before;
+}
+
+void record_settle(struct record *r)
+{
+	if (is_upset(atomic_load(&r->upsets)))
+		atomic_fetch_add(&r->upsets, 1);
+}
+
+void raise_to(_Atomic uint64_t *most, uint64_t value)
+{
+	uint64_t seen = atomic_load(most);
+
+	while (seen < value && !atomic_compare_exchange_weak(most, &seen, value))
+		;
+}
+
+/* Puts made after the unlocking can come back in any order: the highest counts. */
+void record_put(struct record *r, uint64_t version)
+{
+	raise_to(&r->put, version);
+}
+
+/* --- choices ------------------------------------------------------------------- */
+
+struct worker *worker_make(unsigned number, uint64_t life)
+{
+	struct worker *w = calloc(1, sizeof *w);
+
+	if (w == NULL)
+		trouble("no memory for a thread's pins");
+	w->at = watch_place(number);
+	w->number = number;
+	w->name = (uint64_t)number << LIFE_BITS | life;
+	w->random = draw_start(run.o->seed ^ w->name);
+	w->buffer = page_buffer(run.o->page_size);
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	free(w->buffer);
+	free(w);
+}
 
 unsigned below(struct worker *w, unsigned n)
 {
@@ -29,49 +128,96 @@ bool flip(struct worker *w)
 	return below(w, 2) == 0;
 }
 
-enum truth_access any_access(struct worker *w)
+enum access any_access(struct worker *w)
 {
-	return flip(w) ? TRUTH_WRITE : TRUTH_READ;
+	return run.killing || flip(w) ? ACCESS_WRITE : ACCESS_READ;
 }
 
-/* Any page, the first ones often: many threads must meet at one page. */
+bool to_be_avoided(pgno_t pgno)
+{
+	unsigned count = atomic_load(&run.board->avoid_count);
+
+	for (unsigned i = 0; i < count; i++)
+		if (atomic_load(&run.board->avoid[i]) == pgno)
+			return true;
+	return false;
+}
+
 bool choose_page(struct worker *w, pgno_t *pgno)
 {
-	pgno_t pages = truth_allotted(w->run->truth);
-	pgno_t hot = w->run->o->cache / 2 > HOT_PAGES_MIN ? w->run->o->cache / 2 : HOT_PAGES_MIN;
+	unsigned pages = (unsigned)atomic_load(&run.board->allotted), hot = run.o->cache / 2;
 
 	if (pages == 0)
 		return false;
-	if (hot < pages && below(w, HOT_ONE_IN) == 0)
-		*pgno = below(w, hot);
-	else
-		*pgno = below(w, pages);
+	hot = hot > HOT_PAGES_MIN ? hot : HOT_PAGES_MIN;
+	*pgno = below(w, hot < pages && below(w, HOT_ONE_IN) == 0 ? hot : pages);
+	return !to_be_avoided(*pgno);
+}
+
+bool lock_page(struct worker *w, pgno_t pgno, enum access access)
+{
+	bool done = record_lock(&run.record[pgno], w->number, run.killing ? ACCESS_WRITE : access);
+
+	if (!done)
+		watch_count(w->at, COUNT_LOCKED, 1);
+	return done;
+}
+
+/* --- get and put --------------------------------------------------------------- */
+
+static unsigned noted_at(const struct worker *w, uint64_t what)
+{
+	unsigned i = 0;
+
+	while (i < HELD_MAX && atomic_load_explicit(&w->at->held[i], memory_order_relaxed) != what)
+		i++;
+	return i;
+}
+
+static void note(struct worker *w, unsigned i, uint64_t what)
+{
+	if (i < HELD_MAX)
+		atomic_store_explicit(&w->at->held[i], what, memory_order_release);
+}
+
+/* A pin that goes from thread to thread is noted by none: that happens only where nobody is killed. */
+void note_pin(struct worker *w, struct pin *pin)
+{
+	pin->noted = run.killing ? noted_at(w, 0) : HELD_MAX;
+	note(w, pin->noted, (uint64_t)pin->pgno + 1);
+}
+
+void forget_pin(struct worker *w, const struct pin *pin)
+{
+	note(w, pin->noted, 0);
+}
+
+bool get_page(struct worker *w, pgno_t pgno, struct pin *pin)
+{
+	bool again = run.killing && noted_at(w, (uint64_t)pgno + 1) < HELD_MAX;
+
+	*pin = (struct pin){.pgno = pgno};
+	watch_count(w->at, COUNT_GETS_BEGUN, 1);
+	watch_doing(w->at, again ? DOING_GET_AGAIN : DOING_GET, pgno);
+	pin->page = mpool_get(run.pool, pgno, 0);
+	if (pin->page == NULL) {
+		fault_call("mpool_get", pgno);
+	} else {
+		watch_count(w->at, COUNT_GETS, 1);
+		note_pin(w, pin);
+	}
+	watch_done(w->at);
+	return pin->page != NULL;
+}
+
+bool get_again(struct worker *w, const struct pin *pin, struct pin *other)
+{
+	if (!get_page(w, pin->pgno, other))
+		return false;
+	if (other->page != pin->page)
+		fault("mpool_get: page %" PRIu32 " is pinned at %p, another get gives %p", pin->pgno, pin->page,
+		      other->page);
 	return true;
-}
-
-void lock_page(struct worker *w, pgno_t pgno, enum truth_access access)
-{
-	watch_doing(w->place, DOING_LOCK, pgno);
-	truth_lock(w->run->truth, pgno, access);
-}
-
-void unlock_page(struct worker *w, pgno_t pgno)
-{
-	truth_unlock(w->run->truth, pgno);
-}
-
-void *get_page(struct worker *w, pgno_t pgno, unsigned flags)
-{
-	void *page;
-
-	watch_doing(w->place, DOING_GET, pgno);
-	page = mpool_get(w->run->pool, pgno, flags);
-	if (page == NULL)
-		fault("mpool_get: page %" PRIu32 ": no page (%s); the file has %" PRIu32 " or more", pgno,
-		      strerror(errno), truth_allotted(w->run->truth));
-	else
-		w->tally.gets++;
-	return page;
 }
 
 /* A page that stays pinned stays marked: so a marked one is saved without MPOOL_DIRTY. */
@@ -79,87 +225,185 @@ void put_page(struct worker *w, const struct pin *pin)
 {
 	unsigned flags = pin->version != 0 && !pin->marked ? MPOOL_DIRTY : 0;
 
-	watch_doing(w->place, DOING_PUT, pin->pgno);
-	if (mpool_put(w->run->pool, pin->page, flags) != 0)
-		fault("mpool_put: page %" PRIu32 " at %p, pinned: %s", pin->pgno, pin->page, strerror(errno));
+	watch_doing(w->at, flags != 0 ? DOING_PUT_DIRTY : DOING_PUT, pin->pgno);
+	forget_pin(w, pin);
+	if (mpool_put(run.pool, pin->page, flags) != 0)
+		fault_call("mpool_put of a page that is pinned", pin->pgno);
 	else if (pin->version != 0)
-		truth_put(w->run->truth, pin->pgno, pin->version);
+		record_put(&run.record[pin->pgno], pin->version);
+	watch_done(w->at);
 }
 
-/* Under the page's lock: it must show exactly the last version. */
-void check_page(struct worker *w, const char *where, pgno_t pgno, const void *page)
-{
-	uint64_t expected = truth_version(w->run->truth, pgno);
-	struct page_view view;
-
-	watch_doing(w->place, DOING_CHECK, pgno);
-	page_read(page, w->run->o->page_size, &view);
-	if (!page_is(&view, pgno, expected))
-		fault_page(where, pgno, expected, &view);
-}
-
-/* Under the page's write lock. */
-void write_page(struct worker *w, struct pin *pin)
-{
-	pin->version = truth_advance(w->run->truth, pin->pgno);
-	page_write(pin->page, w->run->o->page_size, pin->pgno, pin->version, w->name);
-}
-
-/* A pinned page has one address, whoever gets it. */
-void *get_again(struct worker *w, const struct pin *pin)
-{
-	void *page = get_page(w, pin->pgno, 0);
-
-	if (page != NULL && page != pin->page)
-		fault("mpool_get: page %" PRIu32 " is pinned at %p, another get gives %p", pin->pgno, pin->page, page);
-	return page;
-}
-
-/* Gets and locks a page, in either order: users do both. */
-bool enter_page(struct worker *w, pgno_t pgno, enum truth_access access, struct pin *pin)
+bool enter_page(struct worker *w, pgno_t pgno, enum access access, struct pin *pin)
 {
 	bool lock_first = flip(w);
 
-	if (lock_first)
-		lock_page(w, pgno, access);
-	*pin = (struct pin){.pgno = pgno, .page = get_page(w, pgno, 0)};
-	if (pin->page == NULL) {
+	if (lock_first && !lock_page(w, pgno, access))
+		return false;
+	if (!get_page(w, pgno, pin)) {
 		if (lock_first)
-			unlock_page(w, pgno);
+			record_unlock(&run.record[pgno]);
 		return false;
 	}
-	if (!lock_first)
-		lock_page(w, pgno, access);
+	if (!lock_first && !lock_page(w, pgno, access)) {
+		put_page(w, pin);
+		return false;
+	}
 	return true;
 }
 
-/* Puts and unlocks it, in either order. */
 void leave_page(struct worker *w, const struct pin *pin)
 {
-	bool put_first = flip(w);
+	bool put_first = run.killing || flip(w);
 
 	if (put_first)
 		put_page(w, pin);
-	unlock_page(w, pin->pgno);
+	record_unlock(&run.record[pin->pgno]);
 	if (!put_first)
 		put_page(w, pin);
 }
 
-/* Checks a locked page, and writes it where the lock allows and chance wills. */
-void use_page(struct worker *w, const char *where, struct pin *pin, enum truth_access access)
+/* --- writing ------------------------------------------------------------------- */
+
+/* Most of those who die in a change die here. */
+static void linger(struct worker *w)
 {
-	check_page(w, where, pin->pgno, pin->page);
-	if (access == TRUTH_WRITE && flip(w))
-		write_page(w, pin);
+	bool slow = below(w, SLOW_ONE_IN) == 0;
+	double until = report_seconds() + (double)below(w, SLOW_MICRO) / MICRO;
+	struct pin other;
+	pgno_t pgno;
+
+	while (slow && report_seconds() < until)
+		;
+	if (below(w, LINGER_ONE_IN) == 0 && noted_at(w, 0) < HELD_MAX && choose_page(w, &pgno) &&
+	    get_page(w, pgno, &other))
+		put_page(w, &other);
 }
 
-/* With locks held already, so the lock comes first, and only if nobody has it. */
-bool enter_further_page(struct worker *w, pgno_t pgno, enum truth_access access, struct pin *pin)
+/* In two halves. */
+void write_page(struct worker *w, struct pin *pin)
 {
-	if (!truth_try_lock(w->run->truth, pgno, access))
-		return false;
-	*pin = (struct pin){.pgno = pgno, .page = get_page(w, pgno, 0)};
-	if (pin->page == NULL)
-		unlock_page(w, pgno);
-	return pin->page != NULL;
+	size_t size = run.o->page_size, half = size / 2;
+
+	/* In this order: who dies in between has changed nothing yet. */
+	pin->version = atomic_fetch_add(&run.record[pin->pgno].version, 1) + 1;
+	page_write(w->buffer, size, pin->pgno, pin->version, w->name);
+	watch_doing(w->at, DOING_CHANGE, pin->pgno);
+	memcpy(pin->page, w->buffer, half);
+	if (run.killing)
+		linger(w);
+	watch_doing(w->at, DOING_CHANGE, pin->pgno);
+	memcpy((char *)pin->page + half, w->buffer + half, size - half);
+	watch_done(w->at);
+}
+
+void save_through_another_pin(struct worker *w, struct pin *pin)
+{
+	struct pin other;
+
+	if (!get_again(w, pin, &other))
+		return;
+	other.version = pin->version;
+	put_page(w, &other);
+	pin->version = 0;
+	pin->marked = true;
+}
+
+/* --- checking, and mending ----------------------------------------------------- */
+
+int look_abandoned(struct worker *w, const struct pin *pin, unsigned flags)
+{
+	int result;
+
+	watch_doing(w->at, DOING_ABANDONED, pin->pgno);
+	result = mpool_abandoned(run.pool, pin->page, flags);
+	if (result != 0 && result != 1)
+		fault_call("mpool_abandoned of a page that is pinned", pin->pgno);
+	watch_done(w->at);
+	return result;
+}
+
+int forgive_page(struct worker *w, const struct pin *pin)
+{
+	struct record *r = &run.record[pin->pgno];
+	uint64_t deaths = r->deaths;
+	int result;
+
+	atomic_fetch_add(&r->forgivings, 1);
+	result = look_abandoned(w, pin, MPOOL_FORGIVE);
+	atomic_store(&r->deaths_forgiven, deaths);
+	return result;
+}
+
+/* The others learn of a death a little after it: so a mark may come a little late, but it comes. */
+static bool mark_comes(struct worker *w, const struct pin *pin)
+{
+	const struct timespec pause = {.tv_nsec = MARK_PAUSE};
+	double since = watch_seconds();
+
+	while (look_abandoned(w, pin, 0) != 1) {
+		if (watch_seconds() - since > run.o->watchdog / 2.0)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+void check_older(const char *where, pgno_t pgno, const struct page_view *view)
+{
+	uint64_t newest = atomic_load(&run.record[pgno].version);
+	bool header = view->state == PAGE_INTACT || view->state == PAGE_DAMAGED;
+
+	/* Of a page of zeros, who was killed may have written the end first. */
+	if ((header && (view->pgno != pgno || view->version > newest)) || (view->state == PAGE_FOREIGN && !run.killing))
+		fault_page(where, pgno, newest, view);
+}
+
+/* Whose writer was killed while he changed it: it is old, new, or marked. */
+static void check_changed(struct worker *w, const char *where, const struct pin *pin, const struct page_view *view)
+{
+	struct record *r = &run.record[pin->pgno];
+	uint64_t put = atomic_load(&r->put), begun = atomic_load(&r->version);
+
+	if (page_is(view, pin->pgno, put))
+		watch_count(w->at, COUNT_OLD, 1);
+	else if (view->state == PAGE_INTACT && view->pgno == pin->pgno && view->version > put && view->version <= begun)
+		watch_count(w->at, COUNT_NEW, 1); /* the last one begun, or, if menders died too, one before */
+	else if (view->state == PAGE_INTACT || view->state == PAGE_ZERO)
+		fault_page(where, pin->pgno, put, view);
+	else if (mark_comes(w, pin))
+		watch_count(w->at, COUNT_HALF, 1);
+	else
+		fault("%s: page %" PRIu32 ": a process died while it changed it to version %" PRIu64
+		      ", it is half that, and mpool_abandoned does not say so",
+		      where, pin->pgno, begun);
+}
+
+static void mend(struct worker *w, const char *where, struct pin *pin, const struct page_view *view)
+{
+	struct record *r = &run.record[pin->pgno];
+
+	if (atomic_load(&r->upsets) % 2 != 0) {
+		check_older(where, pin->pgno, view);
+		watch_count(w->at, COUNT_UPSET, 1);
+	} else {
+		check_changed(w, where, pin, view);
+	}
+	write_page(w, pin);
+	forgive_page(w, pin);
+	save_through_another_pin(w, pin);
+	record_settle(r);
+}
+
+void check_page(struct worker *w, const char *where, struct pin *pin)
+{
+	struct record *r = &run.record[pin->pgno];
+	uint64_t expected = atomic_load(&r->version);
+	struct page_view view;
+
+	page_read(pin->page, run.o->page_size, &view);
+	if (run.killing && !record_sure(r))
+		mend(w, where, pin, &view);
+	else if (!page_is(&view, pin->pgno, expected))
+		fault_page(where, pin->pgno, expected, &view);
 }

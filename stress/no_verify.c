@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 
-#include "modes.h"
 #include "report.h"
+#include "run.h"
 
 int verify(const struct options *o)
 {

@@ -7,66 +7,35 @@
 #define STRESS_OPTIONS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "mpool.h"
+#include "operations.h"
 
-/* What a worker of the churn mode does, one at a time, drawn by weight. */
-enum operation {
-	OP_READ,    /* get, check, put */
-	OP_WRITE,   /* get, check, write the next version, put dirty */
-	OP_SEVERAL, /* the same with several pages at a time */
-	OP_NEST,    /* one page got twice */
-	OP_HOLD,    /* get a page and keep it */
-	OP_LOOK,    /* check, or write, a page kept */
-	OP_RELEASE, /* put a page kept */
-	OP_GIVE,    /* get a page, or take one kept, for another thread to put */
-	OP_TAKE,    /* check or write a page that another thread got, and put it */
-	OP_NEW,     /* a new page */
-	OP_PEEK,    /* get without pinning */
-	OP_DELETE,  /* drop a page from memory */
-	OP_REQUEST, /* make a page afresh */
-	OP_SYNC,
-	OP_STATS,
-	OP_WRONG, /* calls that must fail */
-	OPERATIONS,
-};
+enum mode { MODE_VERIFY, MODE_CHURN, MODE_KILL, MODES };
 
-extern const char *const operation_name[OPERATIONS];
+enum { PROCESSES_MAX = 8 };
 
 struct options {
-	const char *file;   /* NULL: none given */
+	enum mode mode;
+	const char *file;   /* verify: what is read; else the directory for a temporary one */
 	unsigned processes; /* 0: the pool is private to this one */
-	unsigned threads;
-	unsigned seconds;
-	pgno_t pages; /* at the start */
-	pgno_t pages_max;
-	pgno_t cache;
-	pgno_t page_size;
-	uint64_t seed;
-	unsigned passes;
-	unsigned rounds; /* 0: as the time allows */
-	unsigned hold;
-	unsigned handover; /* places */
-	unsigned life;
-	unsigned stay;       /* milliseconds */
-	unsigned sync_every; /* milliseconds */
-	unsigned watchdog;   /* seconds */
-	unsigned faults;
-	unsigned progress; /* seconds between lines */
-	bool soak;         /* seconds 0: until a signal */
-	bool signals;
-	bool cancel;
-	char *again; /* the command that makes the same choices */
-	bool force;
-	bool direct;
-	bool filter;
+	unsigned threads;   /* in each */
+	unsigned seconds;   /* 0: no limit */
+	unsigned rounds;    /* 0: as the time allows */
+	unsigned pages;     /* at the start */
+	unsigned pages_max;
+	unsigned cache;
+	unsigned page_size;
+	unsigned seed;
+	unsigned life;     /* operations, of a thread */
+	unsigned stay;     /* milliseconds, of a process in the pool */
+	unsigned several;  /* pages that one operation has at most */
+	unsigned watchdog; /* seconds */
+	bool direct, filter, signals, cancel, soak;
 	unsigned weight[OPERATIONS];
+	char *again; /* the command that makes the same choices */
 };
 
-/* They end the program on wrong usage, --help and the like. */
-void options_verify(int argc, char **argv, struct options *o);
-void options_churn(int argc, char **argv, struct options *o);
-void options_kill(int argc, char **argv, struct options *o);
+/* Ends the program on wrong usage, --help and the like. */
+void options_parse(int argc, char **argv, struct options *o);
 
 #endif

@@ -5,8 +5,13 @@
  */
 #include "page.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+#include "report.h"
 
 #define MAGIC 0x6c6f6f70 /* "pool" */
 
@@ -22,6 +27,8 @@ struct header {
 	uint64_t version;
 	uint64_t writer;
 };
+
+enum { ALIGNMENT = 4096 /* good for O_DIRECT */ };
 
 enum { CHECKED_FROM = offsetof(struct header, version) };
 
@@ -125,12 +132,28 @@ bool page_is(const struct page_view *view, pgno_t pgno, uint64_t version)
 	return view->state == PAGE_INTACT && view->pgno == pgno && view->version == version;
 }
 
-bool page_begins_file(const void *bytes, size_t size)
+char *page_buffer(size_t size)
 {
-	struct header h;
+	char *buffer = aligned_alloc(ALIGNMENT, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 
-	if (size < sizeof h)
-		return false;
-	memcpy(&h, bytes, sizeof h);
-	return h.magic == MAGIC && h.pgno == 0;
+	if (buffer == NULL)
+		trouble("no memory for a page");
+	return buffer;
+}
+
+size_t read_at(int fd, char *buffer, size_t size, off_t at)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, buffer + done, size - done, at + (off_t)done);
+
+		if (n == 0)
+			break;
+		if (n < 0 && errno != EINTR)
+			trouble("reading the file");
+		if (n > 0)
+			done += (size_t)n;
+	}
+	return done;
 }

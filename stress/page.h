@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "mpool.h"
 
@@ -41,7 +42,9 @@ void page_read(const void *page, size_t size, struct page_view *view);
 /* Is it exactly this version of this page? */
 bool page_is(const struct page_view *view, pgno_t pgno, uint64_t version);
 
-/* Do these bytes begin as a page 0 does, whatever its size? */
-bool page_begins_file(const void *bytes, size_t size);
+/* Room for one; good for O_DIRECT. */
+char *page_buffer(size_t size);
+/* As much as the file has there, read plainly. */
+size_t read_at(int fd, char *buffer, size_t size, off_t at);
 
 #endif

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "report.h"
-#include "patience.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,11 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
-#include "shared.h"
-
-enum { MESSAGE_SIZE = 512, NANOSECONDS = 1000000000 };
+enum { MESSAGE_SIZE = 512, NANOSECONDS = 1000000000, PRINTED = 20 };
 
 /* No lock: a process that is killed while it reports would keep it. */
 struct found {
@@ -27,19 +25,23 @@ struct found {
 };
 
 static struct found *found; /* shared by the processes; NULL before report_start */
-static unsigned print_limit;
-static uint64_t run_seed;
-static const char *run_again;
+static const struct options *options;
 static struct timespec started;
 
-void report_start(unsigned limit, uint64_t seed, const char *again)
+void *shared_make(size_t size)
 {
-	print_limit = limit;
-	run_seed = seed;
-	run_again = again;
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		trouble("no memory of %zu bytes for all processes", size);
+	return memory;
+}
+
+void report_start(const struct options *o)
+{
+	options = o;
 	found = shared_make(sizeof *found);
 	clock_gettime(CLOCK_MONOTONIC, &started);
-	patience_start();
 }
 
 double report_seconds(void)
@@ -52,7 +54,8 @@ double report_seconds(void)
 
 void report_again(void)
 {
-	fprintf(stderr, "again, with the same choices but not the same interleaving of threads:\n  %s\n", run_again);
+	fprintf(stderr, "again, with the same choices but not the same interleaving of threads:\n  %s\n",
+	        options->again);
 }
 
 void fault(const char *format, ...)
@@ -72,9 +75,9 @@ void fault(const char *format, ...)
 	number = atomic_fetch_add(&found->count, 1) + 1;
 	if (number == 1)
 		strcpy(found->first, message);
-	if (number <= print_limit)
-		fprintf(stderr, "fault %lu at %.3f s, seed %" PRIu64 ": %s\n", number, at, run_seed, message);
-	if (number == print_limit)
+	if (number <= PRINTED)
+		fprintf(stderr, "fault %lu at %.3f s, seed %u: %s\n", number, at, options->seed, message);
+	if (number == PRINTED)
 		fprintf(stderr, "%lu faults: further ones are counted, not printed\n", number);
 	pthread_setcancelstate(state, NULL);
 }
@@ -97,17 +100,32 @@ static const char *what_is_wrong(pgno_t pgno, uint64_t expected, const struct pa
 void fault_page(const char *where, pgno_t pgno, uint64_t expected, const struct page_view *view)
 {
 	const char *wrong = what_is_wrong(pgno, expected, view);
+	char header[MESSAGE_SIZE / 2] = "";
 
-	if (view->state == PAGE_ZERO || view->state == PAGE_FOREIGN)
-		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s", where, pgno, expected, wrong);
-	else if (view->state == PAGE_DAMAGED)
-		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s: its header says "
-		      "page %" PRIu32 " version %" PRIu64 " by %#" PRIx64 ", byte %zu is the first not of it",
-		      where, pgno, expected, wrong, view->pgno, view->version, view->writer, view->first_wrong);
+	if (view->state == PAGE_INTACT || view->state == PAGE_DAMAGED)
+		snprintf(header, sizeof header, ": its header says page %" PRIu32 " version %" PRIu64 " by %#" PRIx64,
+		         view->pgno, view->version, view->writer);
+	if (view->state == PAGE_DAMAGED)
+		snprintf(header + strlen(header), sizeof header - strlen(header), ", byte %zu is the first not of it",
+		         view->first_wrong);
+	fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s%s", where, pgno, expected, wrong, header);
+}
+
+void fault_call(const char *call, pgno_t pgno)
+{
+	if (pgno == NO_PAGE)
+		fault("%s: %s", call, strerror(errno));
 	else
-		fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s: "
-		      "page %" PRIu32 " version %" PRIu64 " by %#" PRIx64,
-		      where, pgno, expected, wrong, view->pgno, view->version, view->writer);
+		fault("%s: page %" PRIu32 ": %s", call, pgno, strerror(errno));
+}
+
+void fault_stats(const char *what, const struct mpool_stats *st)
+{
+	fault("mpool_stats: %s: hits %" PRIu64 ", misses %" PRIu64 ", cached %" PRIu64 ", dirty %" PRIu64
+	      ", pinned %" PRIu64 ", overflow %" PRIu64 ", pages %" PRIu64 ", maxcache %" PRIu64 ", pagesize %" PRIu64
+	      ", processes %" PRIu64 ", deaths %" PRIu64,
+	      what, st->hits, st->misses, st->cached, st->dirty, st->pinned, st->overflow, st->pages, st->maxcache,
+	      st->pagesize, st->processes, st->deaths);
 }
 
 unsigned long faults(void)
@@ -117,7 +135,7 @@ unsigned long faults(void)
 
 bool faults_too_many(void)
 {
-	return faults() >= print_limit;
+	return faults() >= PRINTED;
 }
 
 int report_verdict(void)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "mpool.h"
+#include "options.h"
 #include "page.h"
 
 enum {
@@ -19,12 +20,9 @@ enum {
 	EXIT_TROUBLE = 2, /* wrong usage, or the test could not be run at all */
 };
 
-/*
- * Starts the clock and the count.  After `limit` faults no more are printed.  `again`: the
- * command that makes the same choices from the same seed.
- */
-void report_start(unsigned limit, uint64_t seed, const char *again);
-/* Prints that command to standard error, and what it cannot promise. */
+/* Starts the clock and the count. */
+void report_start(const struct options *o);
+/* Prints the command that makes the same choices to standard error, and what it cannot promise. */
 void report_again(void);
 double report_seconds(void); /* since report_start */
 
@@ -33,13 +31,25 @@ void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The page's bytes in `view`, seen at `where`, are not version `expected` of page `pgno`. */
 void fault_page(const char *where, pgno_t pgno, uint64_t expected, const struct page_view *view);
 
+/* The call, about this page or NO_PAGE, failed and must not: with errno's text. */
+void fault_call(const char *call, pgno_t pgno);
+/* What mpool_stats says does not hold together. */
+void fault_stats(const char *what, const struct mpool_stats *st);
+#define NO_PAGE MAX_PAGE_NUMBER
+
 unsigned long faults(void);
-bool faults_too_many(void); /* the limit is reached: what follows is only more of the same */
+bool faults_too_many(void); /* what follows is only more of the same */
 
 /* Prints the last line of a run, and returns the exit status that goes with it. */
 int report_verdict(void);
 
 /* The test itself cannot go on: a message, errno's text, EXIT_TROUBLE. */
 void trouble(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * Memory that all processes of a run see, zeros at first.  Made before the fork, it lies
+ * at the same address in every process after it, so pointers into it may stand in it.
+ */
+void *shared_make(size_t size);
 
 #endif

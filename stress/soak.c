@@ -1,18 +1,21 @@
 /*
- * soak.c - does the process use more and more of the machine?; see soak.h.
+ * soak.c - does the process use more and more of the machine?
+ *
+ * Owns the bounds.  What is used at most during the warm-up is the measure: the file has
+ * grown by its end, all threads were there, every kind of call was made.  Sanitizers keep
+ * memory for purposes of their own, so of a sanitized program only the descriptors are
+ * looked at.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "soak.h"
-
 #include <dirent.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "report.h"
+#include "run.h"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -20,14 +23,19 @@
 #define SANITIZED 0
 #endif
 
-enum { TRIES = 20 };
+enum { TRIES = 20, SOAK_WARM_UP = 2 * SOAK_GROWTH, MEBI_BITS = 20 };
 
-struct usage {
-	uint64_t resident, addresses; /* bytes */
-	uint64_t descriptors;
+enum { DESCRIPTORS, RESIDENT, ADDRESSES, USAGES };
+
+static struct {
+	const char *what;
+	uint64_t may_grow;
+	uint64_t most; /* in the warm-up, and what was complained of since */
+} usage[USAGES] = {
+	[DESCRIPTORS] = {.what = "the number of descriptors"},
+	[RESIDENT] = {.what = "resident memory", .may_grow = UINT64_C(32) << MEBI_BITS},
+	[ADDRESSES] = {.what = "the address space", .may_grow = UINT64_C(512) << MEBI_BITS},
 };
-
-static struct usage now_used, most; /* most: in the warm-up, and what was complained of since */
 
 static uint64_t count_descriptors(void)
 {
@@ -42,12 +50,12 @@ static uint64_t count_descriptors(void)
 	return n;
 }
 
-/* The watch has some for a moment, when somebody seems to be stuck. */
-static uint64_t least_descriptors(uint64_t bound)
+/* The guard has some for a moment, when somebody seems to be stuck. */
+static uint64_t least_descriptors(void)
 {
 	uint64_t least = count_descriptors();
 
-	for (unsigned n = 0; n < TRIES && least > bound; n++) {
+	for (unsigned n = 0; n < TRIES && least > usage[DESCRIPTORS].most; n++) {
 		uint64_t again = count_descriptors();
 
 		least = again < least ? again : least;
@@ -56,52 +64,27 @@ static uint64_t least_descriptors(uint64_t bound)
 	return least;
 }
 
-static void read_usage(struct usage *u)
+uint64_t soak_look(double now)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), used[USAGES];
 	FILE *file = fopen("/proc/self/statm", "re");
 
-	if (file == NULL || fscanf(file, "%" SCNu64 " %" SCNu64, &u->addresses, &u->resident) != 2)
+	if (file == NULL || fscanf(file, "%" SCNu64 " %" SCNu64, &used[ADDRESSES], &used[RESIDENT]) != 2)
 		trouble("/proc/self/statm");
 	fclose(file);
-	u->addresses *= page;
-	u->resident *= page;
-	u->descriptors = least_descriptors(most.descriptors);
-}
+	used[ADDRESSES] *= page;
+	used[RESIDENT] *= page;
+	used[DESCRIPTORS] = least_descriptors();
+	for (unsigned i = 0; i < (SANITIZED ? RESIDENT : USAGES); i++) {
+		uint64_t bound = now < SOAK_WARM_UP ? 0 : usage[i].may_grow;
 
-static void raise_to(uint64_t *most_so_far, uint64_t used)
-{
-	if (*most_so_far < used)
-		*most_so_far = used;
-}
-
-/* Complains once for each step of `bound`. */
-static void hold_to(const char *what, uint64_t used, uint64_t *at_first, uint64_t bound)
-{
-	if (used <= *at_first + bound)
-		return;
-	fault("%s grew to %" PRIu64 ", from %" PRIu64 " at most in the warm-up or at the last complaint", what, used,
-	      *at_first);
-	*at_first = used;
-}
-
-void soak_look(double now)
-{
-	read_usage(&now_used);
-	if (now < SOAK_WARM_UP) {
-		raise_to(&most.resident, now_used.resident);
-		raise_to(&most.addresses, now_used.addresses);
-		raise_to(&most.descriptors, now_used.descriptors);
-		return;
+		if (used[i] <= usage[i].most + bound)
+			continue;
+		if (now >= SOAK_WARM_UP)
+			fault("%s grew to %" PRIu64 ", from %" PRIu64
+			      " at most in the warm-up or at the last complaint",
+			      usage[i].what, used[i], usage[i].most);
+		usage[i].most = used[i];
 	}
-	hold_to("the number of descriptors", now_used.descriptors, &most.descriptors, 0);
-	if (SANITIZED)
-		return;
-	hold_to("resident memory", now_used.resident, &most.resident, SOAK_RESIDENT);
-	hold_to("the address space", now_used.addresses, &most.addresses, SOAK_ADDRESSES);
-}
-
-uint64_t soak_resident(void)
-{
-	return now_used.resident;
+	return used[RESIDENT];
 }

@@ -7,271 +7,262 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdalign.h>
-#include <stdatomic.h>
-#include <stdbool.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "patience.h"
+#include "../tests/watchdog/fair.h"
 #include "report.h"
-#include "shared.h"
 
-enum {
-	LINE_SIZE = 64, /* one cache line a place: watching must not slow the watched */
-	MAIN_FROM_END = 1,
-	TELLER_FROM_END = 2,
-	OWN_PLACES = 2,
-};
-
-struct place {
-	alignas(LINE_SIZE) _Atomic uint64_t steps; /* changes with everything the thread does */
-	_Atomic uint64_t operations;
-	_Atomic int doing;
-	_Atomic pgno_t pgno;
-	/* The guard's own. */
-	uint64_t steps_seen;
-	double seen_at; /* by patience_seconds */
-};
+#define LOOK_EVERY 0.25 /* seconds */
+enum { MICRO = 1000000, MILLI = 1000, TICK = 1000 };
 
 static struct place *table;
-static unsigned table_size;
-static unsigned main_place;
-static unsigned limit;
-static void (*before_abort)(void);
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned table_size, limit;
+static _Atomic uint64_t *micros; /* of the guard's clock; shared */
+void (*watch_before_abort)(void);
 
-/* A thread that does something once a second until it is told to stop. */
-struct clockwork {
-	pthread_t thread;
-	void (*tick)(void *);
-	void *arg;
-	pthread_cond_t stop;
-	bool stopping; /* guarded by mutex */
+const char *const doing_name[DOINGS] = {
+	[DOING_NOTHING] = "between two calls",
+	[DOING_CHANGE] = "changing a page",
+	[DOING_GET] = "get",
+	[DOING_GET_AGAIN] = "get, page held",
+	[DOING_PUT] = "put",
+	[DOING_PUT_DIRTY] = "put, dirty",
+	[DOING_NEW] = "new",
+	[DOING_REQUEST] = "new, requested",
+	[DOING_DELETE] = "delete",
+	[DOING_ABANDONED] = "abandoned",
+	[DOING_SYNC] = "sync",
+	[DOING_STATS] = "stats",
+	[DOING_OPEN] = "open",
+	[DOING_CLOSE] = "close",
+	[DOING_THREADS] = "waiting for its threads",
+	[DOING_PARKED] = "at rest",
+	[DOING_ENDED] = "not there",
 };
 
-static struct clockwork guard = {.stop = PTHREAD_COND_INITIALIZER};
-static struct clockwork teller = {.stop = PTHREAD_COND_INITIALIZER};
-
-static const char *const doing_name[DOING_COUNT] = {
-	[DOING_NOTHING] = "nothing",
-	[DOING_LOCK] = "waiting for this program's own lock of the page",
-	[DOING_CHECK] = "checking or writing the page's bytes",
-	[DOING_GET] = "mpool_get",
-	[DOING_PUT] = "mpool_put",
-	[DOING_NEW] = "mpool_new",
-	[DOING_REQUEST] = "mpool_new with MPOOL_PAGE_REQUEST",
-	[DOING_DELETE] = "mpool_delete",
-	[DOING_SYNC] = "mpool_sync",
-	[DOING_STATS] = "mpool_stats",
-	[DOING_OPEN] = "mpool_open",
-	[DOING_CLOSE] = "mpool_close",
-};
-
-static const char *place_name(unsigned i)
-{
-	if (i == table_size - MAIN_FROM_END)
-		return "main thread, place";
-	return i == table_size - TELLER_FROM_END ? "progress lines, place" : "place";
-}
-
-static void print_place(unsigned i, double now)
-{
-	struct place *p = &table[i];
-	pgno_t pgno = atomic_load(&p->pgno);
-
-	fprintf(stderr, "  %s %u: %" PRIu64 " operations, last step %.0f s ago: %s", place_name(i), i,
-	        atomic_load(&p->operations), now - p->seen_at, doing_name[atomic_load(&p->doing)]);
-	if (pgno != WATCH_NO_PAGE)
-		fprintf(stderr, ", page %" PRIu32, pgno);
-	fprintf(stderr, "\n");
-}
-
-static _Noreturn void hang(unsigned culprit, double now)
-{
-	fflush(stdout);
-	fprintf(stderr, "mpool-stress: hang: place %u has been at one step for %u s\n", culprit, limit);
-	for (unsigned i = 0; i < table_size; i++)
-		print_place(i, now);
-	report_again();
-	if (before_abort != NULL)
-		before_abort();
-	abort();
-}
-
-void watch_look(void)
-{
-	double now = patience_seconds();
-	unsigned culprit = table_size;
-	bool doubt = false;
-
-	for (unsigned i = 0; i < table_size; i++) {
-		struct place *p = &table[i];
-		uint64_t steps = atomic_load(&p->steps);
-
-		if (steps != p->steps_seen || atomic_load(&p->doing) == DOING_NOTHING) {
-			p->steps_seen = steps;
-			p->seen_at = now;
-		} else if (now - p->seen_at >= limit) {
-			culprit = i;
-		} else if (now - p->seen_at >= PATIENCE_DOUBT) {
-			doubt = true;
-		}
-	}
-	patience_look(doubt);
-	if (culprit < table_size)
-		hang(culprit, now);
-}
-
-/* False when it is told to stop before the time has come. */
-static bool wait_until(struct clockwork *c, const struct timespec *next)
-{
-	bool go_on;
-
-	pthread_mutex_lock(&mutex);
-	while (!c->stopping && pthread_cond_clockwait(&c->stop, &mutex, CLOCK_MONOTONIC, next) == 0)
-		;
-	go_on = !c->stopping;
-	pthread_mutex_unlock(&mutex);
-	return go_on;
-}
-
-static void *run_clockwork(void *arg)
-{
-	struct clockwork *c = arg;
-	struct timespec next;
-
-	clock_gettime(CLOCK_MONOTONIC, &next);
-	for (next.tv_sec++; wait_until(c, &next); next.tv_sec++)
-		c->tick(c->arg);
-	return NULL;
-}
-
-static void start_clockwork(struct clockwork *c, void (*tick)(void *), void *arg)
-{
-	c->tick = tick;
-	c->arg = arg;
-	errno = pthread_create(&c->thread, NULL, run_clockwork, c);
-	if (errno != 0)
-		trouble("starting a thread");
-}
-
-static void stop_clockwork(struct clockwork *c)
-{
-	pthread_mutex_lock(&mutex);
-	c->stopping = true;
-	pthread_cond_signal(&c->stop);
-	pthread_mutex_unlock(&mutex);
-	pthread_join(c->thread, NULL);
-}
-
-static void look(void *unused)
-{
-	(void)unused;
-	watch_look();
-}
+#define COUNT_NAME(name, text) [COUNT_##name] = text,
+static const char *const count_name[COUNTS] = {COUNTS_OF(COUNT_NAME)};
 
 void watch_make(unsigned places, unsigned limit_seconds)
 {
-	table_size = places + OWN_PLACES;
-	main_place = table_size - MAIN_FROM_END;
+	table_size = places;
+	limit = limit_seconds;
+	micros = shared_make(sizeof *micros);
 	table = shared_make(table_size * sizeof *table);
 	for (unsigned i = 0; i < table_size; i++)
-		table[i] = (struct place){.pgno = WATCH_NO_PAGE};
-	limit = limit_seconds;
+		watch_doing(&table[i], DOING_ENDED, NO_PAGE);
 }
 
-void watch_before_abort(void (*call)(void))
+struct place *watch_place(unsigned number)
 {
-	before_abort = call;
+	return &table[number];
 }
 
-void watch_free(void)
-{
-	shared_free(table, table_size * sizeof *table);
-}
-
-void watch_start(unsigned places, unsigned limit_seconds)
-{
-	watch_make(places, limit_seconds);
-	start_clockwork(&guard, look, NULL);
-}
-
-void watch_stop(void)
-{
-	stop_clockwork(&guard);
-	watch_free();
-}
-
-void watch_move_main(unsigned place)
-{
-	main_place = place;
-}
-
-static void (*tell_progress)(void *);
-
-static void tell(void *arg)
-{
-	unsigned place = table_size - TELLER_FROM_END;
-
-	watch_doing(place, DOING_STATS, WATCH_NO_PAGE);
-	tell_progress(arg);
-	watch_rest(place);
-}
-
-void watch_tell(void (*progress)(void *), void *arg)
-{
-	tell_progress = progress;
-	start_clockwork(&teller, tell, arg);
-}
-
-void watch_quiet(void)
-{
-	stop_clockwork(&teller);
-}
-
-unsigned watch_main_place(void)
-{
-	return main_place;
-}
+/* --- what a thread notes ------------------------------------------------------- */
 
 /*
  * The place's own thread alone writes, so these need no locked operation: they
  * must order nothing between the threads that the pool is to order.
  */
-static void bump(_Atomic uint64_t *counter)
+void watch_count(struct place *at, unsigned count, uint64_t more)
 {
-	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+	uint64_t now = atomic_load_explicit(&at->count[count], memory_order_relaxed);
 
-	atomic_store_explicit(counter, now + 1, memory_order_relaxed);
+	atomic_store_explicit(&at->count[count], now + more, memory_order_relaxed);
 }
 
-void watch_doing(unsigned place, enum doing doing, pgno_t pgno)
+/* Signal fences: in this order, should the thread be killed in between. */
+static void now_doing(struct place *at, enum doing doing)
 {
-	struct place *p = &table[place];
-
-	atomic_store_explicit(&p->doing, doing, memory_order_relaxed);
-	atomic_store_explicit(&p->pgno, pgno, memory_order_relaxed);
-	bump(&p->steps);
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&at->doing, doing, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
-void watch_done(unsigned place)
+void watch_doing(struct place *at, enum doing doing, pgno_t pgno)
 {
-	bump(&table[place].operations);
+	uint64_t steps = atomic_load_explicit(&at->steps, memory_order_relaxed);
+
+	atomic_store_explicit(&at->pgno, pgno, memory_order_relaxed);
+	now_doing(at, doing);
+	atomic_store_explicit(&at->steps, steps + 1, memory_order_relaxed);
 }
 
-void watch_rest(unsigned place)
+void watch_done(struct place *at)
 {
-	watch_doing(place, DOING_NOTHING, WATCH_NO_PAGE);
+	now_doing(at, DOING_NOTHING);
+}
+
+uint64_t watch_sum(unsigned count)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < table_size; i++)
+		sum += atomic_load_explicit(&table[i].count[count], memory_order_relaxed);
+	return sum;
 }
 
 uint64_t watch_operations(void)
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < table_size; i++)
-		sum += atomic_load_explicit(&table[i].operations, memory_order_relaxed);
+	for (unsigned i = 0; i < OPERATIONS; i++)
+		sum += watch_sum(i);
 	return sum;
+}
+
+void watch_print_counts(void)
+{
+	for (unsigned i = 0; i < COUNTS; i++)
+		if (watch_sum(i) != 0)
+			printf("%-26s%12" PRIu64 "\n", i < OPERATIONS ? operations[i].name : count_name[i],
+			       watch_sum(i));
+}
+
+/* --- waiting ------------------------------------------------------------------- */
+
+bool wait_while(_Atomic int *word, int value, unsigned milliseconds)
+{
+	const struct timespec most = {.tv_sec = milliseconds / MILLI, .tv_nsec = milliseconds % MILLI * (long)MICRO};
+	double until = report_seconds() + (double)milliseconds / MILLI;
+
+	while (atomic_load(word) == value && (milliseconds == FOREVER || report_seconds() < until))
+		syscall(SYS_futex, word, FUTEX_WAIT, value, milliseconds == FOREVER ? NULL : &most, NULL, 0);
+	return atomic_load(word) != value;
+}
+
+void wake(_Atomic int *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+void start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+	errno = pthread_create(thread, NULL, run, arg);
+	if (errno != 0)
+		trouble("starting a thread");
+}
+
+static void *run_ticker(void *arg)
+{
+	struct ticker *t = arg;
+
+	while (!wait_while(&t->stop, 0, TICK))
+		t->tick();
+	return NULL;
+}
+
+void ticker_start(struct ticker *t, void (*tick)(void))
+{
+	t->tick = tick;
+	start_thread(&t->thread, run_ticker, t);
+}
+
+void ticker_stop(struct ticker *t)
+{
+	atomic_store(&t->stop, 1);
+	wake(&t->stop);
+	pthread_join(t->thread, NULL);
+}
+
+/* --- the guard ----------------------------------------------------------------- */
+
+static struct fair fair;
+static bool doubted; /* at the last look */
+static double looked_at;
+
+double watch_seconds(void)
+{
+	return (double)atomic_load(micros) / MICRO;
+}
+
+static void pass_time(double wall)
+{
+	double before = fair.now, passed = wall - looked_at;
+
+	if (doubted) {
+		fair_look(&fair);
+		passed = fair.now - before;
+	}
+	looked_at = wall;
+	atomic_fetch_add(micros, (uint64_t)(passed * MICRO));
+}
+
+static void remember_doubt(bool doubt)
+{
+	if (doubt && !doubted)
+		fair_begin(&fair, getpid());
+	else if (!doubt && doubted)
+		fair_end(&fair);
+	doubted = doubt;
+}
+
+static void print_place(unsigned i)
+{
+	struct place *p = &table[i];
+	pgno_t pgno = atomic_load(&p->pgno);
+
+	fprintf(stderr, "  place %u: %" PRIu64 " calls, the last %.0f s ago: %s", i, atomic_load(&p->steps),
+	        watch_seconds() - p->seen_at, doing_name[atomic_load(&p->doing)]);
+	if (pgno != NO_PAGE)
+		fprintf(stderr, ", page %" PRIu32, pgno);
+	for (unsigned h = 0; h < HELD_MAX; h++)
+		if (atomic_load(&p->held[h]) != 0)
+			fprintf(stderr, ", holds %" PRIu64, atomic_load(&p->held[h]) - 1);
+	fprintf(stderr, "\n");
+}
+
+_Noreturn void watch_hang(const char *what)
+{
+	fflush(stdout);
+	fprintf(stderr, "mpool-stress: hang: for %u s, %s\n", limit, what);
+	for (unsigned i = 0; i < table_size; i++)
+		print_place(i);
+	report_again();
+	if (watch_before_abort != NULL)
+		watch_before_abort();
+	abort();
+}
+
+/* Nobody who waits for a call of the pool's is never stuck. */
+static bool in_a_call(const struct place *p)
+{
+	int doing = atomic_load(&p->doing);
+
+	return doing != DOING_NOTHING && doing < DOING_AIMS;
+}
+
+void watch_look(bool doubt)
+{
+	double now;
+
+	if (report_seconds() - looked_at < LOOK_EVERY)
+		return;
+	pass_time(report_seconds());
+	now = watch_seconds();
+	for (unsigned i = 0; i < table_size; i++) {
+		struct place *p = &table[i];
+		uint64_t steps = atomic_load(&p->steps);
+		char what[LINE_SIZE];
+
+		if (steps != p->steps_seen || !in_a_call(p)) {
+			p->steps_seen = steps;
+			p->seen_at = now;
+		} else if (now - p->seen_at >= limit) {
+			snprintf(what, sizeof what, "place %u has been in one call", i);
+			watch_hang(what);
+		}
+		doubt = doubt || now - p->seen_at >= WATCH_DOUBT;
+	}
+	remember_doubt(doubt);
+}
+
+void watch_guard(void)
+{
+	watch_look(false);
 }

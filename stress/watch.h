@@ -1,69 +1,134 @@
 /*
  * watch.h - who is doing what, and is anybody stuck?
  *
- * Owns a table with one line for each place a thread can work at, and two
- * threads.  The guard looks at the table once a second and aborts, with the
- * whole table printed, when some place has been at one step for longer than
- * the limit, by a clock that is patient with a busy machine (patience.h).  The teller calls the mode's progress function once a second;
- * that looks at the pool, so it can get stuck itself, and the guard cannot.
+ * Owns a table, in memory that processes share, with one line for each place that a thread
+ * can work at.  It is written so that it is right whenever its writer dies: a thread notes
+ * what it is about to do before it does it, and that it is done after.
  *
- * The table is in memory that processes share, so one guard serves them all: that
- * of the process that made it.
+ * A guard looks at the table now and then, and aborts, with the whole table printed, when
+ * some place has been in one call for longer than the limit.  While all is well that is by
+ * any clock.  When somebody seems to be stuck, the clock goes only as fast as the machine
+ * lets this process and those it has started go (tests/watchdog/fair.h): who waits for a
+ * processor does not hang.
  */
 #ifndef STRESS_WATCH_H
 #define STRESS_WATCH_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "mpool.h"
+#include "operations.h"
 
 enum doing {
-	DOING_NOTHING, /* or waiting for something that is no pool call: never stuck */
-	DOING_LOCK,
-	DOING_CHECK,
+	DOING_NOTHING, /* between two calls */
+	DOING_CHANGE,  /* changing the bytes of a page */
 	DOING_GET,
+	DOING_GET_AGAIN, /* of a page that it has pinned already: surely in memory */
 	DOING_PUT,
+	DOING_PUT_DIRTY,
 	DOING_NEW,
 	DOING_REQUEST,
 	DOING_DELETE,
+	DOING_ABANDONED,
 	DOING_SYNC,
 	DOING_STATS,
 	DOING_OPEN,
 	DOING_CLOSE,
-	DOING_COUNT,
+	DOING_AIMS,                 /* those above are what a stroke may be aimed at */
+	DOING_THREADS = DOING_AIMS, /* a main thread: its threads are at work */
+	DOING_PARKED,               /* waits until it may go on, and has no pins */
+	DOING_ENDED,                /* not there, or about to be gone */
+	DOINGS,
 };
 
-#define WATCH_NO_PAGE MAX_PAGE_NUMBER
+extern const char *const doing_name[DOINGS];
 
-/* `places` places for the mode's threads; two more are the main thread's and the teller's. */
-void watch_start(unsigned places, unsigned limit_seconds);
-void watch_stop(void);
+/* What is counted, after the operations, and what that is called. */
+#define COUNTS_OF(X)                        \
+	X(GETS_BEGUN, "gets begun")         \
+	X(GETS, "gets")                     \
+	X(LOCKED, "pages in others' hands") \
+	X(BUSY, "deletes refused")          \
+	X(OPENS, "opens")                   \
+	X(THREADS, "threads")               \
+	X(CANCELLED, "  cancelled")         \
+	X(ORPHANS, "pins that outlived")    \
+	X(SYNCS, "syncs checked")           \
+	X(EXACT, "  pages exact")           \
+	X(NEWER, "  being changed")         \
+	X(OLD, "died changing: as before")  \
+	X(NEW, "  changed")                 \
+	X(HALF, "  half, and marked")       \
+	X(UPSET, "  deleted, or afresh")    \
+	X(MARKS, "marks of a death")        \
+	X(KILLED, "processes killed")       \
+	X(INSIDE, "  inside the pool")      \
+	X(BESIDE, "  beside one stopped")   \
+	X(AIMED, "  at a chosen call")      \
+	X(STOPPED, "processes stopped")     \
+	X(WENT_ON, "  threads went on")     \
+	X(WAITED, "  threads might wait")   \
+	X(QUIT, "processes that left")
 
-/*
- * The same for a process that is to fork, and so starts no thread: it calls
- * watch_look once a second itself.
- */
+#define COUNT_NUMBER(name, text) COUNT_##name,
+enum count { COUNT_AFTER_OPERATIONS = OPERATIONS - 1, COUNTS_OF(COUNT_NUMBER) COUNTS };
+
+enum { HELD_MAX = 16, LINE_SIZE = 64 /* watching must not slow the watched */ };
+
+/* One thread's; its own to write, and when it was killed, that of the process which killed it. */
+struct place {
+	_Alignas(LINE_SIZE) _Atomic int doing;
+	_Atomic pgno_t pgno;             /* that the call is about */
+	_Atomic int parked_for;          /* DOING_PARKED: the pause that it waits for the end of */
+	_Atomic uint64_t steps;          /* calls begun */
+	_Atomic uint64_t held[HELD_MAX]; /* page number + 1: surely pinned; 0: none */
+	_Atomic uint64_t count[COUNTS];
+	/* The guard's own, and what it had done when one was stopped. */
+	uint64_t steps_then;
+	uint64_t steps_seen;
+	double seen_at; /* by watch_seconds */
+};
+
+/* The table, all places ENDED. */
 void watch_make(unsigned places, unsigned limit_seconds);
-void watch_free(void);
-void watch_look(void);
-/* Called before a hang ends the program. */
-void watch_before_abort(void (*call)(void));
-/* In a forked process: its main thread's place is this one, of the mode's. */
-void watch_move_main(unsigned place);
+struct place *watch_place(unsigned number);
 
-/* Progress once a second from now on, and none after watch_quiet has returned. */
-void watch_tell(void (*progress)(void *), void *arg);
-void watch_quiet(void);
+/* The thread at this place begins a call; and has come back. */
+void watch_doing(struct place *at, enum doing doing, pgno_t pgno);
+void watch_done(struct place *at);
+void watch_count(struct place *at, unsigned count, uint64_t more);
 
-unsigned watch_main_place(void);
+uint64_t watch_sum(unsigned count);
+uint64_t watch_operations(void);
+void watch_print_counts(void); /* those that are not 0 */
 
-/* The thread at this place begins something. */
-void watch_doing(unsigned place, enum doing doing, pgno_t pgno);
-/* It has done one operation. */
-void watch_done(unsigned place);
-/* It is idle, or gone. */
-void watch_rest(unsigned place);
+/* The guard's look, again and again; `doubt`: somebody else seems to be stuck. */
+void watch_look(bool doubt);
+double watch_seconds(void);
+/* Waited for as long as that, one seems to be stuck. */
+#define WATCH_DOUBT 5.0
+/* Says so, calls watch_before_abort, and aborts. */
+_Noreturn void watch_hang(const char *what);
+extern void (*watch_before_abort)(void);
 
-uint64_t watch_operations(void); /* done so far, by all */
+/* Waits while *word is `value`, but no longer than that; false: it still is.  And wakes all who do. */
+bool wait_while(_Atomic int *word, int value, unsigned milliseconds);
+void wake(_Atomic int *word);
+#define FOREVER UINT32_MAX
+
+/* A thread that does something once a second until it is told to stop. */
+struct ticker {
+	pthread_t thread;
+	void (*tick)(void);
+	_Atomic int stop;
+};
+
+void ticker_start(struct ticker *t, void (*tick)(void));
+void ticker_stop(struct ticker *t);
+void watch_guard(void); /* a tick */
+
+void start_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 #endif

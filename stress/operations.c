@@ -1,0 +1,502 @@
+/*
+ * operations.c - what a worker does; see operations.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "operations.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "page.h"
+#include "report.h"
+#include "run.h"
+
+enum {
+	CLEAN_ONE_IN = 8,   /* of the new pages, left as they are */
+	KEEP_ONE_IN = 4,    /* of the new pages, kept pinned */
+	FORGIVE_ONE_IN = 8, /* of the pages read, if some are killed */
+	CANARY = 0xa5,      /* a byte that mpool_stats does not write by chance */
+};
+
+_Static_assert(HOLD_MAX + SEVERAL_MAX + 2 <= HELD_MAX, "a thread has a place for every pin");
+
+#define WRONG_PAGE (MAX_PAGE_NUMBER - 1)
+
+/* --- get and put --------------------------------------------------------------- */
+
+/* Get a page, check it, put it. */
+static void do_read(struct worker *w, pgno_t pgno)
+{
+	struct pin pin;
+
+	if (!enter_page(w, pgno, ACCESS_READ, &pin))
+		return;
+	check_page(w, "read", &pin);
+	if (run.killing && below(w, FORGIVE_ONE_IN) == 0 && forgive_page(w, &pin) == 1)
+		watch_count(w->at, COUNT_MARKS, 1);
+	leave_page(w, &pin);
+}
+
+/* Get, check, write the next version, put dirty. */
+static void do_write(struct worker *w, pgno_t pgno)
+{
+	struct pin pin;
+
+	if (!enter_page(w, pgno, ACCESS_WRITE, &pin))
+		return;
+	check_page(w, "write", &pin);
+	write_page(w, &pin);
+	leave_page(w, &pin);
+}
+
+/* Checks a locked page, and writes it where the lock allows and chance wills. */
+static void use_page(struct worker *w, const char *where, struct pin *pin, enum access access)
+{
+	check_page(w, where, pin);
+	if (access == ACCESS_WRITE && (run.killing || flip(w)))
+		write_page(w, pin);
+}
+
+/* The same with several pages at a time. */
+static void do_several(struct worker *w, pgno_t pgno)
+{
+	struct pin pins[SEVERAL_MAX];
+	unsigned wanted = 2 + below(w, run.o->several - 1), got = 0;
+
+	do {
+		enum access access = any_access(w);
+
+		if (!enter_page(w, pgno, access, &pins[got]))
+			break;
+		use_page(w, "several pages", &pins[got++], access);
+	} while (got < wanted && choose_page(w, &pgno));
+	while (got-- > 0)
+		leave_page(w, &pins[got]);
+}
+
+/* One page got twice. */
+static void do_nest(struct worker *w, pgno_t pgno)
+{
+	struct pin outer, inner;
+
+	if (!enter_page(w, pgno, ACCESS_READ, &outer))
+		return;
+	if (get_again(w, &outer, &inner))
+		put_page(w, &inner);
+	/* One pin is left, so the page must be. */
+	check_page(w, "after one put of a page got twice", &outer);
+	leave_page(w, &outer);
+}
+
+/* Get without pinning. */
+static void do_peek(struct worker *w, pgno_t pgno)
+{
+	struct pin pin = {.pgno = pgno};
+
+	if (!lock_page(w, pgno, ACCESS_READ))
+		return;
+	watch_count(w->at, COUNT_GETS_BEGUN, 1);
+	watch_doing(w->at, DOING_GET, pgno);
+	pin.page = mpool_get(run.pool, pgno, MPOOL_IGNOREPIN);
+	if (pin.page != NULL) {
+		watch_count(w->at, COUNT_GETS, 1);
+		check_page(w, "get with MPOOL_IGNOREPIN", &pin);
+	} else {
+		fault_call("mpool_get with MPOOL_IGNOREPIN", pgno);
+	}
+	watch_done(w->at);
+	record_unlock(&run.record[pgno]);
+}
+
+/* --- pins that last ------------------------------------------------------------ */
+
+static bool take_held(struct worker *w, struct pin *pin)
+{
+	unsigned i;
+
+	if (w->held_count == 0)
+		return false;
+	i = below(w, w->held_count);
+	*pin = w->held[i];
+	w->held[i] = w->held[--w->held_count];
+	return true;
+}
+
+/* Put a page kept. */
+static void do_release(struct worker *w)
+{
+	struct pin pin;
+
+	if (take_held(w, &pin))
+		put_page(w, &pin);
+}
+
+/* Get a page and keep it. */
+static void do_hold(struct worker *w, pgno_t pgno)
+{
+	if (w->held_count == HOLD_MAX)
+		do_release(w);
+	else if (get_page(w, pgno, &w->held[w->held_count]))
+		w->held_count++;
+}
+
+/* Check, or write, a page kept; whoever may be killed leaves none that is changed. */
+static void do_look(struct worker *w)
+{
+	enum access access = any_access(w);
+	struct pin *pin;
+
+	if (w->held_count == 0)
+		return;
+	pin = &w->held[below(w, w->held_count)];
+	if (!lock_page(w, pin->pgno, access))
+		return;
+	use_page(w, "a page kept pinned", pin, access);
+	if (pin->version != 0 && (run.killing || flip(w)))
+		save_through_another_pin(w, pin);
+	record_unlock(&run.record[pin->pgno]);
+}
+
+/*
+ * Pins on their way from one thread to another, which nobody has: the giver may be gone by
+ * then.  A hand-over orders the two threads, no more: a mutex would order all threads and so
+ * hide from ThreadSanitizer what the pool fails to order.
+ */
+static struct pin *_Atomic left_pins[LEFT_MAX];
+
+static bool leave_for_others(struct worker *w, const struct pin *pin)
+{
+	unsigned from = below(w, LEFT_MAX);
+	struct pin *left = malloc(sizeof *left);
+	bool done = false;
+
+	if (left == NULL)
+		trouble("no memory for a pin");
+	*left = *pin;
+	for (unsigned i = 0; i < LEFT_MAX && !done && !run.killing; i++) {
+		struct pin *none = NULL;
+
+		done = atomic_compare_exchange_strong_explicit(&left_pins[(from + i) % LEFT_MAX], &none, left,
+		                                               memory_order_release, memory_order_relaxed);
+	}
+	if (!done)
+		free(left);
+	return done;
+}
+
+static bool take_of_others(struct worker *w, struct pin *pin)
+{
+	unsigned from = below(w, LEFT_MAX);
+	struct pin *left = NULL;
+
+	for (unsigned i = 0; i < LEFT_MAX && left == NULL; i++)
+		left = atomic_exchange_explicit(&left_pins[(from + i) % LEFT_MAX], NULL, memory_order_acquire);
+	if (left == NULL)
+		return false;
+	*pin = *left;
+	free(left);
+	return true;
+}
+
+/* Get a page, or take one kept, for another thread to put. */
+static void do_give(struct worker *w, pgno_t pgno)
+{
+	struct pin pin;
+
+	if ((flip(w) || !take_held(w, &pin)) && !get_page(w, pgno, &pin))
+		return;
+	if (!leave_for_others(w, &pin))
+		put_page(w, &pin);
+}
+
+/* Check or write a page that another thread got, and put it. */
+static void do_take(struct worker *w)
+{
+	enum access access = any_access(w);
+	struct pin pin;
+
+	if (!take_of_others(w, &pin))
+		return;
+	if (lock_page(w, pin.pgno, access)) {
+		use_page(w, "a page pinned by another thread", &pin, access);
+		leave_page(w, &pin);
+	} else {
+		put_page(w, &pin);
+	}
+}
+
+void part_with_pins(struct worker *w)
+{
+	struct pin pin;
+
+	while (take_held(w, &pin)) {
+		if (flip(w) && leave_for_others(w, &pin))
+			watch_count(w->at, COUNT_ORPHANS, 1);
+		else
+			put_page(w, &pin);
+	}
+}
+
+void drain(struct worker *w, unsigned leave)
+{
+	struct pin pin;
+
+	while (take_of_others(w, &pin)) {
+		if (lock_page(w, pin.pgno, ACCESS_READ)) {
+			check_page(w, "a page left pinned by an ended thread", &pin);
+			record_unlock(&run.record[pin.pgno]);
+		}
+		if (pin.version == 0 && leave > 0)
+			leave--;
+		else
+			put_page(w, &pin);
+	}
+}
+
+/* --- pages come and go --------------------------------------------------------- */
+
+/* The file grows evenly over the time of the run, or the first part of a soak. */
+static bool reserve_page(void)
+{
+	const struct options *o = run.o;
+	double grown = run.growth > 0 ? report_seconds() / run.growth : 0, part = run_part();
+	uint64_t most, reserved = atomic_load(&run.board->reserved);
+
+	part = part > grown ? part : grown;
+	most = o->pages + (uint64_t)((o->pages_max - o->pages) * (part < 1 ? part : 1));
+	do
+		if (reserved >= (most == 0 ? 1 : most))
+			return false;
+	while (!atomic_compare_exchange_weak(&run.board->reserved, &reserved, reserved + 1));
+	return true;
+}
+
+static bool new_page(struct worker *w, struct pin *pin)
+{
+	*pin = (struct pin){.pgno = NO_PAGE, .noted = HELD_MAX};
+	watch_doing(w->at, DOING_NEW, NO_PAGE);
+	pin->page = flip(w) ? mpool_new(run.pool, &pin->pgno) : mpool_new(run.pool, &pin->pgno, MPOOL_PAGE_NEXT);
+	if (pin->page == NULL) {
+		fault_call("mpool_new", NO_PAGE);
+	} else if (pin->pgno >= run.records) {
+		fault("mpool_new: page number %" PRIu32 " was skipped to", pin->pgno);
+		pin->page = NULL;
+	} else {
+		note_pin(w, pin);
+		if (atomic_exchange(&run.record[pin->pgno].allotted, true))
+			fault("mpool_new: page number %" PRIu32 " was given twice", pin->pgno);
+		raise_to(&run.board->allotted, (uint64_t)pin->pgno + 1);
+	}
+	watch_done(w->at);
+	return pin->page != NULL;
+}
+
+static void do_new(struct worker *w)
+{
+	struct pin pin;
+
+	if (!reserve_page() || !new_page(w, &pin))
+		return;
+	if (w->held_count < HOLD_MAX && below(w, KEEP_ONE_IN) == 0) {
+		w->held[w->held_count++] = pin;
+		return;
+	}
+	/* Others may have got it, and written it, before us. */
+	if (!lock_page(w, pin.pgno, ACCESS_WRITE)) {
+		put_page(w, &pin);
+		return;
+	}
+	check_page(w, "new page", &pin);
+	if (below(w, CLEAN_ONE_IN) != 0)
+		write_page(w, &pin);
+	leave_page(w, &pin);
+}
+
+/* The put comes before the unlock: until it is done the page is upset. */
+static void rewrite(struct worker *w, struct pin *pin)
+{
+	write_page(w, pin);
+	put_page(w, pin);
+	record_settle(&run.record[pin->pgno]);
+}
+
+static bool drop_page(struct worker *w, struct pin *pin)
+{
+	bool dropped;
+
+	watch_doing(w->at, DOING_DELETE, pin->pgno);
+	forget_pin(w, pin);
+	dropped = mpool_delete(run.pool, pin->page) == 0;
+	if (!dropped) {
+		note_pin(w, pin);
+		if (errno == EBUSY)
+			watch_count(w->at, COUNT_BUSY, 1);
+		else
+			fault_call("mpool_delete of a page that is pinned", pin->pgno);
+	}
+	watch_done(w->at);
+	return dropped;
+}
+
+/* Drop a page from memory. */
+static void do_delete(struct worker *w, pgno_t pgno)
+{
+	struct page_view view;
+	struct pin pin;
+	bool got = true;
+
+	if (!enter_page(w, pgno, ACCESS_WRITE, &pin))
+		return;
+	check_page(w, "before mpool_delete", &pin);
+	record_upset(&run.record[pgno]);
+	if (drop_page(w, &pin)) {
+		got = get_page(w, pgno, &pin);
+		if (got) {
+			page_read(pin.page, run.o->page_size, &view);
+			check_older("got again after mpool_delete", pgno, &view);
+		}
+	}
+	if (got)
+		rewrite(w, &pin);
+	record_unlock(&run.record[pgno]);
+}
+
+static void check_requested(const struct pin *pin, pgno_t wanted)
+{
+	struct page_view view;
+
+	if (pin->pgno != wanted)
+		fault("MPOOL_PAGE_REQUEST: wanted page %" PRIu32 ", got page %" PRIu32, wanted, pin->pgno);
+	page_read(pin->page, run.o->page_size, &view);
+	if (view.state != PAGE_ZERO)
+		fault_page("MPOOL_PAGE_REQUEST", wanted, 0, &view);
+}
+
+/* Make a page afresh. */
+static void do_request(struct worker *w, pgno_t pgno)
+{
+	struct record *r = &run.record[pgno];
+	struct pin pin = {.pgno = pgno};
+	bool was_upset;
+
+	if (!lock_page(w, pgno, ACCESS_WRITE))
+		return;
+	was_upset = record_upset(r);
+	watch_doing(w->at, DOING_REQUEST, pgno);
+	pin.page = mpool_new(run.pool, &pin.pgno, MPOOL_PAGE_REQUEST);
+	if (pin.page != NULL)
+		note_pin(w, &pin);
+	else if (errno != EEXIST)
+		fault_call("MPOOL_PAGE_REQUEST", pgno);
+	watch_done(w->at);
+	if (pin.page != NULL) {
+		check_requested(&pin, pgno);
+		pin.pgno = pgno;
+		rewrite(w, &pin);
+	} else if (!was_upset) {
+		record_settle(r);
+	}
+	record_unlock(r);
+}
+
+/* --- the rest ------------------------------------------------------------------ */
+
+static void do_sync(struct worker *w)
+{
+	watch_doing(w->at, DOING_SYNC, NO_PAGE);
+	if (mpool_sync(run.pool) != 0)
+		fault_call("mpool_sync", NO_PAGE);
+	watch_done(w->at);
+}
+
+static void do_stats(struct worker *w)
+{
+	uint64_t least = atomic_load(&run.board->cache_given), most;
+	struct mpool_stats st = pool_stats(w->at);
+
+	most = atomic_load(&run.board->cache_asked);
+	if (st.pagesize != run.o->page_size || st.maxcache < least || st.maxcache > most)
+		fault_stats("of another size than it was opened with", &st);
+	memset(&st, CANARY, sizeof st);
+	mpool_stats(run.pool, &st, offsetof(struct mpool_stats, misses));
+	if (*(unsigned char *)&st.misses != CANARY)
+		fault("mpool_stats: wrote more than the bytes asked for");
+}
+
+static void expect_invalid(bool failed, const char *call)
+{
+	if (!failed || errno != EINVAL)
+		fault("%s: must fail with EINVAL: %s", call, failed ? strerror(errno) : "it did not fail");
+}
+
+/* Wrong calls must fail, and change nothing: the other checks would notice. */
+static void do_wrong(struct worker *w)
+{
+	watch_doing(w->at, DOING_PUT, NO_PAGE);
+	expect_invalid(mpool_put(run.pool, w, MPOOL_DIRTY) != 0, "mpool_put of an address that is no page");
+	if (w->held_count > 0)
+		expect_invalid(mpool_put(run.pool, (char *)w->held[0].page + 1, MPOOL_DIRTY) != 0,
+		               "mpool_put of an address inside a page");
+	watch_doing(w->at, DOING_GET, WRONG_PAGE);
+	expect_invalid(mpool_get(run.pool, WRONG_PAGE, 0) == NULL, "mpool_get of a page that the file has not");
+	watch_done(w->at);
+}
+
+/* --- the table ----------------------------------------------------------------- */
+
+/*
+ * Reads and writes make up most; a sync flushes the disk, so it must be rare.  Those that are
+ * killed hand no pins over: nobody could tell who had them.
+ */
+const struct operation operations[OPERATIONS] = {
+	[OP_READ] = {"read", 4000, 220, .on_page = do_read},
+	[OP_WRITE] = {"write", 2500, 250, .on_page = do_write},
+	[OP_SEVERAL] = {"several", 400, 128, .on_page = do_several},
+	[OP_NEST] = {"nest", 300, 20, .on_page = do_nest},
+	[OP_HOLD] = {"hold", 500, 100, .on_page = do_hold},
+	[OP_LOOK] = {"look", 500, 100, .alone = do_look},
+	[OP_RELEASE] = {"release", 400, 80, .alone = do_release},
+	[OP_GIVE] = {"give", 500, 0, .on_page = do_give},
+	[OP_TAKE] = {"take", 500, 0, .alone = do_take},
+	[OP_NEW] = {"new", 100, 40, .alone = do_new},
+	[OP_PEEK] = {"peek", 200, 0, .on_page = do_peek},
+	[OP_DELETE] = {"delete", 50, 30, .waits = true, .on_page = do_delete},
+	[OP_REQUEST] = {"request", 50, 30, .waits = true, .on_page = do_request},
+	[OP_SYNC] = {"sync", 1, 2, .waits = true, .alone = do_sync},
+	[OP_STATS] = {"stats", 10, 20, .alone = do_stats},
+	[OP_WRONG] = {"wrong", 10, 10, .alone = do_wrong},
+};
+
+static unsigned draw_operation(struct worker *w)
+{
+	const unsigned *weight = run.o->weight;
+	unsigned sum = 0, drawn, op = 0;
+
+	for (unsigned i = 0; i < OPERATIONS; i++)
+		sum += weight[i];
+	drawn = below(w, sum);
+	while (drawn >= weight[op])
+		drawn -= weight[op++];
+	return op;
+}
+
+void operate(struct worker *w)
+{
+	unsigned op = draw_operation(w);
+	pgno_t pgno;
+
+	/* Most of the time syncs are rare, for they take long; but they must meet. */
+	if (op == OP_STATS && atomic_load(&run.board->flushing))
+		op = OP_SYNC;
+	if (operations[op].waits && atomic_load(&run.board->calm))
+		return;
+	if (operations[op].alone != NULL)
+		operations[op].alone(w);
+	else if (choose_page(w, &pgno))
+		operations[op].on_page(w, pgno);
+	watch_count(w->at, op, 1);
+}
