@@ -441,7 +441,7 @@ static void do_wrong(struct worker *w)
 	if (w->held_count > 0)
 		expect_invalid(mpool_put(run.pool, (char *)w->held[0].page + 1, MPOOL_DIRTY) != 0,
 		               "mpool_put of an address inside a page");
-	watch_doing(w->at, DOING_GET, WRONG_PAGE);
+	watch_doing(w->at, DOING_GET, NO_PAGE);
 	expect_invalid(mpool_get(run.pool, WRONG_PAGE, 0) == NULL, "mpool_get of a page that the file has not");
 	watch_done(w->at);
 }
