@@ -37,11 +37,6 @@ static _Atomic int calm; /* the storm is over */
 
 /* --- a thread ------------------------------------------------------------------ */
 
-static bool is_pause(int pause)
-{
-	return pause % 2 != 0;
-}
-
 void park(struct place *at)
 {
 	int pause = atomic_load(&run.board->pause);

@@ -251,14 +251,9 @@ static bool witness_is_gone(void)
 	return witness.pid == 0;
 }
 
-static bool is_pause(void)
-{
-	return atomic_load(&run.board->pause) % 2 != 0;
-}
-
 void family_pause(bool wanted)
 {
-	if (is_pause() == wanted)
+	if (is_pause(atomic_load(&run.board->pause)) == wanted)
 		return;
 	atomic_fetch_add(&run.board->pause, 1);
 	wake(&run.board->pause);

@@ -80,7 +80,7 @@ void page_write(void *page, size_t size, pgno_t pgno, uint64_t version, uint64_t
 	memcpy(page, &h, sizeof h);
 }
 
-/* The first byte of the body that does not follow from number and version, or `size`. */
+/* Where the first word of the body is that does not follow from number and version, or `size`. */
 static size_t body_first_wrong(const char *page, size_t size, pgno_t pgno, uint64_t version)
 {
 	uint64_t start = body_start(pgno, version), word, expected;
@@ -94,8 +94,6 @@ static size_t body_first_wrong(const char *page, size_t size, pgno_t pgno, uint6
 		if (word != expected)
 			break;
 	}
-	while (at < size && page[at] == ((const char *)&expected)[at % sizeof expected])
-		at++;
 	return at;
 }
 

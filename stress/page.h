@@ -33,7 +33,7 @@ struct page_view {
 	pgno_t pgno;      /* with PAGE_INTACT and PAGE_DAMAGED: what the header says */
 	uint64_t version; /* 0 with PAGE_ZERO */
 	uint64_t writer;
-	size_t first_wrong; /* with PAGE_DAMAGED: the first byte not of that page and version */
+	size_t first_wrong; /* with PAGE_DAMAGED: where the first word is not of that page and version */
 };
 
 void page_write(void *page, size_t size, pgno_t pgno, uint64_t version, uint64_t writer);

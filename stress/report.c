@@ -106,7 +106,7 @@ void fault_page(const char *where, pgno_t pgno, uint64_t expected, const struct 
 		snprintf(header, sizeof header, ": its header says page %" PRIu32 " version %" PRIu64 " by %#" PRIx64,
 		         view->pgno, view->version, view->writer);
 	if (view->state == PAGE_DAMAGED)
-		snprintf(header + strlen(header), sizeof header - strlen(header), ", byte %zu is the first not of it",
+		snprintf(header + strlen(header), sizeof header - strlen(header), ", from byte %zu on it is not that",
 		         view->first_wrong);
 	fault("%s: page %" PRIu32 ": expected version %" PRIu64 ", found %s%s", where, pgno, expected, wrong, header);
 }

@@ -187,14 +187,6 @@ void print_progress(void)
 	next += run.o->soak ? SOAK_PROGRESS : 0;
 }
 
-void print_stats(const struct mpool_stats *st)
-{
-	printf("\nhits %" PRIu64 " (%.1f %%), misses %" PRIu64 ", reads %" PRIu64 ", writes %" PRIu64
-	       ", evictions %" PRIu64 ", rescues %" PRIu64 ", pages %" PRIu64 "\n",
-	       st->hits, percent(st->hits, st->misses), st->misses, st->reads, st->writes, st->evictions, st->rescues,
-	       st->pages);
-}
-
 static void print_start(const struct options *o)
 {
 	printf("%s: %u processes of %u threads, ", run.killing ? "kill" : "churn", processes(), o->threads);

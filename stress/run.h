@@ -54,7 +54,7 @@ struct record {
 	_Atomic bool allotted; /* mpool_new has given it */
 	/* Deaths with the page pinned: surely, or perhaps.  Changed only while all rest. */
 	uint64_t sure_deaths, deaths;
-	uint64_t deaths_since;            /* the last check: the parent's own */
+	uint64_t deaths_since;            /* the last check: perhaps; the parent's own */
 	_Atomic uint64_t deaths_forgiven; /* `deaths` before the last MPOOL_FORGIVE */
 	_Atomic uint64_t forgivings;      /* begun */
 };
@@ -94,6 +94,11 @@ struct board {
 	uint64_t members, deaths_least, deaths_most;
 };
 
+static inline bool is_pause(int pause)
+{
+	return pause % 2 != 0;
+}
+
 struct run {
 	const struct options *o;
 	bool killing;
@@ -131,7 +136,6 @@ struct mpool_stats pool_stats(struct place *at);
 void to_file(void *cookie, pgno_t pgno, void *page);
 void to_memory(void *cookie, pgno_t pgno, void *page);
 void print_progress(void); /* a tick */
-void print_stats(const struct mpool_stats *st);
 
 /* --- hands.c ------------------------------------------------------------------- */
 
@@ -163,7 +167,7 @@ enum access any_access(struct worker *w);
 /* Any page, the first ones often: many threads must meet at one page.  False: there is none to be got now. */
 bool choose_page(struct worker *w, pgno_t *pgno);
 
-/* It may be in the hands of one that is stopped. */
+/* It may be in the hands of a process that is stopped. */
 bool to_be_avoided(pgno_t pgno);
 
 /* False if others have it.  Where some are killed, a reader has it alone too. */

@@ -25,25 +25,8 @@ static unsigned table_size, limit;
 static _Atomic uint64_t *micros; /* of the guard's clock; shared */
 void (*watch_before_abort)(void);
 
-const char *const doing_name[DOINGS] = {
-	[DOING_NOTHING] = "between two calls",
-	[DOING_CHANGE] = "changing a page",
-	[DOING_GET] = "get",
-	[DOING_GET_AGAIN] = "get, page held",
-	[DOING_PUT] = "put",
-	[DOING_PUT_DIRTY] = "put, dirty",
-	[DOING_NEW] = "new",
-	[DOING_REQUEST] = "new, requested",
-	[DOING_DELETE] = "delete",
-	[DOING_ABANDONED] = "abandoned",
-	[DOING_SYNC] = "sync",
-	[DOING_STATS] = "stats",
-	[DOING_OPEN] = "open",
-	[DOING_CLOSE] = "close",
-	[DOING_THREADS] = "waiting for its threads",
-	[DOING_PARKED] = "at rest",
-	[DOING_ENDED] = "not there",
-};
+#define DOING_NAME(name, text) [DOING_##name] = text,
+const char *const doing_name[DOINGS] = {DOINGS_OF(DOING_NAME)};
 
 #define COUNT_NAME(name, text) [COUNT_##name] = text,
 static const char *const count_name[COUNTS] = {COUNTS_OF(COUNT_NAME)};

@@ -21,27 +21,28 @@
 
 #include "operations.h"
 
-enum doing {
-	DOING_NOTHING, /* between two calls */
-	DOING_CHANGE,  /* changing the bytes of a page */
-	DOING_GET,
-	DOING_GET_AGAIN, /* of a page that it has pinned already: surely in memory */
-	DOING_PUT,
-	DOING_PUT_DIRTY,
-	DOING_NEW,
-	DOING_REQUEST,
-	DOING_DELETE,
-	DOING_ABANDONED,
-	DOING_SYNC,
-	DOING_STATS,
-	DOING_OPEN,
-	DOING_CLOSE,
-	DOING_AIMS,                 /* those above are what a stroke may be aimed at */
-	DOING_THREADS = DOING_AIMS, /* a main thread: its threads are at work */
-	DOING_PARKED,               /* waits until it may go on, and has no pins */
-	DOING_ENDED,                /* not there, or about to be gone */
-	DOINGS,
-};
+/* What a thread is in; a stroke may be aimed at those up to CLOSE. */
+#define DOINGS_OF(X)                       \
+	X(NOTHING, "between two calls")    \
+	X(CHANGE, "changing a page")       \
+	X(GET, "get")                      \
+	X(GET_AGAIN, "get, page held")     \
+	X(PUT, "put")                      \
+	X(PUT_DIRTY, "put, dirty")         \
+	X(NEW, "new")                      \
+	X(REQUEST, "new, requested")       \
+	X(DELETE, "delete")                \
+	X(ABANDONED, "abandoned")          \
+	X(SYNC, "sync")                    \
+	X(STATS, "stats")                  \
+	X(OPEN, "open")                    \
+	X(CLOSE, "close")                  \
+	X(THREADS, "its threads at work")  \
+	X(PARKED, "at rest, without pins") \
+	X(ENDED, "not there")
+
+#define DOING_NUMBER(name, text) DOING_##name,
+enum doing { DOINGS_OF(DOING_NUMBER) DOINGS, DOING_AIMS = DOING_CLOSE + 1 };
 
 extern const char *const doing_name[DOINGS];
 

@@ -320,7 +320,6 @@ void witness_work(void)
 {
 	struct worker *w = worker_make(place_after(PLACE_WITNESS), 1);
 	struct ticker teller = {0};
-	struct mpool_stats st;
 	bool last = false;
 
 	if (run.killing)
@@ -340,10 +339,9 @@ void witness_work(void)
 			ticker_stop(&teller);
 		check(w, last);
 		if (last) {
-			st = pool_stats(w->at);
+			mpool_stat(run.pool);
 			leave();
 			check_file(w);
-			print_stats(&st);
 		}
 		atomic_store(&run.board->done, atomic_load(&run.board->order));
 	}
