@@ -125,8 +125,12 @@ void pool_open(int fd, pgno_t cache)
 	raise_to(&run.board->cache_asked, cache == 0 ? 1 : cache);
 	watch_doing(run.main, DOING_OPEN, NO_PAGE);
 	run.pool = mpool_open(run.key, fd, o->page_size, cache);
-	if (run.pool == NULL)
+	if (run.pool == NULL && atomic_load(&run.board->cache_given) == 0)
 		trouble("mpool_open");
+	if (run.pool == NULL) {
+		fault_call("mpool_open of the pool that others have open", NO_PAGE);
+		exit(EXIT_FAULTS);
+	}
 	watch_done(run.main);
 	raise_to(&run.board->cache_given, cache == 0 ? 1 : cache);
 	if (o->filter)

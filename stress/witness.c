@@ -222,8 +222,9 @@ static void check_sweep(const struct mpool_stats *before, const struct mpool_sta
 		fault_stats("not each get of one thread is a hit or a miss", now);
 	if (now->overflow > may_stay || now->cached > now->maxcache + may_stay)
 		fault_stats("no pins, and misses since, but too many pages in memory", now);
-	if (before->overflow > before->cached || (before->overflow > pins_most() && !run.killing))
-		fault_stats("more overflow than was ever pinned at once", before);
+	if (before->overflow > before->cached || before->cached - before->overflow > before->maxcache ||
+	    (before->overflow > pins_most() && !run.killing))
+		fault_stats("more pages in memory than were ever pinned at once beside the cache's", before);
 	if (now->dirty > now->cached || now->cached > now->pages)
 		fault_stats("more pages in memory than in the file, or more modified", now);
 	if (now->pages < pages || now->pages > pages + lost)
@@ -312,7 +313,7 @@ static void check(struct worker *w, bool last)
 		return;
 	check_sync(w);
 	after = pool_stats(w->at);
-	if (after.dirty > pinned) /* a pinned page stays marked */
+	if (after.dirty > pinned || after.pinned != pinned) /* a pinned page stays marked */
 		fault_stats("pages modified after mpool_sync", &after);
 }
 
