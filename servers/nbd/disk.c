@@ -91,7 +91,6 @@ int disk_open(struct disk *d, const struct disk_options *options, char why[DISK_
 		d->pages.size = options->page;
 		d->pages.fd = d->plain;
 		d->pages.shared = options->key != NULL;
-		d->pages.writable = d->writable;
 		d->pages.holes = true;
 		return 0;
 	}

@@ -90,28 +90,23 @@ static int put(const struct pages *p, void *page, unsigned int flags, int result
 	return result;
 }
 
-/*
- * Another server died when it had the page pinned, perhaps in the middle of a write.  NBD
- * lets the bytes of that be old or new; but those that somebody has read are not to be others later,
- * as they would be if the page was evicted unwritten.  So it counts as modified.
- */
-static int keep_abandoned(const struct pages *p, void *page, pgno_t number)
-{
-	void *again = mpool_get(p->mp, number, 0);
-	if (again == NULL || put(p, again, MPOOL_DIRTY, 0) != 0)
-		return -1;
-	return mpool_abandoned(p->mp, page, MPOOL_FORGIVE) < 0 ? -1 : 0;
-}
-
 static void *get_page(const struct pages *p, pgno_t number)
 {
-	void *page = mpool_get(p->mp, number, 0);
-	if (page == NULL || !p->shared || !p->writable || mpool_abandoned(p->mp, page, 0) == 0)
-		return page;
-	if (keep_abandoned(p, page, number) == 0)
-		return page;
-	(void)put(p, page, 0, -1);
-	return NULL;
+	return mpool_get(p->mp, number, 0);
+}
+
+/*
+ * The pinned page is about to be modified.  In a pool that is shared it is marked before: if we
+ * die in the middle, others have read bytes that would be others later, were the page evicted
+ * unwritten.  While it is pinned the mark stays, whoever syncs.
+ */
+static int mark_before(const struct pages *p, void *page, pgno_t number)
+{
+	if (!p->shared)
+		return 0;
+	if (get_page(p, number) == NULL)
+		return -1;
+	return put(p, page, MPOOL_DIRTY, 0);
 }
 
 /* A page all of which will be written, pinned.  It is not read if it can be helped. */
@@ -200,6 +195,8 @@ static int write_piece(const struct pages *p, pgno_t number, struct piece c, con
 	char *page = is_whole(p, c) ? make_page(p, number) : get_page(p, number);
 	if (page == NULL)
 		return -1;
+	if (mark_before(p, page, number) != 0)
+		return put(p, page, 0, -1);
 	if (from)
 		memcpy(page + c.at, from + c.done, c.bytes);
 	else

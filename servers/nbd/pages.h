@@ -7,8 +7,9 @@
  * Bytes are modified in place, in the pinned page, of which there is one copy however many
  * threads and processes have it pinned.  So two who write different bytes of one page need
  * no lock: nobody ever puts a whole page back that was read before.  That holds between
- * processes too, and if one of them dies in the middle.  Of those who write and read the
- * same bytes at once, NBD promises nothing.
+ * processes too, and if one of them dies in the middle: then each byte is old or new, which
+ * is what NBD leaves open, and the page is marked as modified, so that it stays so.  Of those
+ * who write and read the same bytes at once, NBD promises nothing.
  *
  * What needs a lock is a page that is made, so as not to read what is overwritten anyway:
  * between mpool_new and the copying it is zeros, which nobody wrote; and a hole that is
@@ -41,10 +42,9 @@ struct group {
 
 struct pages {
 	MPOOL *mp;
-	uint32_t size; /* bytes of a page */
-	int fd;        /* the file, to punch holes in; not the pool's descriptor */
-	bool shared;   /* other processes may be in the pool */
-	bool writable;
+	uint32_t size;     /* bytes of a page */
+	int fd;            /* the file, to punch holes in; not the pool's descriptor */
+	bool shared;       /* other processes may be in the pool */
 	atomic_bool holes; /* the file can have holes punched: true until it was refused */
 	struct group *groups;
 };

@@ -80,8 +80,8 @@ def case_background():
         socket, pidfile = os.path.join(directory, "s"), os.path.join(directory, "pid")
         for key in ((), (f"key={serving.key()}",)):
             run("nbdkit", "-P", pidfile, "-U", socket, serving.PLUGIN, "disk", *key, cwd=directory)
-            # It has forked by now, and writes the file when it listens.
-            while not os.path.exists(pidfile) or not open(pidfile).read().endswith("\n"):
+            # It has forked by now.
+            while not serving.is_written(pidfile):
                 serving.time.sleep(serving.LOOK)
             pid = int(open(pidfile).read())
             said = run("nbdinfo", "--size", f"nbd+unix:///?socket={socket}")

@@ -72,25 +72,34 @@ def read_file(path):
         return file.read()
 
 
+def is_written(pidfile):
+    """nbdkit listens by then."""
+    return os.path.exists(pidfile) and open(pidfile).read().endswith("\n")
+
+
 class Server:
     """An nbdkit in a process of its own, with a socket in a directory of its own."""
 
-    def __init__(self, file, *arguments, before=None, plugin=None):
+    def __init__(self, file, *arguments, before=None, within=(), owner=None):
+        """`before`: what its process does first; `within`: a command that runs it; `owner`: of its directory."""
         self.directory = tempfile.mkdtemp(prefix="mpool-nbd.")
         self.socket = os.path.join(self.directory, "socket")
         pidfile, log = os.path.join(self.directory, "pid"), os.path.join(self.directory, "log")
-        command = ["nbdkit", "-f", "--exit-with-parent", "-P", pidfile, "-U", self.socket, plugin or PLUGIN, f"file={file}"]
+        if owner is not None:
+            os.chown(self.directory, owner, owner)
+        command = [*within, "nbdkit", "-f", "--exit-with-parent", "-P", pidfile, "-U", self.socket, PLUGIN, f"file={file}"]
         with open(log, "w") as out:
             self.process = subprocess.Popen(command + list(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, preexec_fn=before)
         self.log = log
-        # It writes the file when it listens.
-        while not os.path.exists(pidfile) or os.path.getsize(pidfile) == 0:
+        while not is_written(pidfile):
             if self.process.poll() is not None:
                 said = self.said()
-                self.forget()
+                shutil.rmtree(self.directory, ignore_errors=True)
                 raise AssertionError(f"nbdkit has ended with {self.process.returncode}: {said}")
             time.sleep(LOOK)
+        with open(pidfile) as file:
+            self.pid = int(file.read())  # that of what runs it may be another
 
     def said(self):
         with open(self.log) as log:
@@ -106,9 +115,9 @@ class Server:
         return handle
 
     def stop(self, how=signal.SIGTERM):
-        """What it ended with."""
+        """What it ended with.  By SIGTERM it does so when its clients have gone."""
         if self.process.poll() is None:
-            self.process.send_signal(how)
+            os.kill(self.pid, how)
         return self.process.wait()
 
     def forget(self):
@@ -120,7 +129,7 @@ class Server:
 
     def __exit__(self, kind, value, trace):
         try:
-            status = self.stop()
+            status = self.stop(signal.SIGTERM if kind is None else signal.SIGKILL)
             said = self.said()
         finally:
             self.forget()
