@@ -11,7 +11,8 @@ those that there are, and what for.
 
 The system is called by os/ and io/ alone.  Outside of them an object file may want of the C
 library what is in the list here, and nothing else: so whoever wraps the system's calls, to
-make them fail or to run them in any order, knows where they come from.
+make them fail or to run them in any order, knows where they come from.  Whatever else these two
+want, the explorer must know: its CMakeLists.txt has a list of what it wraps, and of what it need not.
 
 The servers are as users' programs: they include mpool.h and their own headers, nothing of src/.
 
@@ -58,6 +59,10 @@ LIBRARY = {
     "os/cancel.h, which is all in its header": "pthread_setcancelstate",
     "errno": "__errno_location",
 }
+# The same, in the two alone: text, the end, and jemalloc, which the explorer is built without.
+LIBRARY_OF_DOORS = "strtoul perror vfprintf stderr abort sigfillset mallctl mallocx dallocx __cmsg_nxthdr" \
+                   " pthread_attr_init pthread_attr_setstacksize pthread_attr_destroy"
+EXPLORED = re.compile(r"^set\((?:of_the_system|refused|as_it_is) ([^)]*)\)", re.M)
 WITHIN = {name for names in LIBRARY.values() for name in names.split()}
 # snprintf and others, as compilers and libraries name them that check more, or follow a newer standard.
 ALIAS = re.compile(r"__(?:isoc\d+_)?(\w+?)(?:_chk)?$")
@@ -105,13 +110,25 @@ def circles(edges):
     return found
 
 
+def beyond(wanted, known):
+    """Those wants, (module, name), whose name is not known."""
+    def is_known(name):
+        alias = ALIAS.match(name)
+        return name in known or (alias and alias[1] in known) or COMPILER.fullmatch(name)
+
+    return [(module, name) for module, name in wanted if not is_known(name)]
+
+
 def past_the_doors(wanted):
     """What modules want of the system that are not its door: (module, name)."""
-    def within(name):
-        alias = ALIAS.match(name)
-        return name in WITHIN or (alias and alias[1] in WITHIN) or COMPILER.fullmatch(name)
+    return beyond([(m, name) for m, name in wanted if m.split("/")[0] not in DOORS], WITHIN)
 
-    return [(m, name) for m, name in wanted if m.split("/")[0] not in DOORS and not within(name)]
+
+def not_explored(wanted, lists):
+    """What those that are want, and the explorer has not heard of."""
+    known = {name for names in EXPLORED.findall(lists) for name in names.split()}
+    return beyond([(m, name) for m, name in wanted if m.split("/")[0] in DOORS],
+                  known | WITHIN | set(LIBRARY_OF_DOORS.split()))
 
 
 def includes(src, pattern):
@@ -174,6 +191,8 @@ def planted():
     assert upward({("os/mem", "core/pin"): "x"}) and not upward({("core/pin", "os/mem"): "x"})
     assert circles({("io/a", "io/b"): "x", ("io/b", "core/c"): "x", ("core/c", "io/a"): "x"})
     assert not circles({("io/a", "io/b"): "x", ("io/a", "core/c"): "x", ("io/b", "core/c"): "x"})
+    assert not_explored([("os/time", "nanosleep"), ("os/time", "usleep")], "set(refused a nanosleep\n b)") == [
+        ("os/time", "usleep")]
     assert past_the_doors([("core/pin", "nanosleep")]) and past_the_doors([("share/join", "__open_2")])
     assert not past_the_doors([("os/time", "nanosleep"), ("core/pin", "memset"), ("core/pin", "__memset_chk"),
                                ("share/hand", "__isoc23_sscanf"), ("api/get", "_Unwind_Resume")])
@@ -185,6 +204,7 @@ def main():
     included, wrong = includes(src, "*/*.[ch]")
     headers, _ = includes(src, "*/*.h")
     called, wanted = calls(sys.argv[2:])
+    explorer = (src.parent / "tests/explore/CMakeLists.txt").read_text()
     if len(called) < len(FOLDERS) or not wanted:
         wrong.append("no calls found")
     wrong += [f"{a} leads up to {b}, by {by}" for edges in (included, called) for a, b, by in upward(edges)]
@@ -192,6 +212,8 @@ def main():
     wrong += ["a circle of headers: " + ", ".join(c) for c in circles(headers)]
     wrong += [f"{module} calls {name}: only {' and '.join(sorted(DOORS))} call the system"
               for module, name in past_the_doors(wanted)]
+    wrong += [f"{module} calls {name}, which the explorer has not heard of: name it in tests/explore/CMakeLists.txt"
+              for module, name in not_explored(wanted, explorer)]
     wrong += pointers(src)
     wrong += from_outside(src.parent / "servers")
     for line in wrong:

@@ -1,5 +1,6 @@
 /*
- * object.c - join.c for the explorer: the object is memory, and not a file.
+ * object.c - join.c for the explorer: the object is memory, and not a file, and who is
+ * asked for descriptors is asked without sockets.
  *
  * What join.c does in an object, and in which order, is its own: it stands below,
  * all of it.  Only finding, making and mapping one by its key is not: there is one
@@ -7,15 +8,18 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#define share_open  share_open_by_key
+#define share_close share_close_by_key
 #include "share/join.c"
+#undef share_open
+#undef share_close
 
 #include "inside.h"
 #include "object.h"
 
-/* Linked with --wrap. */
-int __wrap_share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
-void __wrap_share_close(struct sharing *sh, bool parents);
-bool __wrap_hand_ask(struct sharing *sh, struct handed *h);
+/* As join.h has them. */
+int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache);
+void share_close(struct sharing *sh, bool parents);
 
 /* What is in it beside frames: room for tables, stripes and segments. */
 #define CHUNKS_BYTES ((uint64_t)192 << 10)
@@ -87,8 +91,8 @@ static int join_made(struct sharing *sh, int fd)
 	return sh->io->file.fd < 0 ? errno : 0;
 }
 
-/* Any process that lives, and has them, answers at once. */
-bool __wrap_hand_ask(struct sharing *sh, struct handed *h)
+/* Any process that lives, and has them, answers at once.  That of hand.c has another name here: see CMakeLists.txt. */
+bool hand_ask(struct sharing *sh, struct handed *h)
 {
 	for (unsigned p = 0; p < OBJECT_PROCESSES && !silent; p++)
 		if (joined[p] && joined[p] != sh && object_lives(p) && inside_hand(joined[p], h))
@@ -96,7 +100,7 @@ bool __wrap_hand_ask(struct sharing *sh, struct handed *h)
 	return false;
 }
 
-int __wrap_share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
+int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesize, uint32_t maxcache)
 {
 	(void)key;
 	sh->object = OBJECT_FD;
@@ -115,7 +119,7 @@ int __wrap_share_open(struct sharing *sh, struct share_key key, int fd, uint32_t
 	return error;
 }
 
-void __wrap_share_close(struct sharing *sh, bool parents)
+void share_close(struct sharing *sh, bool parents)
 {
 	(void)parents;
 	for (unsigned p = 0; p < OBJECT_PROCESSES; p++)

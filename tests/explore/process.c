@@ -8,6 +8,7 @@
 
 #include "core/thread.c"
 
+#include "api/pool.h"
 #include "object.h"
 
 /* More pools than a process of a scenario opens. */
@@ -74,4 +75,27 @@ void object_processes_begin(void)
 	bring_back(&kept[0]);
 	/* Of a run that went wrong, whose memory is gone. */
 	inherited = forgotten = NULL;
+}
+
+bool object_open(MPOOL *mp)
+{
+	bool open = false;
+	keep(&kept[process]);
+	for (unsigned p = 0; p < OBJECT_PROCESSES; p++)
+		for (unsigned i = 0; i < POOLS_AT_ONCE; i++)
+			open |= kept[p].places[i].c == &mp->core;
+	return open;
+}
+
+void object_forget_all(void)
+{
+	unsigned now = process;
+	for (unsigned p = 0; p < OBJECT_PROCESSES; p++) {
+		object_process(p);
+		for (unsigned i = 0; i < POOLS_AT_ONCE; i++)
+			if (places_first[i].c)
+				thread_pool_closed(places_first[i].c);
+	}
+	object_processes_begin();
+	object_process(now);
 }

@@ -391,46 +391,9 @@ void explore::thread_end()
 		}
 }
 
-// ---- open pools ------------------------------------------------------------
-
-namespace {
-
-struct Opened {
-	MPOOL *pool;
-	unsigned process;
-};
-std::vector<Opened> opened;
-
-} // namespace
+// ---- processes -------------------------------------------------------------
 
 extern "C" {
-
-bool __real_thread_pool_opened(MPOOL *);
-void __real_thread_pool_closed(MPOOL *);
-
-bool __wrap_thread_pool_opened(MPOOL *mp)
-{
-	if (!__real_thread_pool_opened(mp))
-		return false;
-	opened.push_back({mp, space_of(current())});
-	return true;
-}
-
-void __wrap_thread_pool_closed(MPOOL *mp)
-{
-	__real_thread_pool_closed(mp);
-	for (size_t i = 0; i < opened.size(); i++)
-		if (opened[i].pool == mp)
-			opened.erase(opened.begin() + static_cast<long>(i));
-}
-
-bool object_open(MPOOL *mp)
-{
-	for (const Opened &o : opened)
-		if (o.pool == mp)
-			return true;
-	return false;
-}
 
 bool object_lives(unsigned process)
 {
@@ -440,16 +403,6 @@ bool object_lives(unsigned process)
 bool object_dead()
 {
 	return !alive(process_of(current()));
-}
-
-void object_forget_all()
-{
-	while (!opened.empty()) {
-		object_process(opened.back().process);
-		__wrap_thread_pool_closed(opened.back().pool);
-	}
-	object_processes_begin();
-	object_process(space_of(current()));
 }
 
 void *__real_memset(void *, int, size_t);
@@ -621,6 +574,8 @@ long __wrap_syscall(long number, ...)
 		int operation = va_arg(args, int);
 		uint32_t value = va_arg(args, uint32_t);
 		result = futex(word, operation, value, va_arg(args, const struct timespec *));
+	} else if (number != SYS_futex && number != SYS_gettid && number != SYS_tgkill) {
+		fail("system call %ld, which is not here", number);
 	}
 	va_end(args);
 	return result;
@@ -835,6 +790,17 @@ int __wrap_fcntl64(int fd, int command, ...)
 	va_end(args);
 	return result;
 }
+
+// ---- what is not here ------------------------------------------------------
+
+// Those that CMakeLists.txt names so.
+#define REFUSED(call)                                 \
+	[[noreturn]] void __wrap_##call()             \
+	{                                             \
+		fail("%s, which is not here", #call); \
+	}
+REFUSED_CALLS
+#undef REFUSED
 }
 
 // ---- what the library checks itself -----------------------------------------
