@@ -57,7 +57,7 @@ LIBRARY = {
     "to be called when a thread ends, or the process forks": "pthread_key_create pthread_key_delete"
                                                              " pthread_setspecific pthread_atfork",
     "os/cancel.h, which is all in its header": "pthread_setcancelstate",
-    "errno": "__errno_location",
+    "errno, and the parts of a device's number": "__errno_location gnu_dev_major gnu_dev_minor",
 }
 # The same, in the two alone: text, the end, and jemalloc, which the explorer is built without.
 LIBRARY_OF_DOORS = "strtoul perror vfprintf stderr abort sigfillset mallctl mallocx dallocx __cmsg_nxthdr" \
