@@ -68,6 +68,23 @@ static const char *pair_wrong(const struct seen *a, const struct seen *b)
 	return NULL;
 }
 
+/* Entries of one key, page or frame, by that key; no more than half of the places are taken. */
+#define PLACES (2 * ENTRIES_MAX)
+struct by_key {
+	uint16_t entry[PLACES]; /* its number, and one; 0: none */
+};
+
+/* Entry number `i` against those of the same key before it, and from now on for those after it. */
+static const char *key_wrong(struct by_key *by, uint32_t key, const struct seen *seen, unsigned i)
+{
+	const char *found = NULL;
+	unsigned at = key % PLACES;
+	for (; by->entry[at] && !found; at = (at + 1) % PLACES)
+		found = pair_wrong(&seen[i], &seen[by->entry[at] - 1]);
+	by->entry[at] = (uint16_t)(i + 1);
+	return found;
+}
+
 static const char *entry_wrong(MPOOL *mp, uint64_t e)
 {
 	if (!entry_in_memory(e))
@@ -117,15 +134,17 @@ static bool is_listed(MPOOL *mp, uint32_t id)
 static const char *slots_wrong(MPOOL *mp, const struct seen *seen, unsigned n)
 {
 	uint32_t stripes = NOW(mp->sharing.header->pin.stripes);
-	for (uint32_t id = 0; id < stripes; id++)
+	for (uint32_t id = 0; id < stripes; id++) {
+		const struct stripe *s = pin_stripe(&mp->core.pins, id);
 		for (unsigned i = 0; i < LINE_WORDS; i++) {
-			uint64_t w = NOW(pin_stripe(&mp->core.pins, id)->slots.word[i]);
+			uint64_t w = NOW(s->slots.word[i]);
 			if (slot_pins(w, slot_frame(w)) && !in_frame(seen, n, slot_frame(w)))
 				return WRONG("a slot of stripe %" PRIu32 " pins frame %" PRIu32 ", which no page is in",
 					id, slot_frame(w));
 			if (slot_pins(w, slot_frame(w)) && !is_listed(mp, id))
 				return WRONG("a slot of stripe %" PRIu32 " has a pin, and no scan looks at it", id);
 		}
+	}
 	return NULL;
 }
 
@@ -134,10 +153,13 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
 	struct seen seen[ENTRIES_MAX];
 	unsigned entries = entries_of(mp, seen);
 	const char *found = NULL;
+	struct by_key pages = {{0}}, frames = {{0}};
 	for (unsigned i = 0; i < entries && !found; i++) {
 		found = entry_wrong(mp, seen[i].entry);
-		for (unsigned j = 0; j < i && !found; j++)
-			found = pair_wrong(&seen[i], &seen[j]);
+		if (!found)
+			found = key_wrong(&pages, entry_page(seen[i].entry), seen, i);
+		if (!found && entry_in_memory(seen[i].entry))
+			found = key_wrong(&frames, entry_who(seen[i].entry), seen, i);
 	}
 	for (unsigned i = 0; i < n && !found; i++)
 		found = pin_wrong(mp, seen, entries, &pins[i]);
