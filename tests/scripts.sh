@@ -37,11 +37,11 @@ says()
 	grep -q -- "$what" out || fail "$*: it does not say \"$what\": $(cat out)"
 }
 
-for script in try test coverage fuzz bench replay mutants; do
+for script in try test coverage fuzz bench bench-nbd replay mutants; do
 	echo "== $script"
 	says 0 "^$script\|usage: $script" $script --help
 	case $script in
-	bench | replay) ;; # below
+	bench | bench-nbd | replay) ;; # below, and in the test bench_nbd
 	mutants) says 2 "bogus" $script --bogus ;;
 	*)
 		says 2 "usage: $script" $script --bogus
