@@ -147,5 +147,7 @@ struct pinned page_fetch(MPOOL *mp, struct attachment *a, struct want want)
 		frame_free(&mp->evict, want.frame);
 	if (error)
 		errno = error;
+	else
+		where_took(&mp->where, p.slot);
 	return p;
 }

@@ -37,6 +37,7 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 {
 	struct stripe *s;
+	WHERE_BEGIN();
 	if (unlikely(!thread_knows(mp->core.serial, &s) || (flags & (MPOOL_IGNOREPIN | MPOOL_ONCE))))
 		return get_slow(mp, page, flags);
 	_Atomic uint64_t *word = table_peek(&mp->core.tables, page);
@@ -55,6 +56,7 @@ PUBLIC void *mpool_get(MPOOL *mp, pgno_t page, unsigned int flags)
 		return get_slow(mp, page, flags);
 	}
 	pin_confirm(slot, f, 0);
+	where_took(&mp->where, slot);
 	frame_touch_base(&mp->core.frames, f);
 	stripe_count(s, COUNT_HITS, 1);
 	return tsan_take(&mp->core.region, frame_page_base(&mp->core.frames, f));

@@ -36,15 +36,18 @@ static void *new_page(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 
 PUBLIC void *mpool_new(MPOOL *mp, pgno_t *pgnoaddr)
 {
+	WHERE_BEGIN();
 	return new_page(mp, pgnoaddr, MPOOL_PAGE_NEXT);
 }
 
 PUBLIC void *mpool_new_flags(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
+	WHERE_BEGIN();
 	return new_page(mp, pgnoaddr, flags);
 }
 
 PUBLIC void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 {
+	WHERE_BEGIN();
 	return new_page(mp, pgnoaddr, flags);
 }

@@ -10,6 +10,7 @@
 
 #include "api/call.h"
 #include "api/fork.h"
+#include "api/quiet.h"
 #include "core/resize.h"
 #include "share/join.h"
 
@@ -114,6 +115,7 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 		errno = error;
 		return NULL;
 	}
+	where_open(&mp->where);
 	return mp;
 }
 
@@ -135,6 +137,9 @@ PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
 	bool parents = thread_is_parents(&mp->core);
+	if (!parents)
+		quiet_check_close(mp);
+	where_close(&mp->where, &mp->core, !parents);
 	thread_pool_closed(&mp->core);
 	if (region_shared(&mp->core.region))
 		share_close(&mp->sharing, parents);

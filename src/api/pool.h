@@ -8,6 +8,7 @@
 #ifndef MPOOL_POOL_H
 #define MPOOL_POOL_H
 
+#include "api/where.h"
 #include "core/core.h"
 #include "evict/clock.h"
 #include "io/io.h"
@@ -23,6 +24,9 @@ struct MPOOL {
 	struct io io;
 	struct evict evict;
 	struct sharing sharing;
+#if MPOOL_CHECK > 1
+	struct where where;
+#endif
 };
 
 /* The handle whose core that is. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "api/call.h"
+#include "api/quiet.h"
 #include "io/sync.h"
 #include "share/witness.h"
 
@@ -30,5 +31,6 @@ PUBLIC int mpool_sync(MPOOL *mp)
 		return -1;
 	}
 	clock_trim(&mp->evict, a->stripe); /* everything is clean: trim the overflow */
+	quiet_check_sync(mp, a->stripe);
 	return 0;
 }

@@ -51,6 +51,9 @@ struct core {
 	_Atomic bool deaths_told; /* to this process; false: its waiters must check themselves */
 	_Atomic uint64_t forks;   /* that this process came from when it opened or adopted the pool */
 	uint32_t place;           /* among the open pools; thread.h */
+#if MPOOL_CHECK
+	bool recovered; /* something was, in a private pool: counts may be too high (api/quiet.h) */
+#endif
 };
 
 /* The core of this process, by the pool's shared states; `member` is this process's number. */

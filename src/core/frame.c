@@ -35,11 +35,11 @@ static const struct frame_step {
 	/* free -> claimed */
 	{FRAME_FREE, FRAME_FLAGS, 0, FRAME_USED, OWNER_CLAIMS},
 	/* used, unclaimed -> claimed */
-	{FRAME_USED, 0, 0, 0, OWNER_CLAIMS},
+	{FRAME_USED, FRAME_WRITING, 0, 0, OWNER_CLAIMS},
 	/* claimed -> used, unclaimed; free; emptied, and claimed still */
 	{FRAME_USED, FRAME_WRITING, 0, 0, OWNER_DROPS},
 	{FRAME_USED, FRAME_WRITING, FRAME_FLAGS, FRAME_FREE, OWNER_DROPS},
-	{FRAME_USED, FRAME_WRITING, FRAME_FLAGS, FRAME_USED, OWNER_ACTS},
+	{FRAME_USED, FRAME_WRITING | FRAME_DIRTY, FRAME_FLAGS, FRAME_USED, OWNER_ACTS},
 	/* dirty on, by a put */
 	{FRAME_USED, FRAME_DIRTY, 0, FRAME_DIRTY, OWNER_ANY},
 	/* dirty off and writing on, in one; or writing on, the page being pinned */

@@ -290,6 +290,17 @@ static inline void frame_word_free(struct frame *fr)
 	FRAME_CHECK_STEP(w, FRAME_FREE);
 }
 
+/* The page has left the frame, which is claimed still, and nothing else. */
+static inline void frame_word_empty(struct frame *fr)
+{
+	uint32_t w = atomic_load(&fr->word), to;
+	do
+		to = (w & FRAME_OWNER) | FRAME_USED;
+	while (!atomic_compare_exchange_weak(&fr->word, &w, to));
+	/* Without dirty: an fsync that fails just now may set it again.  It is known then that the page is lost. */
+	FRAME_CHECK_STEP(w & ~FRAME_DIRTY, to);
+}
+
 /* used, unclaimed -> claimed.  Fails when free or claimed. */
 static inline bool frame_claim(struct frame *fr, uint32_t me)
 {

@@ -528,6 +528,33 @@ bool table_move(struct tables *ts, const struct table_ref *from)
 	return true;
 }
 
+#if MPOOL_CHECK > 1
+/* ---- what a table should count ------------------------------------------ */
+
+struct table_counts table_counts(struct table *t)
+{
+	struct table_counts n = {atomic_load(&t->entries), 0, atomic_load(&t->far)};
+	for (uint32_t b = 0; b < t->buckets; b++)
+		n.spills += atomic_load(spill_of(t, b));
+	return n;
+}
+
+void table_count(const struct table *t, uint32_t b, uint64_t e, struct table_counts *n)
+{
+	uint32_t distance = 0;
+	while (probe_bucket(t, table_home(t, entry_page(e)), distance) != b)
+		distance++;
+	n->entries++;
+	n->spills += distance;
+	n->far += distance >= TABLE_NEAR;
+}
+
+struct table *table_older(struct tables *ts, const struct table *t)
+{
+	return table_next(ts, t);
+}
+#endif
+
 /* ---- after a death ------------------------------------------------------ */
 
 bool table_sound(const struct table *t, unsigned id, uint64_t room)

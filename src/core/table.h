@@ -285,6 +285,14 @@ uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct t
 
 /* What is wrong with the step, of the thread that makes it; NULL: nothing.  In builds that check themselves. */
 const char *entry_step_wrong(uint64_t from, uint64_t to);
+/* The same builds': what a table counts, and what an entry in bucket `b` adds to what it should count. */
+struct table_counts {
+	uint64_t entries, spills, far;
+};
+struct table_counts table_counts(struct table *t);
+void table_count(const struct table *t, uint32_t b, uint64_t e, struct table_counts *n);
+/* The next older table, or NULL. */
+struct table *table_older(struct tables *ts, const struct table *t);
 
 /* Is it a table as this code makes them, in at most `room` bytes? */
 bool table_sound(const struct table *t, unsigned id, uint64_t room);

@@ -166,7 +166,7 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 		return false;
 	page_evicted(ev, v->frame, v->page);
 	/* From here on the frame is claimed and nothing else. */
-	victim_change(v, ~FRAME_OWNER, FRAME_USED);
+	frame_word_empty(v->fr);
 	stripe_count(me, COUNT_EVICTIONS, 1);
 	return true;
 }
@@ -693,6 +693,34 @@ void clock_trim(struct evict *ev, struct stripe *me)
 	retire_empty(ev, me);
 }
 
+#if MPOOL_CHECK > 1
+/* Stripes that are looked at for each frame that is handed out: with very many pins there are very many. */
+#define CHECKED_STRIPES 64u
+
+/* Does some thread have the frame pinned? */
+static bool is_pinned(const struct evict *ev, uint32_t f)
+{
+	const struct pins *p = &ev->core->pins;
+	uint32_t n = atomic_load(&p->state->stripes);
+	for (uint32_t id = 0; id < n && id < CHECKED_STRIPES; id++)
+		for (unsigned i = 0; i < LINE_WORDS; i++)
+			if (slot_pins(check_look64(&pin_stripe(p, id)->slots.word[i]), f))
+				return true;
+	return false;
+}
+#endif
+
+/* The caller has it from now on: claimed and nothing else, and nobody has it pinned. */
+static uint32_t handed_out(const struct evict *ev, const struct stripe *me, uint32_t f)
+{
+	MPOOL_CHECKED(check_look32(&frame_of(&ev->core->frames, f)->word) == (FRAME_USED | claim_owner(me->id)),
+	              "a frame is handed out that is not empty", frame_of(&ev->core->frames, f)->word, me->id);
+#if MPOOL_CHECK > 1
+	MPOOL_CHECKED(!is_pinned(ev, f), "a frame is handed out that is pinned", f, me->id);
+#endif
+	return f;
+}
+
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 {
 	struct stripe *me = a->stripe;
@@ -718,7 +746,7 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
 		f = search_everywhere(ev, me, home, &error);
 	if (f != FRAME_NONE)
-		return f;
+		return handed_out(ev, me, f);
 	if (error) {
 		/* A victim could not be written: growing would only hide the error until
 		 * memory is full. */
@@ -728,7 +756,7 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 	f = grow(ev, me);
 	if (f == FRAME_NONE)
 		errno = ENOMEM;
-	return f;
+	return f == FRAME_NONE ? f : handed_out(ev, me, f);
 }
 
 /* ---- after a death ------------------------------------------------------ */

@@ -101,6 +101,9 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 static void end_calls(struct gone *g, struct stripe *me)
 {
 	struct sharing *sh = g->sh;
+#if MPOOL_CHECK > 1
+	sh->core->recovered = true;
+#endif
 	table_recover(&sh->core->tables, &sh->core->epoch, me, is_gone, g);
 	epoch_enter(&sh->core->epoch, me);
 	frames_each(&sh->core->frames, end_claim, g);
