@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 enum {
 	HOT_PAGES_MIN = 4,   /* pages that every thread goes for */
 	HOT_ONE_IN = 3,      /* one choice in so many is a hot page */
+	LOCK_TRIES = 50,     /* for a page in others' hands, where nobody is stopped or killed */
 	LIFE_BITS = 32,      /* a writer is named by place and life */
 	MARK_PAUSE = 200000, /* nanoseconds between two looks for the mark of a death */
 	LINGER_ONE_IN = 4,   /* changes with another page got in the middle of them */
@@ -156,10 +158,15 @@ bool choose_page(struct worker *w, pgno_t *pgno)
 
 bool lock_page(struct worker *w, pgno_t pgno, enum access access)
 {
-	bool done = record_lock(&run.record[pgno], w->number, run.killing ? ACCESS_WRITE : access);
+	struct record *r = &run.record[pgno];
+	bool done = record_lock(r, w->number, run.killing ? ACCESS_WRITE : access);
 
-	if (!done)
-		watch_count(w->at, COUNT_LOCKED, 1);
+	/* Threads that want one page are to meet there, as those do that wait for a lock. */
+	for (unsigned tries = 0; !done && !run.killing && tries < LOCK_TRIES; tries++) {
+		sched_yield();
+		done = record_lock(r, w->number, access);
+	}
+	watch_count(w->at, COUNT_LOCKED, !done);
 	return done;
 }
 

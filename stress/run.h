@@ -41,9 +41,9 @@ enum {
  *   version > put                 its writer is changing it, or has it still to put
  *   upsets odd                    its writer is in calls that may bring back older bytes
  *
- * A page's bytes are read or written under its lock.  Nobody waits for a lock: who finds
- * the page in others' hands does without, so no two threads wait for each other, and none
- * for one that is stopped or dead.  While processes are killed, a page is put before it is
+ * A page's bytes are read or written under its lock.  Nobody waits for a lock for long: who
+ * finds the page in others' hands does without, so no two threads wait for each other, and
+ * none for one that is stopped or dead.  While processes are killed, a page is put before it is
  * unlocked: who locks one that is changing, or upset, has it from a dead one, and mends it.
  */
 enum access { ACCESS_READ, ACCESS_WRITE };

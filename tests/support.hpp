@@ -361,6 +361,26 @@ private:
 	std::string text_;
 };
 
+// For a thread: gets the page, which must show that version, and puts it.
+inline bool visit(Report &report, const Pool &pool, pgno_t pgno, uint64_t version = 0, unsigned put = 0)
+{
+	void *page = mpool_get(pool, pgno, 0);
+	if (!report.check(page != nullptr, "mpool_get"))
+		return false;
+	bool right = report.check(is(page, pool.page_size(), pgno, version), "bytes");
+	return report.check(mpool_put(pool, page, put) == 0, "mpool_put") && right;
+}
+
+// ... and this: gets it, writes that version, puts it.
+inline bool write_version(Report &report, const Pool &pool, pgno_t pgno, uint64_t version)
+{
+	void *page = mpool_get(pool, pgno, 0);
+	if (!report.check(page != nullptr, "mpool_get"))
+		return false;
+	fill(page, pool.page_size(), pgno, version);
+	return report.check(mpool_put(pool, page, MPOOL_DIRTY) == 0, "mpool_put");
+}
+
 // Opens once; threads wait before it.
 class Gate {
 public:

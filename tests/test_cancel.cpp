@@ -104,11 +104,8 @@ void require_sound(const File &file, const Pool &pool, uint64_t version)
 	Report report;
 	run_threads(3, [&](unsigned t) {
 		for (pgno_t i = t; i < pages; i += 3) {
-			void *page = mpool_get(pool, i, 0);
-			if (!report.check(page != nullptr, "mpool_get"))
+			if (!write_version(report, pool, i, version))
 				return;
-			fill(page, page_size, i, version);
-			report.check(mpool_put(pool, page, MPOOL_DIRTY) == 0, "mpool_put");
 		}
 		report.check(mpool_sync(pool) == 0, "mpool_sync");
 	});

@@ -126,11 +126,8 @@ TEST_CASE("threads that miss the same pages in any order read each page once")
 		for (pgno_t i = pages - 1; i > 0; i--)
 			std::swap(order[i], order[random.below(i + 1)]);
 		for (pgno_t pgno : order) {
-			void *page = mpool_get(pool, pgno, 0);
-			if (!report.check(page != nullptr, "mpool_get"))
+			if (!visit(report, pool, pgno))
 				return;
-			report.check(is(page, 256, pgno, 0), "bytes");
-			report.check(mpool_put(pool, page, 0) == 0, "mpool_put");
 		}
 	});
 	report.require_none();
@@ -269,10 +266,8 @@ TEST_CASE("pages go on to be hit while the pool fills from empty to many pages")
 			while (hitting < 2)
 				std::this_thread::yield();
 			for (pgno_t i = hot; i < pages; i++) {
-				void *page = mpool_get(pool, i, 0);
-				if (!report.check(page && is(page, 64, i, 0), "a page that fills the pool"))
+				if (!visit(report, pool, i))
 					break;
-				report.check(mpool_put(pool, page, 0) == 0, "mpool_put");
 			}
 			filled = true;
 			return;
@@ -280,10 +275,7 @@ TEST_CASE("pages go on to be hit while the pool fills from empty to many pages")
 		Random random(t);
 		hitting++;
 		while (!filled && !report.any()) {
-			pgno_t pgno = static_cast<pgno_t>(random.below(hot));
-			void *page = mpool_get(pool, pgno, 0);
-			report.check(page && is(page, 64, pgno, 0), "a page that is hit");
-			report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put of a page that is hit");
+			visit(report, pool, static_cast<pgno_t>(random.below(hot)));
 		}
 	});
 	report.require_none();

@@ -63,6 +63,15 @@ void cipher_file(const File &file, pgno_t pages)
 	}
 }
 
+// A pool with both filters, of a file whose first pages are ciphered.
+struct CipheredPool : Pool {
+	CipheredPool(const File &file, pgno_t pages, pgno_t maxcache, Seen &seen) : Pool(file.fd(), ::page_size, maxcache)
+	{
+		cipher_file(file, pages);
+		mpool_filter(*this, pgin, pgout, &seen);
+	}
+};
+
 } // namespace
 
 TEST_CASE("pages go through pgin after each read and through pgout before each write")
@@ -70,10 +79,8 @@ TEST_CASE("pages go through pgin after each read and through pgout before each w
 	const pgno_t pages = 30;
 	const pgno_t maxcache = GENERATE(1u, 4u, 100u);
 	File file(page_size, pages);
-	cipher_file(file, pages);
 	Seen seen;
-	Pool pool(file.fd(), page_size, maxcache);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, pages, maxcache, seen);
 	for (unsigned n = 0; n < 3; n++)
 		for (pgno_t i = 0; i < pages; i++)
 			REQUIRE(pool.shows(i, 0));
@@ -95,10 +102,8 @@ TEST_CASE("pages go through pgin after each read and through pgout before each w
 TEST_CASE("filters get the cookie and the number of the page")
 {
 	File file(page_size, 30);
-	cipher_file(file, 30);
 	Seen seen;
-	Pool pool(file.fd(), page_size, 2);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, 30, 2, seen);
 	for (pgno_t i : {7u, 29u, 0u, 13u}) {
 		unsigned in = seen.in;
 		REQUIRE(pool.shows(i, 0));
@@ -115,10 +120,8 @@ TEST_CASE("filters get the cookie and the number of the page")
 TEST_CASE("pgout works on a copy, never on the page that readers see")
 {
 	File file(page_size, 10);
-	cipher_file(file, 10);
 	Seen seen;
-	Pool pool(file.fd(), page_size, 4);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, 10, 4, seen);
 	SECTION("of a page that is pinned")
 	{
 		pool.modify(3, 1);
@@ -184,10 +187,8 @@ TEST_CASE("either filter may be missing")
 TEST_CASE("a new page is zeros in a pool with filters, and is ciphered in the file")
 {
 	File file(page_size, 10, 100);
-	cipher_file(file, 10);
 	Seen seen;
-	Pool pool(file.fd(), page_size, 2);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, 10, 2, seen);
 	pgno_t pgno;
 	void *page = pool.make(pgno);
 	REQUIRE(pgno == 10);
@@ -203,10 +204,8 @@ TEST_CASE("a new page is zeros in a pool with filters, and is ciphered in the fi
 TEST_CASE("a page that was never written reads as zeros in a pool with filters too")
 {
 	File file(page_size, 10, 100);
-	cipher_file(file, 10);
 	Seen seen;
-	Pool pool(file.fd(), page_size, 2);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, 10, 2, seen);
 	pgno_t pgno;
 	for (int i = 0; i < 3; i++)
 		pool.put(pool.make(pgno));
@@ -232,10 +231,8 @@ TEST_CASE("a page that was never written reads as zeros in a pool with filters t
 TEST_CASE("each page that comes in goes through pgin, also one that was never written")
 {
 	File file(page_size, 3, 100); // with a tail that is no page
-	cipher_file(file, 3);
 	Seen seen;
-	Pool pool(file.fd(), page_size, 2);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, 3, 2, seen);
 	pgno_t pgno = 9;
 	void *page = mpool_new(pool, &pgno, MPOOL_PAGE_REQUEST);
 	REQUIRE(page);
@@ -272,10 +269,8 @@ TEST_CASE("each page that comes in goes through pgin, also one that was never wr
 TEST_CASE("pgin does not run on a page that is made, wherever it is")
 {
 	File file(page_size, 3);
-	cipher_file(file, 3);
 	Seen seen;
-	Pool pool(file.fd(), page_size, 10);
-	mpool_filter(pool, pgin, pgout, &seen);
+	CipheredPool pool(file, 3, 10, seen);
 	// Before the file's end, behind it, and then in a hole of the file.
 	for (pgno_t n : {1u, 9u, 5u}) {
 		CAPTURE(n);

@@ -50,11 +50,7 @@ TEST_CASE("while a thread is stopped inside a read, hits, puts and other misses 
 	});
 	void *pinned = pool.get(0), *other = pool.get(1);
 	Threads threads;
-	threads.start([&] {
-		void *page = mpool_get(pool, 7, 0);
-		report.check(page && is(page, page_size, 7, 0), "the page whose read was stopped");
-		report.check(page && mpool_put(pool, page, 0) == 0, "its put");
-	});
+	threads.start([&] { visit(report, pool, 7); });
 	gate.await(1);
 	pool.put(other, MPOOL_DIRTY);
 	work(pool, pinned, 0, 100, 300);
@@ -97,9 +93,7 @@ TEST_CASE("while a thread is stopped inside a write-back, the page can be got an
 			return;
 		}
 		for (pgno_t i = 900; !stopped && i < 1000; i++) {
-			void *page = mpool_get(pool, i, 0);
-			report.check(page && is(page, page_size, i, 0), "mpool_get that was stopped");
-			report.check(page && mpool_put(pool, page, 0) == 0, "its put");
+			visit(report, pool, i);
 		}
 	});
 	gate.await(1);
@@ -170,9 +164,7 @@ TEST_CASE("while a thread is stopped inside a filter, others go on")
 			report.check(mpool_sync(pool) == 0, "mpool_sync that was stopped");
 			return;
 		}
-		void *page = mpool_get(pool, 7, 0);
-		report.check(page && is(page, page_size, 7, 0), "the page whose filter was stopped");
-		report.check(page && mpool_put(pool, page, 0) == 0, "its put");
+		visit(report, pool, 7);
 	});
 	stop.gate.await(1);
 	work(pool, pinned, 0, 100, 300);
@@ -234,9 +226,7 @@ TEST_CASE("signals do not end a wait for another thread's read")
 		threads.start([&, t] {
 			ids[t] = pthread_self();
 			calling++;
-			void *page = mpool_get(pool, 7, 0);
-			report.check(page && is(page, page_size, 7, 0), "mpool_get");
-			report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+			visit(report, pool, 7);
 			done++;
 		});
 	gate.await(1);
