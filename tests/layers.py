@@ -64,11 +64,11 @@ LIBRARY_OF_DOORS = "strtoul perror vfprintf stderr abort sigfillset mallctl mall
                    " pthread_attr_init pthread_attr_setstacksize pthread_attr_destroy"
 EXPLORED = re.compile(r"^set\((?:of_the_system|refused|as_it_is) ([^)]*)\)", re.M)
 WITHIN = {name for names in LIBRARY.values() for name in names.split()}
-# snprintf and others, as compilers and libraries name them that check more, or follow a newer standard.
-ALIAS = re.compile(r"__(?:isoc\d+_)?(\w+?)(?:_chk)?$")
+# snprintf and others, as compilers and libraries name them that check more, follow a newer standard, or have longer numbers.
+ALIAS = re.compile(r"_*(?:isoc\d+_)?(\w+?)(?:_chk|64|_time64)*$")
 # What the compiler calls of its own accord: to unwind, for arithmetic and atomic operations, to count.
 COMPILER = re.compile(r"_GLOBAL_OFFSET_TABLE_|_Unwind_\w+|__gcc_personality_\w+|_*tls_get_addr|__stack_chk_fail\w*"
-                      r"|__\w+[dst]i[23]|__(aarch64|atomic|gcov)_\w+|__llvm_\w+")
+                      r"|__\w+[dst]i[2-4]|__(aarch64|atomic|gcov)_\w+|__llvm_\w+")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
 
