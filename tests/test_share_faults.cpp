@@ -9,10 +9,12 @@
 #include <cstdarg>
 #include <map>
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 using namespace test;
@@ -60,6 +62,17 @@ WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), ENOSPC, -1)
 WRAP(int, ftruncate, (int fd, off_t length), (fd, length), ENOSPC, -1)
 WRAP(int, fstat, (int fd, struct stat *st), (fd, st), EIO, -1)
 WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), EPERM, -1)
+WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), EPERM, -1)
+WRAP(int, stat, (const char *path, struct stat *st), (path, st), EACCES, -1)
+WRAP(int, fstatat, (int dir, const char *path, struct stat *st, int flags), (dir, path, st, flags), EIO, -1)
+WRAP(int, unlink, (const char *path), (path), EROFS, -1)
+WRAP(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags), EROFS, -1)
+WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol), ENFILE, -1)
+WRAP(int, socketpair, (int domain, int type, int protocol, int *pair), (domain, type, protocol, pair), EMFILE, -1)
+WRAP(int, bind, (int fd, const struct sockaddr *to, socklen_t bytes), (fd, to, bytes), ENOSPC, -1)
+WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags), ENOBUFS, -1)
+WRAP(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags), ENOMEM, -1)
+WRAP(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms), EINTR, -1)
 WRAP(ssize_t, pread, (int fd, void *to, size_t bytes, off_t at), (fd, to, bytes, at), EIO, -1)
 WRAP(ssize_t, readlink, (const char *path, char *to, size_t bytes), (path, to, bytes), EACCES, -1)
 static void *aligned_map(size_t bytes, int prot, int flags, int fd, off_t from);
