@@ -6,10 +6,10 @@ usage: coverage.py COVERAGE.json LIST.md [--list]
 
 Prints a table of lines and branches by file.  Exit status 1: a line is not run
 and not in LIST.md, or one that is in the list is run, or is no longer there.
---list  print what is not run as rows for the list
+--list  print what is not run, or only by chance, as rows for the list, with the reasons that it has
 
 The list is a table of file, function, line and reason.  A line is known by its
-text, so that it may move.  A reason that begins with "chance:" is for what some
+function and its text, so that it may move, and the function to another file.  A reason that begins with "chance:" is for what some
 runs come by and others do not.
 """
 import json
@@ -40,7 +40,7 @@ def read_list(path):
             found = ROW.match(line.rstrip("\n"))
             if found:
                 file, function, text, reason = found.groups()
-                rows[file, function, text.replace("\\|", "|")] = reason
+                rows[function, text.replace("\\|", "|")] = reason
     return rows
 
 
@@ -58,7 +58,7 @@ class File:
         self.keys = {}  # of each line: was one of that text run, was one not?
         for line in lines:
             number = line["line_number"]
-            key = (self.name, inside[number], source[number - 1].strip())
+            key = (inside[number], source[number - 1].strip())
             self.keys.setdefault(key, set()).add(line["count"] > 0)
         self.lines, self.run = len(lines), sum(l["count"] > 0 for l in lines)
         branches = [b for l in lines for b in l["branches"]]
@@ -74,8 +74,8 @@ def table(files):
     print(f"| all | {lines} | {percent(run, lines)} | {branches} | {percent(taken, branches)} |")
 
 
-def row(key, reason):
-    file, function, text = key
+def row(file, key, reason):
+    function, text = key
     return f"| `{file}` | `{function}` | `` {text.replace('|', chr(92) + '|')} `` | {reason} |"
 
 
@@ -85,12 +85,17 @@ def main(arguments):
         return 2
     with open(arguments[0], encoding="utf-8") as f:
         files = [File(entry) for entry in sorted(json.load(f)["files"], key=lambda e: e["file"])]
-    seen = {key: runs for f in files for key, runs in f.keys.items()}
+    seen, where = {}, {}
+    for f in files:
+        for key, runs in f.keys.items():
+            seen.setdefault(key, set()).update(runs)
+            where[key] = f.name
     not_run = [key for key, runs in seen.items() if False in runs]
     listed = read_list(arguments[1])
     if arguments[2:]:
-        for key in not_run:
-            print(row(key, listed.get(key, "")))
+        chance = [key for key in listed if key in seen and listed[key].startswith(CHANCE)]
+        for key in sorted({*not_run, *chance}, key=lambda k: (where[k], k)):
+            print(row(where[key], key, listed.get(key, "")))
         return 0
     table(files)
     missing = [key for key in not_run if key not in listed]
@@ -101,7 +106,7 @@ def main(arguments):
         if keys:
             print(f"\n{what}:\n")
             for key in keys:
-                print("- " + ": ".join(key))
+                print("- " + ": ".join((where.get(key, "?"), *key)))
     chance = sum(reason.startswith(CHANCE) for reason in listed.values())
     print(f"\n{len(not_run)} lines not run; {len(listed)} in the list, of which {chance} by chance")
     return 1 if missing or gone or run else 0
