@@ -19,7 +19,7 @@ _Thread_local const void *where_from;
 void where_open(struct where *w)
 {
 	/* Without memory nothing is told. */
-	if (getenv("MPOOL_PINS"))
+	if (code_asked())
 		w->block = calloc(BLOCKS, sizeof *w->block);
 }
 

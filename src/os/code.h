@@ -1,5 +1,5 @@
 /*
- * code.h - what an address in the program's code is called.
+ * code.h - what an address in the program's code is called, and whether somebody asks for that.
  *
  * Owns nothing.  In builds that check themselves.
  */
@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* The environment has MPOOL_PINS. */
+bool code_asked(void);
 
 struct code_place {
 	const char *object;   /* the program's file, or a library's */
