@@ -51,6 +51,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -71,6 +72,8 @@ typedef uint32_t pgno_t;
 #define MPOOL_IGNOREPIN 0x01
 /* mpool_get (this library): the page is wanted once only, as in a scan. */
 #define MPOOL_ONCE 0x100
+/* mpool_get (this library): only if it is in memory. */
+#define MPOOL_CACHED 0x200
 /* mpool_new (later BSDs): take the page number in *pgnoaddr ... */
 #define MPOOL_PAGE_REQUEST 0x01
 /* ... or the next number, as the two-argument call does. */
@@ -225,8 +228,14 @@ void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
  *                  first to go; one that was in memory stays as long as it would
  *                  have.  A later get without the flag makes it a page as any other.
  *
- * Both may be given.
+ * MPOOL_CACHED     the page if it is in memory, else EAGAIN at once: nothing is read
+ *                  and nobody waited for, be it that another thread is reading it.
+ *                  If a read of the page that mpool_prefetch began has failed, its
+ *                  errno instead, once.
  *
+ * Any of them may be given together.
+ *
+ * EAGAIN   with MPOOL_CACHED: the page is not in memory
  * EINVAL   there is no such page: pgno is not below the number of pages
  * EIO      the file ends before the page: it was cut short underneath
  * ENOMEM   no memory
@@ -234,6 +243,47 @@ void *mpool_newf(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags);
  * failed to make room; the next get of the page tries again
  */
 void *mpool_get(MPOOL *mp, pgno_t pgno, unsigned int flags);
+
+/*
+ * mpool_getv - pin n pages, reading all those that are not in memory at once.
+ *
+ * Stores the address of page pgnos[i] in addrs[i].  It is n times mpool_get, but that
+ * the reads are in flight together, and neighbours in the file are read by one system
+ * call.  All or none: if a page cannot be had, those that were are put again, addrs is
+ * all NULL, and errno is that of the first page of the list which failed.  A page may
+ * be in the list twice: that is two pins.  Calls with overlapping lists do not block
+ * each other for good.  n may be more than maxcache: the pool grows as for pins.
+ *
+ * flags: MPOOL_ONCE and MPOOL_CACHED, as with mpool_get; with the latter all pages are in
+ * memory, or the call fails with EAGAIN.
+ *
+ * EINVAL   one of the pages is not there, or the flags are others
+ * and as mpool_get
+ */
+int mpool_getv(MPOOL *mp, const pgno_t *pgnos, void **addrs, size_t n, unsigned int flags);
+
+/*
+ * mpool_prefetch - start reading pages that will be wanted.
+ *
+ * Starts the reads of pgnos[0], pgnos[1], ... and returns for how many pages of the list, from the
+ * first on, that is done: they are in memory, or being read by whomever.  It never
+ * waits for a device, nor lets the pool grow, nor takes the frame of a page that is used often, or
+ * was modified, or was prefetched itself and not got yet: when there is no other, it stops
+ * there, and returns 0 if that is at the first page.  The pages are not pinned.  They come
+ * in as pages not used yet, and are the first to go if nobody gets them.  The first
+ * prefetch of a pool starts a thread, which is the pool's until it is closed, and
+ * completes the reads: with filters, pgin runs there.
+ *
+ * efd is an eventfd(2), to which 1 is added when all pages of that part are in memory, or
+ * could not be read; less than 0: none.  When the call returns 0 or -1 it is not touched.  It is the
+ * caller's, who keeps it open until then; mpool_close adds what is due.  A page whose read has failed is
+ * not in memory: mpool_get reads it again, and with MPOOL_CACHED tells the errno.
+ *
+ * EINVAL   the first page is not there
+ * EAGAIN   there can be no thread
+ * ENOMEM   no memory
+ */
+ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd);
 
 /*
  * mpool_put - undo one mpool_get or mpool_new.
@@ -294,6 +344,34 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  */
 int mpool_sync(MPOOL *mp);
 
+/* What can be set, of a pool as this process has it.  A child of fork has its parent's settings. */
+#define MPOOL_READAHEAD 3 /* pages that are read at once at the most; 0, as it is at first: one at a time */
+#define MPOOL_IO_ENGINE 4 /* how reads are in flight at once: */
+#define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
+
+#define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools */
+#define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them */
+#define MPOOL_IO_RING    2 /* by io_uring(7) */
+#define MPOOL_IO_WORKERS 3 /* by threads */
+
+/*
+ * mpool_tune, mpool_tuned - set, and get, one of the settings above.
+ *
+ * By any thread at any time.
+ *
+ * MPOOL_READAHEAD: a thread that misses pages in the order of the file reads more of them
+ * at each miss, up to so many, by one system call.  Those that it did not ask for take
+ * the frames that mpool_prefetch would take.
+ *
+ * EINVAL   there is no such setting, or it cannot have that value: MPOOL_IO_RING in a
+ *          shared pool, where the kernel's late reads would arrive after their process has
+ *          died
+ * EPERM, ENOSYS, ENOMEM, ...  io_uring is refused, as io_uring_setup(2) tells
+ * ENOMEM   no memory
+ */
+int mpool_tune(MPOOL *mp, int what, uint64_t value);
+int mpool_tuned(MPOOL *mp, int what, uint64_t *value);
+
 /*
  * mpool_close - free the pool and all its pages, without writing any.
  *
@@ -350,6 +428,12 @@ struct mpool_stats {
 	uint64_t deaths;    /* of processes that shared it */
 	uint64_t device;    /* the pool's file, as stat(2) names it: st_dev */
 	uint64_t inode;     /* ... and st_ino */
+	/* Of pages that were read before anybody asked for them, by mpool_prefetch and MPOOL_READAHEAD: */
+	uint64_t ahead;        /* how many */
+	uint64_t ahead_used;   /* of these: got since */
+	uint64_t ahead_wasted; /* of these: dropped before that */
+	uint64_t engine;       /* MPOOL_IO_..., which serves in this process; 0: none was needed so far */
+	uint64_t engine_errno; /* with which io_uring was refused; 0: it was not */
 };
 
 /*

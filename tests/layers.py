@@ -37,6 +37,12 @@ POINTERS = {
     "core/thread.h": {"see": "told of each stripe of the thread"},
     "core/thread.c": {"see": "the same"},
     "evict/policy.h": {"skip": "is this frame passed by?"},
+    "io/background.h": {
+        "finish": "a read that nobody waits for is done: its pages are to be published",
+        "look": "has what others load come?"},
+    "io/read.h": {"done": "who is told of a worker's read"},
+    "io/workers.c": {"done": "the same"},
+    "io/workers.h": {"done": "the same"},
     "io/pageio.h": {"pgin": "the user's filter", "pgout": "the user's filter"},
     "io/pageio.c": {"by": "the user's filter"},
     "os/process.h": {"run": "what a thread of the library's own does"},
@@ -53,7 +59,8 @@ LIBRARY = {
     "bytes and text": "memcpy memmove memset memcmp strlen strnlen strcmp snprintf sscanf qsort",
     "the process's memory": "malloc calloc realloc aligned_alloc free",
     "locks of its threads": "pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait"
-                            " pthread_cond_broadcast",
+                            " pthread_cond_broadcast pthread_mutex_destroy pthread_cond_init pthread_cond_signal"
+                            " pthread_cond_destroy",
     "to be called when a thread ends, or the process forks": "pthread_key_create pthread_key_delete"
                                                              " pthread_setspecific pthread_atfork",
     "os/cancel.h, which is all in its header": "pthread_setcancelstate",

@@ -65,7 +65,8 @@ void cipher_file(const File &file, pgno_t pages)
 
 // A pool with both filters, of a file whose first pages are ciphered.
 struct CipheredPool : Pool {
-	CipheredPool(const File &file, pgno_t pages, pgno_t maxcache, Seen &seen) : Pool(file.fd(), ::page_size, maxcache)
+	CipheredPool(const File &file, pgno_t pages, pgno_t maxcache, Seen &seen)
+	    : Pool(file.fd(), ::page_size, maxcache)
 	{
 		cipher_file(file, pages);
 		mpool_filter(*this, pgin, pgout, &seen);

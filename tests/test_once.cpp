@@ -79,7 +79,7 @@ TEST_CASE("a scan with MPOOL_ONCE costs those who use other pages nothing")
 TEST_CASE("pages got with MPOOL_ONCE are the first to go, however often they were got with it")
 {
 	const unsigned times = GENERATE(1u, 3u);
-	const unsigned flags = GENERATE(unsigned{MPOOL_ONCE}, MPOOL_ONCE | 0x200u);
+	const unsigned flags = GENERATE(unsigned{MPOOL_ONCE}, MPOOL_ONCE | 0x400u);
 	CAPTURE(times, flags);
 	File file(size, 200);
 	Pool pool(file.fd(), size, 20);

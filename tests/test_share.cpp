@@ -62,7 +62,8 @@ int64_t flags_of(Here &, Args a)
 	for (int fd : open_fds()) {
 		struct stat st;
 		std::string name = "/proc/self/fd/" + std::to_string(fd);
-		if (static_cast<uint64_t>(fd) >= a[0] && stat(name.c_str(), &st) == 0 && st.st_dev == a[1] && st.st_ino == a[2])
+		if (static_cast<uint64_t>(fd) >= a[0] && stat(name.c_str(), &st) == 0 && st.st_dev == a[1] &&
+			st.st_ino == a[2])
 			return fcntl(fd, F_GETFL);
 	}
 	return -1;

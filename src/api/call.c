@@ -2,7 +2,9 @@
 #include "api/call.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "io/engine.h"
 #include "share/recover.h"
 
 /* In the child of a fork: the pool was the parent's.  False: it cannot be this process's. */
@@ -13,8 +15,12 @@ static bool adopt(MPOOL *mp)
 	/* The thread that forked was in a call on it, in a filter: nobody can end that. */
 	bool can = first && !region_shared(&mp->core.region) &&
 	           !(forked && atomic_load(&forked->stripe->busy) == BUSY_IN_CALL);
-	if (can)
+	if (can) {
+		/* The threads and rings are the parent's; what they were loading is ended as what any thread was. */
+		engine_forked(&mp->io);
+		free(atomic_exchange(&mp->prefetch, NULL));
 		recover_fork(&mp->sharing, forked);
+	}
 	thread_adopt_end(&mp->core, can);
 	if (first && !can)
 		errno = EBADF;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/ahead.h"
 #include "core/resize.h"
 #include "core/tsan.h"
 
@@ -78,10 +79,15 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, const struct table_ref *at)
 {
 	uint32_t page = want->page;
-	struct load l = {page, want->frame != FRAME_NONE ? want->frame : frame_alloc(&mp->evict, a, page), *at};
+	struct load l = {.page = page, .frame = want->frame, .at = *at};
+	if (l.frame == FRAME_NONE)
+		l.frame = frame_alloc(&mp->evict, a, page);
 	want->frame = FRAME_NONE; /* used, or freed */
 	if (l.frame == FRAME_NONE)
 		return load_fail(mp, a, &l);
+	uint32_t n = want->fill == FILL_READ ? ahead_window(mp, a, page) : 1;
+	if (n > 1)
+		return ahead_load(mp, a, want, &l, n);
 	int reads = fill(mp, want, l.frame);
 	return reads < 0 ? load_fail(mp, a, &l) : load_publish(mp, a, &l, want, (unsigned)reads);
 }
@@ -99,55 +105,96 @@ static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 		core_sleep(&mp->core, q, count);
 }
 
-/* One try: search the table, then pin the page, load it, or wait for its loader.  Not pinned and *error 0: try again. */
-static struct pinned fetch_once(MPOOL *mp, struct attachment *a, struct want *want, int *error)
+/* The page is in memory, by its entry `e` at `at`: pin it.  In an epoch section, which it leaves. */
+static struct pinned hit(MPOOL *mp, struct attachment *a, const struct want *want, const struct table_ref *at,
+                         uint64_t e, int *error)
 {
-	struct table_ref at;
-	struct pinned p = not_pinned;
-	uint32_t page = want->page;
-	epoch_enter(&mp->core.epoch, a->stripe);
-	uint64_t e = table_find(&mp->core.tables, page, &at);
-	if (entry_in_memory(e) && want->fill != FILL_ZERO_EXCL) {
-		p = pin_entry(mp, a, &at, e, want->slot_flags, error);
-		if (p.frame != FRAME_NONE)
-			resize_hit(&mp->core, a->stripe, &at, e);
-		epoch_leave(a->stripe);
-		if (p.frame != FRAME_NONE) {
-			if (!want->once)
-				frame_touch(&mp->core.frames, p.frame);
-			stripe_count(a->stripe, COUNT_HITS, want->fill == FILL_READ);
-		}
+	struct pinned p = pin_entry(mp, a, at, e, want->slot_flags, error);
+	if (p.frame != FRAME_NONE)
+		resize_hit(&mp->core, a->stripe, at, e);
+	epoch_leave(a->stripe);
+	if (p.frame == FRAME_NONE)
 		return p;
+	where_took(&mp->where, p.slot);
+	/* Once is no reason to keep it, but it was not brought in for nothing. */
+	if (!want->once)
+		frame_touch(&mp->core.frames, p.frame);
+	else
+		frame_not_ahead(&mp->core.frames, p.frame);
+	stripe_count(a->stripe, COUNT_HITS, want->fill == FILL_READ);
+	return p;
+}
+
+/* One try.  AGAIN: what was seen has changed meanwhile. */
+static enum start start_once(MPOOL *mp, struct attachment *a, const struct want *want, struct pinned *p,
+                             struct table_ref *at, int *error)
+{
+	epoch_enter(&mp->core.epoch, a->stripe);
+	uint64_t e = table_find(&mp->core.tables, want->page, at);
+	if (entry_in_memory(e) && want->fill != FILL_ZERO_EXCL) {
+		*p = hit(mp, a, want, at, e, error);
+		return p->frame != FRAME_NONE ? START_PINNED : *error ? START_FAILED : START_AGAIN;
 	}
-	enum load_state begun = entry_valid(e) ? LOAD_LOST : load_begin(mp, a, page, e, &at);
+	enum load_state begun = entry_valid(e) ? LOAD_LOST : load_begin(mp, a, want->page, e, at);
+	epoch_leave(a->stripe);
+	if (begun == LOAD_WON)
+		return START_WON;
 	if (begun == LOAD_NO_MEMORY)
 		*error = ENOMEM;
-	epoch_leave(a->stripe);
-	if (begun == LOAD_WON) {
-		p = load(mp, a, want, &at);
-		if (p.frame == FRAME_NONE)
-			*error = errno;
-		resize_step(&mp->core, a->stripe);
-	} else if (entry_in_memory(e)) {
-		*error = EEXIST;
-	} else if (entry_valid(e)) {
-		wait_for_load(mp, a, page);
-	}
-	return p;
+	else if (entry_in_memory(e))
+		*error = EEXIST; /* and it is not to be */
+	if (*error)
+		return START_FAILED;
+	return entry_valid(e) ? START_BUSY : START_AGAIN;
+}
+
+enum start page_start(MPOOL *mp, struct attachment *a, const struct want *want, struct pinned *p, struct table_ref *at,
+                      int *error)
+{
+	enum start s;
+	*p = not_pinned;
+	*error = 0;
+	do
+		s = start_once(mp, a, want, p, at, error);
+	while (s == START_AGAIN);
+	return s;
 }
 
 struct pinned page_fetch(MPOOL *mp, struct attachment *a, struct want want)
 {
 	struct pinned p;
-	int error = 0;
-	do
-		p = fetch_once(mp, a, &want, &error);
-	while (p.frame == FRAME_NONE && !error);
+	struct table_ref at;
+	enum start s;
+	int error;
+	while ((s = page_start(mp, a, &want, &p, &at, &error)) == START_BUSY)
+		wait_for_load(mp, a, want.page);
+	if (s == START_WON) {
+		p = load(mp, a, &want, &at);
+		error = p.frame == FRAME_NONE ? errno : 0;
+		resize_step(&mp->core, a->stripe);
+	}
 	if (want.frame != FRAME_NONE)
 		frame_free(&mp->evict, want.frame);
 	if (error)
 		errno = error;
-	else
-		where_took(&mp->where, p.slot);
+	return p;
+}
+
+struct pinned page_cached(MPOOL *mp, struct attachment *a, const struct want *want)
+{
+	struct pinned p = not_pinned;
+	int error = 0;
+	while (p.frame == FRAME_NONE && !error) {
+		struct table_ref at;
+		epoch_enter(&mp->core.epoch, a->stripe);
+		uint64_t e = table_find(&mp->core.tables, want->page, &at);
+		if (entry_in_memory(e)) {
+			p = hit(mp, a, want, &at, e, &error);
+			continue;
+		}
+		epoch_leave(a->stripe);
+		error = EAGAIN;
+	}
+	errno = error ? error : errno;
 	return p;
 }

@@ -7,6 +7,7 @@
 #include "core/thread.h"
 #include "os/descriptor.h"
 #include "os/mem.h"
+#include "os/transfer.h"
 #include "share/hand.h"
 #include "share/liveness.h"
 #include "share/watch.h"
@@ -15,6 +16,7 @@ static int error;
 
 static void before_fork(void)
 {
+	transfer_before_fork(); /* first: nobody who has a transfer in flight waits for what follows */
 	thread_before_fork();
 	watch_before_fork();
 	member_before_fork();
@@ -33,6 +35,7 @@ static void after_fork(bool child)
 	thread_after_fork(child);
 	if (child)
 		hand_after_fork_child();
+	transfer_after_fork();
 }
 
 static void after_fork_parent(void)

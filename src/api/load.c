@@ -71,6 +71,7 @@ struct pinned load_publish(MPOOL *mp, struct attachment *a, const struct load *l
 	pin_show(&mp->core.pins, slot_stripe(slot), mp->core.barrier);
 	publish(mp, a, l);
 	pin_confirm(slot, l->frame, want->slot_flags);
+	where_took(&mp->where, slot);
 	release(mp, a, l, fr, reads);
 	stripe_count(a->stripe, COUNT_MISSES, want->fill == FILL_READ);
 	return (struct pinned){l->frame, slot};

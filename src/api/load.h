@@ -45,6 +45,10 @@ struct load {
 	uint32_t page;
 	uint32_t frame;      /* FRAME_NONE: there was none */
 	struct table_ref at; /* its loading entry */
+	/* Of several (batch.h): */
+	unsigned index; /* which of the caller's list it is */
+	int error;      /* errno of its read; 0: the frame is filled */
+	bool read;      /* from the file; false: it is zeros */
 };
 
 /* Become the loader of a page, as table_insert does, in an epoch section.  LOST: look again. */

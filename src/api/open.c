@@ -10,8 +10,10 @@
 
 #include "api/call.h"
 #include "api/fork.h"
+#include "api/prefetch.h"
 #include "api/quiet.h"
 #include "core/resize.h"
+#include "io/engine.h"
 #include "share/join.h"
 
 #undef mpool_open
@@ -137,6 +139,10 @@ PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
 	bool parents = thread_is_parents(&mp->core);
+	if (parents)
+		engine_forked(&mp->io);
+	engine_close(&mp->io); /* its threads use the pool */
+	prefetch_close(mp);
 	if (!parents)
 		quiet_check_close(mp);
 	where_close(&mp->where, &mp->core, !parents);

@@ -19,11 +19,15 @@
 /* The calls of mpool.h.  None calls another by that name, which may be somebody else's in a program. */
 #define PUBLIC __attribute__((visibility("default")))
 
+struct prefetch;
+
 struct MPOOL {
 	struct core core; /* first: what a hit needs */
 	struct io io;
 	struct evict evict;
 	struct sharing sharing;
+	_Atomic uint32_t readahead;          /* pages at the most; ahead.h */
+	_Atomic(struct prefetch *) prefetch; /* NULL: nothing was prefetched so far */
 #if MPOOL_CHECK > 1
 	struct where where;
 #endif

@@ -1,7 +1,8 @@
-/* put.c - mpool_put. */
+/* put.c - mpool_put; see put.h. */
+#include "api/put.h"
+
 #include <errno.h>
 
-#include "api/call.h"
 #include "core/tsan.h"
 #include "core/window.h"
 
@@ -36,12 +37,8 @@ static enum proof prove(MPOOL *mp, struct attachment *a, uint32_t frame, struct 
  */
 #define PUT_LOOKS 64
 
-/* Any put that the fast path below did not finish. */
-__attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, unsigned flags)
+int page_put(MPOOL *mp, struct attachment *a, const void *pgaddr, unsigned flags)
 {
-	CALL(mp, a);
-	if (!a)
-		return -1;
 	for (unsigned look = 1;; look++) {
 		epoch_enter(&mp->core.epoch, a->stripe);
 		uint32_t f = frame_at(&mp->core.frames, pgaddr);
@@ -74,6 +71,13 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 	}
 	errno = EINVAL;
 	return -1;
+}
+
+/* Any put that the fast path below did not finish. */
+__attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, unsigned flags)
+{
+	CALL(mp, a);
+	return a ? page_put(mp, a, pgaddr, flags) : -1;
 }
 
 PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)

@@ -7,20 +7,24 @@
 
 #include "api/call.h"
 #include "api/stat.h"
+#include "io/engine.h"
 #include "os/print.h"
 
 struct frame_count {
 	struct mpool_stats *stats;
-	uint32_t limit; /* frames from this number on are the overflow's */
+	const struct frames *frames;
+	uint64_t unused; /* that were brought in ahead of need */
 };
 
 static void count_frame(void *count, uint32_t frame, struct frame *fr)
 {
-	const struct frame_count *c = count;
+	struct frame_count *c = count;
 	struct mpool_stats *st = c->stats;
 	uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
 	st->cached += word != FRAME_FREE;
-	st->overflow += word != FRAME_FREE && frame >= c->limit;
+	st->overflow += word != FRAME_FREE && frame >= c->frames->base.count;
+	c->unused += word != FRAME_FREE && frame < c->frames->base.count &&
+	             atomic_load_explicit(&c->frames->base.mark[frame], memory_order_relaxed) == MARK_AHEAD;
 	st->dirty += (word & (FRAME_DIRTY | FRAME_WRITING)) != 0;
 }
 
@@ -100,7 +104,13 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->writes = pin_counter(&mp->core.pins, COUNT_WRITES);
 	s->evictions = pin_counter(&mp->core.pins, COUNT_EVICTIONS);
 	s->rescues = pin_counter(&mp->core.pins, COUNT_RESCUES);
-	frames_each(&mp->core.frames, count_frame, &(struct frame_count){s, mp->core.frames.base.count});
+	struct frame_count count = {s, &mp->core.frames, 0};
+	frames_each(&mp->core.frames, count_frame, &count);
+	ahead_counts(&mp->evict, &s->ahead, &s->ahead_wasted);
+	s->ahead_used = s->ahead - s->ahead_wasted - count.unused;
+	const struct engine *e = atomic_load(&mp->io.engine);
+	s->engine = e ? engine_kind(e) : 0;
+	s->engine_errno = e ? (uint64_t)atomic_load(&e->refused) : 0;
 	s->pages = pageio_pages(&mp->io.file);
 	s->maxcache = frames_capacity(&mp->core.frames);
 	s->pagesize = mp->io.file.pagesize;

@@ -24,7 +24,7 @@
 #if MPOOL_CHECK
 /* ---- the word's table, as frame.h has it --------------------------------- */
 
-enum step_owner { OWNER_ANY, OWNER_ACTS, OWNER_CLAIMS, OWNER_DROPS };
+enum step_owner { OWNER_ANY, OWNER_ACTS, OWNER_CLAIMS, OWNER_HANDS, OWNER_DROPS };
 #define FRAME_FLAGS (FRAME_OWNER ^ ~0u)
 
 /* From a word with all of `needs` and none of `lacks`, `off` goes, then `on` comes. */
@@ -36,6 +36,8 @@ static const struct frame_step {
 	{FRAME_FREE, FRAME_FLAGS, 0, FRAME_USED, OWNER_CLAIMS},
 	/* used, unclaimed -> claimed */
 	{FRAME_USED, FRAME_WRITING, 0, 0, OWNER_CLAIMS},
+	/* claimed -> claimed by another */
+	{FRAME_USED, FRAME_WRITING | FRAME_DIRTY, 0, 0, OWNER_HANDS},
 	/* claimed -> used, unclaimed; free; emptied, and claimed still */
 	{FRAME_USED, FRAME_WRITING, 0, 0, OWNER_DROPS},
 	{FRAME_USED, FRAME_WRITING, FRAME_FLAGS, FRAME_FREE, OWNER_DROPS},
@@ -80,6 +82,8 @@ static bool owner_steps(const struct frame_step *s, uint32_t from, uint32_t to)
 		return from == to && from == acts && from;
 	case OWNER_CLAIMS:
 		return !from && to == acts && to;
+	case OWNER_HANDS:
+		return (check_actor == 0 || from == acts) && from && to;
 	default:
 		return from == acts && from && !to;
 	}

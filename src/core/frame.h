@@ -249,6 +249,14 @@ static inline void frame_touch(const struct frames *fs, uint32_t f)
 	mark_set(frame_mark(fs, f));
 }
 
+/* It was used, which is to leave no mark. */
+static inline void frame_not_ahead(const struct frames *fs, uint32_t f)
+{
+	_Atomic uint8_t *mark = frame_mark(fs, f);
+	if (atomic_load_explicit(mark, memory_order_relaxed) == MARK_AHEAD)
+		atomic_store_explicit(mark, MARK_CLEAR, memory_order_relaxed);
+}
+
 /* ---- the word ----------------------------------------------------------- */
 
 /* What is wrong with the step, of the thread that makes it; NULL: nothing.  In builds that check themselves. */
@@ -309,6 +317,14 @@ static inline bool frame_claim(struct frame *fr, uint32_t me)
 		if (frame_step(fr, &w, w | claim_owner(me)))
 			return true;
 	return false;
+}
+
+/* claimed by one stripe -> by another.  By the owner. */
+static inline void frame_hand_over(struct frame *fr, uint32_t to)
+{
+	uint32_t w = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	while (!frame_step(fr, &w, (w & ~FRAME_OWNER) | claim_owner(to)))
+		;
 }
 
 /* claimed -> unclaimed.  The caller then tells those who wait (wait_notify). */

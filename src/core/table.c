@@ -17,18 +17,23 @@
 #if MPOOL_CHECK
 #define ENTRY_NONE (-1)
 
-/* `acts`: it is its owner alone who may make the step, as long as it has one. */
+/* `acts`: it is its owner alone who may make the step, as long as it has one; `hands`: and another's afterwards. */
 static const struct {
 	int from, to;
-	bool acts;
+	bool acts, hands;
 } entry_steps[] = {
-	{ENTRY_NONE, ENTRY_TENTATIVE, true},    {ENTRY_TENTATIVE, ENTRY_LOADING, true},
-	{ENTRY_TENTATIVE, ENTRY_NONE, false}, /* retracted, or killed */
-	{ENTRY_LOADING, ENTRY_RESIDENT, true},  {ENTRY_LOADING, ENTRY_NONE, true},
-	{ENTRY_RESIDENT, ENTRY_CLOSING, false}, /* here and below whoever makes it sees to the claim */
-	{ENTRY_CLOSING, ENTRY_RESIDENT, false}, {ENTRY_CLOSING, ENTRY_CLOSING, false},
-	{ENTRY_CLOSING, ENTRY_NONE, false},     {ENTRY_NONE, ENTRY_RESIDENT, false}, /* it moves: here, ... */
-	{ENTRY_RESIDENT, ENTRY_NONE, false},                                         /* ... and from there */
+	{ENTRY_LOADING, ENTRY_LOADING, true, true},
+	{ENTRY_NONE, ENTRY_TENTATIVE, true, false},
+	{ENTRY_TENTATIVE, ENTRY_LOADING, true, false},
+	{ENTRY_TENTATIVE, ENTRY_NONE, false, false}, /* retracted, or killed */
+	{ENTRY_LOADING, ENTRY_RESIDENT, true, false},
+	{ENTRY_LOADING, ENTRY_NONE, true, false},
+	{ENTRY_RESIDENT, ENTRY_CLOSING, false, false}, /* here and below whoever makes it sees to the claim */
+	{ENTRY_CLOSING, ENTRY_RESIDENT, false, false},
+	{ENTRY_CLOSING, ENTRY_CLOSING, false, false},
+	{ENTRY_CLOSING, ENTRY_NONE, false, false},
+	{ENTRY_NONE, ENTRY_RESIDENT, false, false}, /* it moves: here, ... */
+	{ENTRY_RESIDENT, ENTRY_NONE, false, false}, /* ... and from there */
 };
 
 static int state_of(uint64_t e)
@@ -49,7 +54,7 @@ const char *entry_step_wrong(uint64_t from, uint64_t to)
 		i++;
 	if (i == n)
 		return "an entry makes a step that its table does not have";
-	if (entry_steps[i].acts && !(owner_acts(from) && owner_acts(to)))
+	if (entry_steps[i].acts && !(owner_acts(from) && (entry_steps[i].hands || owner_acts(to))))
 		return "an entry that is being loaded is changed by one that does not own it";
 	if (from != ENTRY_FREE && to != ENTRY_FREE && entry_page(from) != entry_page(to))
 		return "an entry becomes one of another page";
@@ -449,6 +454,11 @@ static bool entry_step(const struct table_ref *ref, uint64_t from, uint64_t to)
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame)
 {
 	return entry_step(ref, entry_word(page, ENTRY_LOADING, me), entry_word(page, ENTRY_RESIDENT, frame));
+}
+
+bool table_hand_over(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t to)
+{
+	return entry_step(ref, entry_word(page, ENTRY_LOADING, me), entry_word(page, ENTRY_LOADING, to));
 }
 
 bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame)

@@ -12,6 +12,7 @@
  *   tentative --L, its owner-->               loading    the rest of the path held no
  *                                                        other entry of the page
  *   tentative --L, anybody-->                 free       retracted, or killed by a rival: at any time
+ *   loading   --L, its owner-->               loading    by another owner, to whom it is handed over
  *   loading   --L, its owner-->               resident   read, or free: the read failed
  *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, check of a put
  *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
@@ -237,6 +238,7 @@ enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint6
 
 /* One transition each (see above); false: the entry was not in the state before. */
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
+bool table_hand_over(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t to);
 bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_stay_closed(const struct table_ref *ref, uint32_t page, uint32_t frame);

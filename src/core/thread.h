@@ -41,6 +41,8 @@ struct attachment {
 	uintptr_t stack;        /* and where on the stack it was made */
 	/* evict/clock.h: frames from hints_first on that may be free or evictable, by bit. */
 	uint32_t hints, hints_first;
+	/* api/ahead.h: the last page that the thread has read, and of how many at once. */
+	uint32_t ahead_last, ahead_window;
 #if MPOOL_CHECK
 	uint32_t acted_before; /* check.h: for whom the thread acted when its call began */
 #endif

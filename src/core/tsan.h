@@ -8,14 +8,26 @@
  * releases the frame's bytes (tsan_give), and one that gets a page, or is to fill a frame,
  * acquires them (tsan_take).  In shared pools ThreadSanitizer therefore does not see an order
  * that get and put fail to make; in private ones, where nothing is told, it does.
+ *
+ * Nor does it see what the kernel writes by itself: a read that a ring has completed is told as
+ * a write of the thread that takes the completion (tsan_written).
  */
 #ifndef MPOOL_TSAN_H
 #define MPOOL_TSAN_H
+
+#include <stddef.h>
 
 #include "core/region.h"
 
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
+
+void __tsan_write_range(void *bytes, long n);
+
+static inline void tsan_written(void *bytes, size_t n)
+{
+	__tsan_write_range(bytes, (long)n);
+}
 
 static inline void tsan_give(const struct region *r, const void *bytes)
 {
@@ -30,6 +42,12 @@ static inline void *tsan_take(const struct region *r, void *bytes)
 	return bytes;
 }
 #else
+static inline void tsan_written(void *bytes, size_t n)
+{
+	(void)bytes;
+	(void)n;
+}
+
 static inline void tsan_give(const struct region *r, const void *bytes)
 {
 	(void)r;

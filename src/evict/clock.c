@@ -301,8 +301,21 @@ void page_evicted(struct evict *ev, uint32_t f, uint32_t page)
 {
 	if (f >= ev->core->frames.base.count)
 		return;
+	if (atomic_load_explicit(frame_mark(&ev->core->frames, f), memory_order_relaxed) == MARK_AHEAD)
+		atomic_fetch_add_explicit(&ev->clock->wasted, 1, memory_order_relaxed);
 	struct policy_of o = policy_of_frame(ev, f), home = policy_of_page(ev, page);
 	policy_leave(&o, &home, f, page);
+}
+
+void ahead_count(struct evict *ev, uint32_t n)
+{
+	atomic_fetch_add_explicit(&ev->clock->ahead, n, memory_order_relaxed);
+}
+
+void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted)
+{
+	*ahead = atomic_load_explicit(&ev->clock->ahead, memory_order_relaxed);
+	*wasted = atomic_load_explicit(&ev->clock->wasted, memory_order_relaxed);
 }
 
 void frame_free(struct evict *ev, uint32_t f)
@@ -326,7 +339,8 @@ void frame_free(struct evict *ev, uint32_t f)
 #define PINNED_SET_HERE (1u << 14) /* a pool of so many frames needs no memory for it */
 
 struct pinned_set {
-	bool dirty;
+	bool dirty;      /* skip those that are */
+	bool ahead;      /* it is for a page that nobody asked for: skip others of the kind, write nothing */
 	bool everywhere; /* search all frames that are not in the set, for otherwise the pool grows */
 	uint32_t pins;
 	uint32_t frames;   /* how many bits; 0: no frame is in the set */
@@ -349,7 +363,9 @@ static void pinned_set_add(void *set, const struct stripe *s, uint64_t slot)
 static bool in_pinned_set(const void *set, uint32_t f, uint32_t word)
 {
 	const struct pinned_set *ps = set;
-	if (ps->dirty && word & FRAME_DIRTY)
+	if ((ps->dirty || ps->ahead) && word & FRAME_DIRTY)
+		return true;
+	if (ps->ahead && atomic_load_explicit(&ps->of->base.mark[f], memory_order_relaxed) == MARK_AHEAD)
 		return true;
 	if (ps->frames == 0)
 		return false;
@@ -474,11 +490,14 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 	/* Again if all victims were rescued or pinned: that is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
 		epoch_enter(&ev->core->epoch, me);
-		f = sweep(ev, me, sh, ps, batch, i < ONCE_TRIES, &w);
+		f = sweep(ev, me, sh, ps, batch, i < ONCE_TRIES && !ps->ahead, &w);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
-		window_evict(ev->io, me, &w, &r, error);
+		if (ps->ahead)
+			window_evict_clean(ev->io, me, &w, &r);
+		else
+			window_evict(ev->io, me, &w, &r, error);
 		f = keep_one(ev, me, sh, f, &r);
 	}
 	return f;
@@ -757,6 +776,27 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 	if (f == FRAME_NONE)
 		errno = ENOMEM;
 	return f == FRAME_NONE ? f : handed_out(ev, me, f);
+}
+
+static uint32_t evict_ahead(struct evict *ev, struct stripe *me, uint32_t home)
+{
+	const struct pinned_set ahead = {.ahead = true, .of = &ev->core->frames};
+	int none = 0; /* nothing is written */
+	return evict_any(ev, me, home, &ahead, &none);
+}
+
+uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page)
+{
+	struct clock_state *c = ev->clock;
+	uint32_t home = hash_place(number_hash(page), shards_of(c));
+	if (atomic_load(&c->overflow_used))
+		return FRAME_NONE; /* the pool is fuller than it is to be */
+	uint32_t f = take_own(ev, a);
+	if (f == FRAME_NONE)
+		f = take_hinted_anywhere(ev, home, a);
+	if (f == FRAME_NONE)
+		f = frame_take_fresh(&ev->core->frames, covered(c), a->stripe->id);
+	return f != FRAME_NONE ? f : evict_ahead(ev, a->stripe, home);
 }
 
 /* ---- after a death ------------------------------------------------------ */

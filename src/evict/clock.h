@@ -71,6 +71,8 @@ struct clock_state {
 	_Atomic uint32_t overflow_next;    /* where to search for a free one first */
 	_Atomic uint32_t backoff;          /* overflow frames that may be taken without another search */
 	_Atomic uint32_t shards;
+	_Atomic uint64_t ahead;  /* pages that were brought in ahead of need, */
+	_Atomic uint64_t wasted; /* and those of them that left unused */
 	_Atomic uint32_t batch;  /* victims to a barrier, at the most */
 	_Atomic uint32_t budget; /* victims of all threads together */
 	struct shard shard[SHARDS_MAX];
@@ -98,6 +100,16 @@ bool clock_sound(const struct clock_state *c, uint32_t limit);
  * errno: ENOMEM, or that of the write of a victim that failed.
  */
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page);
+/*
+ * The same for a page that nobody has asked for, of frames that cost nothing: it writes no page,
+ * the pool does not grow, and neither a hot page nor one that was brought in ahead of need and
+ * not used yet makes room.  FRAME_NONE: there is none.
+ */
+uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page);
+/* So many such pages were brought in. */
+void ahead_count(struct evict *ev, uint32_t n);
+/* How many were, and how many of them left unused. */
+void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted);
 /* By the claim's owner, of a frame that no entry names. */
 void frame_free(struct evict *ev, uint32_t frame);
 

@@ -14,8 +14,11 @@
 /* Write buffers that are kept: so many threads write back at once without allocating memory. */
 #define WRITE_BUFFERS 4u
 
+struct engine;
+
 struct io {
 	struct core *core;
+	_Atomic(struct engine *) engine; /* NULL: nobody has needed one so far */
 	struct pageio file;
 	struct torn_state *torn;
 	_Alignas(CACHE_LINE) _Atomic(void *) buffers[WRITE_BUFFERS]; /* not in use, or NULL */

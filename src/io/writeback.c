@@ -210,3 +210,12 @@ void window_evict(struct io *io, struct stripe *me, struct window *w, struct evi
 		settle_written(io, &c, r);
 	}
 }
+
+void window_evict_clean(struct io *io, struct stripe *me, struct window *w, struct evictable *r)
+{
+	struct buffer none = {.io = io}; /* with room for none */
+	struct copied c;
+	r->n = c.n = 0;
+	window_scan(io->core, me, w);
+	settle(io, w, r, &none, &c);
+}

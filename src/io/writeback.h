@@ -21,6 +21,9 @@
  */
 void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
 
+/* The same, but that dirty ones are let go of: nothing is written. */
+void window_evict_clean(struct io *io, struct stripe *me, struct window *w, struct evictable *r);
+
 /* The file has, or soon will have, the victim's page as it is now: if its frame is marked abandoned, put it on the torn-page list. */
 void victim_note_torn(struct io *io, const struct victim *v);
 

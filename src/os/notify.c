@@ -76,6 +76,25 @@ void *notify_wait(int poller, int ms)
 	return epoll_wait(poller, &e, 1, ms) == 1 ? e.data.ptr : NULL;
 }
 
+/* ---- events ------------------------------------------------------------- */
+
+int notify_event_open(void)
+{
+	return descriptor_apart(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void notify_event(int event)
+{
+	static const uint64_t one = 1;
+	(void)!write(event, &one, sizeof one); /* if its count is full, who waits knows */
+}
+
+void notify_event_take(int event)
+{
+	uint64_t n;
+	(void)!read(event, &n, sizeof n);
+}
+
 /* ---- closings ----------------------------------------------------------- */
 
 int notify_closings_open(void)

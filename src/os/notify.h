@@ -41,6 +41,14 @@ bool notify_wake_no_more(const struct notify *n);
 /* Until a descriptor can be read, or is hung up: what stands for it.  NULL: woken up, a signal, or so long has passed. */
 void *notify_wait(int poller, int ms);
 
+/* ---- events ------------------------------------------------------------- */
+
+/* A descriptor that can be read once something has happened, until that is taken; it does not block.  -1 and errno. */
+int notify_event_open(void);
+/* It has.  The descriptor may be the program's, which has made of it what it likes. */
+void notify_event(int event);
+void notify_event_take(int event);
+
 /* ---- closings ----------------------------------------------------------- */
 
 /* An instance of inotify, which is read and does not wait.  -1 and errno. */

@@ -36,7 +36,7 @@ bool process_thread_gone(pid_t thread)
 	return syscall(SYS_tgkill, getpid(), thread, 0) != 0 && errno == ESRCH;
 }
 
-bool process_thread_begin(pthread_t *thread, void *(*run)(void *))
+bool process_thread_begin(pthread_t *thread, bool small, void *(*run)(void *), void *of)
 {
 	sigset_t all, before;
 	pthread_attr_t attr;
@@ -44,12 +44,12 @@ bool process_thread_begin(pthread_t *thread, void *(*run)(void *))
 		return false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_attr_setstacksize(&attr, STACK_BYTES);
+	int error = small ? pthread_attr_setstacksize(&attr, STACK_BYTES) : EINVAL;
 	if (!error)
-		error = pthread_create(thread, &attr, run, NULL);
+		error = pthread_create(thread, &attr, run, of);
 	/* The program's thread-local variables, which are on a thread's stack, may be larger. */
 	if (error == EINVAL)
-		error = pthread_create(thread, NULL, run, NULL);
+		error = pthread_create(thread, NULL, run, of);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return error == 0;

@@ -23,10 +23,11 @@ pid_t process_thread(void);
 bool process_thread_gone(pid_t thread);
 
 /*
- * A thread for what the library does by itself, with a small stack.  The program's signals
- * are not for a thread that it does not know of.  False: none can be had.
+ * A thread for what the library does by itself.  The program's signals are not for a thread
+ * that it does not know of.  `small`: its stack is, since none of the program's functions run
+ * there.  False: none can be had.
  */
-bool process_thread_begin(pthread_t *thread, void *(*run)(void *));
+bool process_thread_begin(pthread_t *thread, bool small, void *(*run)(void *), void *of);
 /* Wait for its end. */
 void process_thread_end(pthread_t thread);
 

@@ -306,7 +306,7 @@ static bool have_thread(void)
 	pthread_mutex_lock(&lock);
 	bool opened = notify_open(&waits);
 	pthread_mutex_unlock(&lock);
-	running = opened && process_thread_begin(&thread, watch);
+	running = opened && process_thread_begin(&thread, true, watch, NULL);
 	if (opened && !running) {
 		pthread_mutex_lock(&lock);
 		close_all();

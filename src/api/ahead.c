@@ -1,0 +1,81 @@
+/* ahead.c - see ahead.h. */
+#include "api/ahead.h"
+
+#include <errno.h>
+
+#include "api/batch.h"
+
+/* Pages of the first read of a thread that reads in the file's order. */
+#define AHEAD_FIRST 4u
+
+enum ahead ahead_begin(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t *frame, struct table_ref *at)
+{
+	for (;;) {
+		epoch_enter(&mp->core.epoch, a->stripe);
+		uint64_t e = table_find(&mp->core.tables, page, at);
+		enum load_state begun = LOAD_LOST;
+		if (!entry_valid(e) && *frame != FRAME_NONE)
+			begun = load_begin(mp, a, page, e, at);
+		epoch_leave(a->stripe);
+		if (entry_valid(e))
+			return entry_in_memory(e) ? AHEAD_THERE : AHEAD_BUSY;
+		if (begun == LOAD_WON)
+			return AHEAD_WON;
+		if (*frame == FRAME_NONE)
+			*frame = frame_alloc_ahead(&mp->evict, a, page);
+		if (*frame == FRAME_NONE || begun == LOAD_NO_MEMORY)
+			return AHEAD_NO_ROOM;
+	}
+}
+
+uint32_t ahead_window(MPOOL *mp, struct attachment *a, uint32_t page)
+{
+	uint32_t most = atomic_load_explicit(&mp->readahead, memory_order_relaxed);
+	if (most <= 1)
+		return 1;
+	uint32_t n = 1, last = a->ahead_last;
+	if (page > last && page - last <= a->ahead_window)
+		n = a->ahead_window < AHEAD_FIRST ? AHEAD_FIRST : 2 * a->ahead_window;
+	n = n < most ? n : most;
+	n = n < BATCH_PAGES ? n : BATCH_PAGES;
+	uint32_t end = pageio_pages(&mp->io.file) - page;
+	n = n < end ? n : end;
+	a->ahead_window = n;
+	a->ahead_last = page + n - 1;
+	return n;
+}
+
+/* Begin to load what is not in memory of the pages after the first of the batch. */
+static void begin_next(struct batch *b, struct attachment *a, uint32_t n)
+{
+	uint32_t frame = FRAME_NONE, first = b->load[0].page;
+	enum ahead begun = AHEAD_THERE;
+	for (uint32_t i = 1; i < n && begun != AHEAD_NO_ROOM; i++) {
+		struct table_ref at;
+		begun = ahead_begin(b->mp, a, first + i, &frame, &at);
+		if (begun != AHEAD_WON)
+			continue;
+		batch_add(b, first + i, frame, &at, i);
+		frame = FRAME_NONE;
+	}
+	if (frame != FRAME_NONE)
+		frame_free(&b->mp->evict, frame);
+}
+
+struct pinned ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const struct load *l, uint32_t n)
+{
+	BATCH(b);
+	if (!batch_get(&b, mp, n))
+		return load_fail(mp, a, l);
+	batch_add(&b, l->page, l->frame, &l->at, 0);
+	begin_next(&b, a, n);
+	batch_read(&b);
+	for (unsigned i = 1; i < b.n; i++)
+		if (b.load[i].error)
+			load_fail(mp, a, &b.load[i]);
+		else
+			load_leave(mp, a, &b.load[i], b.load[i].read);
+	ahead_count(&mp->evict, b.n - 1);
+	errno = b.load[0].error;
+	return errno ? load_fail(mp, a, &b.load[0]) : load_publish(mp, a, &b.load[0], want, b.load[0].read);
+}

@@ -1,0 +1,100 @@
+/* batch.c - see batch.h. */
+#include "api/batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/engine.h"
+
+bool batch_get(struct batch *b, MPOOL *mp, size_t pages)
+{
+	b->mp = mp;
+	b->n = 0;
+	b->room = pages < BATCH_PAGES ? (unsigned)pages : BATCH_PAGES;
+	b->load = malloc(b->room * (sizeof *b->load + sizeof *b->iov + sizeof *b->reads));
+	if (!b->load)
+		return false;
+	b->reads = (struct io_read *)(void *)(b->load + b->room);
+	b->iov = (struct iovec *)(void *)(b->reads + b->room);
+	return true;
+}
+
+void batch_put(struct batch *b)
+{
+	free(b->load);
+	b->load = NULL;
+}
+
+static int by_page(const void *a, const void *b)
+{
+	const struct load *x = a, *y = b;
+	return (x->page > y->page) - (x->page < y->page);
+}
+
+void batch_sort(struct batch *b)
+{
+	unsigned i = 1;
+	while (i < b->n && b->load[i - 1].page < b->load[i].page)
+		i++;
+	if (i < b->n)
+		qsort(b->load, b->n, sizeof b->load[0], by_page);
+}
+
+unsigned batch_run(const struct batch *b, unsigned from)
+{
+	unsigned n = 0;
+	uint32_t page = b->load[from].page;
+	while (from + n < b->n && n < READ_PAGES && b->load[from + n].page == page + n &&
+	       !pageio_unwritten(&b->mp->io.file, page + n))
+		n++;
+	return n;
+}
+
+void load_decode(MPOOL *mp, struct load *l)
+{
+	if (!l->error)
+		pageio_decode(&mp->io.file, l->page, frame_page(&mp->core.frames, l->frame), false);
+}
+
+void loads_finish(MPOOL *mp, struct io_read *read, struct load *l)
+{
+	uint32_t i = read_finish(&mp->io.file, read);
+	for (uint32_t j = 0; j < read->n; j++)
+		l[j].read = true;
+	while (i < read->n) {
+		/* What one page fails with is not its neighbours' error. */
+		l[i++].error = errno;
+		if (i < read->n)
+			i += pageio_readv(&mp->io.file, read->page + i, read->iov + i, read->n - i, 0);
+	}
+}
+
+/* The pieces of a read. */
+static void point(struct batch *b, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++)
+		b->iov[i] = (struct iovec){load_bytes(b->mp, &b->load[i]), b->mp->io.file.pagesize};
+}
+
+void batch_read(struct batch *b)
+{
+	unsigned reads = 0;
+	for (unsigned i = 0, n; i < b->n; i += n ? n : 1) {
+		n = batch_run(b, i);
+		if (n == 0)
+			memset(load_bytes(b->mp, &b->load[i]), 0, b->mp->io.file.pagesize);
+		else
+			b->reads[reads++] = (struct io_read){.page = b->load[i].page, .n = n, .iov = &b->iov[i]};
+		point(b, i, n);
+	}
+	struct engine *e = reads > 1 ? engine_of(&b->mp->io) : NULL;
+	if (e)
+		engine_read(e, b->reads, reads);
+	for (unsigned i = 0; !e && i < reads; i++)
+		read_now(&b->mp->io.file, &b->reads[i]);
+	for (unsigned i = 0; i < reads; i++)
+		loads_finish(b->mp, &b->reads[i], &b->load[b->reads[i].iov - b->iov]);
+	for (unsigned i = 0; i < b->n; i++)
+		load_decode(b->mp, &b->load[i]);
+}

@@ -1,0 +1,332 @@
+/* prefetch.c - mpool_prefetch; see prefetch.h. */
+#include "api/prefetch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/ahead.h"
+#include "api/batch.h"
+#include "core/resize.h"
+#include "io/engine.h"
+#include "os/notify.h"
+
+/* Failures that are remembered. */
+#define FAILURES 64u
+
+/* A prefetch of which somebody is to be told. */
+struct group {
+	struct group *next; /* of those that wait for what others load */
+	int efd;
+	_Atomic size_t left; /* reads of its own; and 1 while its call is not over */
+	size_t n;
+	uint32_t page[]; /* that others were loading */
+};
+
+/* A read of the background's: adjacent pages. */
+struct ahead_read {
+	struct io_read read; /* first: the engine knows no more */
+	struct group *group; /* NULL: nobody is to be told */
+	struct load *load;
+	struct iovec iov[];
+};
+
+struct prefetch {
+	pthread_mutex_t lock; /* guards all that follows; `failed_n` may be loaded without */
+	struct group *waiting;
+	_Atomic unsigned failed_n;
+	unsigned failed_next;
+	struct {
+		uint32_t page;
+		int error; /* 0: none */
+	} failed[FAILURES];
+};
+
+static struct prefetch *prefetch_of(MPOOL *mp)
+{
+	struct prefetch *p = atomic_load(&mp->prefetch), *made;
+	if (p || !(made = calloc(1, sizeof *made)))
+		return p;
+	pthread_mutex_init(&made->lock, NULL);
+	if (atomic_compare_exchange_strong(&mp->prefetch, &p, made))
+		return made;
+	pthread_mutex_destroy(&made->lock);
+	free(made); /* another thread was first */
+	return p;
+}
+
+void prefetch_close(MPOOL *mp)
+{
+	struct prefetch *p = atomic_exchange(&mp->prefetch, NULL);
+	if (p)
+		pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+/* ---- what failed -------------------------------------------------------- */
+
+static void failure_note(struct prefetch *p, uint32_t page, int error)
+{
+	pthread_mutex_lock(&p->lock);
+	unsigned i = p->failed_next++ % FAILURES;
+	atomic_fetch_add(&p->failed_n, p->failed[i].error == 0);
+	p->failed[i].page = page;
+	p->failed[i].error = error;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void prefetch_failure(MPOOL *mp, uint32_t page)
+{
+	struct prefetch *p = atomic_load(&mp->prefetch);
+	if (!p || atomic_load(&p->failed_n) == 0)
+		return;
+	pthread_mutex_lock(&p->lock);
+	for (unsigned i = 0; i < FAILURES; i++)
+		if (p->failed[i].error && p->failed[i].page == page) {
+			errno = p->failed[i].error;
+			p->failed[i].error = 0;
+			atomic_fetch_sub(&p->failed_n, 1);
+		}
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- groups ------------------------------------------------------------- */
+
+static void tell(struct group *g)
+{
+	notify_event(g->efd);
+	free(g);
+}
+
+/* Is some page of the group being loaded still?  Those that are not leave its list. */
+static bool waits(MPOOL *mp, const struct attachment *a, struct group *g)
+{
+	bool loading = false;
+	epoch_enter(&mp->core.epoch, a->stripe);
+	while (g->n > 0 && !loading) {
+		struct table_ref at;
+		loading = entry_state(table_find(&mp->core.tables, g->page[g->n - 1], &at)) == ENTRY_LOADING;
+		g->n -= !loading;
+	}
+	epoch_leave(a->stripe);
+	return loading;
+}
+
+/* One thing less is left of the group; the last tells, or has the background look for what others load. */
+static void group_less(MPOOL *mp, const struct attachment *a, struct group *g)
+{
+	if (!g || atomic_fetch_sub(&g->left, 1) > 1)
+		return;
+	if (!waits(mp, a, g)) {
+		tell(g);
+		return;
+	}
+	struct prefetch *p = atomic_load(&mp->prefetch);
+	pthread_mutex_lock(&p->lock);
+	g->next = p->waiting;
+	p->waiting = g;
+	pthread_mutex_unlock(&p->lock);
+	background_look(&atomic_load(&mp->io.engine)->background);
+}
+
+/* ---- the background ----------------------------------------------------- */
+
+static void finish(struct attachment *a, struct io_read *read)
+{
+	MPOOL *mp = pool_of(a->core);
+	struct ahead_read *h = (struct ahead_read *)read;
+	loads_finish(mp, read, h->load);
+	for (uint32_t i = 0; i < read->n; i++) {
+		struct load *l = &h->load[i];
+		load_decode(mp, l);
+		errno = l->error;
+		if (l->error) {
+			/* Before the entry is free: who finds that finds this. */
+			failure_note(atomic_load(&mp->prefetch), l->page, l->error);
+			load_fail(mp, a, l);
+		} else {
+			load_leave(mp, a, l, l->read);
+		}
+	}
+	group_less(mp, a, h->group);
+	free(h);
+}
+
+static bool look(struct attachment *a, bool last)
+{
+	MPOOL *mp = pool_of(a->core);
+	struct prefetch *p = atomic_load(&mp->prefetch);
+	pthread_mutex_lock(&p->lock);
+	struct group *g = p->waiting, *next;
+	p->waiting = NULL;
+	pthread_mutex_unlock(&p->lock);
+	bool any = false;
+	for (; g; g = next) {
+		next = g->next;
+		if (last || !waits(mp, a, g)) {
+			tell(g);
+			continue;
+		}
+		any = true;
+		pthread_mutex_lock(&p->lock);
+		g->next = p->waiting;
+		p->waiting = g;
+		pthread_mutex_unlock(&p->lock);
+	}
+	return any;
+}
+
+static const struct background_above above = {finish, look};
+
+/* ---- the call ----------------------------------------------------------- */
+
+struct call {
+	MPOOL *mp;
+	struct attachment *a;
+	struct prefetch *prefetch;
+	struct engine *engine;
+	uint32_t background; /* its stripe's number */
+	struct group *group; /* NULL: nobody is to be told */
+	uint32_t frame;      /* one that is not needed yet; FRAME_NONE */
+};
+
+/* The call does not load them: there is no memory. */
+static void let_fail(const struct call *c, const struct load *l, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		failure_note(c->prefetch, l[i].page, ENOMEM);
+		errno = ENOMEM;
+		load_fail(c->mp, c->a, &l[i]);
+	}
+}
+
+/* Hand adjacent pages over to the background. */
+static void start(const struct call *c, struct load *l, unsigned n)
+{
+	struct ahead_read *h = malloc(sizeof *h + n * (sizeof *h->iov + sizeof *h->load));
+	if (!h) {
+		let_fail(c, l, n);
+		return;
+	}
+	h->load = (struct load *)(void *)(h->iov + n);
+	memcpy(h->load, l, n * sizeof *l);
+	for (unsigned i = 0; i < n; i++) {
+		h->iov[i] = (struct iovec){load_bytes(c->mp, &l[i]), c->mp->io.file.pagesize};
+		frame_hand_over(frame_of(&c->mp->core.frames, l[i].frame), c->background);
+		table_hand_over(&l[i].at, l[i].page, c->a->stripe->id, c->background);
+	}
+	h->read = (struct io_read){.page = l->page, .n = n, .iov = h->iov};
+	h->group = c->group;
+	if (c->group)
+		atomic_fetch_add(&c->group->left, 1);
+	engine_start(c->engine, &h->read);
+}
+
+/* A page that was never written needs no read. */
+static void fill_zeros(const struct call *c, struct load *l)
+{
+	memset(load_bytes(c->mp, l), 0, c->mp->io.file.pagesize);
+	load_decode(c->mp, l);
+	load_leave(c->mp, c->a, l, 0);
+}
+
+/* Begin to load pages of the list, at most a batch.  How many are in memory or being loaded now. */
+static size_t some(struct call *c, const pgno_t *page, size_t n)
+{
+	BATCH(b);
+	size_t i = 0;
+	if (!batch_get(&b, c->mp, n))
+		return 0;
+	for (; i < n && b.n < b.room; i++) {
+		struct table_ref at;
+		enum ahead begun = ahead_begin(c->mp, c->a, page[i], &c->frame, &at);
+		if (begun == AHEAD_NO_ROOM)
+			break;
+		if (begun == AHEAD_BUSY && c->group)
+			c->group->page[c->group->n++] = page[i];
+		if (begun != AHEAD_WON)
+			continue;
+		batch_add(&b, page[i], c->frame, &at, 0);
+		c->frame = FRAME_NONE;
+	}
+	batch_sort(&b);
+	for (unsigned from = 0, run; from < b.n; from += run ? run : 1)
+		if ((run = batch_run(&b, from)))
+			start(c, &b.load[from], run);
+		else
+			fill_zeros(c, &b.load[from]);
+	ahead_count(&c->mp->evict, b.n);
+	if (b.n > 0)
+		resize_step(&c->mp->core, c->a->stripe);
+	return i;
+}
+
+static size_t all(struct call *c, const pgno_t *page, size_t n)
+{
+	size_t done = 0, more;
+	do {
+		more = some(c, page + done, n - done);
+		done += more;
+	} while (more == BATCH_PAGES && done < n);
+	if (c->frame != FRAME_NONE)
+		frame_free(&c->mp->evict, c->frame);
+	return done;
+}
+
+/* How many pages of the list there are in the file, before the first that is not. */
+static size_t valid(MPOOL *mp, const pgno_t *page, size_t n)
+{
+	uint32_t pages = pageio_pages(&mp->io.file);
+	size_t i = 0;
+	while (i < n && page[i] < pages)
+		i++;
+	return i;
+}
+
+/* What the call needs.  False and errno. */
+static bool prepare(struct call *c, size_t n, int efd)
+{
+	MPOOL *mp = c->mp;
+	c->prefetch = prefetch_of(mp);
+	c->engine = engine_of(&mp->io);
+	if (efd >= 0)
+		c->group = calloc(1, sizeof *c->group + n * sizeof c->group->page[0]);
+	if (!c->prefetch || !c->engine || (efd >= 0 && !c->group)) {
+		errno = ENOMEM;
+		return false;
+	}
+	const struct attachment *background = engine_background(c->engine, &above);
+	if (!background)
+		return false;
+	c->background = background->stripe->id;
+	if (c->group) {
+		c->group->efd = efd;
+		c->group->left = 1;
+	}
+	return true;
+}
+
+PUBLIC ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd)
+{
+	CALL(mp, a);
+	if (!a)
+		return -1;
+	struct call c = {.mp = mp, .a = a, .frame = FRAME_NONE};
+	size_t there = valid(mp, pgnos, n);
+	if (there == 0 && n > 0)
+		errno = EINVAL;
+	if (there == 0)
+		return n > 0 ? -1 : 0;
+	if (!prepare(&c, there, efd)) {
+		free(c.group);
+		return -1;
+	}
+	size_t done = all(&c, pgnos, there);
+	if (done > 0)
+		group_less(mp, a, c.group);
+	else
+		free(c.group); /* nothing was begun */
+	return (ssize_t)done;
+}

@@ -1,0 +1,27 @@
+/*
+ * prefetch.h - pages that are brought in before anybody asks for them.
+ *
+ * Owns, of each prefetch that is not over, a group: what is to come until its eventfd is told.
+ *
+ *   a page    inserted, with a frame, by who calls; then handed over to the background's thread
+ *             (entry and claim: core/table.h), which alone publishes it or lets it fail
+ *   a group   reads of its own are left --the last is finished--> waits for pages that others
+ *             load --the background looks now and then--> told
+ *
+ * What failed is remembered, for the mpool_get with MPOOL_CACHED that comes for it: a few pages,
+ * the oldest of which are forgotten first.
+ */
+#ifndef MPOOL_PREFETCH_H
+#define MPOOL_PREFETCH_H
+
+#include "api/pool.h"
+
+struct prefetch;
+
+/* errno, which is EAGAIN, becomes what the page's prefetch has failed with, if it has: once. */
+void prefetch_failure(MPOOL *mp, uint32_t page);
+
+/* The pool is closed; the background has ended. */
+void prefetch_close(MPOOL *mp);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * background.h - the pool's own thread, which completes reads that nobody waits for.
+ *
+ * Owns that thread, its ring, and what was given to it.  It comes with the first such read,
+ * and stays until the pool is closed.
+ *
+ *   given --it tells its ring, or reads by itself--> in flight --> done --> finished
+ *   in the workers' hands (workers.h) -------------------------> done --> finished
+ *
+ * Finishing a read is to publish its pages, which is the matter of who gave it: the thread
+ * calls upwards for that (struct background_above), and for what else waits to be looked at.
+ *
+ * The thread has a stripe as others have, and is in one call from its beginning to its end: so
+ * what it holds is found should the process die or fork (share/recover.h).  It has all signals
+ * blocked.  In the child of a fork there is none of it.
+ */
+#ifndef MPOOL_BACKGROUND_H
+#define MPOOL_BACKGROUND_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/thread.h"
+#include "io/read.h"
+#include "io/ring.h"
+
+struct background_above {
+	/* The read is done. */
+	void (*finish)(struct attachment *a, struct io_read *read);
+	/* After each: is anything left that time alone may change?  `last`: nothing comes after this. */
+	bool (*look)(struct attachment *a, bool last);
+};
+
+struct background {
+	struct core *core;
+	const struct pageio *io;
+	const struct background_above *above;
+	pthread_mutex_t lock; /* guards all that follows */
+	pthread_cond_t changed;
+	bool runs, ends;
+	bool in_ring;                   /* the thread waits for its ring, and is woken by `wake` */
+	bool looks;                     /* there is something to look at */
+	struct read_queue given, done;  /* `done`: by workers */
+	unsigned elsewhere;             /* in the workers' hands */
+	struct ring *ring;              /* NULL: none */
+	int wake;                       /* an eventfd; -1: there is no ring */
+	_Atomic(struct attachment *) a; /* the thread's, once it runs */
+	int error;                      /* why it does not */
+	pthread_t thread;
+};
+
+void background_init(struct background *b, struct core *c, const struct pageio *io);
+/* Nobody is in a call.  What was given is finished first. */
+void background_end(struct background *b);
+
+/* Have the thread; its attachment, or NULL and errno. */
+struct attachment *background_begin(struct background *b, const struct background_above *above);
+/* Has it a ring?  From now on this one is its own; false: it has one already, or no descriptor is left. */
+bool background_has_ring(struct background *b);
+bool background_give_ring(struct background *b, struct ring *r);
+
+/* Give it a read. */
+void background_read(struct background *b, struct io_read *read);
+/* One more is in the workers' hands; they call background_done with it. */
+void background_elsewhere(struct background *b);
+void background_done(void *background, struct io_read *read);
+/* There is something for `look`. */
+void background_look(struct background *b);
+
+#endif
