@@ -6,7 +6,6 @@
 #ifndef MPOOL_READ_H
 #define MPOOL_READ_H
 
-#include <errno.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -55,18 +54,9 @@ static inline void read_unpop(struct read_queue *q, struct io_read *r)
 	q->first = r;
 }
 
-/* By the calling thread. */
-static inline void read_now(const struct pageio *io, struct io_read *r)
-{
-	ssize_t n = preadv(io->fd, r->iov, (int)r->n, pageio_offset(io, r->page));
-	r->result = n < 0 ? -errno : n;
-}
-
+/* One try, by the calling thread. */
+void read_now(const struct pageio *io, struct io_read *r);
 /* The read is done: how many of its pages are there.  Fewer than n: errno tells why. */
-static inline uint32_t read_finish(const struct pageio *io, struct io_read *r)
-{
-	/* Whatever the try failed with, the system call's errno is what counts. */
-	return pageio_readv(io, r->page, r->iov, r->n, r->result > 0 ? (size_t)r->result : 0);
-}
+uint32_t read_finish(const struct pageio *io, struct io_read *r);
 
 #endif
