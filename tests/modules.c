@@ -20,7 +20,10 @@
 #include "core/table.h"
 #include "evict/policy.h"
 #include "io/torn.h"
+#include "os/descriptor.h"
+#include "os/file.h"
 #include "os/line.h"
+#include "os/notify.h"
 #include "os/wait.h"
 
 int module_line_find(const uint64_t words[8], uint32_t key)
@@ -587,4 +590,35 @@ int module_policy_once(uint32_t frames, struct module_policy_once *result)
 	result->trust = run.policy.trust - before.trust;
 	policy_run_fini(&run);
 	return 0;
+}
+
+static void hear_all(int instance, const int number[2], struct module_closings *result)
+{
+	struct closings said;
+	while (notify_hear(instance, &said))
+		for (int n; notify_next(&said, &n);)
+			if (n == NOTIFY_ANY)
+				result->any++;
+			else if (n == number[0] || n == number[1])
+				result->of[n == number[1]]++;
+			else
+				result->others++;
+}
+
+int module_closings(const char *const path[2], unsigned times, struct module_closings *result)
+{
+	int instance = notify_closings_open(), number[2], error = instance < 0 ? -1 : 0;
+	*result = (struct module_closings){{0}, 0, 0};
+	for (unsigned i = 0; i < 2 && !error; i++) {
+		int fd = file_open_path(path[i], O_RDONLY);
+		number[i] = notify_closings_of(instance, fd);
+		descriptor_close(fd);
+		error = number[i] < 0 ? -1 : 0;
+	}
+	for (unsigned i = 0; i < 2 * times && !error; i++)
+		descriptor_close(file_open_path(path[i % 2], O_WRONLY));
+	if (!error)
+		hear_all(instance, number, result);
+	descriptor_close(instance);
+	return error;
 }

@@ -124,6 +124,12 @@ struct module_policy_once {
 };
 int module_policy_once(uint32_t frames, struct module_policy_once *result);
 
+/* notify: of two files, one after the other, each is closed so many times; what is told of it.  -1: no instance to be had. */
+struct module_closings {
+	unsigned of[2], any, others;
+};
+int module_closings(const char *const path[2], unsigned times, struct module_closings *result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -217,3 +217,27 @@ TEST_CASE("a table whose pages do not spread knows it, and another factor spread
 	// With the last factor there is none left to try: it is walked on in.
 	CHECK(module_table_clumped(6000, 2000, 58738, 7) == 0);
 }
+
+TEST_CASE("who hears of closings is told which file it was, and when too many came to know")
+{
+	const unsigned few = 100;
+	File a(512, 1), b(512, 1);
+	const char *const paths[2] = {a.path().c_str(), b.path().c_str()};
+	struct module_closings told;
+	if (module_closings(paths, few, &told) != 0) {
+		WARN("skipped: no instance of inotify to be had");
+		return;
+	}
+	CHECK(told.of[0] == few);
+	CHECK(told.of[1] == few);
+	CHECK(told.any == 0);
+	CHECK(told.others == 0);
+	unsigned most = 0;
+	FILE *f = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	REQUIRE(f);
+	REQUIRE(fscanf(f, "%u", &most) == 1);
+	fclose(f);
+	REQUIRE(module_closings(paths, most / 2 + few, &told) == 0);
+	CHECK(told.any == 1);
+	CHECK(told.others == 0);
+}
