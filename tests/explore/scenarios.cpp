@@ -125,7 +125,7 @@ std::vector<Scenario> make()
 		{"two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}},
 		{"two-evictors-dirty", 2, 4, {"G0 D0 | G2 D2", "G1 D1 | G3 D3"}},
 		{"evictors-one-frame", 1, 3, {"G0 D0 | G1 P1", "G2 P2", "G0 P0"}},
-		bounded(1, named("evictable", full("G128 P128", "G1 P1 G2 D2"))),
+		named("evictable", full("G128 P128", "G1 P1 G2 D2")),
 		bounded(1, named("evictable-taken", full("G128 P128 G129 P129", "G130 P130 G1 P1"))),
 		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
 
@@ -173,7 +173,7 @@ std::vector<Scenario> make()
 
 		// One loader for a page.
 		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
-		{"one-page-waited-for", 2, 2, {"G1 P1", "G1"}},
+		bounded(3, {"one-page-waited-for", 2, 2, {"G1 P1", "G1"}}),
 		{"one-page-missed-by-three", 2, 2, {"G1 P1 | G0 P0", "G1 P1 | G0 P0", "G1 P1 | G0 P0"}},
 		{"miss-eviction-one-bucket", 1, 3, {"G0 P0 | G1 P1", "G2 P2 | G0 P0"}},
 		one_bucket({"bucket-overflow", 9, 0,
@@ -186,7 +186,7 @@ std::vector<Scenario> make()
 		{"put-by-another-rescue", 1, 3, {"G0 D0 G0 | O0 G0 P0", "G0 P0 | f0", "G0 P0 | G1 P1"}},
 		{"plain-puts", 3, 3, {"G0 G1 | O0 P1 G1 D1", "G2 P2 | F0"}},
 		{"plain-puts-of-two", 3, 3, {"G0 G1 | O0 P1", "G2 G1 | O2 D1", "G1 P1 | F0 F2"}},
-		bounded(2, {"plain-puts-of-three", 3, 3, {"G0 G0 O0 | P0", "G1 O1 | F0", "G2 P2 | F1"}}),
+		bounded(3, {"plain-puts-of-three", 3, 3, {"G0 G0 O0 | P0", "G1 O1 | F0", "G2 P2 | F1"}}),
 		{"pin-moves", 2, 2, {"G1 P1 | G0 O0 G0 O0 G0 O0", "G0 | O0 F0 G0 F0 P0", "G1 P1 | F0"}},
 		{"slot-reused", 2, 3, {"G0 P0 G1 P1 | G0 P0 G1 P1", "G1 P1 | G2 P2"}},
 		{"orphan-for-many-pins", 12, 12, {"G0 G1 G2 G3 G4 G5 G6 G7 | G8 P8 P0", "G9 P9 | G9"}},
@@ -234,7 +234,7 @@ std::vector<Scenario> make()
 		named("segment-given-back", emptied("G11 P11", "V10")),
 		fenced(named("segment-given-back-fenced", emptied("G11 P11", "V10"))),
 		bounded(1, named("segment-given-back-twice", emptied("G11 P11", "G13 P13"))),
-		bounded(1, named("overflow-given-back-put", overflowed("G11 P11", "V10"))),
+		named("overflow-given-back-put", overflowed("G11 P11", "V10")),
 		bounded(1, named("overflow-given-back-sync", overflowed("G11 P11", "G10 D10 S"))),
 		bounded(1, named("overflow-given-back-by-two", overflowed("G11 P11", "G13 P13"))),
 		bounded(1, {"table-shrinks", 2, 12,
