@@ -5,11 +5,7 @@
 /* A pool with more frames is not looked at after each sync. */
 #define SYNC_FRAMES 256u
 
-/* In numbers that show what is wrong. */
-static void expect(bool holds, const char *what, uint64_t a, uint64_t b)
-{
-	MPOOL_CHECKED(holds, what, a, b);
-}
+#define expect MPOOL_CHECKED
 
 static uint32_t stripes_of(const MPOOL *mp)
 {
