@@ -563,6 +563,8 @@ TEST_CASE("settings are checked, and told")
 
 TEST_CASE("a child of fork goes on with a pool of which its parent reads ahead")
 {
+	if (tsan)
+		SKIP_CASE("ThreadSanitizer ends a child of several threads that starts one");
 	const int engine = EVERY_ENGINE;
 	File file(page_size, 400);
 	Pool pool(file.fd(), page_size, 100);
@@ -571,8 +573,7 @@ TEST_CASE("a child of fork goes on with a pool of which its parent reads ahead")
 		std::vector<pgno_t> list;
 		for (pgno_t i = 0; i < 30; i++)
 			list.push_back((round * 31 + i * 13) % 400);
-		Event event;
-		REQUIRE(mpool_prefetch(pool, list.data(), list.size(), event) >= 0);
+		REQUIRE(mpool_prefetch(pool, list.data(), list.size(), -1) >= 0);
 		CHECK(in_child([&] {
 			for (pgno_t i = 0; i < 400; i += 7) {
 				void *page = mpool_get(pool, i, 0);
