@@ -54,11 +54,6 @@ void record_unlock(struct record *r)
 	while (!atomic_compare_exchange_weak(&r->lock, &seen, left));
 }
 
-bool record_locked_by(struct record *r, unsigned place)
-{
-	return atomic_load(&r->lock) == place + 1;
-}
-
 static bool is_upset(uint64_t upsets)
 {
 	return upsets % 2 != 0;
@@ -90,12 +85,6 @@ void raise_to(_Atomic uint64_t *most, uint64_t value)
 
 	while (seen < value && !atomic_compare_exchange_weak(most, &seen, value))
 		;
-}
-
-/* Puts made after the unlocking can come back in any order: the highest counts. */
-void record_put(struct record *r, uint64_t version)
-{
-	raise_to(&r->put, version);
 }
 
 /* --- choices ------------------------------------------------------------------- */
@@ -236,8 +225,8 @@ void put_page(struct worker *w, const struct pin *pin)
 	forget_pin(w, pin);
 	if (mpool_put(run.pool, pin->page, flags) != 0)
 		fault_call("mpool_put of a page that is pinned", pin->pgno);
-	else if (pin->version != 0)
-		record_put(&run.record[pin->pgno], pin->version);
+	else if (pin->version != 0) /* after the unlocking, puts come back in any order: the highest counts */
+		raise_to(&run.record[pin->pgno].put, pin->version);
 	watch_done(w->at);
 }
 

@@ -83,7 +83,7 @@ static unsigned take_pages(unsigned place)
 	unsigned changing = 0;
 
 	for (uint64_t p = 0; p < atomic_load(&run.board->allotted); p++) {
-		if (!record_locked_by(&run.record[p], place))
+		if (atomic_load(&run.record[p].lock) != place + 1)
 			continue;
 		changing += !record_sure(&run.record[p]);
 		record_unlock(&run.record[p]);

@@ -1,9 +1,8 @@
 /*
- * operations.c - what a worker does; see operations.h.
+ * operations.c - what a worker does; see options.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
-#include "operations.h"
 
 #include <errno.h>
 #include <inttypes.h>

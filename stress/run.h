@@ -49,7 +49,8 @@ enum {
 enum access { ACCESS_READ, ACCESS_WRITE };
 
 struct record {
-	_Atomic uint64_t version, put, upsets;
+	_Atomic uint64_t version, upsets;
+	_Atomic uint64_t put;  /* a put with MPOOL_DIRTY of it has returned: a sync from now on must save it */
 	_Atomic uint32_t lock; /* 0; a writer's place + 1; or how many readers, and READERS */
 	_Atomic bool allotted; /* mpool_new has given it */
 	/* Deaths with the page pinned: surely, or perhaps.  Changed only while all rest. */
@@ -61,15 +62,12 @@ struct record {
 
 bool record_lock(struct record *r, unsigned place, enum access access);
 void record_unlock(struct record *r);
-bool record_locked_by(struct record *r, unsigned place); /* for writing */
 
 /* Is it known which version the page must show? */
 bool record_sure(struct record *r);
 /* Was it upset before? */
 bool record_upset(struct record *r);
 void record_settle(struct record *r);
-/* A put with MPOOL_DIRTY of this version has returned: a sync from now on must save it. */
-void record_put(struct record *r, uint64_t version);
 
 void raise_to(_Atomic uint64_t *most, uint64_t value);
 

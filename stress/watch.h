@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "operations.h"
+#include "options.h"
 
 /* What a thread is in; a stroke may be aimed at those up to CLOSE. */
 #define DOINGS_OF(X)                       \
