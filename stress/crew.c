@@ -177,6 +177,16 @@ static void keep_at_work(unsigned left)
 	}
 }
 
+/* Places are the process's: in a later stay their threads have later lives. */
+static void make_crew(uint64_t first_life)
+{
+	crew = calloc(run.o->threads, sizeof *crew);
+	if (crew == NULL)
+		trouble("no memory for %u threads", run.o->threads);
+	for (unsigned i = 0; i < run.o->threads; i++)
+		crew[i] = (struct member){.number = place_number(run.process, i), .life = first_life};
+}
+
 void crew_work(uint64_t first_life)
 {
 	/* Without SA_RESTART: a system call that can be interrupted is. */
@@ -184,14 +194,11 @@ void crew_work(uint64_t first_life)
 	bool stormy = run.o->signals || run.o->cancel;
 	pthread_t storm_thread;
 
-	crew = calloc(run.o->threads, sizeof *crew);
 	if (crew == NULL)
-		trouble("no memory for %u threads", run.o->threads);
+		make_crew(first_life);
 	watch_doing(run.main, DOING_THREADS, NO_PAGE);
-	for (unsigned i = 0; i < run.o->threads; i++) {
-		crew[i] = (struct member){.number = place_number(run.process, i), .life = first_life};
+	for (unsigned i = 0; i < run.o->threads; i++)
 		start(&crew[i]);
-	}
 	if (stormy) {
 		sigaction(STORM_SIGNAL, &action, NULL);
 		atomic_store(&calm, 0);
@@ -203,5 +210,4 @@ void crew_work(uint64_t first_life)
 		wake(&calm);
 		pthread_join(storm_thread, NULL);
 	}
-	free(crew);
 }

@@ -54,12 +54,10 @@ static void stay(uint64_t life, uint64_t *random)
 	run.leave_at = report_seconds() + (1 + draw_below(random, 2 * o->stay)) / (double)MILLI;
 	/* The pool has its file from the witness. */
 	pool_open(draw_below(random, 2) == 0 ? -1 : run.fd, cache);
-	atomic_store(&run.board->inside[run.process], true);
 	watch_count(run.main, COUNT_OPENS, 1);
 	crew_work(life << LIFE_OF_PROCESS);
 	drain(w, draw_below(random, LEAVE_PINS + 1));
 	worker_free(w);
-	atomic_store(&run.board->inside[run.process], false);
 	pool_close();
 }
 
@@ -80,6 +78,7 @@ static _Noreturn void be_worker(unsigned process, uint64_t life)
 
 static _Noreturn void be_witness(void)
 {
+	run.process = run.o->processes;
 	run.main = watch_place(place_after(PLACE_WITNESS));
 	pool_open(run.fd, run.o->cache);
 	witness_work();

@@ -131,6 +131,7 @@ void pool_open(int fd, pgno_t cache)
 		fault_call("mpool_open of the pool that others have open", NO_PAGE);
 		exit(EXIT_FAULTS);
 	}
+	atomic_store(&run.board->inside[run.process], true);
 	watch_done(run.main);
 	raise_to(&run.board->cache_given, cache == 0 ? 1 : cache);
 	if (o->filter)
@@ -140,6 +141,7 @@ void pool_open(int fd, pgno_t cache)
 void pool_close(void)
 {
 	watch_doing(run.main, DOING_CLOSE, NO_PAGE);
+	atomic_store(&run.board->inside[run.process], false);
 	if (mpool_close(run.pool) != 0)
 		fault_call("mpool_close", NO_PAGE);
 	watch_done(run.main);

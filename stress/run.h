@@ -53,7 +53,7 @@ struct record {
 	_Atomic uint64_t put;  /* a put with MPOOL_DIRTY of it has returned: a sync from now on must save it */
 	_Atomic uint32_t lock; /* 0; a writer's place + 1; or how many readers, and READERS */
 	_Atomic bool allotted; /* mpool_new has given it */
-	/* Deaths with the page pinned: surely, or perhaps.  Changed only while all rest. */
+	/* Deaths with the page pinned: surely; and perhaps, which changes only while all rest. */
 	uint64_t sure_deaths, deaths;
 	uint64_t deaths_since;            /* the last check: perhaps; the parent's own */
 	_Atomic uint64_t deaths_forgiven; /* `deaths` before the last MPOOL_FORGIVE */
@@ -87,7 +87,8 @@ struct board {
 	_Atomic uint64_t lost_new; /* threads that died in mpool_new */
 	/* The greatest maxcache that was asked for: by calls that have begun, that have returned. */
 	_Atomic uint64_t cache_asked, cache_given;
-	_Atomic bool inside[PROCESSES_MAX]; /* mpool_open has returned, mpool_close is not yet called */
+	/* mpool_open has returned, mpool_close is not yet called: each worker's, the witness's. */
+	_Atomic bool inside[PROCESSES_MAX + 1];
 	/* What the witness must see; set while all rest. */
 	uint64_t members, deaths_least, deaths_most;
 };
