@@ -54,7 +54,7 @@ def seeded(what):
 
 
 def run(*command, status=0, **keywords):
-    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run(list(map(str, command)), env=environment(command[0]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=False, text=True, **keywords)
     check(done.returncode == status, f"{' '.join(map(str, command))}: status {done.returncode}, not {status}\n{done.stdout}")
     return done.stdout
@@ -70,6 +70,16 @@ def make_file(path, size, data=b""):
 def read_file(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def environment(program="nbdkit"):
+    """nbdkit knows nothing of the sanitizer that the plugin was built with."""
+    sanitizer = os.environ.get("MPOOL_SANITIZER")
+    if program != "nbdkit" or not sanitizer:
+        return None
+    # What it leaks when it ends is its own.
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    return {**os.environ, "LD_PRELOAD": sanitizer, "ASAN_OPTIONS": asan}
 
 
 def is_written(pidfile):
@@ -90,7 +100,7 @@ class Server:
         command = [*within, "nbdkit", "-f", "--exit-with-parent", "-P", pidfile, "-U", self.socket, PLUGIN, f"file={file}"]
         with open(log, "w") as out:
             self.process = subprocess.Popen(command + list(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=out, preexec_fn=before)
+                                            stderr=out, preexec_fn=before, env=environment())
         self.log = log
         while not is_written(pidfile):
             if self.process.poll() is not None:
