@@ -231,7 +231,7 @@ std::vector<Scenario> make()
 		bounded(1, {"table-drained", 2, 12, {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 H0 P0", "G5 P5 | G8 P8 H1 P1"}}),
 		{"overflow", 1, 4, {"G0 | G1 P0 P1", "G2 | P2 G2 P2"}},
 		bounded(1, named("overflow-given-back", overflowed("G11 P11", "G10 P10 G9 D9"))),
-		named("segment-given-back", emptied("G11 P11", "V10")),
+		bounded(3, named("segment-given-back", emptied("G11 P11", "V10"))),
 		fenced(named("segment-given-back-fenced", emptied("G11 P11", "V10"))),
 		bounded(1, named("segment-given-back-twice", emptied("G11 P11", "G13 P13"))),
 		named("overflow-given-back-put", overflowed("G11 P11", "V10")),
