@@ -42,9 +42,9 @@ Ended in_child(const std::function<void()> &body)
 } // namespace
 
 // For addr2line(1): not inlined.
-__attribute__((noinline)) static void take_and_forget(MPOOL *mp, pgno_t page)
+__attribute__((noinline)) static void take_and_forget(MPOOL *mp, pgno_t page, unsigned flags)
 {
-	if (!mpool_get(mp, page, 0))
+	if (!mpool_get(mp, page, flags))
 		abort();
 	asm volatile("" ::: "memory"); // so that the call above is no jump
 }
@@ -111,8 +111,10 @@ TEST_CASE("who took a pin that is never put is told by function and line")
 		MPOOL *mp = mpool_open(nullptr, file.fd(), 512, 4);
 		for (pgno_t n = 0; n < 8; n++)
 			mpool_put(mp, mpool_get(mp, n, 0), 0);
-		take_and_forget(mp, 7); // a hit
-		take_and_forget(mp, 3); // a miss
+		take_and_forget(mp, 7, 0); // a hit
+		mpool_put(mp, mpool_get(mp, 6, 0), 0);
+		take_and_forget(mp, 6, MPOOL_ONCE); // one that is more than three stores
+		take_and_forget(mp, 3, 0);          // a miss
 		std::thread([=] { make_and_forget(mp); }).join();
 		mpool_close(mp);
 	});
@@ -134,9 +136,9 @@ TEST_CASE("who took a pin that is never put is told by function and line")
 		made += strstr(answer, "make_and_forget") != nullptr;
 		lines++;
 	}
-	CHECK(lines == 3);
-	CHECK(taken == 2);
+	CHECK(lines == 4);
+	CHECK(taken == 3);
 	CHECK(made == 1);
-	CHECK(e.said.find("page 7 ") != std::string::npos);
+	CHECK(e.said.find("page 7 pinned, and 1 ") != std::string::npos);
 	CHECK(e.said.find("page 64 ") != std::string::npos);
 }
