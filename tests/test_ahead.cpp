@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 
 #include "fault_io.hpp"
+#include "share.hpp" // SKIP_CASE
 
 using namespace test;
 using fault::Call;
@@ -357,6 +358,22 @@ TEST_CASE("what was prefetched is in memory, by whichever engine, and read once"
 	// All are in memory: it is told at once.
 	prefetch(pool, list);
 	CHECK(pool.stats().reads == 7);
+}
+
+TEST_CASE("threads whose prefetch is the pool's first at the same time all begin theirs")
+{
+	const int engine = EVERY_ENGINE;
+	File file(page_size, 100);
+	for (unsigned n = 0; n < 200; n++) {
+		Pool pool(file.fd(), page_size, 60);
+		use_engine(pool, engine);
+		Report wrong;
+		run_threads(4, [&](unsigned self) {
+			pgno_t page = self;
+			wrong.check(mpool_prefetch(pool, &page, 1, -1) == 1, "prefetch");
+		});
+		wrong.require_none();
+	}
 }
 
 TEST_CASE("without an eventfd a prefetch is a prefetch all the same, and close waits for it")

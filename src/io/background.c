@@ -157,9 +157,10 @@ static int start(struct background *b)
 	while (b->error == -1)
 		pthread_cond_wait(&b->changed, &b->lock);
 	if (b->error) {
+		pthread_t thread = b->thread; /* the next may be started meanwhile */
 		b->runs = false;
 		pthread_mutex_unlock(&b->lock);
-		process_thread_end(b->thread);
+		process_thread_end(thread);
 		pthread_mutex_lock(&b->lock);
 	}
 	return b->error;
@@ -173,7 +174,9 @@ struct attachment *background_begin(struct background *b, const struct backgroun
 		return a;
 	pthread_mutex_lock(&b->lock);
 	b->above = above;
-	int error = b->runs ? 0 : start(b);
+	while (b->runs && b->error == -1) /* another thread is starting it */
+		pthread_cond_wait(&b->changed, &b->lock);
+	int error = b->runs ? b->error : start(b);
 	pthread_mutex_unlock(&b->lock);
 	errno = error;
 	return atomic_load(&b->a);
