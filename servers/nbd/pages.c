@@ -112,13 +112,31 @@ static int mark_before(const struct pages *p, void *page, pgno_t number)
 /* A page all of which will be written, pinned.  It is not read if it can be helped. */
 static void *make_page(const struct pages *p, pgno_t number)
 {
-	if (!p->shared) {
-		pgno_t wanted = number;
-		void *page = mpool_new(p->mp, &wanted, MPOOL_PAGE_REQUEST);
-		if (page != NULL || errno != EEXIST)
-			return page;
-	}
-	return get_page(p, number);
+	if (p->shared)
+		return get_page(p, number);
+	void *page = mpool_get(p->mp, number, MPOOL_CACHED);
+	if (page != NULL)
+		return page;
+	pgno_t wanted = number;
+	page = mpool_new(p->mp, &wanted, MPOOL_PAGE_REQUEST);
+	/* It is just being read: a prefetch. */
+	return page == NULL && errno == EEXIST ? get_page(p, number) : page;
+}
+
+static void number_pages(const struct batch *b, pgno_t number[GROUP_PAGES])
+{
+	for (uint32_t i = 0; i < b->n; i++)
+		number[i] = b->first + i;
+}
+
+/* Pin a batch's pages; all or none. */
+static int pin(const struct pages *p, const struct batch *b, void **page)
+{
+	if (b->n == 1)
+		return (page[0] = get_page(p, b->first)) == NULL ? -1 : 0;
+	pgno_t number[GROUP_PAGES];
+	number_pages(b, number);
+	return mpool_getv(p->mp, number, page, b->n, 0);
 }
 
 static void unpin(const struct pages *p, void *const *page, uint32_t n)
@@ -127,27 +145,12 @@ static void unpin(const struct pages *p, void *const *page, uint32_t n)
 		(void)put(p, page[--n], 0, 0);
 }
 
-/* Pin a batch's pages; all or none. */
-static int pin(const struct pages *p, const struct batch *b, void **page)
-{
-	for (uint32_t i = 0; i < b->n; i++) {
-		page[i] = get_page(p, b->first + i);
-		if (page[i] == NULL) {
-			unpin(p, page, i);
-			return -1;
-		}
-	}
-	return 0;
-}
-
-/* Bring a batch's pages into memory. */
+/* Start reading a batch's pages, as far as there is room: it is a hint. */
 static int prefetch(const struct pages *p, const struct batch *b)
 {
-	void *page[GROUP_PAGES];
-	if (pin(p, b, page) != 0)
-		return -1;
-	unpin(p, page, b->n);
-	return 0;
+	pgno_t number[GROUP_PAGES];
+	number_pages(b, number);
+	return mpool_prefetch(p->mp, number, b->n, -1) < 0 ? -1 : 0;
 }
 
 /* ---- reading ------------------------------------------------------------------ */

@@ -14,7 +14,9 @@
  * What needs a lock is a page that is made, so as not to read what is overwritten anyway:
  * between mpool_new and the copying it is zeros, which nobody wrote; and a hole that is
  * punched in the file, while nobody may bring the page in.  Both are done under the
- * group's lock, exclusively; all else holds it shared.  A lock is of one process.  In a
+ * group's lock, exclusively; all else holds it shared.  (So the pool may not read ahead by
+ * itself, MPOOL_READAHEAD.  A prefetch that is under way is waited for by who drops the page.)
+ * A lock is of one process.  In a
  * pool that others share, therefore, pages are never made nor holes punched: they are got,
  * and written to.
  */
@@ -58,7 +60,7 @@ int pages_read(struct pages *p, void *to, uint64_t bytes, uint64_t offset);
 int pages_write(struct pages *p, const void *from, uint64_t bytes, uint64_t offset);
 /* `holes`: what is zero need not be allocated in the file any more. */
 int pages_zero(struct pages *p, uint64_t bytes, uint64_t offset, bool holes);
-/* Bring them into memory. */
+/* Start to bring them into memory, as far as there is room. */
 int pages_prefetch(struct pages *p, uint64_t bytes, uint64_t offset);
 
 /* Would pages_zero with holes be faster than writing zeros? */
