@@ -318,16 +318,27 @@ static void touch(const void *at, const void *code)
 	made[block - 1u].touched[current()] = knowledge().order.at[current()] + 1;
 }
 
+// Nearly all accesses are of 8 or 4 bytes, which the compiler is to know: the explorer does little else.
 static uint64_t raw(const void *at, unsigned bytes)
 {
 	uint64_t value = 0;
-	std::memcpy(&value, at, bytes);
+	if (bytes == sizeof(uint64_t))
+		std::memcpy(&value, at, sizeof(uint64_t));
+	else if (bytes == sizeof(uint32_t))
+		std::memcpy(&value, at, sizeof(uint32_t));
+	else
+		std::memcpy(&value, at, bytes);
 	return value;
 }
 
 static void raw_write(void *at, unsigned bytes, uint64_t value)
 {
-	std::memcpy(at, &value, bytes);
+	if (bytes == sizeof(uint64_t))
+		std::memcpy(at, &value, sizeof(uint64_t));
+	else if (bytes == sizeof(uint32_t))
+		std::memcpy(at, &value, sizeof(uint32_t));
+	else
+		std::memcpy(at, &value, bytes);
 }
 
 static void tick()

@@ -233,22 +233,15 @@ static Fibre fibre[kThreads];
 static Process process[kProcesses];
 void (*died)(unsigned process, const void *code);
 void (*process_runs)(unsigned process);
-static unsigned me, threads;
-static bool active;
+Now now;
+static unsigned &me = now.thread;
+static unsigned threads;
 static Decider *decider;
 static const std::function<void(unsigned)> *thread_body;
 static std::string wrong;
 static unsigned steps, moment;
 static uint64_t all_steps;
 
-bool running()
-{
-	return active;
-}
-unsigned current()
-{
-	return me;
-}
 bool started(unsigned t)
 {
 	return t >= 1 && t <= threads;
@@ -269,7 +262,7 @@ void fail(const char *format, ...)
 	va_start(args, format);
 	std::vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	if (!active) {
+	if (!now.active) {
 		std::printf("WRONG before or after the run: %s\n", text);
 		std::exit(1);
 	}
@@ -566,10 +559,10 @@ std::string run(Decider &d, unsigned n, const std::function<void(unsigned)> &bod
 	}
 	fibre[0].local.save();
 	if (_setjmp(fibre[0].at) == 0) {
-		active = true;
+		now.active = true;
 		go_on();
 	}
-	active = false;
+	now.active = false;
 	become(0);
 	return wrong;
 }

@@ -155,9 +155,22 @@ extern void (*process_runs)(unsigned process);
 // A process has just died; its last step was to be from `code`.
 extern void (*died)(unsigned process, const void *code);
 
+// Who runs; schedule.cpp alone changes it.  Every access of every thread asks.
+struct Now {
+	unsigned thread;
+	bool active; // in a run
+};
+extern Now now;
+
 // True in the threads of `run`; false before and after, when only thread 0 is.
-bool running();
-unsigned current();
+inline bool running()
+{
+	return now.active;
+}
+inline unsigned current()
+{
+	return now.thread;
+}
 // Thread `t` takes part in the run.
 bool started(unsigned t);
 // Let `body` be thread `t` for a moment, undisturbed: for preparations.
