@@ -174,8 +174,8 @@ MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, p
  * so that the page can be got again, and what it was to write is modified still.  After
  * a longjmp that happens in the thread's next call on the pool that is not a hit, or at
  * its end, and others wait until then; the thread cannot be cancelled any more, and
- * memory that the call had is lost.  Set filters before the first mpool_get or mpool_new, and
- * not while other threads use the pool.
+ * memory that the call had is lost, and the pins that an mpool_getv had already stay.  Set
+ * filters before the first mpool_get or mpool_new, and not while other threads use the pool.
  *
  * With a filter, every new page counts as modified, so that its zeros reach the
  * file in the file's form.

@@ -62,11 +62,12 @@ static void begin_next(struct batch *b, struct attachment *a, uint32_t n)
 		frame_free(&b->mp->evict, frame);
 }
 
-struct pinned ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const struct load *l, uint32_t n)
+bool ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const struct load *l, uint32_t n,
+                struct pinned *p)
 {
 	BATCH(b);
 	if (!batch_get(&b, mp, n))
-		return load_fail(mp, a, l);
+		return false;
 	batch_add(&b, l->page, l->frame, &l->at, 0);
 	begin_next(&b, a, n);
 	batch_read(&b);
@@ -76,6 +77,9 @@ struct pinned ahead_load(MPOOL *mp, struct attachment *a, const struct want *wan
 		else
 			load_leave(mp, a, &b.load[i], b.load[i].read);
 	ahead_count(&mp->evict, b.n - 1);
-	errno = b.load[0].error;
-	return errno ? load_fail(mp, a, &b.load[0]) : load_publish(mp, a, &b.load[0], want, b.load[0].read);
+	l = &b.load[0];
+	if (l->error)
+		errno = l->error;
+	*p = l->error ? load_fail(mp, a, l) : load_publish(mp, a, l, want, l->read);
+	return true;
 }

@@ -26,7 +26,8 @@ enum ahead ahead_begin(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t 
 
 /* How many pages a miss of `page` is to bring in: 1, or more that follow it. */
 uint32_t ahead_window(MPOOL *mp, struct attachment *a, uint32_t page);
-/* Load the page of `l`, which is wanted, and of the next n - 1 what is not in memory. */
-struct pinned ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const struct load *l, uint32_t n);
+/* Load the page of `l`, which is wanted, and of the next n - 1 what is not in memory.  False: no memory, nothing is done. */
+bool ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const struct load *l, uint32_t n,
+                struct pinned *p);
 
 #endif

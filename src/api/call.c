@@ -19,6 +19,7 @@ static bool adopt(MPOOL *mp)
 		/* The threads and rings are the parent's; what they were loading is ended as what any thread was. */
 		engine_forked(&mp->io);
 		free(atomic_exchange(&mp->prefetch, NULL));
+		later_now(&mp->later);
 		recover_fork(&mp->sharing, forked);
 	}
 	thread_adopt_end(&mp->core, can);

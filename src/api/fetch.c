@@ -86,8 +86,9 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	if (l.frame == FRAME_NONE)
 		return load_fail(mp, a, &l);
 	uint32_t n = want->fill == FILL_READ ? ahead_window(mp, a, page) : 1;
-	if (n > 1)
-		return ahead_load(mp, a, want, &l, n);
+	struct pinned p;
+	if (n > 1 && ahead_load(mp, a, want, &l, n, &p))
+		return p;
 	int reads = fill(mp, want, l.frame);
 	return reads < 0 ? load_fail(mp, a, &l) : load_publish(mp, a, &l, want, (unsigned)reads);
 }

@@ -35,7 +35,7 @@ static void after_fork(bool child)
 	thread_after_fork(child);
 	if (child)
 		hand_after_fork_child();
-	transfer_after_fork();
+	transfer_after_fork(child);
 }
 
 static void after_fork_parent(void)

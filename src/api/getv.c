@@ -84,7 +84,8 @@ static int end(const struct getv *g, const struct batch *b, int error)
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct load *l = &b->load[i];
 		struct want want = want_of(g, l->index);
-		errno = l->error;
+		if (l->error)
+			errno = l->error;
 		struct pinned p =
 			error || l->error ? load_fail(g->mp, g->a, l) : load_publish(g->mp, g->a, l, &want, l->read);
 		had(g, l->index, p);

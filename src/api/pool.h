@@ -13,6 +13,7 @@
 #include "evict/clock.h"
 #include "io/io.h"
 #include "mpool.h"
+#include "os/later.h"
 #include "share/header.h"
 #include "share/sharing.h"
 
@@ -28,6 +29,7 @@ struct MPOOL {
 	struct sharing sharing;
 	_Atomic uint32_t readahead;          /* pages at the most; ahead.h */
 	_Atomic(struct prefetch *) prefetch; /* NULL: nothing was prefetched so far */
+	later_list later;                    /* what prefetches do not need any more */
 #if MPOOL_CHECK > 1
 	struct where where;
 #endif

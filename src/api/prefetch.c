@@ -18,8 +18,8 @@
 
 /* A prefetch of which somebody is to be told. */
 struct group {
-	struct group *next; /* of those that wait for what others load */
-	int efd;
+	struct group *next;  /* of those that wait for what others load */
+	int efd;             /* -1: the call was left in the middle, and nobody is to be told any more */
 	_Atomic size_t left; /* reads of its own; and 1 while its call is not over */
 	size_t n;
 	uint32_t page[]; /* that others were loading */
@@ -63,6 +63,7 @@ void prefetch_close(MPOOL *mp)
 	if (p)
 		pthread_mutex_destroy(&p->lock);
 	free(p);
+	later_now(&mp->later);
 }
 
 /* ---- what failed -------------------------------------------------------- */
@@ -94,10 +95,11 @@ void prefetch_failure(MPOOL *mp, uint32_t page)
 
 /* ---- groups ------------------------------------------------------------- */
 
-static void tell(struct group *g)
+static void tell(MPOOL *mp, struct group *g)
 {
-	notify_event(g->efd);
-	free(g);
+	if (g->efd >= 0)
+		notify_event(g->efd);
+	later_free(&mp->later, g);
 }
 
 /* Is some page of the group being loaded still?  Those that are not leave its list. */
@@ -120,7 +122,7 @@ static void group_less(MPOOL *mp, const struct attachment *a, struct group *g)
 	if (!g || atomic_fetch_sub(&g->left, 1) > 1)
 		return;
 	if (!waits(mp, a, g)) {
-		tell(g);
+		tell(mp, g);
 		return;
 	}
 	struct prefetch *p = atomic_load(&mp->prefetch);
@@ -133,15 +135,31 @@ static void group_less(MPOOL *mp, const struct attachment *a, struct group *g)
 
 /* ---- the background ----------------------------------------------------- */
 
+/* Until the end of the block, whichever way it is left: a filter may end the thread. */
+struct finishing {
+	MPOOL *mp;
+	struct attachment *a;
+	struct ahead_read *h;
+	uint32_t done; /* pages */
+};
+
+static void finished(const struct finishing *f)
+{
+	for (uint32_t i = f->done; i < f->h->read.n; i++)
+		load_fail(f->mp, f->a, &f->h->load[i]);
+	group_less(f->mp, f->a, f->h->group);
+	later_free(&f->mp->later, f->h);
+}
+
 static void finish(struct attachment *a, struct io_read *read)
 {
 	MPOOL *mp = pool_of(a->core);
 	struct ahead_read *h = (struct ahead_read *)read;
+	__attribute__((cleanup(finished))) struct finishing f = {mp, a, h, 0};
 	loads_finish(mp, read, h->load);
-	for (uint32_t i = 0; i < read->n; i++) {
-		struct load *l = &h->load[i];
+	for (; f.done < read->n; f.done++) {
+		struct load *l = &h->load[f.done];
 		load_decode(mp, l);
-		errno = l->error;
 		if (l->error) {
 			/* Before the entry is free: who finds that finds this. */
 			failure_note(atomic_load(&mp->prefetch), l->page, l->error);
@@ -150,8 +168,6 @@ static void finish(struct attachment *a, struct io_read *read)
 			load_leave(mp, a, l, l->read);
 		}
 	}
-	group_less(mp, a, h->group);
-	free(h);
 }
 
 static bool look(struct attachment *a, bool last)
@@ -166,7 +182,7 @@ static bool look(struct attachment *a, bool last)
 	for (; g; g = next) {
 		next = g->next;
 		if (last || !waits(mp, a, g)) {
-			tell(g);
+			tell(mp, g);
 			continue;
 		}
 		any = true;
@@ -190,7 +206,22 @@ struct call {
 	uint32_t background; /* its stripe's number */
 	struct group *group; /* NULL: nobody is to be told */
 	uint32_t frame;      /* one that is not needed yet; FRAME_NONE */
+	size_t done;         /* pages that are in memory, or being loaded */
+	bool over;           /* it was not left in the middle, by a filter */
 };
+
+static void call_over(const struct call *c)
+{
+	struct group *g = c->group;
+	if (!g)
+		return;
+	if (!c->over)
+		g->efd = -1;
+	if (c->over && c->done == 0)
+		free(g); /* nothing was begun */
+	else
+		group_less(c->mp, c->a, g);
+}
 
 /* The call does not load them: there is no memory. */
 static void let_fail(const struct call *c, const struct load *l, unsigned n)
@@ -232,11 +263,12 @@ static void fill_zeros(const struct call *c, struct load *l)
 	load_leave(c->mp, c->a, l, 0);
 }
 
-/* Begin to load pages of the list, at most a batch.  How many are in memory or being loaded now. */
-static size_t some(struct call *c, const pgno_t *page, size_t n)
+/* Begin to load pages of the list, at most a batch.  How many are in memory or being loaded now; *more: the next may be too. */
+static size_t some(struct call *c, const pgno_t *page, size_t n, bool *more)
 {
 	BATCH(b);
 	size_t i = 0;
+	*more = false;
 	if (!batch_get(&b, c->mp, n))
 		return 0;
 	for (; i < n && b.n < b.room; i++) {
@@ -251,6 +283,7 @@ static size_t some(struct call *c, const pgno_t *page, size_t n)
 		batch_add(&b, page[i], c->frame, &at, 0);
 		c->frame = FRAME_NONE;
 	}
+	*more = b.n == b.room && i < n;
 	batch_sort(&b);
 	for (unsigned from = 0, run; from < b.n; from += run ? run : 1)
 		if ((run = batch_run(&b, from)))
@@ -263,16 +296,12 @@ static size_t some(struct call *c, const pgno_t *page, size_t n)
 	return i;
 }
 
-static size_t all(struct call *c, const pgno_t *page, size_t n)
+static void all(struct call *c, const pgno_t *page, size_t n)
 {
-	size_t done = 0, more;
-	do {
-		more = some(c, page + done, n - done);
-		done += more;
-	} while (more == BATCH_PAGES && done < n);
+	for (bool more = true; more;)
+		c->done += some(c, page + c->done, n - c->done, &more);
 	if (c->frame != FRAME_NONE)
 		frame_free(&c->mp->evict, c->frame);
-	return done;
 }
 
 /* How many pages of the list there are in the file, before the first that is not. */
@@ -301,6 +330,7 @@ static bool prepare(struct call *c, size_t n, int efd)
 	if (!background)
 		return false;
 	c->background = background->stripe->id;
+	later_now(&mp->later);
 	if (c->group) {
 		c->group->efd = efd;
 		c->group->left = 1;
@@ -313,20 +343,16 @@ PUBLIC ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd)
 	CALL(mp, a);
 	if (!a)
 		return -1;
-	struct call c = {.mp = mp, .a = a, .frame = FRAME_NONE};
+	__attribute__((cleanup(call_over))) struct call c = {.mp = mp, .a = a, .frame = FRAME_NONE, .over = true};
 	size_t there = valid(mp, pgnos, n);
 	if (there == 0 && n > 0)
 		errno = EINVAL;
 	if (there == 0)
 		return n > 0 ? -1 : 0;
-	if (!prepare(&c, there, efd)) {
-		free(c.group);
+	if (!prepare(&c, there, efd))
 		return -1;
-	}
-	size_t done = all(&c, pgnos, there);
-	if (done > 0)
-		group_less(mp, a, c.group);
-	else
-		free(c.group); /* nothing was begun */
-	return (ssize_t)done;
+	c.over = false;
+	all(&c, pgnos, there);
+	c.over = true;
+	return (ssize_t)c.done;
 }

@@ -13,6 +13,8 @@
 
 /* How long the thread sleeps while there is something that it has to look at, in microseconds. */
 #define LOOK_US 500u
+/* Of `error`: it is not known yet. */
+#define STARTING (-1)
 
 void background_init(struct background *b, struct core *c, const struct pageio *io)
 {
@@ -25,9 +27,30 @@ void background_init(struct background *b, struct core *c, const struct pageio *
 
 /* ---- the thread --------------------------------------------------------- */
 
-/* With the lock held, which it lets go of meanwhile. */
+/*
+ * Wait until nothing is in flight.  With the lock held, which it lets go of meanwhile.
+ */
+static void drain(struct background *b)
+{
+	pthread_mutex_unlock(&b->lock);
+	while (b->ring && !ring_idle(b->ring)) {
+		struct io_read *r = ring_next(b->ring, 0);
+		if (!r)
+			continue; /* we are woken: what for is seen afterwards */
+		transfer_end();
+		read_push(&b->arrived, r);
+	}
+	pthread_mutex_lock(&b->lock);
+}
+
+/*
+ * With the lock held, which it lets go of meanwhile.  A filter may wait for what a thread of the
+ * program has locked that forks, and so waits for what we have in flight.
+ */
 static void finish(struct background *b, struct io_read *read)
 {
+	if (b->io->pgin)
+		drain(b);
 	pthread_mutex_unlock(&b->lock);
 	b->above->finish(b->a, read);
 	pthread_mutex_lock(&b->lock);
@@ -73,8 +96,9 @@ static void begin_given(struct background *b)
 static void wait_for_ring(struct background *b)
 {
 	b->in_ring = true;
+	unsigned wait_us = b->looks ? LOOK_US : 0;
 	pthread_mutex_unlock(&b->lock);
-	struct io_read *r = ring_next(b->ring, b->looks ? LOOK_US : 0);
+	struct io_read *r = ring_next(b->ring, wait_us);
 	if (r)
 		transfer_end();
 	pthread_mutex_lock(&b->lock);
@@ -112,6 +136,8 @@ static void serve(struct background *b)
 			b->elsewhere--;
 			finish(b, r);
 		}
+		while ((r = read_pop(&b->arrived)))
+			finish(b, r);
 		if (b->looks)
 			look(b, false);
 		if (b->given.first || b->done.first)
@@ -125,6 +151,33 @@ static void serve(struct background *b)
 	}
 }
 
+struct serving {
+	struct background *b;
+	bool over;
+};
+
+static void serve_on(const struct serving *s);
+
+static void serve_to_the_end(struct background *b)
+{
+	__attribute__((cleanup(serve_on))) struct serving s = {b, false};
+	pthread_mutex_lock(&b->lock);
+	serve(b);
+	look(b, true);
+	pthread_mutex_unlock(&b->lock);
+	thread_leave(atomic_load(&b->a));
+	s.over = true;
+}
+
+/* A filter has ended the thread, which others need: it ends when the pool is closed. */
+static void serve_on(const struct serving *s)
+{
+	if (s->over)
+		return;
+	thread_filtering.of = NULL;
+	serve_to_the_end(s->b);
+}
+
 static void *run(void *background)
 {
 	struct background *b = background;
@@ -134,13 +187,9 @@ static void *run(void *background)
 	b->error = a ? 0 : errno;
 	atomic_store(&b->a, a);
 	pthread_cond_broadcast(&b->changed);
-	if (a) {
-		serve(b);
-		look(b, true);
-	}
 	pthread_mutex_unlock(&b->lock);
 	if (a)
-		thread_leave(a);
+		serve_to_the_end(b);
 	return NULL;
 }
 
@@ -153,8 +202,8 @@ static int start(struct background *b)
 	if (!process_thread_begin(&b->thread, false, run, b))
 		return EAGAIN;
 	b->runs = true;
-	b->error = -1;
-	while (b->error == -1)
+	b->error = STARTING;
+	while (b->error == STARTING)
 		pthread_cond_wait(&b->changed, &b->lock);
 	if (b->error) {
 		pthread_t thread = b->thread; /* the next may be started meanwhile */
@@ -174,12 +223,14 @@ struct attachment *background_begin(struct background *b, const struct backgroun
 		return a;
 	pthread_mutex_lock(&b->lock);
 	b->above = above;
-	while (b->runs && b->error == -1) /* another thread is starting it */
+	while (b->runs && b->error == STARTING) /* another thread is starting it */
 		pthread_cond_wait(&b->changed, &b->lock);
 	int error = b->runs ? b->error : start(b);
+	a = atomic_load(&b->a);
 	pthread_mutex_unlock(&b->lock);
-	errno = error;
-	return atomic_load(&b->a);
+	if (!a)
+		errno = error;
+	return a;
 }
 
 /* With the lock held. */

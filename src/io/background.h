@@ -42,11 +42,12 @@ struct background {
 	bool in_ring;                   /* the thread waits for its ring, and is woken by `wake` */
 	bool looks;                     /* there is something to look at */
 	struct read_queue given, done;  /* `done`: by workers */
+	struct read_queue arrived;      /* by the ring, while a filter was to run: the thread's own */
 	unsigned elsewhere;             /* in the workers' hands */
 	struct ring *ring;              /* NULL: none */
 	int wake;                       /* an eventfd; -1: there is no ring */
 	_Atomic(struct attachment *) a; /* the thread's, once it runs */
-	int error;                      /* why it does not */
+	int error;                      /* why it does not; background.c */
 	pthread_t thread;
 };
 

@@ -66,9 +66,4 @@ struct attachment *engine_background(struct engine *e, const struct background_a
 /* Start a read, which the background finishes. */
 void engine_start(struct engine *e, struct io_read *read);
 
-/* The background's thread, which is to call `above`; NULL and errno: there is none. */
-struct attachment *engine_background(struct engine *e, const struct background_above *above);
-/* Start a read, which the background finishes. */
-void engine_start(struct engine *e, struct io_read *read);
-
 #endif

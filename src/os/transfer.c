@@ -43,8 +43,14 @@ void transfer_before_fork(void)
 		pthread_cond_wait(&changed, &lock);
 }
 
-void transfer_after_fork(void)
+void transfer_after_fork(bool child)
 {
+	if (child) {
+		/* Other threads that are about to fork, or wait, are not in it; a condition that these wait for is of no use. */
+		static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
+		changed = fresh;
+		forks = 1;
+	}
 	forks--;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);

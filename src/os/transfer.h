@@ -20,6 +20,6 @@ void transfer_end(void);
 
 /* Around a fork; see fork.h. */
 void transfer_before_fork(void);
-void transfer_after_fork(void);
+void transfer_after_fork(bool child);
 
 #endif
