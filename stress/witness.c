@@ -23,7 +23,7 @@
 enum {
 	SYNC_EVERY = 500,    /* milliseconds */
 	LOOK_PAUSE = 100000, /* nanoseconds between two looks whether a death has been dealt with */
-	FILE_ONE_IN = 8,     /* checks that sync, and look at the file */
+	FILE_ONE_IN = 4,     /* checks that sync, and look at the file */
 	FORGIVE_ONE_IN = 2,
 	WATCHED = 2, /* pages that never leave memory, where some are killed */
 };
