@@ -37,12 +37,12 @@ const Fault no_addresses = {Fault::memory, "address space", {}, true, {ENOMEM}};
 const Fault too_large = {Fault::writes, "file size", {}, true, {EFBIG}};
 const Fault no_space = {Fault::writes, "file system", {}, true, {ENOSPC}};
 
-const Workload &named(const char *name)
+const Workload &named(const std::string &name)
 {
 	for (const Workload &work : small)
 		if (work.name == name)
 			return work;
-	throw Wrong(std::string("no workload is named ") + name);
+	throw Wrong("no workload is named " + name);
 }
 
 // The workload under ever higher limits, until no call fails.
