@@ -8,7 +8,7 @@
 #include "io/writeback.h"
 
 /* A batch is this share of a shard: its pages are evicted sooner than they need to be. */
-#define BATCH_SHARE 64u
+#define BATCH_SHARE 32u
 /* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
 #define BUDGET_SHARE 2u
 /*

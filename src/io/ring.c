@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#ifndef MPOOL_URING
+#define MPOOL_URING 0
+#endif
+
 #if MPOOL_URING
 #include <liburing.h>
 

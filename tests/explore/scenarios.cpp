@@ -40,7 +40,7 @@ Scenario bounded(unsigned n, Scenario s)
 
 // Enough frames for batches of two victims, full of pages that were used once.  A miss that finds the
 // only cold frame pinned makes more of them cold, so that there are two to choose: pages 1 and 2 go next.
-constexpr unsigned kFull = 128, kFullPages = kFull + 8;
+constexpr unsigned kFull = 64, kFullPages = kFull + 8;
 // The page that came last; the one whose miss that is.
 const std::string kLast = std::to_string(kFull - 1), kMissed = std::to_string(kFull + 7);
 std::string filled(unsigned modified = 0)
@@ -125,8 +125,8 @@ std::vector<Scenario> make()
 		{"two-evictors", 2, 4, {"G0 P0 | G2 P2", "G1 P1 | G3 P3"}},
 		{"two-evictors-dirty", 2, 4, {"G0 D0 | G2 D2", "G1 D1 | G3 D3"}},
 		{"evictors-one-frame", 1, 3, {"G0 D0 | G1 P1", "G2 P2", "G0 P0"}},
-		named("evictable", full("G128 P128", "G1 P1 G2 D2")),
-		bounded(1, named("evictable-taken", full("G128 P128 G129 P129", "G130 P130 G1 P1"))),
+		named("evictable", full("G64 P64", "G1 P1 G2 D2")),
+		bounded(1, named("evictable-taken", full("G64 P64 G65 P65", "G66 P66 G1 P1"))),
 		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
 
 		// Stripes that no scan looks at, until their threads come back.
@@ -308,8 +308,8 @@ std::vector<Scenario> make()
 		{"death-eviction-pinned", 1, 2, {"G0 | D0 G0 D0", "L", "1!: G0 P0 | G1 P1"}},
 		{"death-rescue", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 D0 | G0 P0"}},
 		{"death-two-evictors", 2, 4, {"G0 D0 | G2 D2", "L", "1!: G1 D1 | G3 D3"}},
-		named("death-evictable", full_of_two("G1 P1 G2 D2 G129 P129", "G128 P128")),
-		named("death-evictable-taken", full_of_two("G128 P128 G129 P129 G130 P130", "G131 P131 G132 P132")),
+		named("death-evictable", full_of_two("G1 P1 G2 D2 G65 P65", "G64 P64")),
+		named("death-evictable-taken", full_of_two("G64 P64 G65 P65 G66 P66", "G67 P67 G68 P68")),
 
 		// Sync.
 		{"death-sync", 2, 2, {"G0 | D0 S", "L", "1!: G1 | D1 S"}},
