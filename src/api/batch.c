@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "io/engine.h"
+#include "os/probe.h"
 
 bool batch_get(struct batch *b, MPOOL *mp, size_t pages)
 {
@@ -60,6 +61,7 @@ void load_decode(MPOOL *mp, struct load *l)
 void loads_finish(MPOOL *mp, struct io_read *read, struct load *l)
 {
 	uint32_t i = read_finish(&mp->io.file, read);
+	MPOOL_PROBE(read, &mp->core, read->page, read->n, i < read->n ? errno : 0);
 	for (uint32_t j = 0; j < read->n; j++)
 		l[j].read = true;
 	while (i < read->n) {

@@ -7,6 +7,7 @@
 #include "api/ahead.h"
 #include "core/resize.h"
 #include "core/tsan.h"
+#include "os/probe.h"
 
 /*
  * After the slot was set: is the page of `e` still in its frame?  Rescues it if
@@ -69,6 +70,8 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 		memset(bytes, 0, mp->io.file.pagesize);
 	else
 		reads = pageio_read(&mp->io.file, want->page, bytes, want->fill == FILL_ZERO);
+	if (reads != 0)
+		MPOOL_PROBE(read, &mp->core, want->page, 1u, reads < 0 ? errno : 0);
 	/* New zeros have an external form only after they were written. */
 	if (want->fill != FILL_READ && (mp->io.file.pgin || mp->io.file.pgout))
 		frame_set_dirty(frame_of(&mp->core.frames, f));
@@ -103,7 +106,7 @@ static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 	bool loading = entry_state(table_find(&mp->core.tables, page, &at)) == ENTRY_LOADING;
 	epoch_leave(a->stripe);
 	if (loading)
-		core_sleep(&mp->core, q, count);
+		core_sleep(&mp->core, q, count, wait_for_page(page));
 }
 
 /* The page is in memory, by its entry `e` at `at`: pin it.  In an epoch section, which it leaves. */
@@ -138,8 +141,11 @@ static enum start start_once(MPOOL *mp, struct attachment *a, const struct want 
 	}
 	enum load_state begun = entry_valid(e) ? LOAD_LOST : load_begin(mp, a, want->page, e, at);
 	epoch_leave(a->stripe);
-	if (begun == LOAD_WON)
+	if (begun == LOAD_WON) {
+		if (want->fill == FILL_READ)
+			MPOOL_PROBE(miss, &mp->core, want->page);
 		return START_WON;
+	}
 	if (begun == LOAD_NO_MEMORY)
 		*error = ENOMEM;
 	else if (entry_in_memory(e))

@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "api/quiet.h"
 #include "io/sync.h"
+#include "os/probe.h"
 #include "share/witness.h"
 
 /* 0, or an errno. */
@@ -25,7 +26,9 @@ PUBLIC int mpool_sync(MPOOL *mp)
 	CALL(mp, a);
 	if (!a)
 		return -1;
+	MPOOL_PROBE(sync_start, &mp->core);
 	int error = sync_pool(mp, a->stripe);
+	MPOOL_PROBE(sync_done, &mp->core, error);
 	if (error) {
 		errno = error;
 		return -1;

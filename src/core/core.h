@@ -23,6 +23,7 @@
 #include "core/pin.h"
 #include "core/region.h"
 #include "core/table.h"
+#include "os/probe.h"
 #include "os/wait.h"
 
 /* Where deaths are not told (watch.h): after how long a wait checks for dead processes, in milliseconds. */
@@ -86,11 +87,14 @@ static inline bool core_overdue(struct core *c)
 	return c->above->overdue(c);
 }
 
-/* Sleep, unless an event came since wait_prepare; after a timeout check for dead processes. */
-static inline void core_sleep(struct core *c, struct wait_queue *q, uint32_t count)
+/* Sleep, unless an event came since wait_prepare; after a timeout check for dead processes.  `what`: as there. */
+static inline void core_sleep(struct core *c, struct wait_queue *q, uint32_t count, uint64_t what)
 {
+	MPOOL_PROBE(wait, c, (uint32_t)(what >> 32), (uint32_t)what);
 	if (!wait_sleep(c->wait, q, count, core_timeout(c)))
 		core_overdue(c);
+	MPOOL_PROBE(wait_done, c, (uint32_t)(what >> 32), (uint32_t)what);
+	(void)what; /* without probes */
 }
 
 /* The claim's owner: claimed -> unclaimed, and -> free. */

@@ -136,6 +136,6 @@ void frame_wait(struct core *c, struct stripe *me, uint32_t frame, uint32_t page
 		epoch_leave(me);
 		if (!claimed)
 			return;
-		core_sleep(c, q, count);
+		core_sleep(c, q, count, wait_for_frame(frame));
 	}
 }

@@ -168,6 +168,7 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 	/* From here on the frame is claimed and nothing else. */
 	frame_word_empty(v->fr);
 	stripe_count(me, COUNT_EVICTIONS, 1);
+	MPOOL_PROBE(evict, ev->core, v->page);
 	return true;
 }
 

@@ -251,7 +251,7 @@ void sync_begin(struct io *io, const struct stripe *me)
 		/* Sequentially consistent, after the announcement: pairs with sync_end. */
 		if (sync_try(io, me))
 			return;
-		core_sleep(io->core, q, count);
+		core_sleep(io->core, q, count, wait_for_sync());
 	}
 }
 

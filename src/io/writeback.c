@@ -124,6 +124,7 @@ int writeback_write(struct io *io, struct stripe *me, struct copied *c, const st
 		n = run_length(c, i);
 		const char *from = b->bytes + (size_t)i * io->file.pagesize;
 		uint32_t written = pageio_write(&io->file, c->victim[i]->page, n, from);
+		MPOOL_PROBE(write, io->core, c->victim[i]->page, n, written < n ? errno : 0);
 		if (written < n && !error)
 			error = errno;
 		for (unsigned j = 0; j < n; j++)
