@@ -37,7 +37,7 @@ WORKS = {"randread": "reads", "randwrite": "writes", "randrw": "half writes"}
 LOOK = 0.01  # seconds between two looks whether a server is there
 MICRO = 1000  # nanoseconds
 COLUMNS = {"place": reports.one_of(PLACES), "region": reports.one_of(REGIONS), "work": reports.one_of(WORKS), "depth": int,
-           "round": int, "server": str, "iops": float, "p50": float, "p99": float, "p999": float}
+           "round": int, "server": str, "iops": float, "p50": float, "p99": float, "p999": float, "processor": float}
 
 
 # --- the servers ---
@@ -70,7 +70,7 @@ SERVERS = {
 
 @contextlib.contextmanager
 def served(o, name, path, direct):
-    """Its socket, while it runs."""
+    """Its socket, and its number, while it runs."""
     with tempfile.TemporaryDirectory(prefix="mpool-nbd.") as directory:
         socket, pidfile = (os.path.join(directory, what) for what in ("socket", "pid"))
         # The cache filter's copy is to be on the same disk as the file.
@@ -81,7 +81,7 @@ def served(o, name, path, direct):
                 if process.poll() is not None:
                     raise Broken(f"{name} ended with {process.returncode}")
                 time.sleep(LOOK)
-            yield socket
+            yield socket, process.pid
         finally:
             process.kill()
             process.wait()
@@ -98,13 +98,23 @@ def fio(socket, region, *options):
     return json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
 
 
-def measure(o, socket, region, work, depth):
+def processor_time(pid):
+    """Seconds that it has had, of the program's own and the kernel's."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(o, server, region, work, depth):
+    socket, pid = server
+    before = processor_time(pid)
     job = fio(socket, region, f"--rw={work}", f"--bs={BLOCK}", f"--iodepth={depth}", "--time_based", f"--runtime={o.seconds}",
               "--randrepeat=0", "--percentile_list=50:99:99.9")
     sides = [job[side] for side in ("read", "write") if job[side]["total_ios"]]
     # Of a mix, the slower side's.
     late = [max(side["clat_ns"]["percentile"][p] for side in sides) / MICRO for p in ("50.000000", "99.000000", "99.900000")]
-    return [sum(side["iops"] for side in sides), *late]
+    took = (processor_time(pid) - before) / sum(side["total_ios"] for side in sides)
+    return [sum(side["iops"] for side in sides), *late, took * 1e6]
 
 
 def cells(o):
@@ -118,17 +128,17 @@ def warm(socket, region):
 def measure_region(o, write, place, region, directory):
     size = int(o.cache_bytes * REGIONS[region]) // BLOCK * BLOCK
     with contextlib.ExitStack() as running:
-        sockets = {}
+        running_servers = {}
         for i, name in enumerate(o.server):
             path = os.path.join(directory, f"disk{i}")
             make_file(path, size)
-            sockets[name] = running.enter_context(served(o, name, path, PLACES[place]))
-            warm(sockets[name], size)
+            running_servers[name] = running.enter_context(served(o, name, path, PLACES[place]))
+            warm(running_servers[name][0], size)
         for work, depth in cells(o):
             for turn in range(o.rounds):
                 names = o.server[turn % len(o.server):] + o.server[:turn % len(o.server)]
                 for name in names:
-                    write([place, region, work, depth, turn, name, *measure(o, sockets[name], size, work, depth)])
+                    write([place, region, work, depth, turn, name, *measure(o, running_servers[name], size, work, depth)])
             print(f"nbd: {place}, {region}, {WORKS[work]}, depth {depth}: done", file=sys.stderr, flush=True)
 
 
@@ -203,7 +213,8 @@ def report(rows, about):
     lines += ["## Requests a second: libmpool's / the other's", "", *ratios(found, names)]
     lines += ["## Thousand requests a second", "", *figures(found, names, 6, kilo)]
     for column, what in ((7, "half of the requests take at most, µs"), (8, "99 % of the requests take at most, µs"),
-                         (9, "99.9 % of the requests take at most, µs")):
+                         (9, "99.9 % of the requests take at most, µs"),
+                         (10, "the server's processor time a request, µs")):
         lines += [f"## {what[0].upper()}{what[1:]}", "", *figures(found, names, column)]
     return "\n".join(lines)
 
