@@ -1,11 +1,13 @@
 #!/bin/bash
-# examples.sh HELLO COUNTER - the README's programs do what they are shown for, and say
-# why when they cannot.
+# examples.sh HELLO COUNTER SCAN EVENTLOOP - the documents' programs do what they are shown for,
+# and say why when they cannot.
 set -euo pipefail
 export LC_ALL=C
 
 hello=$1
 counter=$2
+scan=$3
+eventloop=$4
 key=examples.sh.$$
 tmp=$(mktemp -d)
 started=()
@@ -23,11 +25,11 @@ fail()
 	exit 1
 }
 
-# refused PROGRAM WHY - it ends by itself, with 1 and a sentence.
+# refused PROGRAM WHY [ARGUMENT] - it ends by itself, with 1 and a sentence.
 refused()
 {
 	local status=0
-	"$1" > out 2> err || status=$?
+	"$1" ${3+"$3"} > out 2> err || status=$?
 	[ $status = 1 ] || fail "$2: exit status $status: $(cat err)"
 	[ -s err ] || fail "$2: nothing is said"
 }
@@ -62,6 +64,41 @@ wait "${started[1]}" 2> /dev/null || true
 started=()
 before=$(od -A n -t u8 -N 8 count)
 [ "$before" -ge "$count" ] || fail "the file has $before, and $count was said to be on the disk"
+
+echo "== scan, with read-ahead and without"
+mkdir "$tmp/scan" && cd "$tmp/scan"
+pages=2500 # more than it has room for
+# Each byte of page n is n % 251.
+python3 -c 'import sys; sys.stdout.buffer.write(b"".join(bytes([n % 251]) * 4096 for n in range(int(sys.argv[1]))))' $pages > file
+sum=$(python3 -c 'import sys; print(sum(4096 * (n % 251) for n in range(int(sys.argv[1]))))' $pages)
+for ahead in 0 64; do
+	"$scan" file $ahead > out || fail "scan with $ahead: exit status $?"
+	grep -q "^$pages pages, [0-9]* a second, sum $sum$" out || fail "scan with $ahead, not $sum: $(cat out)"
+	[[ $(tail -1 out) =~ ^waited\ ([0-9]+)\ times\;\ read\ ahead:\ ([0-9]+),\ used\ ([0-9]+),\ for\ nothing\ 0$ ]] ||
+		fail "scan with $ahead: $(cat out)"
+	waited=${BASH_REMATCH[1]}
+	[ $((waited + BASH_REMATCH[3])) = $pages ] || fail "not each page was read once: $(cat out)"
+	if [ $ahead = 0 ]; then
+		[ "$waited" = $pages ] || fail "pages are read ahead though none are to be: $(cat out)"
+	else
+		[ "$waited" -lt $((pages / 10)) ] || fail "few pages are read ahead: $(cat out)"
+	fi
+done
+
+echo "== eventloop, on a file of many pages, and of one"
+"$eventloop" file > out || fail "eventloop: exit status $?"
+[[ $(cat out) =~ ^64000\ requests:\ ([0-9]+)\ at\ once,\ ([0-9]+)\ after\ a\ read,\ ([0-9]+)\ by\ waiting$ ]] ||
+	fail "eventloop: $(cat out)"
+[ $((BASH_REMATCH[1] + BASH_REMATCH[2] + BASH_REMATCH[3])) = 64000 ] || fail "eventloop: not all are answered: $(cat out)"
+[ "${BASH_REMATCH[2]}" -gt 0 ] || fail "eventloop: nobody has waited for an event: $(cat out)"
+head -c 4096 file > one
+"$eventloop" one > out || fail "eventloop, one page: exit status $?"
+
+for program in scan eventloop; do
+	refused "${!program}" "$program: there is no such file" "$tmp/no file"
+done
+: > empty
+refused "$eventloop" "eventloop: the file has no page" empty
 
 for what in hello:pages counter:count; do
 	program=${what%:*}
