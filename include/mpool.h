@@ -286,6 +286,22 @@ int mpool_getv(MPOOL *mp, const pgno_t *pgnos, void **addrs, size_t n, unsigned 
 ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd);
 
 /*
+ * mpool_clean - make room ahead of need.
+ *
+ * Makes up to n frames evictable, which whoever brings in a page next takes, and returns
+ * how many: those that would be evicted next.  Their pages stay in memory until then,
+ * and a get of one finds it there, and keeps it.  Modified ones are written first, those
+ * of a batch in the order of the file.  Pages pinned, and frames free or evictable already, do not count.
+ *
+ * When a write fails, no other is tried, and pages that need none make room; fails with
+ * its errno if there are none either.
+ *
+ * ENOMEM   no memory
+ * or as mpool_sync when it writes
+ */
+ssize_t mpool_clean(MPOOL *mp, size_t n);
+
+/*
  * mpool_put - undo one mpool_get or mpool_new.
  *
  * Any thread may put a page that another got.  MPOOL_DIRTY marks the page
@@ -328,8 +344,9 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  * another pool, or a child of fork with its copy of this one; else either may get 0 for
  * pages that are lost.
  *
- * If some pages cannot be written, the others are; the error is that of the first, and
- * the file is not flushed.
+ * If some pages cannot be written, the others are; the error is that of the first write
+ * that failed since a sync succeeded, be it another call's or a cleaner's (write_errno of
+ * mpool_stats), and the file is not flushed.
  *
  * EAGAIN   whether pages that were written are on stable storage cannot be told just now:
  *          those who could tell are stopped, or have died, in other processes that share
@@ -434,6 +451,9 @@ struct mpool_stats {
 	uint64_t ahead_wasted; /* of these: dropped before that */
 	uint64_t engine;       /* MPOOL_IO_..., which serves in this process; 0: none was needed so far */
 	uint64_t engine_errno; /* with which io_uring was refused; 0: it was not */
+	uint64_t cleaned;      /* frames that mpool_clean and MPOOL_CLEANERS made room in, ahead of need */
+	uint64_t write_waits;  /* calls that waited for the cleaners to write */
+	uint64_t write_errno;  /* of the first write that failed since a sync succeeded; 0: none did */
 };
 
 /*

@@ -13,7 +13,7 @@
  * After the slot was set: is the page of `e` still in its frame?  Rescues it if
  * its entry is closing.
  */
-static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64_t e)
+static bool entry_holds(MPOOL *mp, struct attachment *a, const struct table_ref *at, uint64_t e)
 {
 	uint32_t page = entry_page(e), f = entry_who(e);
 	for (;;) {
@@ -26,6 +26,7 @@ static bool entry_holds(struct attachment *a, const struct table_ref *at, uint64
 		/* Rescue: the closer's next step on the entry will fail. */
 		if (table_reopen(at, page, f)) {
 			stripe_count(a->stripe, COUNT_RESCUES, 1);
+			frame_rescued(&mp->evict, f);
 			return true;
 		}
 	}
@@ -46,7 +47,7 @@ static struct pinned pin_entry(MPOOL *mp, struct attachment *a, const struct tab
 	}
 	pin_try(slot, f);
 	pin_show(&mp->core.pins, slot_stripe(slot), mp->core.barrier); /* pairs with barrier_heavy in window_scan */
-	if (!entry_holds(a, at, e)) {
+	if (!entry_holds(mp, a, at, e)) {
 		pin_back_out(slot);
 		return not_pinned;
 	}

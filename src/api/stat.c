@@ -111,6 +111,9 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	const struct engine *e = atomic_load(&mp->io.engine);
 	s->engine = e ? engine_kind(e) : 0;
 	s->engine_errno = e ? (uint64_t)atomic_load(&e->refused) : 0;
+	s->cleaned = atomic_load_explicit(&mp->evict.clock->cleaned, memory_order_relaxed);
+	s->write_waits = atomic_load_explicit(&mp->evict.clock->waits, memory_order_relaxed);
+	s->write_errno = (uint64_t)pageio_failure(&mp->io.file);
 	s->pages = pageio_pages(&mp->io.file);
 	s->maxcache = frames_capacity(&mp->core.frames);
 	s->pagesize = mp->io.file.pagesize;

@@ -7,16 +7,26 @@
 #include "os/probe.h"
 #include "share/witness.h"
 
+/* Pages could not be written: what is told is why writes began to fail, be it that it was not sync's. */
+static int first_failure(const MPOOL *mp, int error)
+{
+	int kept = pageio_failure(&mp->io.file);
+	return error && kept ? kept : error;
+}
+
 /* 0, or an errno. */
 static int sync_pool(MPOOL *mp, struct stripe *me)
 {
 	sync_begin(&mp->io, me);
+	int kept = pageio_failure(&mp->io.file);
 	/* Before the writes: it may be that pages are to be written again. */
 	int error = witness_have(&mp->sharing, me);
 	if (!error)
-		error = sync_write(&mp->io, me);
+		error = first_failure(mp, sync_write(&mp->io, me));
 	if (!error)
 		error = sync_flush(&mp->io, me);
+	if (!error)
+		pageio_forget_failure(&mp->io.file, kept);
 	sync_end(&mp->io);
 	return error;
 }

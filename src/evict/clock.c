@@ -269,6 +269,22 @@ static void hints_add(struct shard *sh, uint32_t f, int32_t n)
 	atomic_fetch_add(&sh->hinted, n);
 }
 
+/* Its page is not evictable any more, nor is it free. */
+static void unhint(struct evict *ev, uint32_t f)
+{
+	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+	_Atomic uint64_t *bits = &ev->core->frames.base.free_bits[f / BITS_PER_WORD];
+	/* Should the hint come only now, whoever follows it finds no evictable page. */
+	if ((atomic_load_explicit(bits, memory_order_relaxed) & bit) && (atomic_fetch_and(bits, ~bit) & bit))
+		atomic_fetch_sub(&shard_of_frame(ev->clock, f)->hinted, 1);
+}
+
+void frame_rescued(struct evict *ev, uint32_t f)
+{
+	if (f < ev->core->frames.base.count)
+		unhint(ev, f);
+}
+
 /* ---- what the policy is told -------------------------------------------- */
 
 static struct policy_of policy_of(struct evict *ev, struct shard *sh)
@@ -340,9 +356,11 @@ void frame_free(struct evict *ev, uint32_t f)
 #define PINNED_SET_HERE (1u << 14) /* a pool of so many frames needs no memory for it */
 
 struct pinned_set {
-	bool dirty;      /* skip those that are */
-	bool ahead;      /* it is for a page that nobody asked for: skip others of the kind, write nothing */
-	bool everywhere; /* search all frames that are not in the set, for otherwise the pool grows */
+	bool dirty;       /* skip those that are */
+	bool ahead;       /* it is for a page that nobody asked for: skip others of the kind, write nothing */
+	bool hinted;      /* skip those that have a hint: they are free or evictable already */
+	bool everywhere;  /* search all frames that are not in the set, for otherwise the pool grows */
+	uint32_t emptied; /* frames of the overflow, by trim */
 	uint32_t pins;
 	uint32_t frames;   /* how many bits; 0: no frame is in the set */
 	uint32_t capacity; /* when it was made */
@@ -361,12 +379,20 @@ static void pinned_set_add(void *set, const struct stripe *s, uint64_t slot)
 		ps->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
 }
 
+static bool is_hinted(const struct frames *fs, uint32_t f)
+{
+	return atomic_load_explicit(&fs->base.free_bits[f / BITS_PER_WORD], memory_order_relaxed) >> f % BITS_PER_WORD &
+	       1;
+}
+
 static bool in_pinned_set(const void *set, uint32_t f, uint32_t word)
 {
 	const struct pinned_set *ps = set;
 	if ((ps->dirty || ps->ahead) && word & FRAME_DIRTY)
 		return true;
 	if (ps->ahead && atomic_load_explicit(&ps->of->base.mark[f], memory_order_relaxed) == MARK_AHEAD)
+		return true;
+	if (ps->hinted && is_hinted(ps->of, f))
 		return true;
 	if (ps->frames == 0)
 		return false;
@@ -427,6 +453,7 @@ static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, 
 		const struct victim *v = r->victim[i];
 		if (have == FRAME_NONE && victim_empty(ev, me, v)) {
 			have = v->frame;
+			unhint(ev, have); /* it may have been evictable before */
 			continue;
 		}
 		victim_release(ev->core, v);
@@ -445,13 +472,11 @@ static bool evictors_counted(const struct evict *ev)
 	return region_shared(&ev->core->region) || atomic_load_explicit(&ev->clock->batch, memory_order_relaxed) > 1;
 }
 
-/* How many victims the calling thread may take at once. */
-static uint32_t batch_begin(struct evict *ev)
+/* Of all victims, the calling thread's share, at most `batch`. */
+static uint32_t share_begin(struct evict *ev, uint32_t batch)
 {
 	const struct clock_state *c = ev->clock;
 	struct member_state *ms = ev->core->members;
-	if (!evictors_counted(ev))
-		return 1;
 	atomic_fetch_add_explicit(&core_member(ev->core)->evictors, 1, memory_order_relaxed);
 	/* Each process counts its own, so that one that dies leaves nothing behind. */
 	uint32_t evictors = 0, top = member_top(ms);
@@ -460,22 +485,33 @@ static uint32_t batch_begin(struct evict *ev)
 	/* At least this thread: a recovery may clear its process's count while it is in here. */
 	if (evictors == 0)
 		evictors = 1;
-	uint32_t batch = atomic_load_explicit(&c->batch, memory_order_relaxed);
 	uint32_t share = atomic_load_explicit(&c->budget, memory_order_relaxed) / evictors;
 	share = share < batch ? share : batch;
 	return share == 0 ? 1 : share < WINDOW_MAX ? share : WINDOW_MAX;
 }
 
-static void batch_end(struct evict *const *evictor)
+static void share_end(struct evict *const *evictor)
 {
-	if (!evictors_counted(*evictor))
-		return;
 	_Atomic uint32_t *own = &core_member((*evictor)->core)->evictors;
 	uint32_t n = atomic_load_explicit(own, memory_order_relaxed);
 	/* If it was cleared meanwhile it must not wrap around. */
 	while (n > 0 &&
 	       !atomic_compare_exchange_weak_explicit(own, &n, n - 1, memory_order_relaxed, memory_order_relaxed))
 		;
+}
+
+/* How many victims the calling thread may take at once. */
+static uint32_t batch_begin(struct evict *ev)
+{
+	if (!evictors_counted(ev))
+		return 1;
+	return share_begin(ev, atomic_load_explicit(&ev->clock->batch, memory_order_relaxed));
+}
+
+static void batch_end(struct evict *const *evictor)
+{
+	if (evictors_counted(*evictor))
+		share_end(evictor);
 }
 
 /* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE. */
@@ -511,6 +547,93 @@ static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, co
 	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
 		f = evict_from(ev, me, &c->shard[(home + i) % n], ps, error);
 	return f;
+}
+
+/* ---- ahead of need ------------------------------------------------------ */
+
+/* Is the page of a frame that we have claimed evictable already?  Then let go of it, with its hint. */
+static bool was_evictable(struct evict *ev, struct shard *sh, uint32_t f)
+{
+	struct victim v;
+	if (!victim_evictable(ev->core, &v, f))
+		return false;
+	victim_release(ev->core, &v);
+	hints_add(sh, f, hint(ev, f));
+	return true;
+}
+
+/* Fill the window with at most `n` victims of the shard's policy. */
+static void sweep_ahead(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps, uint32_t n,
+                        struct window *w)
+{
+	struct policy_of o = policy_of(ev, sh);
+	struct policy_search search = {in_pinned_set, ps, ps->everywhere, true, 0};
+	w->n = 0;
+	for (uint32_t i = 0; w->n < n && i < SWEEPS * o.used; i++) {
+		uint32_t f = policy_victim(&o, &search);
+		if (f == FRAME_NONE)
+			break;
+		struct frame *fr = &ev->core->frames.base.frame[f];
+		if (frame_take(fr, me->id))
+			frame_free(ev, f);
+		else if (frame_claim(fr, me->id) && !was_evictable(ev, sh, f))
+			window_add(ev->core, w, f);
+	}
+}
+
+/* Make at most `n` frames of the shard evictable, of one window.  How many; *some: there were victims. */
+static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
+                           uint32_t n, bool *some, int *error)
+{
+	struct window w;
+	struct evictable r;
+	uint32_t batch = share_begin(ev, n);
+	/* Also when a filter does not return: see evict_from. */
+	__attribute__((cleanup(share_end), unused)) struct evict *const counted = ev;
+	epoch_enter(&ev->core->epoch, me);
+	sweep_ahead(ev, me, sh, ps, batch, &w);
+	epoch_leave(me);
+	*some = w.n > 0;
+	if (w.n == 0)
+		return 0;
+	window_evict(ev->io, me, &w, &r, error);
+	(void)keep_one(ev, me, sh, 0, &r); /* and that for nobody */
+	atomic_fetch_add_explicit(&ev->clock->cleaned, r.n, memory_order_relaxed);
+	return r.n;
+}
+
+/* Make at most `n` frames of the shard evictable.  How many. */
+static uint32_t clean_shard(struct evict *ev, struct stripe *me, struct shard *sh, struct pinned_set *ps, uint32_t n,
+                            int *error)
+{
+	uint32_t made = 0;
+	bool some = true;
+	/* Again if all of a window were rescued or pinned, but not for ever. */
+	for (unsigned vain = 0; made < n && some && vain < EVICT_TRIES;) {
+		uint32_t more = clean_some(ev, me, sh, ps, n - made, &some, error);
+		made += more;
+		vain = more ? 0 : vain + 1;
+		if (*error)
+			ps->dirty = true;
+	}
+	return made;
+}
+
+uint32_t clock_clean(struct evict *ev, struct stripe *me, uint32_t n, int *error)
+{
+	struct clock_state *c = ev->clock;
+	struct pinned_set ps;
+	uint32_t made = 0;
+	pinned_set_fill(ev, &ps);
+	ps.hinted = true;
+	/* Of each shard its part; then of each whatever is missing. */
+	for (unsigned part = 0; part < 2; part++)
+		for (uint32_t i = 0, shards = shards_of(c); i < shards && made < n; i++) {
+			uint32_t most = part == 0 ? (n - made + shards - i - 1) / (shards - i) : n - made;
+			made += clean_shard(ev, me, &c->shard[i], &ps, most, error);
+		}
+	pinned_set_free(&ps);
+	return made;
 }
 
 /* ---- the overflow ------------------------------------------------------- */
@@ -587,7 +710,7 @@ static void check_overflow(struct evict *ev, struct stripe *me)
 }
 
 /* Evict what can be evicted of the overflow, and retire its empty segments. */
-static void trim(struct evict *ev, struct stripe *me, const struct pinned_set *ps, int *error)
+static void trim(struct evict *ev, struct stripe *me, struct pinned_set *ps, int *error)
 {
 	bool left = false;
 	for (unsigned k = SEGMENT_CHUNKS - 1; k > 0; k--) {
@@ -617,6 +740,7 @@ static void trim(struct evict *ev, struct stripe *me, const struct pinned_set *p
 		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&ev->core->epoch))
 			retire_segment(ev, me, k);
 		left |= used != emptied;
+		ps->emptied += emptied;
 	}
 	if (!left)
 		check_overflow(ev, me);
@@ -682,6 +806,15 @@ static bool spend_backoff(struct clock_state *c)
 	return false;
 }
 
+/* Has a clean page left the overflow, or does one now?  Then the caller may have its room. */
+static bool trim_clean(struct evict *ev, struct stripe *me, struct pinned_set *ps)
+{
+	int none = 0; /* nothing is written */
+	if (ps->emptied == 0 && atomic_load(&ev->clock->overflow_used))
+		trim(ev, me, ps, &none);
+	return ps->emptied > 0;
+}
+
 /* Trim the overflow, then evict from any shard, skipping what is pinned.  FRAME_NONE: there was no victim. */
 static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t home, int *error)
 {
@@ -694,6 +827,8 @@ static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t 
 		/* The dirty ones cannot be written: is there a clean one? */
 		ps.dirty = true;
 		f = evict_any(ev, me, home, &ps, error);
+		if (f == FRAME_NONE && trim_clean(ev, me, &ps))
+			*error = 0;
 	}
 	pinned_set_free(&ps);
 	if (f == FRAME_NONE)

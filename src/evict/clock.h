@@ -71,10 +71,12 @@ struct clock_state {
 	_Atomic uint32_t overflow_next;    /* where to search for a free one first */
 	_Atomic uint32_t backoff;          /* overflow frames that may be taken without another search */
 	_Atomic uint32_t shards;
-	_Atomic uint64_t ahead;  /* pages that were brought in ahead of need, */
-	_Atomic uint64_t wasted; /* and those of them that left unused */
-	_Atomic uint32_t batch;  /* victims to a barrier, at the most */
-	_Atomic uint32_t budget; /* victims of all threads together */
+	_Atomic uint64_t ahead;   /* pages that were brought in ahead of need, */
+	_Atomic uint64_t wasted;  /* and those of them that left unused */
+	_Atomic uint64_t cleaned; /* frames that were made evictable ahead of need, */
+	_Atomic uint64_t waits;   /* and how often a thread waited for one (demand.h) */
+	_Atomic uint32_t batch;   /* victims to a barrier, at the most */
+	_Atomic uint32_t budget;  /* victims of all threads together */
 	struct shard shard[SHARDS_MAX];
 };
 
@@ -110,6 +112,13 @@ uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page
 void ahead_count(struct evict *ev, uint32_t n);
 /* How many were, and how many of them left unused. */
 void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted);
+/*
+ * Make up to `n` frames evictable, ahead of need.  Dirty pages are written, a batch in the
+ * file's order.  How many were; *error: errno of the first write that failed, after which none is tried.
+ */
+uint32_t clock_clean(struct evict *ev, struct stripe *me, uint32_t n, int *error);
+/* A get has rescued the page of the frame, which so is no evictable one. */
+void frame_rescued(struct evict *ev, uint32_t frame);
 /* By the claim's owner, of a frame that no entry names. */
 void frame_free(struct evict *ev, uint32_t frame);
 

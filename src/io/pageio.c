@@ -525,6 +525,24 @@ uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *
 	return written;
 }
 
+void pageio_failed(const struct pageio *io, int error)
+{
+	int32_t none = 0;
+	/* Relaxed would do: it tells, and decides nothing. */
+	atomic_compare_exchange_strong(&io->state->failed, &none, error);
+}
+
+int pageio_failure(const struct pageio *io)
+{
+	return atomic_load(&io->state->failed);
+}
+
+void pageio_forget_failure(const struct pageio *io, int kept)
+{
+	int32_t was = kept;
+	atomic_compare_exchange_strong(&io->state->failed, &was, 0);
+}
+
 unsigned pageio_turn(const struct pageio *io)
 {
 	/* Sequentially consistent, after the pwrite: see the head of pageio.h. */

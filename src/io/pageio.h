@@ -94,6 +94,7 @@ struct pageio_state {
 	_Atomic uint32_t witnesses;  /* those that there are, by bits */
 	_Atomic uint32_t generation; /* of a shared pool's witnesses */
 	_Atomic uint32_t newest;     /* that there was */
+	_Atomic int32_t failed;      /* errno of the first write that failed since a sync succeeded; 0: none */
 	uint64_t name;               /* of the pool, for its witnesses' names; 0: it is private */
 };
 
@@ -196,6 +197,14 @@ void pageio_noted(struct pageio *io);
 bool pageio_left_any(const struct pageio *io);
 /* Who made a flush died in it: is there nobody any more who could tell? */
 bool pageio_blind(const struct pageio *io);
+
+/*
+ * Keep the errno of a write that failed, unless one is kept already; the kept one, or 0; and,
+ * everything being on stable storage, forget the one that was kept when that began.
+ */
+void pageio_failed(const struct pageio *io, int error);
+int pageio_failure(const struct pageio *io);
+void pageio_forget_failure(const struct pageio *io, int kept);
 
 /* The turn to note a write in that is done. */
 unsigned pageio_turn(const struct pageio *io);

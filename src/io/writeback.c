@@ -131,6 +131,8 @@ int writeback_write(struct io *io, struct stripe *me, struct copied *c, const st
 			c->written[i + j] = j < written;
 		stripe_count(me, COUNT_WRITES, written);
 	}
+	if (error)
+		pageio_failed(&io->file, error);
 	return error;
 }
 
