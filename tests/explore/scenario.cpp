@@ -374,6 +374,15 @@ void sync()
 		}
 }
 
+void clean(unsigned frames)
+{
+	ssize_t made = mpool_clean(pool(), frames);
+	if (made < 0 && !excused(errno))
+		fail("clean fails: %s", std::strerror(errno));
+	if (made > static_cast<ssize_t>(frames))
+		fail("clean makes more frames evictable than it is to: %zd", made);
+}
+
 void offer(unsigned page)
 {
 	Pin *p = held(page);
@@ -630,6 +639,8 @@ void perform(const Op &op)
 		return delete_page(page_number(op));
 	case 'S':
 		return sync();
+	case 'c':
+		return clean(op.arg);
 	case 'O':
 		return offer(page_number(op));
 	case 'F':
@@ -969,6 +980,8 @@ static const char *call_name(char what)
 		return "delete";
 	case 'S':
 		return "sync";
+	case 'c':
+		return "clean";
 	case 'L':
 		return "recovery";
 	case 'C':

@@ -13,7 +13,7 @@
 //   O<p>  leave the pin to another thread    F<p>  wait for such a pin, put it
 //   f<p>  the same, modified                 x<p>  wait for such a pin, delete the page
 //   V<p>  put it, which nobody has pinned    B<p>  put another thread's pin, which it may put itself
-//   M     make the last page there can be
+//   M     make the last page there can be  c<n>  make n frames evictable
 //   E     the kernel writes back, and fails  U     another program's fsync of the file
 //   T<n>  give token n                       W<n>  wait for token n
 //

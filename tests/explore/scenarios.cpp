@@ -129,6 +129,16 @@ std::vector<Scenario> make()
 		bounded(1, named("evictable-taken", full("G64 P64 G65 P65", "G66 P66 G1 P1"))),
 		{"look", 1, 2, {"G0 P0 | I0 G0 P0", "G1 P1 | G1 P1"}},
 
+		// Room made ahead of need.
+		{"clean-get", 2, 3, {"G0 D0 G1 D1 | c2 G2 P2", "G0 P0 | G0 D0 G1 P1"}},
+		{"clean-rescue", 1, 2, {"G0 D0 | c1 c1", "G0 P0 | G0 D0 G1 P1"}},
+		{"clean-clean", 2, 4, {"G0 D0 G1 D1 | c2 G2 P2", "G1 P1 | c2 G3 P3"}},
+		{"clean-evictor", 2, 4, {"G0 D0 G1 D1 | c2", "G1 P1 | G2 D2 G3 P3"}},
+		{"clean-sync", 2, 3, {"G0 D0 G1 D1 | c2", "G0 P0 | G1 D1 S G0 P0"}},
+		{"clean-delete", 2, 3, {"G0 D0 G1 D1 | c2 G2 P2", "G0 | X0 G0 P0"}},
+		bounded(1, {"clean-three", 2, 3, {"G0 D0 | c2", "G1 D1 | G0 D0", "G1 P1 | G2 P2"}}),
+		failing(fail_writes, {"clean-fails", 2, 3, {"G0 D0 G1 D1 | c2 G2 P2", "G0 P0 | G1 D1 S"}}),
+
 		// Stripes that no scan looks at, until their threads come back.
 		unlisting({"unlist-hit", 1, 2, {"G0 P0 | G0 P0", "G1 P1"}}),
 		unlisting({"unlist-hit-again", 2, 3, {"G0 P0 | G0 D0 G0 P0", "G1 P1 | G2 P2 G1 P1"}}),
@@ -278,6 +288,9 @@ std::vector<Scenario> make()
 		{"death-put-by-another", 2, 2, {"G0 | A0 P0 G1 P1", "L", "1!: G0 | O0 G0 D0", "1!: G1 P1 | f0"}},
 		{"death-thread-end", 2, 3, {"| G2 P2", "L G0 P0", "1!: G0 | G1 P1"}},
 		{"death-many-pins", 9, 10, {"G9 P9 | G9 P9", "L", "1!: G0 G1 G2 G3 G4 G5 G6 G7 | G8 D8 P0"}},
+		{"death-clean", 2, 3, {"G1 P1 | G2 P2 G0 P0", "L", "1!: G0 D0 G1 D1 | c2"}},
+		{"death-clean-get", 2, 3, {"G1 P1 | c2 G2 P2", "L", "1!: G0 D0 G1 D1 | G0 D0 G1 P1"}},
+		{"death-clean-sync", 2, 3, {"G1 P1 | S G2 P2", "L", "1!: G0 D0 G1 D1 | c2"}},
 		{"death-look", 1, 2, {"G1 P1 | G1 P1", "L", "1!: G0 P0 | I0 G0"}},
 
 		unlisting({"death-unlisted", 1, 2, {"G1 P1 G0 P0 | G1 P1 G0 P0", "L", "1!: G0 P0 | G0 P0 G0 D0"}}),
