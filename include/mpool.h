@@ -362,6 +362,7 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
 int mpool_sync(MPOOL *mp);
 
 /* What can be set, of a pool as this process has it.  A child of fork has its parent's settings. */
+#define MPOOL_CLEANERS  2 /* threads of the pool's that write ahead of need; 0, as it is at first: none; 64 at most */
 #define MPOOL_READAHEAD 3 /* pages that are read at once at the most; 0, as it is at first: one at a time */
 #define MPOOL_IO_ENGINE 4 /* how reads are in flight at once: */
 #define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
@@ -376,6 +377,16 @@ int mpool_sync(MPOOL *mp);
  *
  * By any thread at any time.
  *
+ * MPOOL_CLEANERS: so many threads do what mpool_clean does, each by itself and as much
+ * as the misses of the next tenth of a second will need, by those of the last.  A call that brings in a page
+ * then writes nothing: when no page can make room that is free of modifications, it waits, first
+ * come first served, while a cleaner's write is in flight, and no longer.  When cleaners find nothing
+ * that can make room the pool grows, as for pins; when their write fails the call fails with its errno,
+ * if there is no page that need not be written.  mpool_getv, which has begun to read other pages, does not
+ * wait: the pool grows.  Processes that share a pool have cleaners each for itself: a
+ * process that has none writes itself.  pgout runs on these threads.  The child of a fork begins as
+ * many anew in its first call.
+ *
  * MPOOL_READAHEAD: a thread that misses pages in the order of the file reads more of them
  * at each miss, up to so many, by one system call.  Those that it did not ask for take
  * the frames that mpool_prefetch would take.
@@ -383,6 +394,7 @@ int mpool_sync(MPOOL *mp);
  * EINVAL   there is no such setting, or it cannot have that value: MPOOL_IO_RING in a
  *          shared pool, where the kernel's late reads would arrive after their process has
  *          died
+ * EAGAIN   there can be no thread
  * EPERM, ENOSYS, ENOMEM, ...  io_uring is refused, as io_uring_setup(2) tells
  * ENOMEM   no memory
  */

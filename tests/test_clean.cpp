@@ -221,3 +221,371 @@ TEST_CASE("the first write that failed is told until a sync has succeeded")
 	pool.sync();
 	CHECK(pool.stats().write_errno == 0);
 }
+
+// ---- MPOOL_CLEANERS ---------------------------------------------------------
+
+namespace {
+
+void tune(const Pool &pool, uint64_t cleaners)
+{
+	errno = 0;
+	int result = mpool_tune(pool, MPOOL_CLEANERS, cleaners);
+	INFO("mpool_tune: " << strerror(errno));
+	REQUIRE(result == 0);
+	uint64_t value = 99;
+	REQUIRE(mpool_tuned(pool, MPOOL_CLEANERS, &value) == 0);
+	REQUIRE(value == cleaners);
+}
+
+unsigned threads_now()
+{
+	unsigned n = 0;
+	DIR *dir = opendir("/proc/self/task");
+	REQUIRE(dir != nullptr);
+	while (const dirent *e = readdir(dir))
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+// Which thread makes the calls of the test's own.
+bool is_own(const std::thread::id &own)
+{
+	return std::this_thread::get_id() == own;
+}
+
+} // namespace
+
+TEST_CASE("cleaners are as many as one asks for, and none otherwise; the pool's end is theirs")
+{
+	File file(page_size, 100);
+	const unsigned before = threads_now();
+	{
+		Pool pool(file.fd(), page_size, 16);
+		pool.touch(0, 100);
+		uint64_t value = 99;
+		REQUIRE(mpool_tuned(pool, MPOOL_CLEANERS, &value) == 0);
+		CHECK(value == 0);
+		CHECK(threads_now() == before);
+		for (unsigned n : {1u, 4u, 2u, 0u, 3u}) {
+			CAPTURE(n);
+			tune(pool, n);
+			CHECK(threads_now() == before + n);
+			pool.touch(0, 100);
+			for (pgno_t i = 0; i < 100; i++)
+				pool.modify(i, n);
+		}
+		REQUIRE_FAILS(mpool_tune(pool, MPOOL_CLEANERS, 65), EINVAL);
+		REQUIRE_FAILS(mpool_tune(pool, MPOOL_CLEANERS, UINT64_MAX), EINVAL);
+		CHECK(threads_now() == before + 3);
+	}
+	CHECK(threads_now() == before);
+}
+
+TEST_CASE("with cleaners a get writes nothing, and all that was modified is in the file at the end")
+{
+	const pgno_t frames = GENERATE(1u, 5u, 64u, 500u), pages = 5 * frames;
+	const uint64_t cleaners = GENERATE(1u, 3u);
+	CAPTURE(frames, cleaners);
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, frames);
+	tune(pool, cleaners);
+	const std::thread::id own = std::this_thread::get_id();
+	std::atomic<unsigned> by_gets{0};
+	{
+		fault::Script script(file.fd(), [&](const Call &call) {
+			by_gets += call.op == Op::write && is_own(own);
+			return fault::real();
+		});
+		for (uint64_t version = 1; version <= 3; version++)
+			for (pgno_t i = 0; i < pages; i++)
+				pool.modify(i, version);
+		CHECK(by_gets == 0);
+		CHECK(script.writes() > 0);
+		tune(pool, 0);
+	}
+	CHECK(pool.stats().cleaned > 0);
+	// It has waited rather than grown.
+	CHECK(pool.stats().overflow <= frames);
+	pool.sync();
+	for (pgno_t i = 0; i < pages; i++)
+		REQUIRE(file.holds(i, 3));
+}
+
+TEST_CASE("with cleaners a get does not wait for a write that is stuck while a clean page can go")
+{
+	const pgno_t frames = GENERATE(8u, 300u), pages = 2 * frames;
+	CAPTURE(frames);
+	File file(page_size, pages + 100);
+	Pool pool(file.fd(), page_size, frames);
+	pool.touch(0, frames);
+	modify_all(pool, frames / 2);
+	Gate in_write;
+	{
+		fault::Script script(file.fd(), [&](const Call &call) {
+			if (call.op == Op::write)
+				in_write.pass();
+			return fault::real();
+		});
+		tune(pool, 1);
+		// Clean ones are there, and so it is for whatever comes.
+		for (pgno_t i = 0; i < pages; i++)
+			REQUIRE(pool.shows(pages > i + frames ? frames + i : i, i < frames / 2 && pages <= i + frames));
+		for (pgno_t i = 0; i < 50; i++)
+			REQUIRE(pool.shows(pages + i, 0));
+		CHECK(pool.stats().overflow == 0);
+		in_write.open();
+		tune(pool, 0);
+	}
+}
+
+TEST_CASE("with cleaners a get waits while a write is in flight, and takes what it leaves")
+{
+	const pgno_t frames = 8;
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, frames);
+	modify_all(pool, frames);
+	Gate in_write;
+	std::atomic<unsigned> got{0};
+	Report report;
+	{
+		fault::Script script(file.fd(), [&](const Call &call) {
+			if (call.op == Op::write)
+				in_write.pass();
+			return fault::real();
+		});
+		tune(pool, 1);
+		Threads threads;
+		for (pgno_t t = 0; t < 3; t++)
+			threads.start([&, t] {
+				visit(report, pool, 50 + t);
+				got++;
+			});
+		in_write.await(1);
+		// All frames are modified, or being written.
+		while (pool.stats().pinned > 0)
+			sched_yield();
+		CHECK(got == 0);
+		CHECK(pool.stats().overflow == 0);
+		// What is in memory is got all the while.
+		for (pgno_t i = 0; i < frames; i++)
+			REQUIRE(pool.shows(i, 1));
+		in_write.open();
+		threads.join();
+		report.require_none();
+		tune(pool, 0);
+	}
+	CHECK(got == 3);
+	CHECK(pool.stats().write_waits >= 1);
+	CHECK(pool.stats().overflow == 0);
+}
+
+TEST_CASE("with cleaners and all pages pinned the pool grows; mpool_getv does, with reads begun")
+{
+	const pgno_t frames = 8;
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, frames);
+	tune(pool, 2);
+	std::vector<void *> held;
+	for (pgno_t i = 0; i < 30; i++)
+		held.push_back(pool.get(i));
+	CHECK(pool.stats().overflow == 30 - frames);
+	for (void *page : held)
+		pool.put(page, MPOOL_DIRTY);
+	// All modified, and writes that do not end: others could wait for what it reads.
+	Gate in_write;
+	{
+		fault::Script script(file.fd(), [&](const Call &call) {
+			if (call.op == Op::write)
+				in_write.pass();
+			return fault::real();
+		});
+		Threads threads;
+		Report report;
+		threads.start([&] {
+			std::vector<pgno_t> list;
+			for (pgno_t i = 0; i < 20; i++)
+				list.push_back(40 + i);
+			std::vector<void *> addr(list.size());
+			report.check(mpool_getv(pool, list.data(), addr.data(), list.size(), 0) == 0, "mpool_getv");
+			for (size_t i = 0; i < list.size(); i++)
+				if (report.check(addr[i] && is(addr[i], page_size, list[i], 0), "its bytes"))
+					report.check(mpool_put(pool, addr[i], 0) == 0, "mpool_put");
+		});
+		in_write.open();
+		threads.join();
+		report.require_none();
+	}
+	tune(pool, 0);
+	pool.sync();
+	CHECK(pool.stats().overflow == 0);
+}
+
+TEST_CASE(
+	"with cleaners, where nothing can be written, gets go on while a page can go; then they fail, and go on after")
+{
+	const pgno_t frames = GENERATE(4u, 200u);
+	const uint64_t cleaners = GENERATE(1u, 3u);
+	CAPTURE(frames, cleaners);
+	File file(page_size, frames + 300);
+	Pool pool(file.fd(), page_size, frames);
+	pool.touch(0, frames);
+	tune(pool, cleaners);
+	{
+		fault::Script script(file.fd(), no_writes);
+		modify_all(pool, frames - 1);
+		for (pgno_t i = 0; i < 300; i++)
+			REQUIRE(pool.shows(frames + i, 0));
+		pool.modify(frames + 299, 1);
+		for (unsigned i = 0; i < 100; i++)
+			REQUIRE_NULL(mpool_get(pool, frames + i, 0), ENOSPC);
+		CHECK(pool.stats().overflow == 0);
+		CHECK(pool.stats().write_errno == ENOSPC);
+		REQUIRE_FAILS(mpool_sync(pool), ENOSPC);
+		tune(pool, cleaners - 1);
+	}
+	pool.touch(frames, frames + 200);
+	pool.sync();
+	CHECK(pool.stats().write_errno == 0);
+	for (pgno_t i = 0; i + 1 < frames; i++)
+		REQUIRE(file.holds(i, 1));
+	REQUIRE(file.holds(frames + 299, 1));
+}
+
+TEST_CASE("cleaners come and go under many threads, and no page is lost")
+{
+	const pgno_t frames = GENERATE(6u, 200u), each = 4 * frames / 6 + 10;
+	CAPTURE(frames);
+	const unsigned count = 6;
+	const size_t rounds = shrink(3000);
+	File file(page_size, count * each);
+	Pool pool(file.fd(), page_size, frames);
+	Report report;
+	std::vector<unsigned> version(count * each);
+	std::atomic<bool> done{false};
+	Threads tuner;
+	tuner.start([&] {
+		for (uint64_t n = 1; !done; n = (n + 1) % 4)
+			report.check(mpool_tune(pool, MPOOL_CLEANERS, n) == 0, "mpool_tune");
+	});
+	run_threads(count, [&](unsigned t) {
+		Random random(t);
+		for (size_t i = 0; i < rounds && !report.any(); i++) {
+			pgno_t page = static_cast<pgno_t>(t * each + random.below(each));
+			if (random.below(2))
+				visit(report, pool, page, version[page]);
+			else if (write_version(report, pool, page, version[page] + 1))
+				version[page]++;
+			if (random.below(200) == 0)
+				report.check(mpool_sync(pool) == 0, "mpool_sync");
+			if (random.below(200) == 0)
+				report.check(mpool_clean(pool, 1 + random.below(20)) >= 0, "mpool_clean");
+		}
+	});
+	done = true;
+	tuner.join();
+	report.require_none();
+	pool.sync();
+	for (pgno_t i = 0; i < count * each; i++)
+		REQUIRE(file.holds(i, version[i]));
+}
+
+TEST_CASE("the child of a fork has no cleaners but those that its first call begins, and they clean")
+{
+	const pgno_t frames = 50;
+	File file(page_size, 300);
+	Pool pool(file.fd(), page_size, frames);
+	tune(pool, 2);
+	modify_all(pool, 100);
+	int result = in_child([&] {
+		if (threads_now() != 1)
+			return 1;
+		uint64_t value = 0;
+		if (mpool_tuned(pool, MPOOL_CLEANERS, &value) != 0 || value != 2)
+			return 2;
+		for (pgno_t i = 100; i < 300; i++) {
+			void *page = mpool_get(pool, i, 0);
+			if (!page || mpool_put(pool, page, MPOOL_DIRTY) != 0)
+				return 3;
+		}
+		if (mpool_tune(pool, MPOOL_CLEANERS, 0) != 0 || threads_now() != 1)
+			return 4;
+		return mpool_sync(pool) == 0 && mpool_close(pool) == 0 ? 0 : 5;
+	});
+	CHECK(result == 0);
+	// One that does nothing with it.
+	CHECK(in_child([&] { return mpool_close(pool); }) == 0);
+	for (pgno_t i = 0; i < 100; i++)
+		REQUIRE(pool.shows(i, 1));
+}
+
+TEST_CASE("a process with cleaners that is killed leaves the others all of the pool")
+{
+	const pgno_t frames = 64, pages = 400;
+	const bool both = GENERATE(false, true);
+	CAPTURE(both);
+	File file(page_size, pages);
+	std::string key = "test_clean " + std::to_string(getpid());
+	auto churn = [&](MPOOL *mp, Random &random) {
+		void *page = mpool_get(mp, static_cast<pgno_t>(random.below(pages)), 0);
+		return page && mpool_put(mp, page, MPOOL_DIRTY) == 0;
+	};
+	MPOOL *mp = mpool_open(key.c_str(), file.fd(), page_size, frames);
+	if (!mp && errno == ENOTSUP)
+		return; // there are no shared pools here
+	REQUIRE(mp != nullptr);
+	if (both)
+		REQUIRE(mpool_tune(mp, MPOOL_CLEANERS, 1) == 0);
+	for (unsigned round = 0; round < 5; round++) {
+		CAPTURE(round);
+		int ends = in_child([&] {
+			MPOOL *own = mpool_open(key.c_str(), file.fd(), page_size, frames);
+			if (!own || mpool_tune(own, MPOOL_CLEANERS, 2) != 0)
+				return 1;
+			Random random(getpid());
+			for (unsigned i = 0; i < 300 + 100 * round; i++)
+				if (!churn(own, random))
+					return 2;
+			raise(SIGKILL);
+			return 3;
+		});
+		REQUIRE(ends == 1000 + SIGKILL);
+		Random random(round);
+		for (unsigned i = 0; i < 1000; i++)
+			REQUIRE(churn(mp, random));
+	}
+	std::vector<pgno_t> all;
+	std::vector<void *> addr(frames);
+	for (pgno_t i = 0; i < frames; i++)
+		all.push_back(i);
+	REQUIRE(mpool_tune(mp, MPOOL_CLEANERS, 0) == 0);
+	REQUIRE(mpool_sync(mp) == 0);
+	REQUIRE(mpool_getv(mp, all.data(), addr.data(), frames, 0) == 0);
+	struct mpool_stats st;
+	REQUIRE(mpool_stats(mp, &st, sizeof st) == 0);
+	CHECK(st.overflow == 0); // no frame is lost
+	CHECK(st.deaths == 5);
+	REQUIRE(mpool_close(mp) == 0);
+}
+
+TEST_CASE("where there can be no thread, mpool_tune fails, and there are as many cleaners as before")
+{
+	File file(page_size, 10);
+	int result = in_child([&] {
+		MPOOL *mp = mpool_open(nullptr, file.fd(), page_size, 4);
+		uint64_t value = 9;
+		if (!mp || mpool_tune(mp, MPOOL_CLEANERS, 1) != 0)
+			return 1;
+		// Of the address space: a thread's stack is some.
+		struct rlimit as;
+		as.rlim_cur = as.rlim_max = statm().size;
+		if (setrlimit(RLIMIT_AS, &as) != 0)
+			return 77;
+		if (mpool_tune(mp, MPOOL_CLEANERS, 64) == 0 || errno != EAGAIN)
+			return 2;
+		if (mpool_tuned(mp, MPOOL_CLEANERS, &value) != 0 || value != 1 || threads_now() != 2)
+			return 3;
+		return mpool_close(mp);
+	});
+	CHECK((result == 0 || result == 77));
+}

@@ -17,12 +17,15 @@ static bool adopt(MPOOL *mp)
 	           !(forked && atomic_load(&forked->stripe->busy) == BUSY_IN_CALL);
 	if (can) {
 		/* The threads and rings are the parent's; what they were loading is ended as what any thread was. */
+		cleaner_forked(&mp->cleaners);
 		engine_forked(&mp->io);
 		free(atomic_exchange(&mp->prefetch, NULL));
 		later_now(&mp->later);
 		recover_fork(&mp->sharing, forked);
 	}
 	thread_adopt_end(&mp->core, can);
+	if (can)
+		cleaner_again(&mp->cleaners);
 	if (first && !can)
 		errno = EBADF;
 	return can || !first;

@@ -85,7 +85,7 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	uint32_t page = want->page;
 	struct load l = {.page = page, .frame = want->frame, .at = *at};
 	if (l.frame == FRAME_NONE)
-		l.frame = frame_alloc(&mp->evict, a, page);
+		l.frame = frame_alloc(&mp->evict, a, page, true);
 	want->frame = FRAME_NONE; /* used, or freed */
 	if (l.frame == FRAME_NONE)
 		return load_fail(mp, a, &l);

@@ -65,8 +65,9 @@ static int begin(const struct getv *g, struct batch *b, size_t i)
 		had(g, i, p);
 	if (s != START_WON)
 		return error;
-	uint32_t f =
-		b->load || batch_get(b, g->mp, g->n - i) ? frame_alloc(&g->mp->evict, g->a, want.page) : FRAME_NONE;
+	bool room = b->load || batch_get(b, g->mp, g->n - i);
+	/* With loads begun it does not wait. */
+	uint32_t f = room ? frame_alloc(&g->mp->evict, g->a, want.page, b->n == 0) : FRAME_NONE;
 	struct load l = {.page = want.page, .frame = f, .at = at};
 	if (f != FRAME_NONE) {
 		batch_add(b, want.page, f, &at, (unsigned)i);

@@ -18,7 +18,7 @@ static void *new_page(MPOOL *mp, pgno_t *pgnoaddr, unsigned int flags)
 	}
 	/* The frame first, so that no number is used up when there is none; then
 	 * the number, which no other call gets from here on. */
-	uint32_t f = frame_alloc(&mp->evict, a, request ? *pgnoaddr : pageio_pages(&mp->io.file));
+	uint32_t f = frame_alloc(&mp->evict, a, request ? *pgnoaddr : pageio_pages(&mp->io.file), true);
 	if (f == FRAME_NONE)
 		return NULL;
 	uint32_t page = pageio_extend(&mp->io.file, request ? *pgnoaddr : PAGE_NONE);

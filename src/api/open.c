@@ -101,7 +101,9 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 		return NULL;
 	memset(mp, 0, sizeof *mp);
 	pool_link(mp);
+	cleaner_init(&mp->cleaners, &mp->evict);
 	if (!thread_pool_opened(&mp->core)) {
+		cleaner_end(&mp->cleaners);
 		free(mp);
 		errno = ENOMEM;
 		return NULL;
@@ -111,6 +113,7 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 	int error = key.at ? share_open(&mp->sharing, key, fd, pagesize, maxcache)
 	                   : open_private(mp, fd, pagesize, maxcache);
 	if (error) {
+		cleaner_end(&mp->cleaners);
 		thread_pool_closed(&mp->core);
 		region_fini(&mp->core.region);
 		free(mp);
@@ -139,9 +142,12 @@ PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
 	bool parents = thread_is_parents(&mp->core);
-	if (parents)
+	if (parents) {
+		cleaner_forked(&mp->cleaners);
 		engine_forked(&mp->io);
-	engine_close(&mp->io); /* its threads use the pool */
+	}
+	cleaner_end(&mp->cleaners); /* its threads use the pool */
+	engine_close(&mp->io);      /* its threads use the pool */
 	prefetch_close(mp);
 	if (!parents)
 		quiet_check_close(mp);

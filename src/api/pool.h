@@ -10,6 +10,7 @@
 
 #include "api/where.h"
 #include "core/core.h"
+#include "evict/cleaner.h"
 #include "evict/clock.h"
 #include "io/io.h"
 #include "mpool.h"
@@ -26,6 +27,7 @@ struct MPOOL {
 	struct core core; /* first: what a hit needs */
 	struct io io;
 	struct evict evict;
+	struct cleaners cleaners;
 	struct sharing sharing;
 	_Atomic uint32_t readahead;          /* pages at the most; ahead.h */
 	_Atomic(struct prefetch *) prefetch; /* NULL: nothing was prefetched so far */

@@ -23,6 +23,8 @@ static int set(MPOOL *mp, int what, uint64_t value)
 {
 	if (what == MPOOL_READAHEAD)
 		return set_readahead(mp, value);
+	if (what == MPOOL_CLEANERS)
+		return cleaner_set(&mp->cleaners, value);
 	if (what != MPOOL_IO_ENGINE && what != MPOOL_IO_DEPTH)
 		return EINVAL;
 	struct engine *e = engine_of(&mp->io);
@@ -37,6 +39,9 @@ static int get(MPOOL *mp, int what, uint64_t *value)
 	switch (what) {
 	case MPOOL_READAHEAD:
 		*value = atomic_load(&mp->readahead);
+		return 0;
+	case MPOOL_CLEANERS:
+		*value = atomic_load(&mp->cleaners.wanted);
 		return 0;
 	case MPOOL_IO_ENGINE:
 		*value = e ? atomic_load(&e->wanted) : ENGINE_AUTO;

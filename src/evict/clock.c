@@ -25,6 +25,9 @@
 #define ONCE_TRIES 2u
 /* Victims that other threads may claim first before other shards are searched: so many times the shard. */
 #define SWEEPS 2u
+/* Cleaners make this share of a shard evictable at the most, and begin when half of what is wanted is left. */
+#define AHEAD_SHARE 16u
+#define LOW_SHARE   2
 /* Overflow segments 1 to this one are never retired: a small pool needs them often. */
 #define SEGMENT_KEPT  1u
 #define BITS_PER_WORD 64u
@@ -357,6 +360,7 @@ void frame_free(struct evict *ev, uint32_t f)
 
 struct pinned_set {
 	bool dirty;       /* skip those that are */
+	bool unwritten;   /* let go of those that are, writing nothing */
 	bool ahead;       /* it is for a page that nobody asked for: skip others of the kind, write nothing */
 	bool hinted;      /* skip those that have a hint: they are free or evictable already */
 	bool everywhere;  /* search all frames that are not in the set, for otherwise the pool grows */
@@ -531,7 +535,7 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
-		if (ps->ahead)
+		if (ps->ahead || ps->unwritten)
 			window_evict_clean(ev->io, me, &w, &r);
 		else
 			window_evict(ev->io, me, &w, &r, error);
@@ -581,13 +585,25 @@ static void sweep_ahead(struct evict *ev, struct stripe *me, struct shard *sh, c
 	}
 }
 
+/* Whoever needs a frame may have these.  How many. */
+static uint32_t let_go(struct evict *ev, struct stripe *me, struct shard *sh, const struct evictable *r)
+{
+	(void)keep_one(ev, me, sh, 0, r); /* and that for nobody */
+	atomic_fetch_add_explicit(&ev->clock->cleaned, r->n, memory_order_relaxed);
+	if (r->n > 0 && demand_served(&ev->demand))
+		demand_came(&ev->demand);
+	return r->n;
+}
+
 /* Make at most `n` frames of the shard evictable, of one window.  How many; *some: there were victims. */
 static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
                            uint32_t n, bool *some, int *error)
 {
 	struct window w;
 	struct evictable r;
-	uint32_t batch = share_begin(ev, n);
+	struct copied c;
+	BUFFER(b, ev->io);
+	uint32_t made, batch = share_begin(ev, n);
 	/* Also when a filter does not return: see evict_from. */
 	__attribute__((cleanup(share_end), unused)) struct evict *const counted = ev;
 	epoch_enter(&ev->core->epoch, me);
@@ -596,10 +612,18 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 	*some = w.n > 0;
 	if (w.n == 0)
 		return 0;
-	window_evict(ev->io, me, &w, &r, error);
-	(void)keep_one(ev, me, sh, 0, &r); /* and that for nobody */
-	atomic_fetch_add_explicit(&ev->clock->cleaned, r.n, memory_order_relaxed);
-	return r.n;
+	window_evict_begin(ev->io, me, &w, &r, &b, &c, error);
+	made = let_go(ev, me, sh, &r);
+	for (unsigned next = 0; next < c.n;) {
+		if (*error) {
+			/* No other is tried. */
+			window_evict_none(ev->io, &c, next);
+			break;
+		}
+		next = window_evict_next(ev->io, me, &b, &c, next, &r, error);
+		made += let_go(ev, me, sh, &r);
+	}
+	return made;
 }
 
 /* Make at most `n` frames of the shard evictable.  How many. */
@@ -633,6 +657,41 @@ uint32_t clock_clean(struct evict *ev, struct stripe *me, uint32_t n, int *error
 			made += clean_shard(ev, me, &c->shard[i], &ps, most, error);
 		}
 	pinned_set_free(&ps);
+	return made;
+}
+
+/* Frames of the shard that are free, evictable, or about to be. */
+static int32_t ready(const struct evict *ev, uint32_t shard)
+{
+	const struct clock_state *c = ev->clock;
+	int32_t fresh = (int32_t)(covered(c) - frames_used(&ev->core->frames));
+	return atomic_load_explicit(&c->shard[shard].hinted, memory_order_relaxed) +
+	       atomic_load_explicit(&ev->coming[shard], memory_order_relaxed) + (fresh > 0 ? fresh : 0);
+}
+
+/* How many are to be, for the shard's part of `next` evictions, and for those who wait. */
+static int32_t wanted(const struct evict *ev, uint32_t shard, uint32_t next)
+{
+	uint32_t waiting = atomic_load_explicit(&ev->demand.lined_up, memory_order_relaxed);
+	uint32_t n = (next > waiting ? next : waiting) / shards_of(ev->clock) + 1;
+	uint32_t most = count_of(&ev->clock->shard[shard]) / AHEAD_SHARE;
+	return (int32_t)(n < most ? n : most > 0 ? most : 1);
+}
+
+/* How many frames were made evictable. */
+static uint32_t fill_shard(struct evict *ev, struct stripe *me, uint32_t shard, uint32_t next, int *error)
+{
+	struct pinned_set ps = {.hinted = true, .of = &ev->core->frames};
+	uint32_t made = 0, more = 1;
+	for (int32_t n; more > 0 && (n = wanted(ev, shard, next) - ready(ev, shard)) > 0; made += more) {
+		bool some;
+		if (n > (int32_t)WINDOW_MAX)
+			n = WINDOW_MAX;
+		atomic_fetch_add_explicit(&ev->coming[shard], n, memory_order_relaxed);
+		more = clean_some(ev, me, &ev->clock->shard[shard], &ps, (uint32_t)n, &some, error);
+		atomic_fetch_sub_explicit(&ev->coming[shard], n, memory_order_relaxed);
+		ps.dirty = *error != 0;
+	}
 	return made;
 }
 
@@ -815,21 +874,22 @@ static bool trim_clean(struct evict *ev, struct stripe *me, struct pinned_set *p
 	return ps->emptied > 0;
 }
 
-/* Trim the overflow, then evict from any shard, skipping what is pinned.  FRAME_NONE: there was no victim. */
-static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t home, int *error)
+/* Trim the overflow, then evict from any shard, skipping what is pinned.  `clean`: of clean ones only.  FRAME_NONE: there was no victim. */
+static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t home, bool clean, int *error)
 {
 	struct pinned_set ps;
 	pinned_set_fill(ev, &ps);
+	ps.dirty = ps.unwritten = clean;
 	if (atomic_load(&ev->clock->overflow_used))
 		trim(ev, me, &ps, error);
 	uint32_t f = evict_any(ev, me, home, &ps, error);
-	if (f == FRAME_NONE && *error) {
+	if (f == FRAME_NONE && *error && !clean) {
 		/* The dirty ones cannot be written: is there a clean one? */
 		ps.dirty = true;
 		f = evict_any(ev, me, home, &ps, error);
-		if (f == FRAME_NONE && trim_clean(ev, me, &ps))
-			*error = 0;
 	}
+	if (f == FRAME_NONE && *error && trim_clean(ev, me, &ps))
+		*error = 0;
 	pinned_set_free(&ps);
 	if (f == FRAME_NONE)
 		atomic_store(&ev->clock->backoff, ps.pins > BACKOFF_PINS ? ps.pins / BACKOFF_SHARE : 0);
@@ -846,6 +906,26 @@ void clock_trim(struct evict *ev, struct stripe *me)
 		pinned_set_free(&ps);
 	}
 	retire_empty(ev, me);
+}
+
+bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, int *error)
+{
+	struct clock_state *c = ev->clock;
+	uint32_t made = 0, shards = shards_of(c), waiting;
+	int32_t low = wanted(ev, 0, next) / LOW_SHARE;
+	low = low > 0 ? low : 1;
+	atomic_store_explicit(&ev->demand.low, low, memory_order_relaxed);
+	if (atomic_load(&c->overflow_used) && !spend_backoff(c))
+		clock_trim(ev, me); /* who needs a frame writes nothing */
+	for (uint32_t i = 0; i < shards; i++)
+		made += fill_shard(ev, me, i, next, error);
+	/* Somebody waits, and the hands have not come to a victim: look everywhere. */
+	if (made == 0 && !*error && (waiting = atomic_load(&ev->demand.lined_up)) > 0)
+		made = clock_clean(ev, me, waiting, error);
+	bool little = false;
+	for (uint32_t i = 0; i < shards; i++)
+		little |= ready(ev, i) < low;
+	return made > 0 && little && !*error;
 }
 
 #if MPOOL_CHECK > 1
@@ -876,13 +956,62 @@ static uint32_t handed_out(const struct evict *ev, const struct stripe *me, uint
 	return f;
 }
 
-uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
+/* A frame that costs no write. */
+static uint32_t take_unwritten(struct evict *ev, struct attachment *a, uint32_t home)
+{
+	struct clock_state *c = ev->clock;
+	static const struct pinned_set unwritten = {.unwritten = true};
+	bool lined_up = demand_lined_up(&ev->demand), overflow_used = atomic_load(&c->overflow_used);
+	int none = 0; /* nothing is written */
+	uint32_t f = take_own(ev, a);
+	if (f == FRAME_NONE && !lined_up)
+		f = take_hinted(ev, &c->shard[home], a);
+	if (f != FRAME_NONE) {
+		demand_left(&ev->demand, atomic_load_explicit(&c->shard[home].hinted, memory_order_relaxed));
+		return f;
+	}
+	f = frame_take_fresh(&ev->core->frames, covered(c), a->stripe->id);
+	if (f != FRAME_NONE)
+		return f;
+	demand_left(&ev->demand, 0);
+	if (!lined_up)
+		f = take_hinted_anywhere(ev, home, a);
+	/* What the policy would take, if it is clean; then any that is. */
+	if (f == FRAME_NONE && !overflow_used)
+		f = evict_from(ev, a->stripe, &c->shard[home], &unwritten, &none);
+	if (f == FRAME_NONE && !(overflow_used && spend_backoff(c)))
+		f = search_everywhere(ev, a->stripe, home, true, &none);
+	return f;
+}
+
+/* The same, and while cleaners write it waits for one; FRAME_NONE: they found none, or *error. */
+static uint32_t await_cleaners(struct evict *ev, struct attachment *a, uint32_t home, int *error)
+{
+	struct in_line l;
+	uint32_t f = FRAME_NONE;
+	demand_line_up(&ev->demand, &l);
+	while (f == FRAME_NONE && demand_wait(&ev->demand, &l))
+		f = take_hinted_anywhere(ev, home, a);
+	demand_leave(&ev->demand, &l, error);
+	if (l.waited)
+		atomic_fetch_add_explicit(&ev->clock->waits, 1, memory_order_relaxed);
+	return f != FRAME_NONE ? f : search_everywhere(ev, a->stripe, home, true, error);
+}
+
+/* Where there are cleaners. */
+static uint32_t alloc_served(struct evict *ev, struct attachment *a, uint32_t home, bool waits, int *error)
+{
+	retire_empty(ev, a->stripe);
+	uint32_t f = take_unwritten(ev, a, home);
+	return f == FRAME_NONE && waits ? await_cleaners(ev, a, home, error) : f;
+}
+
+/* A frame of the pool as large as it is; FRAME_NONE: there is none, and *error, if it is because a write has failed. */
+static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t home, int *error)
 {
 	struct stripe *me = a->stripe;
 	static const struct pinned_set none_pinned;
 	struct clock_state *c = ev->clock;
-	uint32_t home = hash_place(number_hash(page), shards_of(c));
-	int error = 0;
 	bool overflow_used = atomic_load(&c->overflow_used);
 
 	retire_empty(ev, me);
@@ -892,14 +1021,24 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page)
 	if (f == FRAME_NONE)
 		f = frame_take_fresh(&ev->core->frames, covered(c), me->id);
 	if (f == FRAME_NONE && !overflow_used)
-		f = evict_from(ev, me, &c->shard[home], &none_pinned, &error);
+		f = evict_from(ev, me, &c->shard[home], &none_pinned, error);
 	if (f == FRAME_NONE)
 		f = take_hinted_anywhere(ev, home, a);
 	if (f == FRAME_NONE && !(overflow_used && spend_backoff(c)))
-		f = search_everywhere(ev, me, home, &error);
+		f = search_everywhere(ev, me, home, false, error);
+	return f;
+}
+
+uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool waits)
+{
+	struct stripe *me = a->stripe;
+	uint32_t home = hash_place(number_hash(page), shards_of(ev->clock));
+	int error = 0;
+	bool served = demand_served(&ev->demand);
+	uint32_t f = served ? alloc_served(ev, a, home, waits, &error) : alloc_alone(ev, a, home, &error);
 	/* Before growing: pins may be those of a dead process, which no other thread may notice. */
 	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
-		f = search_everywhere(ev, me, home, &error);
+		f = search_everywhere(ev, me, home, served, &error);
 	if (f != FRAME_NONE)
 		return handed_out(ev, me, f);
 	if (error) {

@@ -34,6 +34,10 @@
  *
  * No thread waits here for another.  Claimed frames are skipped.
  *
+ * But where this process has cleaners (cleaner.h), a thread writes nothing here: it takes what
+ * is free, evictable or clean, in the same order, then waits in the line (demand.h) while a
+ * cleaner's write is in flight, and only then lets the pool grow.
+ *
  * Two flags say that the overflow may need work: `overflow_used`, some of its frames may
  * be in use; `overflow_reclaimable`, there may be segments to retire.  A thread that does
  * the work clears the flag, looks at the frames or segments, and sets the flag again if
@@ -50,6 +54,7 @@
 #include <stdint.h>
 
 #include "core/thread.h"
+#include "evict/demand.h"
 #include "evict/policy.h"
 #include "io/io.h"
 
@@ -85,6 +90,9 @@ struct evict {
 	struct core *core;
 	struct io *io;
 	struct clock_state *clock; /* in the header */
+	/* This process's cleaners and who waits for them; and victims that they are about to make evictable. */
+	struct demand demand;
+	_Atomic int32_t coming[SHARDS_MAX];
 };
 
 /* Shards of a pool of so many frames. */
@@ -100,8 +108,11 @@ bool clock_sound(const struct clock_state *c, uint32_t limit);
 /*
  * A frame for `page`, claimed by the calling thread and named by no entry.  FRAME_NONE and
  * errno: ENOMEM, or that of the write of a victim that failed.
+ *
+ * `waits`: it may wait for a cleaner, where there are any; not, if it has begun loads that others
+ * may wait for, who are to come in: then the pool grows.
  */
-uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page);
+uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool waits);
 /*
  * The same for a page that nobody has asked for, of frames that cost nothing: it writes no page,
  * the pool does not grow, and neither a hot page nor one that was brought in ahead of need and
@@ -117,6 +128,11 @@ void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted);
  * file's order.  How many were; *error: errno of the first write that failed, after which none is tried.
  */
 uint32_t clock_clean(struct evict *ev, struct stripe *me, uint32_t n, int *error);
+/*
+ * The same, by a cleaner: each shard is to have its part of what `next` evictions take, free or
+ * evictable.  True: some were made, and there is little again.
+ */
+bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, int *error);
 /* A get has rescued the page of the frame, which so is no evictable one. */
 void frame_rescued(struct evict *ev, uint32_t frame);
 /* By the claim's owner, of a frame that no entry names. */

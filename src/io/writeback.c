@@ -117,20 +117,27 @@ static unsigned run_length(const struct copied *c, unsigned from)
 	return n;
 }
 
+/* The run from number `i` on.  Its length; *error: of the first that failed. */
+static unsigned write_run(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b, unsigned i,
+                          int *error)
+{
+	unsigned n = run_length(c, i);
+	const char *from = b->bytes + (size_t)i * io->file.pagesize;
+	uint32_t written = pageio_write(&io->file, c->victim[i]->page, n, from);
+	MPOOL_PROBE(write, io->core, c->victim[i]->page, n, written < n ? errno : 0);
+	if (written < n && !*error)
+		*error = errno;
+	for (unsigned j = 0; j < n; j++)
+		c->written[i + j] = j < written;
+	stripe_count(me, COUNT_WRITES, written);
+	return n;
+}
+
 int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b)
 {
 	int error = 0;
-	for (unsigned i = 0, n; i < c->n; i += n) {
-		n = run_length(c, i);
-		const char *from = b->bytes + (size_t)i * io->file.pagesize;
-		uint32_t written = pageio_write(&io->file, c->victim[i]->page, n, from);
-		MPOOL_PROBE(write, io->core, c->victim[i]->page, n, written < n ? errno : 0);
-		if (written < n && !error)
-			error = errno;
-		for (unsigned j = 0; j < n; j++)
-			c->written[i + j] = j < written;
-		stripe_count(me, COUNT_WRITES, written);
-	}
+	for (unsigned i = 0; i < c->n;)
+		i += write_run(io, me, c, b, i, &error);
 	if (error)
 		pageio_failed(&io->file, error);
 	return error;
@@ -170,10 +177,10 @@ static void settle(struct io *io, struct window *w, struct evictable *r, struct 
 	}
 }
 
-/* The copies are written; their entries are closing still, unless a get has rescued them. */
-static void settle_written(struct io *io, const struct copied *c, struct evictable *r)
+/* The copies up to `to` are written; their entries are closing still, unless a get has rescued them. */
+static void settle_written(struct io *io, const struct copied *c, unsigned from, unsigned to, struct evictable *r)
 {
-	for (unsigned i = 0; i < c->n; i++) {
+	for (unsigned i = from; i < to; i++) {
 		struct victim *v = c->victim[i];
 		writeback_done(io, v, c->written[i]);
 		if (c->written[i]) {
@@ -193,24 +200,53 @@ static bool any_dirty(const struct window *w)
 	return false;
 }
 
+void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
+                        struct copied *c, int *error)
+{
+	r->n = c->n = 0;
+	if (any_dirty(w)) {
+		/* The copies are made in this order, and written in it. */
+		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
+		if (!write_buffer_get(io, b))
+			*error = ENOMEM; /* the clean ones can go all the same */
+	}
+	window_scan(io->core, me, w);
+	settle(io, w, r, b, c);
+}
+
+unsigned window_evict_next(struct io *io, struct stripe *me, const struct buffer *b, struct copied *c, unsigned from,
+                           struct evictable *r, int *error)
+{
+	int failed = 0;
+	unsigned to = from + write_run(io, me, c, b, from, &failed);
+	if (failed) {
+		pageio_failed(&io->file, failed);
+		*error = failed;
+	}
+	r->n = 0;
+	settle_written(io, c, from, to, r);
+	return to;
+}
+
+void window_evict_none(struct io *io, const struct copied *c, unsigned from)
+{
+	for (unsigned i = from; i < c->n; i++) {
+		writeback_done(io, c->victim[i], false);
+		victim_reopen(c->victim[i]);
+		victim_release(io->core, c->victim[i]);
+	}
+}
+
 void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error)
 {
 	BUFFER(b, io);
 	struct copied c;
-	r->n = c.n = 0;
-	if (any_dirty(w)) {
-		/* The copies are made in this order, and written in it. */
-		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
-		if (!write_buffer_get(io, &b))
-			*error = ENOMEM; /* the clean ones can go all the same */
-	}
-	window_scan(io->core, me, w);
-	settle(io, w, r, &b, &c);
+	window_evict_begin(io, me, w, r, &b, &c, error);
 	if (c.n > 0) {
 		int failed = writeback_write(io, me, &c, &b);
 		if (failed)
 			*error = failed;
-		settle_written(io, &c, r);
+		settle_written(io, &c, 0, c.n, r);
 	}
 }
 

@@ -21,6 +21,22 @@
  */
 void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
 
+/*
+ * The same in steps, for who lets others have each victim as soon as it can go.  First the clean
+ * ones are in *r, and copies of the dirty ones in *c and `b`, which has no memory yet; each step writes
+ * a run of these, from number `from` on, which are in *r then, and returns the next number, c->n
+ * after the last.
+ */
+struct buffer;
+struct copied;
+void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
+                        struct copied *c, int *error);
+unsigned window_evict_next(struct io *io, struct stripe *me, const struct buffer *b, struct copied *c, unsigned from,
+                           struct evictable *r, int *error);
+
+/* Those from number `from` on are not written: they are dirty still, and let go of. */
+void window_evict_none(struct io *io, const struct copied *c, unsigned from);
+
 /* The same, but that dirty ones are let go of: nothing is written. */
 void window_evict_clean(struct io *io, struct stripe *me, struct window *w, struct evictable *r);
 

@@ -1,0 +1,149 @@
+/* demand.c - see demand.h. */
+#include "evict/demand.h"
+
+#include "os/time.h"
+
+/* For how long frames are made evictable ahead. */
+#define AHEAD_NS (100 * NS_PER_MS)
+
+void demand_init(struct demand *d)
+{
+	*d = (struct demand){0};
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->work, NULL);
+	pthread_cond_init(&d->came, NULL);
+}
+
+void demand_end(struct demand *d)
+{
+	pthread_cond_destroy(&d->work);
+	pthread_cond_destroy(&d->came);
+	pthread_mutex_destroy(&d->lock);
+}
+
+/* ---- who needs a frame -------------------------------------------------- */
+
+void demand_wake(struct demand *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->told = true;
+	pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void demand_line_up(struct demand *d, struct in_line *l)
+{
+	pthread_mutex_lock(&d->lock);
+	struct in_line **end = &d->first;
+	while (*end)
+		end = &(*end)->next;
+	/* Whatever has come before, it has not looked for since it is in the line. */
+	*l = (struct in_line){.asked = ++d->asked, .seen = d->arrivals - 1};
+	*end = l;
+	atomic_fetch_add(&d->lined_up, 1);
+	pthread_cond_signal(&d->work);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Will nothing come? */
+static bool is_over(const struct demand *d, const struct in_line *l)
+{
+	return d->rounds == 0 &&
+	       (d->answered >= l->asked || atomic_load_explicit(&d->cleaners, memory_order_relaxed) == 0);
+}
+
+bool demand_wait(struct demand *d, struct in_line *l)
+{
+	pthread_mutex_lock(&d->lock);
+	bool look;
+	while (!(look = d->first == l && l->seen != d->arrivals) && !is_over(d, l)) {
+		l->waited = true;
+		pthread_cond_wait(&d->came, &d->lock);
+	}
+	l->seen = d->arrivals;
+	pthread_mutex_unlock(&d->lock);
+	return look;
+}
+
+void demand_leave(struct demand *d, struct in_line *l, int *error)
+{
+	pthread_mutex_lock(&d->lock);
+	struct in_line **at = &d->first;
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	atomic_fetch_sub(&d->lined_up, 1);
+	*error = d->error;
+	pthread_cond_broadcast(&d->came); /* it is the next one's turn */
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- cleaners ----------------------------------------------------------- */
+
+void demand_came(struct demand *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->arrivals++;
+	pthread_cond_broadcast(&d->came);
+	pthread_mutex_unlock(&d->lock);
+}
+
+bool demand_begin(struct demand *d, uint32_t number, bool again, uint64_t *round)
+{
+	pthread_mutex_lock(&d->lock);
+	atomic_fetch_add(&d->asleep, 1);
+	while (number < d->most && !again && !d->told && d->asked == d->begun)
+		pthread_cond_wait(&d->work, &d->lock);
+	atomic_fetch_sub(&d->asleep, 1);
+	bool begin = number < d->most;
+	if (begin) {
+		d->told = false;
+		*round = d->begun = d->asked;
+		d->rounds++;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return begin;
+}
+
+void demand_done(struct demand *d, uint64_t round, int error)
+{
+	pthread_mutex_lock(&d->lock);
+	d->rounds--;
+	d->error = error;
+	if (d->answered < round)
+		d->answered = round;
+	pthread_cond_broadcast(&d->came);
+	pthread_mutex_unlock(&d->lock);
+}
+
+uint64_t demand_estimate(struct demand *d, uint64_t evictions, uint64_t now)
+{
+	pthread_mutex_lock(&d->lock);
+	uint64_t n = evictions - d->base, passed = now - d->since;
+	if (passed >= AHEAD_NS) {
+		d->last = d->since == 0 ? 0 : (uint64_t)((double)n * (double)AHEAD_NS / (double)passed);
+		d->base = evictions;
+		d->since = now;
+		n = 0;
+	}
+	/* It may have become more just now. */
+	uint64_t next = n > d->last ? n : d->last;
+	pthread_mutex_unlock(&d->lock);
+	return next;
+}
+
+void demand_limit(struct demand *d, uint32_t most)
+{
+	pthread_mutex_lock(&d->lock);
+	d->most = most;
+	pthread_cond_broadcast(&d->work);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void demand_count(struct demand *d, int cleaners)
+{
+	pthread_mutex_lock(&d->lock);
+	atomic_fetch_add(&d->cleaners, (uint32_t)cleaners);
+	pthread_cond_broadcast(&d->came); /* who is in the line may be served no more */
+	pthread_mutex_unlock(&d->lock);
+}
