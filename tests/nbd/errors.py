@@ -6,8 +6,10 @@ SPDX-License-Identifier: BSD-2-Clause
 import errno
 import os
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 
 import serving
 from serving import Server, check, make_file, nbd, read_file, scratch
@@ -106,11 +108,14 @@ def case_not_writable():
             os.setgid(NOBODY)
             os.setuid(NOBODY)
 
-    with scratch() as directory:
+    # Nobody may not come to where the test runs, perhaps, nor to the plugin there.
+    with scratch(tempfile.gettempdir()) as directory:
         os.chmod(directory, 0o755)
+        plugin = shutil.copy(serving.PLUGIN, directory)
         path = make_file(os.path.join(directory, "disk"), SIZE, b"a" * SIZE)
         os.chmod(path, 0o444)
-        with Server(path, "cache=64k", before=nobody, owner=NOBODY if os.getuid() == 0 else None) as server:
+        with Server(path, "cache=64k", before=nobody, owner=NOBODY if os.getuid() == 0 else None,
+                    plugin=plugin) as server:
             handle = server.connect()
             check(handle.is_read_only())
             handle.set_strict_mode(0)

@@ -90,14 +90,17 @@ def is_written(pidfile):
 class Server:
     """An nbdkit in a process of its own, with a socket in a directory of its own."""
 
-    def __init__(self, file, *arguments, before=None, within=(), owner=None):
-        """`before`: what its process does first; `within`: a command that runs it; `owner`: of its directory."""
+    def __init__(self, file, *arguments, before=None, within=(), owner=None, plugin=None):
+        """
+        `before`: what its process does first; `within`: a command that runs it; `owner`: of its directory; `plugin`: a copy
+        that it is to take.
+        """
         self.directory = tempfile.mkdtemp(prefix="mpool-nbd.")
         self.socket = os.path.join(self.directory, "socket")
         pidfile, log = os.path.join(self.directory, "pid"), os.path.join(self.directory, "log")
         if owner is not None:
             os.chown(self.directory, owner, owner)
-        command = [*within, "nbdkit", "-f", "--exit-with-parent", "-P", pidfile, "-U", self.socket, PLUGIN, f"file={file}"]
+        command = [*within, "nbdkit", "-f", "--exit-with-parent", "-P", pidfile, "-U", self.socket, plugin or PLUGIN, f"file={file}"]
         with open(log, "w") as out:
             self.process = subprocess.Popen(command + list(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, preexec_fn=before, env=environment())
@@ -150,9 +153,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def scratch():
+def scratch(where=None):
     """A directory on a disk: where the test runs, not /tmp, which may be in memory."""
-    with tempfile.TemporaryDirectory(prefix="nbd.", dir=os.getcwd()) as path:
+    with tempfile.TemporaryDirectory(prefix="nbd.", dir=where or os.getcwd()) as path:
         yield path
 
 
