@@ -243,7 +243,7 @@ std::vector<Scenario> make()
 		bounded(1, named("overflow-given-back", overflowed("G11 P11", "G10 P10 G9 D9"))),
 		bounded(3, named("segment-given-back", emptied("G11 P11", "V10"))),
 		fenced(named("segment-given-back-fenced", emptied("G11 P11", "V10"))),
-		bounded(1, named("segment-given-back-twice", emptied("G11 P11", "G13 P13"))),
+		named("segment-given-back-twice", emptied("G11 P11", "G13 P13")),
 		named("overflow-given-back-put", overflowed("G11 P11", "V10")),
 		bounded(1, named("overflow-given-back-sync", overflowed("G11 P11", "G10 D10 S"))),
 		bounded(1, named("overflow-given-back-by-two", overflowed("G11 P11", "G13 P13"))),
