@@ -236,7 +236,8 @@ def check_words(path, name, words):
 
 
 def check_mutants(path, words):
-    names = [w for w in words if not w.startswith("-") and not PLACEHOLDER.match(w)]
+    values = {after for word, after in zip(words, words[1:]) if word in ("--table", "--jobs", "--build")}
+    names = [w for w in words if not w.startswith("-") and w not in values and not PLACEHOLDER.match(w)]
     options_exist(help_of(path), [w for w in words if w.startswith("-")])
     text, status = output(path, "--list", *names)
     if status != 0 or not text.strip():
