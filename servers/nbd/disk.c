@@ -147,12 +147,20 @@ static int is_its_pool(const struct disk *d, MPOOL *mp, char *why)
 	return 0;
 }
 
+/* Whoever cannot write has nothing to be written. */
+static int begin_cleaners(const struct disk *d, MPOOL *mp, char *why)
+{
+	if (!d->writable || mpool_tune(mp, MPOOL_CLEANERS, d->options.cleaners) == 0)
+		return 0;
+	return refused(why, d, "cleaners");
+}
+
 int disk_start(struct disk *d, char why[DISK_WHY_MAX])
 {
 	MPOOL *mp = open_pool(d, why);
 	if (mp == NULL)
 		return -1;
-	if (is_its_pool(d, mp, why) == 0) {
+	if (is_its_pool(d, mp, why) == 0 && begin_cleaners(d, mp, why) == 0) {
 		if (pages_open(&d->pages, mp) == 0)
 			return 0;
 		(void)refused(why, d, "locks");

@@ -20,10 +20,11 @@ enum { DISK_WHY_MAX = 256 };
 
 struct disk_options {
 	const char *file;
-	const char *key; /* NULL: the pool is this process's alone */
-	uint64_t cache;  /* bytes */
-	uint32_t page;   /* bytes */
-	bool direct;     /* O_DIRECT */
+	const char *key;   /* NULL: the pool is this process's alone */
+	uint64_t cache;    /* bytes */
+	uint32_t page;     /* bytes */
+	uint32_t cleaners; /* threads that write ahead of need */
+	bool direct;       /* O_DIRECT */
 };
 
 struct disk {

@@ -25,6 +25,8 @@ enum {
 	PAGE_DEFAULT = 4096,
 	PAGE_MIN = 512,
 	PAGE_MAX = 1 << 20,
+	CLEANERS_DEFAULT = 4,
+	CLEANERS_MAX = 64,
 	REQUEST_MAX = 32 << 20, /* what clients are told; nbdkit itself takes twice that */
 };
 static const uint64_t CACHE_DEFAULT = 256ull << 20;
@@ -34,7 +36,7 @@ static struct {
 	char *file;
 	struct disk disk;
 	bool opened, started;
-} server = {.options = {.page = PAGE_DEFAULT}};
+} server = {.options = {.page = PAGE_DEFAULT, .cleaners = CLEANERS_DEFAULT}};
 
 /* ---- options --------------------------------------------------------------------- */
 
@@ -86,11 +88,22 @@ static int take_key(const char *value)
 	return -1;
 }
 
+static int take_cleaners(const char *value)
+{
+	if (nbdkit_parse_uint32_t("cleaners", value, &server.options.cleaners) != 0)
+		return -1;
+	if (server.options.cleaners <= CLEANERS_MAX)
+		return 0;
+	nbdkit_error("cleaners=%s: there can be %d at most", value, CLEANERS_MAX);
+	return -1;
+}
+
 static const struct option {
 	const char *name;
 	int (*take)(const char *value);
 } options[] = {
-	{"file", take_file}, {"cache", take_cache}, {"page", take_page}, {"direct", take_direct}, {"key", take_key},
+	{"file", take_file},     {"cache", take_cache}, {"page", take_page},
+	{"direct", take_direct}, {"key", take_key},     {"cleaners", take_cleaners},
 };
 
 static int server_config(const char *key, const char *value)
@@ -120,6 +133,7 @@ static int server_config_complete(void)
 #define CONFIG_HELP                                                                \
 	"[file=]<FILENAME>     (required) The file or block device to serve.\n"    \
 	"cache=<SIZE>          What is kept in memory (default: 256M).\n"          \
+	"cleaners=<N>          Threads that write ahead of need (default: 4).\n"   \
 	"direct=<BOOL>         Read and write with O_DIRECT (default: false).\n"   \
 	"key=<NAME>            Serve from the cache of all servers of that key.\n" \
 	"page=<SIZE>           Bytes of a page of the cache (default: 4096)."
@@ -129,6 +143,7 @@ static void server_dump_plugin(void)
 	printf("mpool_version=%s\n", MPOOL_VERSION);
 	printf("mpool_page_default=%d\nmpool_page_min=%d\nmpool_page_max=%d\n", PAGE_DEFAULT, PAGE_MIN, PAGE_MAX);
 	printf("mpool_cache_default=%llu\n", (unsigned long long)CACHE_DEFAULT);
+	printf("mpool_cleaners_default=%d\n", CLEANERS_DEFAULT);
 	printf("mpool_direct=yes\nmpool_key=yes\n");
 }
 

@@ -150,6 +150,10 @@ def case_small_cache():
     play("small_cache", SIZE, "cache=64k")
 
 
+def case_no_cleaners():
+    play("no_cleaners", SIZE, "cache=64k", "cleaners=0")
+
+
 def case_all_cached():
     play("all_cached", SIZE)
 

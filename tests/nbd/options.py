@@ -20,7 +20,7 @@ def refused(what, *arguments):
 
 def case_help():
     said = run("nbdkit", serving.PLUGIN, "--help")
-    for word in ("plugin: mpool", "file=", "cache=", "direct=", "key=", "page="):
+    for word in ("plugin: mpool", "file=", "cache=", "cleaners=", "direct=", "key=", "page="):
         check(word in said, f"--help has no {word}: {said}")
 
 
@@ -44,6 +44,8 @@ def case_wrong_options():
         refused("less than a page", disk, "cache=4095")
         for page in ("0", "256", "1000", "2M", "4G"):
             refused("power of two", disk, f"page={page}")
+        refused("64 at most", disk, "cleaners=65")
+        refused("cleaners", disk, "cleaners=some")
         refused("boolean", disk, "direct=perhaps")
         refused("key=", disk, "key=")
 
