@@ -17,6 +17,8 @@ namespace explore {
 constexpr int kFile = 1000; // its descriptor, the caller's
 // Those that are opened in the run; each is an open file description, whoever has it.
 constexpr int kOpened = 2000;
+// An eventfd of the program's.
+constexpr int kEvent = 1500;
 
 struct Faults {
 	// The n-th call from the run's start on fails (1: the first; 0: none).
@@ -48,6 +50,13 @@ bool file_lost_some();
 void system_begin(bool fenced);
 // The kernel ends a process: its locks go, its calls stop halfway.
 void system_died(unsigned process);
+
+// A thread of that process is to be what the library makes as a thread of its own: the current
+// one is, from here to that thread's end.
+void maid_wanted(unsigned process);
+void maid_works();
+// Wait for that end, if there is such a thread.  How many events were told.
+unsigned maid_ends();
 
 // The thread's end: destructors of its keys.
 void thread_end();

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/pool.h"
+#include "io/engine.h"
 #include "share/recover.h"
 
 #define ENTRIES_MAX 256u
@@ -557,4 +558,15 @@ void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
 uint32_t inside_home(MPOOL *mp, uint32_t n)
 {
 	return table_home(newest(mp), n);
+}
+
+void inside_end_background(MPOOL *mp)
+{
+	struct engine *e = NOW(mp->io.engine);
+	if (!e)
+		return;
+	pthread_mutex_lock(&e->background.lock);
+	e->background.ends = true;
+	pthread_cond_broadcast(&e->background.changed);
+	pthread_mutex_unlock(&e->background.lock);
 }

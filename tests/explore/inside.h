@@ -45,6 +45,8 @@ const char *inside_left_over(MPOOL *mp, unsigned pins, bool died);
 
 /* From now on every scan unlists. */
 void inside_unlist(MPOOL *mp);
+/* The pool's own thread ends when all that it was given is done. */
+void inside_end_background(MPOOL *mp);
 /* Recover who has died; see recover.h. */
 void inside_recover(MPOOL *mp);
 /*

@@ -39,6 +39,8 @@ void object_processes_begin(void);
 /* A thread of process 0 forks: before, and in the child.  Must it wait for who has that lock? */
 void object_forks(void);
 void object_forked(void);
+/* A run begins: no transfer is in flight. */
+void object_transfers_begin(void);
 bool object_fork_waits_for(const void *mutex);
 
 bool object_lives(unsigned process);

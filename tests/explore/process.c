@@ -10,6 +10,7 @@
 
 #include "api/pool.h"
 #include "object.h"
+#include "os/transfer.h"
 
 /* More pools than a process of a scenario opens. */
 #define POOLS_AT_ONCE 4
@@ -24,17 +25,22 @@ static unsigned process;
 
 void object_forks(void)
 {
+	transfer_before_fork();
 	thread_before_fork();
 }
 
 void object_forked(void)
 {
 	thread_after_fork(true);
+	transfer_after_fork(true);
 }
 
+/* The library's own: a pool's are in memory that it got. */
 bool object_fork_waits_for(const void *mutex)
 {
-	return mutex != &adopting;
+	extern char __data_start, _end;
+	uintptr_t at = (uintptr_t)mutex;
+	return mutex != &adopting && at >= (uintptr_t)&__data_start && at < (uintptr_t)&_end;
 }
 
 static void keep(struct of_process *p)

@@ -4,6 +4,7 @@
 #include "scenario.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -32,10 +33,13 @@ using Words = uint64_t *;
 
 struct Op {
 	char what;
-	unsigned arg; // the page, as the script calls it, or a token
+	unsigned arg;                 // the page, as the script calls it, or a token
+	std::vector<unsigned> list{}; // pages
 };
 constexpr unsigned kNewPage = UINT_MAX;
 constexpr char kThreadEnd = 'E';
+// Pages of a list.
+constexpr unsigned kListed = 8;
 
 struct Pin {
 	unsigned page;
@@ -102,6 +106,7 @@ struct State {
 	bool deletes;                                       // some are deleted
 	bool others;                                        // some put what is not theirs
 	bool last_made;                                     // no number may be left
+	unsigned prefetches[kProcesses];                    // that have begun something
 	bool fault;
 } s;
 
@@ -122,7 +127,10 @@ std::vector<Op> parse(const std::string &script)
 		if (script[i] == ' ')
 			continue;
 		Op op{script[i], 0};
-		if (i + 1 < script.size() && script[i + 1] == '@') {
+		if (op.what == 'v' || op.what == 'r') {
+			while (i + 1 < script.size() && std::isdigit(script[i + 1]))
+				op.list.push_back(static_cast<unsigned>(script[++i] - '0'));
+		} else if (i + 1 < script.size() && script[i + 1] == '@') {
 			op.arg = kNewPage;
 			i++;
 		} else {
@@ -251,6 +259,75 @@ void get(unsigned page, char what)
 	s.worker[current()].held.push_back(pin);
 	s.worker[current()].last[page] = at;
 	check_page(pin);
+}
+
+void got(unsigned page, void *at)
+{
+	Pin pin{page, static_cast<Words>(at), s.deaths};
+	pins_add(pin);
+	s.worker[current()].held.push_back(pin);
+	s.worker[current()].last[page] = pin.at;
+}
+
+void getv(const Op &op)
+{
+	pgno_t list[kListed] = {};
+	void *at[kListed] = {};
+	size_t n = op.list.size();
+	for (size_t i = 0; i < n; i++)
+		list[i] = s.number.at(op.list[i]);
+	int result = mpool_getv(pool(), list, at, n, 0);
+	s.not_called = false;
+	if (result != 0 && !excused(errno))
+		fail("getv fails: %s", std::strerror(errno));
+	for (size_t i = 0; i < n; i++) {
+		if (result != 0 && at[i])
+			fail("getv has failed, and has an address");
+		if (result == 0)
+			got(list[i], at[i]);
+	}
+	check_held();
+}
+
+void prefetch(const Op &op)
+{
+	pgno_t list[kListed] = {};
+	size_t n = op.list.size();
+	for (size_t i = 0; i < n; i++)
+		list[i] = s.number.at(op.list[i]);
+	ssize_t begun = mpool_prefetch(pool(), list, n, kEvent);
+	s.not_called = false;
+	if (begun < 0 && !excused(errno))
+		fail("prefetch fails: %s", std::strerror(errno));
+	s.prefetches[space_of(current())] += begun > 0;
+}
+
+void get_cached(unsigned page)
+{
+	void *at = mpool_get(pool(), page, MPOOL_CACHED);
+	s.not_called = false;
+	if (!at && errno != EAGAIN && !excused(errno))
+		fail("get of page %u, if it is in memory, fails: %s", page, std::strerror(errno));
+	if (at) {
+		got(page, at);
+		check_page(s.worker[current()].held.back());
+	}
+}
+
+void tune(int what, unsigned value)
+{
+	if (mpool_tune(pool(), what, value) != 0 && !excused(errno))
+		fail("tune fails: %s", std::strerror(errno));
+}
+
+// Each event is told once.
+void end_background()
+{
+	inside_end_background(pool());
+	unsigned told = maid_ends();
+	if (told != s.prefetches[space_of(current())])
+		fail("%u prefetches have begun something, and %u events were told", s.prefetches[space_of(current())],
+			told);
 }
 
 void put_back(const Pin &pin, bool dirty, bool own)
@@ -666,6 +743,20 @@ void perform(const Op &op)
 		return file_write_back_fails();
 	case 'U':
 		return file_sync_by_another();
+	case 'v':
+		return getv(op);
+	case 'r':
+		return prefetch(op);
+	case 'c':
+		return get_cached(page_number(op));
+	case 'a':
+		return tune(MPOOL_READAHEAD, op.arg);
+	case 'e':
+		return tune(MPOOL_IO_ENGINE, op.arg);
+	case 'b':
+		return maid_works();
+	case 'q':
+		return end_background();
 	case 'J':
 		return join();
 	case 'Z':
@@ -753,6 +844,10 @@ void open_pools(const std::vector<Script> &scripts)
 		unsigned most = std::max(s.scenario->frames, s.scenario->joins);
 		object_begin(memory_object(object_bytes(kPage, most)), most, s.scenario->watched, s.scenario->silent);
 	}
+	for (unsigned t = 1; t <= scripts.size(); t++)
+		for (const Op &op : scripts[t - 1].ops)
+			if (op.what == 'b')
+				maid_wanted(space_of(t));
 	for (unsigned t = 1; t <= scripts.size(); t++)
 		if (!s.pool[space_of(t)] && !scripts[t - 1].joins)
 			open_pool(t, shared);
@@ -961,6 +1056,7 @@ static const char *call_name(char what)
 	switch (what) {
 	case 'G':
 	case 'Y':
+	case 'c':
 		return "get";
 	case 'H':
 		return "hit";
@@ -990,6 +1086,14 @@ static const char *call_name(char what)
 		return "join";
 	case 'Z':
 		return "leave";
+	case 'v':
+		return "getv";
+	case 'r':
+		return "prefetch";
+	case 'b':
+		return "background";
+	case 'q':
+		return "background's end";
 	case kThreadEnd:
 		return "thread end";
 	default:

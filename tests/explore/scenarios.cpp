@@ -260,7 +260,43 @@ std::vector<Scenario> make()
 		{"delete-put", 2, 2, {"G0 O0 |", "G1 P1 | x0", "G1 P1 | B0"}},
 		{"delete-eviction", 1, 2, {"G0 | D0 G0 X0", "G0 P0 | G1 P1"}},
 
+		// Several pages at once, and read-ahead.
+		{"getv-overlap", 3, 4, {"v01 P0 D1", "v10 D0 P1"}},
+		bounded(1, {"getv-overlap-three", 3, 3, {"v012 P0 D1 P2", "v210 P2 D1 P0"}}),
+		bounded(1, {"getv-apart", 4, 6, {"v02 P0 D2", "v20 P0 P2"}}),
+		{"getv-twice", 2, 3, {"v00 P0 P0", "G0 P0 | v01 P0 P1"}},
+		{"getv-eviction", 1, 3, {"G0 P0 | v01 D0 P1", "G2 P2 | G2 D2"}},
+		bounded(1, {"getv-eviction-dirty", 2, 4, {"G0 D0 | v02 D0 P2", "G1 D1 | v13 D1 P3"}}),
+		{"getv-get", 3, 3, {"v01 P0 D1", "G1 P1 G0 D0"}},
+		{"getv-delete", 3, 3, {"G0 | X0 G2 P2", "G2 P2 | v01 P0 P1"}},
+		{"getv-sync", 2, 3, {"G0 | D0 v12 D1 P2", "G0 P0 | S"}},
+		bounded(1, {"getv-new", 2, 2, {"v01 P0 P1", "R2 D2 v12 P1 P2"}}),
+		{"cached", 2, 2, {"G0 P0 | G1 D1", "c1 P1 c0 P0"}},
+		{"cached-eviction", 1, 2, {"G0 P0 | c0 D0", "G1 P1"}},
+		bounded(1, failing(fail_reads, {"failed-getv", 3, 4, {"v01 P0 P1", "v10 P0 P1"}})),
+		bounded(1, failing(fail_reads, {"failed-getv-get", 3, 4, {"v013 P0 P1 P3", "G1 P1"}})),
+		bounded(1, failing(fail_writes, {"failed-getv-write", 1, 3, {"G0 | D0 G2 P2", "G0 P0 | v12 P1 P2"}})),
+		bounded(1, failing(fail_memory, {"failed-getv-memory", 2, 3, {"v01 P0 P1", "G2 P2"}})),
+		bounded(1, {"readahead", 3, 4, {"a4 G0 P0 | G1 P1 G2 P2", "G3 P3 | G2 D2"}}),
+		bounded(1, {"readahead-eviction", 3, 5, {"a4 G0 P0 | G1 D1 G2 P2", "G3 P3 | G4 P4"}}),
+		bounded(1, failing(fail_reads, {"failed-readahead", 3, 4, {"a4 G0 P0 | G1 P1 G2 P2", "G2 P2"}})),
+		bounded(1,
+			failing(fail_memory, {"failed-readahead-memory", 3, 4, {"a4 G0 P0 | G1 P1 G2 P2", "G3 P3"}})),
+
+		// Pages that nobody waits for: the pool's own thread completes their reads.
+		bounded(1, {"prefetch-get", 3, 3, {"e1 G2 P2 | r01 G1 P1 q", "b", "G2 P2 | G0 D0"}}),
+		bounded(1, {"prefetch-workers", 3, 4, {"G2 P2 | r02 r13 q c0 P0", "b"}}),
+		bounded(1, {"prefetch-first-of-two", 3, 3, {"e1 G2 P2 | r0 T1 W2 q", "b", "G2 P2 | r1 T2 W1"}}),
+		bounded(1, {"prefetch-eviction", 2, 4, {"e1 G0 P0 G1 P1 | r23 q", "b", "G0 P0 | G0 P0 G1 D1"}}),
+		bounded(1, {"prefetch-getv", 3, 3, {"e1 | r01 q", "b", "v10 P0 D1"}}),
+		bounded(1, {"prefetch-others-load", 3, 3, {"e1 G2 P2 | r01 q", "b", "G2 P2 | G0 P0 G1 P1"}}),
+		bounded(1, {"prefetch-cached", 3, 3, {"e1 | r01 q", "b", "c0 P0 c1 P1 c0 D0"}}),
+		bounded(1, failing(fail_reads, {"failed-prefetch", 3, 3, {"e1 | r01 q c0 P0 c1 P1", "b", "G0 P0"}})),
+		bounded(1, failing(fail_memory, {"failed-prefetch-memory", 3, 3, {"e1 G2 P2 | r01 q", "b"}})),
+
 		// Processes that share the pool.
+		bounded(1, {"processes-getv", 2, 3, {"G2 P2 | v01 P0 D1", "1: v10 D0 P1"}}),
+		bounded(1, {"processes-prefetch", 3, 3, {"e1 | r01 q", "b", "1: G0 D0"}}),
 		{"processes-hit-eviction", 1, 2, {"G0 P0 | G0 P0", "1: G1 P1"}},
 		{"processes-told", 1, 2, {"G0 D0 | G1 P1 T1 W2 S", "1: W1 E U S S T2"}},
 		{"processes-told-both", 1, 2, {"G0 D0 | G1 P1 T1 S", "1: G1 P1 | W1 E U S S"}},
@@ -302,6 +338,14 @@ std::vector<Scenario> make()
 		{"death-torn", 1, 2, {"G0 D0 | L G1 P1 G0 A0 P0 S G1 P1 G0 A0 K0 P0 G1 P1 G0 A0", "1!: G0 | D0 G0"}},
 		bounded(1, {"death-torn-forgiven", 1, 2,
 				   {"G0 D0 | L T1 S W2 G1 P1 G0 A0", "| W1 G0 K0 D0 T2", "1!: G0 | D0 G0"}}),
+
+		// Several pages at once.
+		{"death-getv", 2, 3, {"G2 P2 | v01 D0 P1", "L", "1!: G2 P2 | v10 P0 P1"}},
+		{"death-getv-waited-for", 3, 3, {"G2 P2 | v01 P0 D1", "L", "1!: | v012 P0 P1 P2", "2: | G1 P1"}},
+		{"death-getv-eviction", 1, 4, {"G0 D0 | G0 D0 G1 P1", "L", "1!: G1 D1 | v23 P2 D3"}},
+		{"death-readahead", 3, 4, {"G3 P3 | G1 P1 G2 D2", "L", "1!: a4 G0 P0 | G1 P1 G2 P2"}},
+		{"death-prefetch", 3, 4, {"G3 P3 | G0 P0 G1 D1", "L", "1!: e1 G3 P3 | r01 q", "1!: b"}},
+		{"death-prefetch-workers", 3, 4, {"G3 P3 | v02 P0 D2", "L", "1!: G3 P3 | r02 q", "1!: b"}},
 
 		// One loader for a page, and he is dead.
 		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
@@ -425,6 +469,13 @@ std::vector<Scenario> make()
 		failing(fail_syncs, {"fork-told-again", 1, 2, {"| C3 S S", "3~: G0 D0 | S G1 P1 E S"}}),
 		{"fork-told-in-memory", 2, 2, {"| C3 G0 D0 S S", "3~: G0 D0 | S G0 D0 E S"}},
 		{"fork-told-another", 1, 2, {"G0 P0 | C3 G0 D0 G1 P1 S S", "| E U", "3~: G1 P1 | S"}},
+
+		// Several reads in flight, some of them the pool's own.
+		{"fork-getv", 2, 4, {"G1 P1 | C3 v12 P1 P2 G0 D0", "3~: | v012 P0 D1 P2"}},
+		{"fork-getv-waited-for", 3, 3, {"G2 P2 | C3 v01 D0 P1", "3~: | G0 P0", "3~: | v10 P0 P1"}},
+		{"fork-prefetch", 3, 4, {"G3 P3 | C3 G0 P0 v12 P1 D2", "3~: e1 r012 q", "3~: b"}},
+		{"fork-prefetch-workers", 3, 4, {"G3 P3 | C3 G0 P0 v12 P1 D2", "3~: r02 q", "3~: b"}},
+		{"fork-readahead", 3, 4, {"G3 P3 | C3 G1 P1 G2 D2", "3~: a4 G0 P0 | G1 P1 G2 P2"}},
 
 		// New pages, deleted ones, growth.
 		{"fork-new", 2, 1, {"G0 P0 | C3 N D@ G0 P0", "3~: G0 P0 | N D@"}},

@@ -6,6 +6,7 @@
 // them; of its descriptor there are the liveness locks and nothing else.
 //
 // SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "file.hpp"
 #include "memory.hpp"
@@ -263,6 +265,34 @@ static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
 	return static_cast<ssize_t>(bytes);
 }
 
+static ssize_t read_vector(int fd, const struct iovec *iov, int n, off_t offset)
+{
+	size_t at = static_cast<size_t>(offset), bytes = 0;
+	for (int i = 0; i < n; i++)
+		bytes += iov[i].iov_len;
+	if (!call_begins(fd))
+		return -1;
+	if (fails(&file.reads, file.faults.read)) {
+		errno = file.faults.error;
+		return -1;
+	}
+	if (at >= file.bytes.size())
+		return 0;
+	bytes = std::min(bytes, file.bytes.size() - at);
+	if (tracing())
+		trace_line("preadv", iov->iov_base, at / file.page_bytes, __builtin_return_address(0));
+	pass_over_pages(at, bytes, nullptr);
+	size_t left = bytes;
+	for (int i = 0; left > 0; i++) {
+		size_t part = std::min(left, iov[i].iov_len);
+		plain_write(iov[i].iov_base, part, __builtin_return_address(0));
+		std::memcpy(iov[i].iov_base, &file.bytes[at], part);
+		at += part;
+		left -= part;
+	}
+	return static_cast<ssize_t>(bytes);
+}
+
 static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 {
 	size_t at = static_cast<size_t>(offset);
@@ -328,6 +358,17 @@ struct PoolLock {
 	Token token;
 } pool_lock;
 
+// Threads that the library makes, a process one at the most: a thread of the scenario is it.
+struct Maid {
+	bool wanted = false; // the scenario has such a thread
+	bool made = false;   // ... which was asked for
+	bool over = false;   // it has ended; or it will not be asked for
+	void *(*run)(void *) = nullptr;
+	void *of = nullptr;
+	Token made_by, ended;
+	unsigned events = 0; // that were told, by whichever thread
+} maid[kProcesses];
+
 // Liveness locks, by member.
 struct Life {
 	bool held = false, died = false;
@@ -357,6 +398,45 @@ void explore::system_begin(bool f)
 	pool_lock = PoolLock{};
 	for (Call &c : call)
 		c = Call{};
+	for (Maid &m : maid)
+		m = Maid{};
+	object_transfers_begin();
+}
+
+// ---- the library's own thread -----------------------------------------------
+
+void explore::maid_wanted(unsigned process)
+{
+	maid[process].wanted = true;
+}
+
+void explore::maid_works()
+{
+	Maid &m = maid[space_of(current())];
+	point();
+	while (!m.made && !m.over)
+		block(&m);
+	if (!m.made)
+		return;
+	m.made_by.acquire();
+	m.run(m.of);
+	point();
+	m.ended.release();
+	m.over = true;
+	wake(&m);
+}
+
+unsigned explore::maid_ends()
+{
+	Maid &m = maid[space_of(current())];
+	point();
+	if (!m.made)
+		m.over = true;
+	wake(&m);
+	while (!m.over)
+		block(&m);
+	m.ended.acquire();
+	return m.events;
 }
 
 void explore::system_died(unsigned process)
@@ -434,6 +514,101 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 	if (object_fork_waits_for(mutex))
 		hold();
 	return 0;
+}
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+
+int __wrap_pthread_cond_init(pthread_cond_t *, const pthread_condattr_t *)
+{
+	return 0;
+}
+
+int __wrap_pthread_cond_destroy(pthread_cond_t *)
+{
+	return 0;
+}
+
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	if (!running())
+		return 0;
+	__wrap_pthread_mutex_unlock(mutex);
+	block(cond);
+	return __wrap_pthread_mutex_lock(mutex);
+}
+
+int __wrap_pthread_cond_broadcast(pthread_cond_t *cond)
+{
+	if (!running())
+		return 0;
+	point();
+	wake(cond);
+	return 0;
+}
+
+// All are woken: that may be.
+int __wrap_pthread_cond_signal(pthread_cond_t *cond)
+{
+	return __wrap_pthread_cond_broadcast(cond);
+}
+
+int __wrap_pthread_create(pthread_t *, const pthread_attr_t *, void *(*run)(void *), void *of)
+{
+	Maid &m = maid[space_of(current())];
+	point();
+	if (!m.wanted || m.made || m.over)
+		return EAGAIN;
+	m.made = true;
+	m.run = run;
+	m.of = of;
+	m.made_by.release();
+	wake(&m);
+	return 0;
+}
+
+// Whoever is joined has ended in the run: maid_ends.
+int __wrap_pthread_join(pthread_t, void **)
+{
+	return 0;
+}
+
+int __wrap_pthread_sigmask(int, const sigset_t *, sigset_t *)
+{
+	return 0;
+}
+
+// Of an event.
+ssize_t __wrap_write(int fd, const void *, size_t bytes)
+{
+	if (fd != kEvent)
+		fail("write, to what is no event");
+	point();
+	maid[space_of(current())].events++;
+	return static_cast<ssize_t>(bytes);
+}
+
+// A fork waits until they are over.
+void __real_transfer_begin();
+void __wrap_transfer_begin()
+{
+	__real_transfer_begin();
+	if (running())
+		hold();
+}
+bool __real_transfer_try();
+bool __wrap_transfer_try()
+{
+	bool may = __real_transfer_try();
+	if (running() && may)
+		hold();
+	return may;
+}
+void __real_transfer_end();
+void __wrap_transfer_end()
+{
+	__real_transfer_end();
+	if (running())
+		let_go();
 }
 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
@@ -709,6 +884,14 @@ ssize_t __wrap_pread(int fd, void *to, size_t n, off_t at)
 ssize_t __wrap_pread64(int fd, void *to, size_t n, off_t at)
 {
 	return read_file(fd, to, n, at);
+}
+ssize_t __wrap_preadv(int fd, const struct iovec *iov, int n, off_t at)
+{
+	return read_vector(fd, iov, n, at);
+}
+ssize_t __wrap_preadv64(int fd, const struct iovec *iov, int n, off_t at)
+{
+	return read_vector(fd, iov, n, at);
 }
 ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t at)
 {
