@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "support.hpp"
 
+#include <future>
+
 #include <poll.h>
 #include <sys/eventfd.h>
 
@@ -502,6 +504,35 @@ TEST_CASE("pages that were never written are zeros, to getv and to prefetch")
 	CHECK(all_bytes(addr[1], page_size, 0));
 	CHECK(all_bytes(addr[2], page_size, 0));
 	put_all(pool, addr);
+}
+
+TEST_CASE("a page that is there before its prefetch is over counts as not used")
+{
+	struct Gate {
+		std::promise<void> entered, open;
+	} gate;
+	auto pgin = [](void *cookie, pgno_t page, void *) {
+		if (page == 1) {
+			static_cast<Gate *>(cookie)->entered.set_value();
+			static_cast<Gate *>(cookie)->open.get_future().wait();
+		}
+	};
+	File file(page_size, 1);
+	Pool pool(file.fd(), page_size, 10);
+	mpool_filter(pool, pgin, nullptr, &gate);
+	pgno_t made;
+	REQUIRE(mpool_delete(pool, pool.make(made)) == 0);
+	REQUIRE(made == 1); // it was never written: the call itself fills it, with the read of page 0 begun
+	std::thread caller([&] { prefetch(pool, {0, 1}); });
+	gate.entered.get_future().wait();
+	while (pool.stats().reads == 0)
+		std::this_thread::yield();
+	CHECK(pool.stats().ahead_used == 0);
+	gate.open.set_value();
+	caller.join();
+	CHECK(pool.stats().ahead == 2);
+	CHECK(pool.stats().ahead_used == 0);
+	mpool_filter(pool, nullptr, nullptr, nullptr);
 }
 
 TEST_CASE("a scan in file order reads more and more at once, up to what was tuned; random gets do not")

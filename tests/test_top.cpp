@@ -15,6 +15,7 @@
 
 #include <poll.h>
 #include <pty.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -78,7 +79,7 @@ int status_of(pid_t pid);
 class Member {
 public:
 	// `number`: in a PID namespace of its own, where that is its number.
-	Member(const std::string &key, const File &file, pid_t number = 0)
+	Member(const std::string &key, const File &file, pid_t number = 0, pgno_t room = maxcache)
 	{
 		int to[2], from[2];
 		REQUIRE(pipe2(to, O_CLOEXEC) == 0);
@@ -92,7 +93,7 @@ public:
 			::close(from[0]);
 			if (number > 0)
 				go_apart(number);
-			serve(key, file.path(), to[0], from[1]);
+			serve(key, file.path(), to[0], from[1], room);
 		}
 		::close(to[0]);
 		::close(from[1]);
@@ -115,9 +116,11 @@ public:
 	}
 
 	pid_t pid() const { return pid_; }
-	void keep(pgno_t page) { REQUIRE(tell('k', page)); }  // get it
-	void touch(pgno_t page) { REQUIRE(tell('t', page)); } // get it and put it
-	void dirty(pgno_t page) { REQUIRE(tell('d', page)); } // ... modified
+	void keep(pgno_t page) { REQUIRE(tell('k', page)); }     // get it
+	void touch(pgno_t page) { REQUIRE(tell('t', page)); }    // get it and put it
+	void dirty(pgno_t page) { REQUIRE(tell('d', page)); }    // ... modified
+	void prefetch(pgno_t page) { REQUIRE(tell('p', page)); } // ... and wait until it is there
+	void clean(pgno_t n) { REQUIRE(tell('c', n)); }          // make room for n pages
 
 	void leave()
 	{
@@ -171,10 +174,18 @@ private:
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	}
 
-	[[noreturn]] static void serve(const std::string &key, const std::string &path, int from, int to)
+	static bool prefetched(MPOOL *mp, pgno_t page)
+	{
+		uint64_t n;
+		int efd = eventfd(0, EFD_CLOEXEC);
+		bool done = efd >= 0 && mpool_prefetch(mp, &page, 1, efd) == 1 && read(efd, &n, sizeof n) == sizeof n;
+		::close(efd);
+		return done;
+	}
+	[[noreturn]] static void serve(const std::string &key, const std::string &path, int from, int to, pgno_t room)
 	{
 		int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-		MPOOL *mp = mpool_open_key(key.data(), key.size(), fd, page_size, maxcache);
+		MPOOL *mp = mpool_open_key(key.data(), key.size(), fd, page_size, room);
 		char done = mp != nullptr;
 		Order order{};
 		while (write(to, &done, 1) == 1 && done && read(from, &order, sizeof order) == sizeof order) {
@@ -182,6 +193,14 @@ private:
 				done = mpool_close(mp) == 0;
 				(void)!write(to, &done, 1);
 				_exit(0);
+			}
+			if (order.what == 'p') {
+				done = prefetched(mp, order.page);
+				continue;
+			}
+			if (order.what == 'c') {
+				done = mpool_clean(mp, order.page) == static_cast<ssize_t>(order.page);
+				continue;
 			}
 			void *page = mpool_get(mp, order.page, 0);
 			done = page &&
@@ -494,6 +513,34 @@ TEST_CASE("a pool is listed with its processes and what they do")
 	b.leave();
 	a.leave();
 	CHECK(rows(table(), "pool", "key", key).empty());
+}
+
+TEST_CASE("what was done ahead of need is shown, of a large pool too")
+{
+	const pgno_t room = GENERATE(50u, 1000000u); // frames' words and marks: in one page of memory, and far apart
+	File file(page_size, pages);
+	std::string key = key_of("early");
+	Member a(key, file, 0, room);
+	Row r = pool_row("key", key);
+	for (const char *what : {"ahead", "ahead_used", "ahead_wasted", "cleaned", "write_waits", "write_errno"})
+		CHECK(r[what] == "0");
+	for (pgno_t page : {1u, 2u, 3u})
+		a.prefetch(page);
+	a.touch(2);
+	a.dirty(7);
+	a.clean(3);
+	r = pool_row("key", key);
+	CHECK(r["ahead"] == "3");
+	CHECK(r["ahead_used"] == "1");
+	CHECK(r["ahead_wasted"] == "0");
+	CHECK(r["cleaned"] == "3");
+	CHECK(r["cached"] == "4");
+	Screen s({"--interval=0.02"});
+	s.await({key, "read ahead 3 ", "used 1 ", "wasted 0", "cleaned 3 ", "waits for cleaners 0"});
+	s.await({key, "read ahead/s 0 ", "used/s 0 ", "wasted/s 0", "cleaned/s 0 ", "waits for cleaners/s 0"});
+	s.type('q');
+	CHECK(s.status() == 0);
+	a.leave();
 }
 
 TEST_CASE("pages beyond maxcache are counted, and who has them pinned")

@@ -95,11 +95,13 @@ static int copy_header(const struct copy *c)
 	return error;
 }
 
-/* The words of frames that were ever used: a pool may have room for many more. */
+/* The words of frames that were ever used, and the marks of segment 0: a pool may have room for many more. */
 static int copy_frames(const struct copy *c)
 {
 	const struct frames *fs = &c->mp->core.frames;
 	int error = copy_at(c, fs->base.frame, frames_used(fs) * sizeof(struct frame));
+	if (!error)
+		error = copy_at(c, fs->base.mark, frames_used(fs));
 	for (unsigned k = 1; k < SEGMENT_CHUNKS && !error; k++) {
 		struct segment seg;
 		if (frame_segment(fs, k, &seg))

@@ -196,6 +196,12 @@ static const char *percent(char to[TEXT_SHORT], uint64_t part, uint64_t whole)
 	return to;
 }
 
+/* By how much a count has grown that is near, and may have been smaller before. */
+static double grown(uint64_t n, uint64_t was)
+{
+	return n > was ? (double)(n - was) : 0;
+}
+
 /* What went on: a second, since the view before; or, if there was none, since the pool was made. */
 static void show_work(struct frame *f, const struct mpool_stats *s, const struct mpool_stats *old, double seconds)
 {
@@ -215,6 +221,28 @@ static void show_work(struct frame *f, const struct mpool_stats *s, const struct
 	     " (+%" PRIu64 ")",
 	     a_second, number[0], percent(share, hits, gets), a_second, number[1], a_second, number[2], a_second,
 	     number[3], a_second, number[4], s->deaths, old ? s->deaths - o->deaths : 0);
+}
+
+/* The same of what was done before there was need of it, if anything ever was. */
+static void show_early(struct frame *f, const struct mpool_stats *s, const struct mpool_stats *old, double seconds)
+{
+	static const struct mpool_stats none;
+	const struct mpool_stats *o = old ? old : &none;
+	const char *a_second = old ? "/s" : "";
+	double over = old ? seconds : 1;
+	char ahead[TEXT_SHORT], used[TEXT_SHORT], wasted[TEXT_SHORT], cleaned[TEXT_SHORT], waits[TEXT_SHORT];
+
+	if (s->ahead > 0)
+		line(f, "", "  read ahead%s %s  used%s %s  wasted%s %s", a_second,
+		     text_number(ahead, (double)(s->ahead - o->ahead) / over), a_second,
+		     text_number(used, grown(s->ahead_used, o->ahead_used) / over), a_second,
+		     text_number(wasted, (double)(s->ahead_wasted - o->ahead_wasted) / over));
+	if (s->cleaned > 0 || s->write_waits > 0)
+		line(f, "", "  cleaned%s %s  waits for cleaners%s %s", a_second,
+		     text_number(cleaned, (double)(s->cleaned - o->cleaned) / over), a_second,
+		     text_number(waits, (double)(s->write_waits - o->write_waits) / over));
+	if (s->write_errno > 0)
+		line(f, "", "  a write has failed since the last sync: %s", strerror((int)s->write_errno));
 }
 
 static void show_contents(struct frame *f, const struct look_pool *lp)
@@ -258,6 +286,7 @@ static void show_pool(struct frame *f, const struct look_pool *lp, const struct 
 			     lp->stats.inode, major(lp->stats.device), minor(lp->stats.device));
 		show_contents(f, lp);
 		show_work(f, &lp->stats, old ? &old->stats : NULL, seconds);
+		show_early(f, &lp->stats, old ? &old->stats : NULL, seconds);
 		show_processes(f, lp);
 	} else {
 		line(f, "", "  object %s  memory %s", lp->name, text_size(memory, lp->memory));

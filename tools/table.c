@@ -72,6 +72,7 @@ static void add_pool(struct table *t, const struct look_pool *lp)
 	const uint64_t number[] = {lp->processes, s->deaths,    s->pagesize,   s->maxcache, s->cached, s->dirty,
 	                           s->pinned,     s->overflow,  lp->abandoned, s->hits,     s->misses, s->reads,
 	                           s->writes,     s->evictions, s->rescues,    s->pages};
+	const uint64_t early[] = {s->ahead, s->ahead_used, s->ahead_wasted, s->cleaned, s->write_waits, s->write_errno};
 
 	add_word(t, "pool");
 	add(t, text_escape(lp->key, lp->key_bytes));
@@ -83,6 +84,8 @@ static void add_pool(struct table *t, const struct look_pool *lp)
 	add_number(t, lp->counted, s->device);
 	add_number(t, lp->counted, s->inode);
 	add(t, text_escape_string(lp->path != NULL && *lp->path != '\0' ? lp->path : NULL));
+	for (size_t i = 0; i < sizeof early / sizeof *early; i++)
+		add_number(t, lp->counted, early[i]);
 }
 
 static void add_process(struct table *t, const struct look_pool *lp, const struct look_process *p)
@@ -106,11 +109,12 @@ static void add_process(struct table *t, const struct look_pool *lp, const struc
 
 void table_print(FILE *to, const struct look *l)
 {
-	static const char *const of_pool[] = {"#pool",    "key",       "state",   "processes", "deaths",
-	                                      "pagesize", "maxcache",  "cached",  "dirty",     "pinned",
-	                                      "overflow", "abandoned", "hits",    "misses",    "reads",
-	                                      "writes",   "evictions", "rescues", "pages",     "memory",
-	                                      "object",   "device",    "inode",   "file",      NULL};
+	static const char *const of_pool[] = {
+		"#pool",       "key",         "state",     "processes", "deaths",     "pagesize",     "maxcache",
+		"cached",      "dirty",       "pinned",    "overflow",  "abandoned",  "hits",         "misses",
+		"reads",       "writes",      "evictions", "rescues",   "pages",      "memory",       "object",
+		"device",      "inode",       "file",      "ahead",     "ahead_used", "ahead_wasted", "cleaned",
+		"write_waits", "write_errno", NULL};
 	static const char *const of_process[] = {"#process", "key", "pid", "state", "pinned", "since", "command", NULL};
 	struct table pools = {0}, processes = {0};
 

@@ -107,7 +107,9 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	struct frame_count count = {s, &mp->core.frames, 0};
 	frames_each(&mp->core.frames, count_frame, &count);
 	ahead_counts(&mp->evict, &s->ahead, &s->ahead_wasted);
-	s->ahead_used = s->ahead - s->ahead_wasted - count.unused;
+	/* A page may be there before it is counted. */
+	uint64_t not_used = s->ahead_wasted + count.unused;
+	s->ahead_used = s->ahead > not_used ? s->ahead - not_used : 0;
 	const struct engine *e = atomic_load(&mp->io.engine);
 	s->engine = e ? engine_kind(e) : 0;
 	s->engine_errno = e ? (uint64_t)atomic_load(&e->refused) : 0;
