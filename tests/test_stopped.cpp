@@ -166,7 +166,7 @@ TEST_CASE("a thread stopped at any instruction of a hit has the page or has it n
 			}
 		});
 	report.require_none();
-	CHECK(pool.stats().misses > others + times / 2); // what is hit did leave memory
+	CHECK(pool.stats().misses > others + times / 20); // what is hit did leave memory, when it was not pinned
 	CHECK(pool.stats().pinned == 0);
 }
 
