@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """probes.py SOURCE LIBRARY - the probes that src/os/probe.h lists are in the library, and others are not.
 
-Each with as many arguments as are listed there; all that the manual page names.  None is
-in a hit: between the first and the last byte of mpool_get and of mpool_put, which have the
+Each with as many arguments as are listed there; all that the manual page names; what scripts
+in tools/ use is there.  None is in a hit: between the first and the last byte of mpool_get and of mpool_put, which have the
 fast path in them and nothing else.
 
 SPDX-License-Identifier: BSD-2-Clause
@@ -52,8 +52,20 @@ def wrong(listed, there, hits, page):
     return found
 
 
+def unknown(listed, script):
+    """What a script of bpftrace's uses that is not there."""
+    found = []
+    for name, body in re.findall(r"^usdt:\*:mpool:(\w+)\n(?:/[^/]*/\n)?\{(.*?)^\}", script, re.M | re.S):
+        if name not in listed:
+            found.append(f"there is no probe {name}")
+        found += [f"the probe {name} has no arg{n}" for n in re.findall(r"\barg(\d+)", body) if int(n) >= listed.get(name, 0)]
+    return found
+
+
 def planted():
     """What it is to see."""
+    assert not unknown({"a": 2}, "usdt:*:mpool:a\n/arg0/\n{\n\t@ = arg1;\n}\n")
+    assert unknown({"a": 2}, "usdt:*:mpool:a\n{\n\t@ = arg2;\n}\n") and unknown({"a": 2}, "usdt:*:mpool:b\n{\n}\n")
     page = '.It Fn a "b" "c"\n'
     assert not wrong({"a": 2}, [("mpool", "a", 5, 2)], {"hit": (6, 9)}, page)
     for listed, there, hits in (({"a": 2}, [], {}),  # there is none
@@ -73,6 +85,9 @@ def main(source, library):
     symbols = output("readelf", "-sW", library)
     found = wrong(listed, notes(output("readelf", "-nW", library)), {hit: extent(symbols, hit) for hit in HITS},
                   (pathlib.Path(source) / "man/mpool.3").read_text())
+    scripts = sorted((pathlib.Path(source) / "tools").glob("*.bt"))
+    assert scripts, "no scripts are found"
+    found += [f"{path.name}: {what}" for path in scripts for what in unknown(listed, path.read_text())]
     for line in found:
         print("probes.py:", line, file=sys.stderr)
     return 1 if found else 0
