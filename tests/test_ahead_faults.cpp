@@ -434,6 +434,7 @@ bool forks_wait(const std::function<bool()> &f, unsigned n)
 	SAYS("prefetch", mpool_prefetch(mp, &page, 1, first) == 1);
 	reading->await(1);
 	std::atomic<unsigned> wrong{0};
+	std::atomic<bool> opened{false};
 	Threads threads;
 	for (unsigned i = 0; i < n; i++) {
 		std::atomic<pid_t> thread{0};
@@ -442,7 +443,7 @@ bool forks_wait(const std::function<bool()> &f, unsigned n)
 			pid_t child = fork();
 			if (child == 0) {
 				script.reset(); // there may be one
-				_exit(f() ? 0 : 1);
+				_exit(opened && f() ? 0 : 1);
 			}
 			int status = 0;
 			while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -454,6 +455,7 @@ bool forks_wait(const std::function<bool()> &f, unsigned n)
 	}
 	// Threads that wait for the forks, with nothing in flight.
 	SAYS("prefetch", mpool_prefetch(mp, &other, 1, second) == 1);
+	opened = true;
 	reading->open();
 	threads.join();
 	SAYS("events", first.await() && second.await());
@@ -551,4 +553,35 @@ TEST_CASE("a filter that ends the pool's own thread has failed for its page, and
 	for (pgno_t page : list)
 		CHECK(pool.shows(page, 0));
 	CHECK(pool.stats().pinned == 0);
+}
+
+TEST_CASE("a shared pool has no ring: its reads would outlive the process")
+{
+	File file(page_size, pages);
+	const std::string key = "tests ahead " + std::to_string(getpid());
+	CHECK(in_child([&] {
+		MPOOL *mp = mpool_open(const_cast<char *>(key.c_str()), file.fd(), page_size, 60);
+		struct mpool_stats st;
+		if (!mp || mpool_tune(mp, MPOOL_IO_ENGINE, MPOOL_IO_RING) == 0 || errno != EINVAL)
+			return 1;
+		Calls calls(mp, {});
+		if (!calls.all() || mpool_stats(mp, &st, sizeof st) != 0 || st.engine != MPOOL_IO_WORKERS)
+			return 2;
+		return mpool_close(mp) == 0 ? 0 : 3;
+	}) == 0);
+}
+
+TEST_CASE("a read given to a thread that waits for its ring is begun at once, each time")
+{
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 300);
+	for (pgno_t i = 0; i < 200; i++) {
+		Event event;
+		REQUIRE(mpool_prefetch(pool, &i, 1, event) == 1);
+		// While the first is in flight, or just after.
+		pgno_t other = i + 200;
+		REQUIRE(mpool_prefetch(pool, &other, 1, -1) == 1);
+		CHECK(event.await());
+		CHECK(pool.shows(other, 0));
+	}
 }
