@@ -747,7 +747,7 @@ void perform(const Op &op)
 		return getv(op);
 	case 'r':
 		return prefetch(op);
-	case 'c':
+	case 'k':
 		return get_cached(page_number(op));
 	case 'a':
 		return tune(MPOOL_READAHEAD, op.arg);
@@ -1056,7 +1056,7 @@ static const char *call_name(char what)
 	switch (what) {
 	case 'G':
 	case 'Y':
-	case 'c':
+	case 'k':
 		return "get";
 	case 'H':
 		return "hit";

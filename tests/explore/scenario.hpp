@@ -17,9 +17,8 @@
 //   E     the kernel writes back, and fails  U     another program's fsync of the file
 //   T<n>  give token n                       W<n>  wait for token n
 //
-//
 //   v<p>  get pages, as many as there are digits: mpool_getv
-//   r<p>  prefetch pages, the same way       c<p>  get page p, if it is in memory
+//   r<p>  prefetch pages, the same way       k<p>  get page p, if it is in memory
 //   a<n>  read ahead n pages at the most     e<n>  have that engine
 //   b     be the thread of its own that the library makes in this process, until q
 //   q     wait until that has finished what it was given, and ends

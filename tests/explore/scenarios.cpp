@@ -271,8 +271,8 @@ std::vector<Scenario> make()
 		{"getv-delete", 3, 3, {"G0 | X0 G2 P2", "G2 P2 | v01 P0 P1"}},
 		{"getv-sync", 2, 3, {"G0 | D0 v12 D1 P2", "G0 P0 | S"}},
 		bounded(1, {"getv-new", 2, 2, {"v01 P0 P1", "R2 D2 v12 P1 P2"}}),
-		{"cached", 2, 2, {"G0 P0 | G1 D1", "c1 P1 c0 P0"}},
-		{"cached-eviction", 1, 2, {"G0 P0 | c0 D0", "G1 P1"}},
+		{"cached", 2, 2, {"G0 P0 | G1 D1", "k1 P1 k0 P0"}},
+		{"cached-eviction", 1, 2, {"G0 P0 | k0 D0", "G1 P1"}},
 		bounded(1, failing(fail_reads, {"failed-getv", 3, 4, {"v01 P0 P1", "v10 P0 P1"}})),
 		bounded(1, failing(fail_reads, {"failed-getv-get", 3, 4, {"v013 P0 P1 P3", "G1 P1"}})),
 		bounded(1, failing(fail_writes, {"failed-getv-write", 1, 3, {"G0 | D0 G2 P2", "G0 P0 | v12 P1 P2"}})),
@@ -285,13 +285,13 @@ std::vector<Scenario> make()
 
 		// Pages that nobody waits for: the pool's own thread completes their reads.
 		bounded(1, {"prefetch-get", 3, 3, {"e1 G2 P2 | r01 G1 P1 q", "b", "G2 P2 | G0 D0"}}),
-		bounded(1, {"prefetch-workers", 3, 4, {"G2 P2 | r02 r13 q c0 P0", "b"}}),
+		bounded(1, {"prefetch-workers", 3, 4, {"G2 P2 | r02 r13 q k0 P0", "b"}}),
 		bounded(1, {"prefetch-first-of-two", 3, 3, {"e1 G2 P2 | r0 T1 W2 q", "b", "G2 P2 | r1 T2 W1"}}),
 		bounded(1, {"prefetch-eviction", 2, 4, {"e1 G0 P0 G1 P1 | r23 q", "b", "G0 P0 | G0 P0 G1 D1"}}),
 		bounded(1, {"prefetch-getv", 3, 3, {"e1 | r01 q", "b", "v10 P0 D1"}}),
 		bounded(1, {"prefetch-others-load", 3, 3, {"e1 G2 P2 | r01 q", "b", "G2 P2 | G0 P0 G1 P1"}}),
-		bounded(1, {"prefetch-cached", 3, 3, {"e1 | r01 q", "b", "c0 P0 c1 P1 c0 D0"}}),
-		bounded(1, failing(fail_reads, {"failed-prefetch", 3, 3, {"e1 | r01 q c0 P0 c1 P1", "b", "G0 P0"}})),
+		bounded(1, {"prefetch-cached", 3, 3, {"e1 | r01 q", "b", "k0 P0 k1 P1 k0 D0"}}),
+		bounded(1, failing(fail_reads, {"failed-prefetch", 3, 3, {"e1 | r01 q k0 P0 k1 P1", "b", "G0 P0"}})),
 		bounded(1, failing(fail_memory, {"failed-prefetch-memory", 3, 3, {"e1 G2 P2 | r01 q", "b"}})),
 
 		// Processes that share the pool.
