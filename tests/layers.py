@@ -60,7 +60,8 @@ LIBRARY = {
     "the process's memory": "malloc calloc realloc aligned_alloc free",
     "locks of its threads": "pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait"
                             " pthread_cond_broadcast pthread_mutex_destroy pthread_cond_init pthread_cond_signal"
-                            " pthread_cond_destroy",
+                            " pthread_cond_destroy pthread_cond_timedwait pthread_condattr_init"
+                            " pthread_condattr_setclock pthread_condattr_destroy",
     "to be called when a thread ends, or the process forks": "pthread_key_create pthread_key_delete"
                                                              " pthread_setspecific pthread_atfork",
     "os/cancel.h, which is all in its header": "pthread_setcancelstate",

@@ -669,13 +669,17 @@ static int32_t ready(const struct evict *ev, uint32_t shard)
 	       atomic_load_explicit(&ev->coming[shard], memory_order_relaxed) + (fresh > 0 ? fresh : 0);
 }
 
-/* How many are to be, for the shard's part of `next` evictions, and for those who wait. */
-static int32_t wanted(const struct evict *ev, uint32_t shard, uint32_t next)
+/*
+ * How many are to be, for the shard's part of `next` evictions, and for those who wait; never
+ * the pages that came in last.
+ */
+static int32_t wanted(struct evict *ev, uint32_t shard, uint32_t next)
 {
+	struct policy_of o = policy_of(ev, &ev->clock->shard[shard]);
 	uint32_t waiting = atomic_load_explicit(&ev->demand.lined_up, memory_order_relaxed);
 	uint32_t n = (next > waiting ? next : waiting) / shards_of(ev->clock) + 1;
-	uint32_t most = count_of(&ev->clock->shard[shard]) / AHEAD_SHARE;
-	return (int32_t)(n < most ? n : most > 0 ? most : 1);
+	uint32_t most = policy_batch(&o, o.count / AHEAD_SHARE);
+	return (int32_t)(n < most ? n : most);
 }
 
 /* How many frames were made evictable. */
@@ -960,9 +964,7 @@ static uint32_t handed_out(const struct evict *ev, const struct stripe *me, uint
 static uint32_t take_unwritten(struct evict *ev, struct attachment *a, uint32_t home)
 {
 	struct clock_state *c = ev->clock;
-	static const struct pinned_set unwritten = {.unwritten = true};
-	bool lined_up = demand_lined_up(&ev->demand), overflow_used = atomic_load(&c->overflow_used);
-	int none = 0; /* nothing is written */
+	bool lined_up = demand_lined_up(&ev->demand);
 	uint32_t f = take_own(ev, a);
 	if (f == FRAME_NONE && !lined_up)
 		f = take_hinted(ev, &c->shard[home], a);
@@ -976,34 +978,44 @@ static uint32_t take_unwritten(struct evict *ev, struct attachment *a, uint32_t 
 	demand_left(&ev->demand, 0);
 	if (!lined_up)
 		f = take_hinted_anywhere(ev, home, a);
-	/* What the policy would take, if it is clean; then any that is. */
-	if (f == FRAME_NONE && !overflow_used)
-		f = evict_from(ev, a->stripe, &c->shard[home], &unwritten, &none);
-	if (f == FRAME_NONE && !(overflow_used && spend_backoff(c)))
-		f = search_everywhere(ev, a->stripe, home, true, &none);
 	return f;
 }
 
-/* The same, and while cleaners write it waits for one; FRAME_NONE: they found none, or *error. */
-static uint32_t await_cleaners(struct evict *ev, struct attachment *a, uint32_t home, int *error)
+/* While cleaners write, wait for what they leave.  FRAME_NONE: they found none; or *late. */
+static uint32_t await_cleaners(struct evict *ev, struct attachment *a, uint32_t home, bool patient, bool *late,
+                               int *error)
 {
 	struct in_line l;
 	uint32_t f = FRAME_NONE;
 	demand_line_up(&ev->demand, &l);
-	while (f == FRAME_NONE && demand_wait(&ev->demand, &l))
+	while (f == FRAME_NONE && demand_wait(&ev->demand, &l, patient))
 		f = take_hinted_anywhere(ev, home, a);
 	demand_leave(&ev->demand, &l, error);
 	if (l.waited)
 		atomic_fetch_add_explicit(&ev->clock->waits, 1, memory_order_relaxed);
-	return f != FRAME_NONE ? f : search_everywhere(ev, a->stripe, home, true, error);
+	*late = l.late;
+	return f;
+}
+
+/* A clean page's, any. */
+static uint32_t take_clean(struct evict *ev, struct attachment *a, uint32_t home, int *error)
+{
+	if (atomic_load(&ev->clock->overflow_used) && spend_backoff(ev->clock))
+		return FRAME_NONE;
+	return search_everywhere(ev, a->stripe, home, true, error);
 }
 
 /* Where there are cleaners. */
 static uint32_t alloc_served(struct evict *ev, struct attachment *a, uint32_t home, bool waits, int *error)
 {
 	retire_empty(ev, a->stripe);
+	bool late = false;
 	uint32_t f = take_unwritten(ev, a, home);
-	return f == FRAME_NONE && waits ? await_cleaners(ev, a, home, error) : f;
+	if (f == FRAME_NONE && waits)
+		f = await_cleaners(ev, a, home, false, &late, error);
+	if (f == FRAME_NONE)
+		f = take_clean(ev, a, home, error);
+	return f == FRAME_NONE && late ? await_cleaners(ev, a, home, true, &late, error) : f;
 }
 
 /* A frame of the pool as large as it is; FRAME_NONE: there is none, and *error, if it is because a write has failed. */

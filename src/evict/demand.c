@@ -1,17 +1,26 @@
 /* demand.c - see demand.h. */
 #include "evict/demand.h"
 
+#include <errno.h>
+#include <time.h>
+
 #include "os/time.h"
 
 /* For how long frames are made evictable ahead. */
 #define AHEAD_NS (100 * NS_PER_MS)
+/* A write that takes so long may be stuck. */
+#define PATIENCE_NS (10 * NS_PER_MS)
 
 void demand_init(struct demand *d)
 {
 	*d = (struct demand){0};
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->work, NULL);
-	pthread_cond_init(&d->came, NULL);
+	pthread_condattr_t of_time;
+	pthread_condattr_init(&of_time);
+	pthread_condattr_setclock(&of_time, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->came, &of_time);
+	pthread_condattr_destroy(&of_time);
 }
 
 void demand_end(struct demand *d)
@@ -52,13 +61,24 @@ static bool is_over(const struct demand *d, const struct in_line *l)
 	       (d->answered >= l->asked || atomic_load_explicit(&d->cleaners, memory_order_relaxed) == 0);
 }
 
-bool demand_wait(struct demand *d, struct in_line *l)
+/* Until something changes; with the lock held.  False: it took long. */
+static bool wait_until(struct demand *d, uint64_t end)
 {
+	struct timespec t = {.tv_sec = (time_t)(end / NS_PER_S), .tv_nsec = (long)(end % NS_PER_S)};
+	if (end == 0)
+		return pthread_cond_wait(&d->came, &d->lock) == 0;
+	return !d->stuck && pthread_cond_timedwait(&d->came, &d->lock, &t) != ETIMEDOUT;
+}
+
+bool demand_wait(struct demand *d, struct in_line *l, bool patient)
+{
+	uint64_t end = patient ? 0 : time_ns() + PATIENCE_NS;
 	pthread_mutex_lock(&d->lock);
 	bool look;
-	while (!(look = d->first == l && l->seen != d->arrivals) && !is_over(d, l)) {
+	while (!(look = d->first == l && l->seen != d->arrivals) && !is_over(d, l) && !l->late) {
 		l->waited = true;
-		pthread_cond_wait(&d->came, &d->lock);
+		l->late = !wait_until(d, end);
+		d->stuck |= l->late;
 	}
 	l->seen = d->arrivals;
 	pthread_mutex_unlock(&d->lock);
@@ -84,6 +104,7 @@ void demand_came(struct demand *d)
 {
 	pthread_mutex_lock(&d->lock);
 	d->arrivals++;
+	d->stuck = false;
 	pthread_cond_broadcast(&d->came);
 	pthread_mutex_unlock(&d->lock);
 }

@@ -7,6 +7,8 @@
  *
  *   frames came     the first of the line takes one and leaves; then it is the next one's turn
  *   nothing came    the round that it asked for is over, and none is under way: it waits for nobody
+ *   it takes long   the device may be stuck: it takes a clean page that would have stayed, if there is one,
+ *                   and whoever comes does the same before he waits, until frames come again
  *
  * A round is a cleaner's search for victims, their copies and their writes; so who waits, waits
  * while writes are in flight and no longer.  Which frames are evictable the hints tell (clock.h).
@@ -31,6 +33,7 @@ struct in_line {
 	uint64_t asked; /* the round that it asked for, */
 	uint64_t seen;  /* and the frames that it has looked for so far */
 	bool waited;
+	bool late; /* it took long */
 };
 
 struct demand {
@@ -43,6 +46,7 @@ struct demand {
 	struct in_line *first;
 	uint64_t asked, begun, answered; /* rounds */
 	uint64_t arrivals;               /* of frames */
+	bool stuck;                      /* somebody has waited long for the next */
 	unsigned rounds;                 /* under way */
 	bool told;                       /* that little is left */
 	uint32_t most;                   /* cleaners of this number and above end */
@@ -75,10 +79,10 @@ static inline void demand_left(struct demand *d, int32_t evictable)
 
 /*
  * Line up, and ask for a round.  Then until demand_wait is false, or a frame was found: look for
- * one.  Leave the line; *error: errno of the last round, if a write has failed in it.
+ * one.  Unless it is `patient`, that is false, and l->late, when it takes long, too.  Leave the line; *error: errno of the last round, if a write has failed in it.
  */
 void demand_line_up(struct demand *d, struct in_line *l);
-bool demand_wait(struct demand *d, struct in_line *l);
+bool demand_wait(struct demand *d, struct in_line *l, bool patient);
 void demand_leave(struct demand *d, struct in_line *l, int *error);
 
 /* By cleaners: frames have become evictable. */

@@ -137,7 +137,7 @@ std::vector<Scenario> make()
 		{"clean-sync", 2, 3, {"G0 D0 G1 D1 | c2", "G0 P0 | G1 D1 S G0 P0"}},
 		{"clean-delete", 2, 3, {"G0 D0 G1 D1 | c2 G2 P2", "G0 | X0 G0 P0"}},
 		bounded(1, {"clean-three", 2, 3, {"G0 D0 | c2", "G1 D1 | G0 D0", "G1 P1 | G2 P2"}}),
-		failing(fail_writes, {"clean-fails", 2, 3, {"G0 D0 G1 D1 | c2 G2 P2", "G0 P0 | G1 D1 S"}}),
+		bounded(1, failing(fail_writes, {"clean-fails", 2, 3, {"G0 D0 G1 D1 | c2 G2 P2", "G0 P0 | G1 D1 S"}})),
 
 		// Stripes that no scan looks at, until their threads come back.
 		unlisting({"unlist-hit", 1, 2, {"G0 P0 | G0 P0", "G1 P1"}}),
