@@ -10,7 +10,9 @@ import re
 import statistics
 import sys
 from collections import namedtuple
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 try:
     import matplotlib.figure
@@ -114,6 +116,92 @@ def table(head, rows, left=1):
 
 def picture(charts, name, text):
     return [f"![{text}](charts/{name}.svg)", ""] if name in charts else []
+
+
+def ratio(above, below):
+    """The spread of above / below ({round: value} both), each taken within a round."""
+    return spread(above[r] / below[r] for r in above if below.get(r, 0) > 0)
+
+
+def compact(found):
+    """Median (least, greatest)."""
+    return f"{number(found.median)} ({number(found.least)}, {number(found.greatest)})" if found else "–"
+
+
+# --- goals ---
+
+@dataclass
+class Goal:
+    """
+    One promise on one figure.
+
+    measure  of Results, the spread that is judged; None if that was not measured
+    mark     (column of the ratio chart, ratio of libmpool to it that is wanted)
+    beside   of Results, a text to stand beside the figure
+    """
+    workload: str
+    text: str
+    measure: Callable
+    at_least: float = None
+    at_most: float = None
+    mark: tuple = None
+    beside: Callable = lambda results: ""
+
+    def met(self, value):
+        return value >= self.at_least if self.at_least else value <= self.at_most
+
+    def missed_by(self, value):
+        """A factor when it is more than 2, a part of what is wanted otherwise; itself where nothing is wanted."""
+        if self.at_most == 0:
+            return number(value)
+        factor = self.at_least / max(value, 1e-9) if self.at_least else value / self.at_most
+        if factor > 2:
+            return f"a factor of {number(factor)}"
+        part = 1 - 1 / factor if self.at_least else factor - 1
+        return "less than 1 %" if part < 0.01 else f"{part * 100:.0f} %"
+
+    def judge(self, results):
+        """The figure and what is to be said of it."""
+        found = self.measure(results)
+        if not found:
+            return None, "not measured"
+        worst, best = (found.least, found.greatest) if self.at_least else (found.greatest, found.least)
+        if self.met(found.median):
+            return found, "reached" if self.met(worst) else "reached, not in every round"
+        return found, f"missed by {self.missed_by(found.median)}" + (", reached in some rounds" if self.met(best) else "")
+
+
+def goals_lines(goals, results):
+    """How many are reached, and the table."""
+    rows, verdicts = [], []
+    for goal in goals:
+        found, verdict = goal.judge(results)
+        verdicts.append(verdict.replace(",", " ").split()[0])
+        if results.busy() and found and verdicts[-1] != "reached":
+            verdict += ", on a busy machine"
+        rows.append((goal.workload, goal.text, "; ".join(filter(None, (compact(found), found and goal.beside(results)))),
+                     verdict if verdicts[-1] == "reached" else f"**{verdict}**"))
+    if not rows:
+        return ["No goal is about what was measured.", ""]
+    parts = [f"{verdicts.count('reached')} of {len(verdicts)} goals reached"]
+    parts += [f"{verdicts.count(word)} {text}" for word, text in (("missed", "missed"), ("not", "not measured")) if word in verdicts]
+    return [", ".join(parts) + ".", "", *table(["workload", "goal", "measured", "verdict"], rows, left=4)]
+
+
+# Processors that other programs or the hypervisor took meanwhile: with more than that, times say little.
+BUSY = 0.1
+
+
+def busy(about):
+    """What else the machine did while this was measured, as a paragraph; nothing if it was idle enough."""
+    others = {name: float(value) for name, value in about.get("others", {}).items()}
+    parts = [f"{text} took {number(others[name])}" for name, text in
+             (("processors", "other programs"), ("stolen", "the machine's host")) if others.get(name, 0) > BUSY]
+    machine = dict(about.get("machine", {}))
+    cores = f" of {machine['cores']}" if machine.get("cores") else ""
+    return parts and [f"**The machine was busy while this was measured: {' and '.join(parts)}{cores} processors"
+                      f" (load average at the beginning: {number(others.get('load_average', 0))}). Times, and verdicts"
+                      " on them, are of that.**", ""]
 
 
 # --- charts ---

@@ -36,12 +36,13 @@ SHOWN = ["README.md", "docs/use.md", "docs/sharing.md", "docs/eviction.md", "doc
 
 # The project's programs, as inline code has them; where they are in a build.
 PROGRAMS = {"explore": "tests/explore/explore", "mpool-stress": "stress/mpool-stress", "mpool-top": "tools/mpool-top",
-            "mpool-bench": "bench/mpool-bench", "mpool-replay": "bench/mpool-replay"}
+            "mpool-bench": "bench/mpool-bench", "mpool-replay": "bench/mpool-replay",
+            "mpool-device": "bench/mpool-device"}
 # Those that a reader brings.
 SYSTEM = {"cmake", "ctest", "cc", "sudo", "ldconfig", "clang-format", "python3", "nbdkit", "nbdcopy"}
 MODES = {"verify", "churn", "kill"}  # of mpool-stress, each with options of its own
 # A script gives its options to the program.
-PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/replay": "mpool-replay"}
+PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/bench-device": "mpool-device", "scripts/replay": "mpool-replay"}
 TESTS_WITH_CASES = "tests/test_"
 MOST_OF_A_PICTURE = 100_000  # bytes
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*(\.csv|\.tsv)?(,\.\.\.)?$")
@@ -222,7 +223,7 @@ def check_words(path, name, words):
             options_exist((SOURCE / "tests/fuzz/replay.cpp").read_text(), words)
         else:
             options_exist(help_of(*program), words)
-    if name in ("mpool-bench", "scripts/bench") and not any(PLACEHOLDER.match(w) for w in words):
+    if name in ("mpool-bench", "scripts/bench", "mpool-device", "scripts/bench-device") and not any(PLACEHOLDER.match(w) for w in words):
         text, status = output(*program, *words, "--list")
         if status != 0 and "in this build" not in text:  # another project's pool, which may be missing here
             raise Wrong(text.strip())

@@ -1,5 +1,5 @@
 #!/bin/bash
-# scripts.sh SOURCE [MPOOL_BENCH MPOOL_REPLAY] - the scripts look at their options before they do anything.
+# scripts.sh SOURCE [MPOOL_BENCH MPOOL_REPLAY MPOOL_DEVICE] - the scripts look at their options before they do anything.
 #
 # Each is run in a copy of scripts/ with nothing around it, where cmake and setup
 # do nothing: what they would have done shows in a file.
@@ -37,11 +37,11 @@ says()
 	grep -q -- "$what" out || fail "$*: it does not say \"$what\": $(cat out)"
 }
 
-for script in try test coverage fuzz bench bench-nbd replay mutants; do
+for script in try test coverage fuzz bench bench-nbd bench-device replay mutants; do
 	echo "== $script"
 	says 0 "^$script\|usage: $script" $script --help
 	case $script in
-	bench | bench-nbd | replay) ;; # below, and in the test bench_nbd
+	bench | bench-nbd | bench-device | replay) ;; # below, and in the test bench_nbd
 	mutants) says 2 "bogus" $script --bogus ;;
 	*)
 		says 2 "usage: $script" $script --bogus
@@ -60,20 +60,21 @@ says 2 "usage: setup" setup bogus
 says 2 "usage: setup" setup try test
 cp bin/cmake tree/scripts/setup
 
-# results PROGRAM SCRIPT - an earlier run's results are there after options that are none.
+# results PROGRAM SCRIPT NAME OPTION - an earlier run's results are there after options that are none.
 results()
 {
 	mkdir -p "tree/build/$2" tree/build/measure/bench
 	echo precious > "tree/build/$2/results.csv"
-	ln -sf "$1" "tree/build/measure/bench/mpool-$2"
+	ln -sf "$1" "tree/build/measure/bench/$3"
 	says 2 "bogus" "$2" --bogus
-	says 2 "--threads" "$2" --threads none
+	says 2 "$4" "$2" "$4" none
 	[ "$(cat "tree/build/$2/results.csv")" = precious ] || fail "$2 --bogus deletes the results of an earlier run"
 }
 if [ $# -gt 1 ]; then
 	echo "== results"
-	results "$2" bench
-	results "$3" replay
+	results "$2" bench mpool-bench --threads
+	results "$3" replay mpool-replay --threads
+	results "$4" bench-device mpool-device --depth
 fi
 
 echo "scripts.sh: all is well"

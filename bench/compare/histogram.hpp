@@ -33,6 +33,16 @@ public:
 		greatest = std::max(greatest, value);
 	}
 
+	/* What another one counted; both after reserve. */
+	void add_all(const Histogram &other)
+	{
+		for (size_t i = 0; i < counts.size(); i++)
+			counts[i] += other.counts[i];
+		total += other.total;
+		greatest = std::max(greatest, other.greatest);
+	}
+
+	uint64_t count() const { return total; }
 	uint64_t max() const { return greatest; }
 
 	/* The least value (of a bucket's middle) that `share` of all values do not exceed. */

@@ -6,13 +6,14 @@
 #include "output.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <functional>
 
 #include "failure.hpp"
+#include "json.hpp"
 #include "machine.hpp"
 
 namespace compare {
+
+using namespace json;
 
 /* ---- CSV ---- */
 
@@ -21,14 +22,6 @@ Output::Output(const Options &o) : options(o), csv(o.csv)
 	csv << "workload,parameter,threads,subject,round,metric,value\n" << std::flush;
 	if (!csv)
 		throw_errno("writing", o.csv);
-}
-
-static std::string number(double value)
-{
-	char text[40];
-
-	snprintf(text, sizeof text, "%.9g", value);
-	return text;
 }
 
 /* No name of ours has a comma or a quotation mark.  Rounds are counted from 1. */
@@ -43,44 +36,6 @@ void Output::figures(const Case &c, const Subject &s, unsigned threads, unsigned
 }
 
 /* ---- JSON ---- */
-
-static std::string quoted(const std::string &text)
-{
-	std::string q = "\"";
-	for (char c : text) {
-		auto code = static_cast<unsigned char>(c);
-		char escape[8];
-		if (code < 0x20) {
-			snprintf(escape, sizeof escape, "\\u%04x", code);
-			q += escape;
-			continue;
-		}
-		if (c == '"' || c == '\\')
-			q += '\\';
-		q += c;
-	}
-	return q + "\"";
-}
-
-using Fields = std::vector<std::pair<std::string, std::string>>;
-
-/* On one line; all values are text. */
-static std::string object(const Fields &fields)
-{
-	std::string all;
-	for (const auto &field : fields)
-		all += (all.empty() ? "" : ", ") + quoted(field.first) + ": " + quoted(field.second);
-	return "{" + all + "}";
-}
-
-template <class Items>
-static std::string list(const Items &items, std::function<std::string(typename Items::const_reference)> text)
-{
-	std::string all;
-	for (const auto &item : items)
-		all += (all.empty() ? "\n    " : ",\n    ") + text(item);
-	return "[" + all + "\n  ]";
-}
 
 /* A workload of several cases is named once. */
 static std::vector<Case> one_each(const std::vector<Case> &cases)

@@ -21,23 +21,22 @@ import json
 import statistics
 import sys
 from collections import namedtuple
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable
 
 sys.dont_write_bytecode = True  # Python's copies are not for the source
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import reports
-from reports import OURS, Broken, Spread, emphasised, number, picture, spread, table, thousands, threads_text
+from reports import OURS, Broken, Goal, Spread, compact, emphasised, number, picture, ratio, spread, table, thousands, threads_text
 
-SHARED, ARRAY, HCC, BDB = "libmpool, shared", "array", "RocksDB HyperClockCache", "Berkeley DB"
+SHARED, STATIC, ARRAY, HCC, BDB = "libmpool, shared", "libmpool, static", "array", "RocksDB HyperClockCache", "Berkeley DB"
 PREAD, PWRITEV = "pread alone", "pwritev in order"
 
 # By mpool-bench's ids: the name, which goals know, and how it is drawn, in Okabe and
 # Ito's colours, which the colour-blind can tell apart.  There may be others.
 SUBJECTS = {
     "mpool": (OURS, "#D55E00", "o"), "mpool-shared": (SHARED, "#8F3E00", "h"),
+    "mpool-static": (STATIC, "#F0B27A", "d"),
     "bdb": (BDB, "#0072B2", "s"), "bdb-shared": ("Berkeley DB, shared", "#004A75", "p"),
     "hcc": (HCC, "#009E73", "^"), "lru": ("RocksDB LRUCache", "#56B4E9", "v"),
     "sqlite": ("SQLite", "#CC79A7", "D"), "mutex": ("mutex + LRU", "#E69F00", "P"), "mmap": ("mmap", "#8C6D31", "X"),
@@ -57,8 +56,6 @@ COSTS = {"ended_ms": "the kernel has ended the process", "noticed_ms": "the deat
          "pause_before_ms": "the same before the death"}
 UNITS = {"ops_per_second": ("Mop/s", 1e-6), "pages_per_second": ("1,000 pages/s", 1e-3)}  # and what to multiply by
 PERCENTILES = {"p50_ns": "median", "p99_ns": "99 %", "p999_ns": "99.9 %", "max_ns": "greatest"}
-# Processors that other programs or the hypervisor took meanwhile: with more than that, times say little.
-BUSY = 0.1
 COLUMNS = {"workload": str, "parameter": str, "threads": int, "subject": str, "round": int, "metric": str,
            "value": reports.number_between(-sys.float_info.max, sys.float_info.max)}
 
@@ -67,18 +64,8 @@ Key = namedtuple("Key", "workload parameter threads subject metric")
 
 # --- statistics, and what they look like ---
 
-def ratio(above, below):
-    """The spread of above / below ({round: value} both), each taken within a round."""
-    return spread(above[r] / below[r] for r in above if below.get(r, 0) > 0)
-
-
 def scaled(found, factor):
     return found and Spread(*(value * factor for value in found))
-
-
-def compact(found):
-    """Median (least, greatest)."""
-    return f"{number(found.median)} ({number(found.least)}, {number(found.greatest)})" if found else "–"
 
 
 def median_text(form):
@@ -160,13 +147,7 @@ class Results:
 
     def busy(self):
         """What else the machine did while this was measured, as a paragraph; nothing if it was idle enough."""
-        others = {name: float(value) for name, value in self.about.get("others", {}).items()}
-        parts = [f"{text} took {number(others[name])}" for name, text in
-                 (("processors", "other programs"), ("stolen", "the machine's host")) if others.get(name, 0) > BUSY]
-        cores = f" of {self.machine['cores']}" if self.machine.get("cores") else ""
-        return parts and [f"**The machine was busy while this was measured: {' and '.join(parts)}{cores} processors"
-                          f" (load average at the beginning: {number(others.get('load_average', 0))}). Times, and verdicts"
-                          " on them, are of that.**", ""]
+        return reports.busy(self.about)
 
     def what(self, workload):
         """A sentence on what the threads do; "" if nothing is known."""
@@ -230,45 +211,6 @@ def read(path):
 
 # --- goals ---
 
-@dataclass
-class Goal:
-    """
-    One promise on one figure.
-
-    measure  of Results, the spread that is judged; None if that was not measured
-    mark     (column of the ratio chart, ratio of libmpool to it that is wanted)
-    beside   of Results, a text to stand beside the figure
-    """
-    workload: str
-    text: str
-    measure: Callable
-    at_least: float = None
-    at_most: float = None
-    mark: tuple = None
-    beside: Callable = lambda results: ""
-
-    def met(self, value):
-        return value >= self.at_least if self.at_least else value <= self.at_most
-
-    def missed_by(self, value):
-        """A factor when it is more than 2, a part of what is wanted otherwise."""
-        factor = self.at_least / max(value, 1e-9) if self.at_least else value / self.at_most
-        if factor > 2:
-            return f"a factor of {number(factor)}"
-        part = 1 - 1 / factor if self.at_least else factor - 1
-        return "less than 1 %" if part < 0.01 else f"{part * 100:.0f} %"
-
-    def judge(self, results):
-        """The figure and what is to be said of it."""
-        found = self.measure(results)
-        if not found:
-            return None, "not measured"
-        worst, best = (found.least, found.greatest) if self.at_least else (found.greatest, found.least)
-        if self.met(found.median):
-            return found, "reached" if self.met(worst) else "reached, not in every round"
-        return found, f"missed by {self.missed_by(found.median)}" + (", reached in some rounds" if self.met(best) else "")
-
-
 def times(workload, peer, factor, threads=2):
     how = {1: "one thread", 2: "two threads"}[threads]
     return Goal(workload, f"at least {factor} times {peer}, {how}", lambda results: results.against(workload, peer, threads),
@@ -311,12 +253,14 @@ def processes_goal(pages, text):
 GOALS = [
     times("hot", HCC, 10),
     times("hot", BDB, 40),
+    times("hot", STATIC, 0.95),
     Goal("hot", "two threads do at least 1.9 times the work of one",
          lambda results: of_threads(results, OURS, 2, 1), at_least=1.9, beside=array_scaling),
     Goal("hot", "64 threads do at least 1 / 1.2 of the work of two",
          lambda results: of_threads(results, OURS, 64, 2), at_least=1 / 1.2),
     times("uniform-10000", HCC, 5),
     times("uniform-10000", BDB, 12),
+    times("uniform-10000", STATIC, 0.95),
     no_dearer("uniform-10000", "the array does at most 2.5 times as much, two threads", ARRAY, 2.5),
     times("btree", HCC, 5),
     times("btree", BDB, 15),
@@ -333,20 +277,7 @@ GOALS = [
 
 
 def goals_lines(results):
-    """How many are reached, and the table."""
-    rows, verdicts = [], []
-    for goal in results.goals():
-        found, verdict = goal.judge(results)
-        verdicts.append(verdict.replace(",", " ").split()[0])
-        if results.busy() and found and verdicts[-1] != "reached":
-            verdict += ", on a busy machine"
-        rows.append((goal.workload, goal.text, "; ".join(filter(None, (compact(found), found and goal.beside(results)))),
-                     verdict if verdicts[-1] == "reached" else f"**{verdict}**"))
-    if not rows:
-        return ["No goal is about what was measured.", ""]
-    parts = [f"{verdicts.count('reached')} of {len(verdicts)} goals reached"]
-    parts += [f"{verdicts.count(word)} {text}" for word, text in (("missed", "missed"), ("not", "not measured")) if word in verdicts]
-    return [", ".join(parts) + ".", "", *table(["workload", "goal", "measured", "verdict"], rows, left=4)]
+    return reports.goals_lines(results.goals(), results)
 
 
 # --- the report: each part is its lines, none if nothing of the kind was measured ---
