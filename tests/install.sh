@@ -29,19 +29,24 @@ warn=(-Wall -Wextra -Wpedantic -Werror)
 
 sort > "$tmp/public" <<'EOF'
 mpool_abandoned
+mpool_clean
 mpool_close
 mpool_delete
 mpool_filter
 mpool_get
+mpool_getv
 mpool_new
 mpool_new_flags
 mpool_newf
 mpool_open
 mpool_open_key
+mpool_prefetch
 mpool_put
 mpool_stat
 mpool_stats
 mpool_sync
+mpool_tune
+mpool_tuned
 EOF
 
 echo "== install"
@@ -90,8 +95,11 @@ diff -u "$tmp/public" "$tmp/a" || fail "libmpool.a has other symbols of default 
 readelf -dW "$so" > "$tmp/dynamic"
 grep -q 'SONAME.*\[libmpool\.so\.0\]' "$tmp/dynamic" || fail "SONAME is not libmpool.so.0"
 grep -q 'NODELETE' "$tmp/dynamic" || fail "libmpool.so is not marked NODELETE"
-# The C library, by whatever file names, and what unwinds the stack under a filter that throws are all it may need.
-if grep NEEDED "$tmp/dynamic" | grep -vE '\[(libc|libpthread|libgcc_s|ld-linux[^]]*)\.so\.[0-9]+\]'; then
+# The C library, by whatever file names, what unwinds the stack under a filter that throws, and liburing if it was
+# built with that are all it may need.
+uring=
+[ -z "$(cached MPOOL_HAS_URING)" ] || uring='|liburing'
+if grep NEEDED "$tmp/dynamic" | grep -vE "\[(libc|libpthread|libgcc_s|ld-linux[^]]*$uring)\.so\.[0-9]+\]"; then
 	fail "libmpool.so needs that"
 fi
 
