@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "page.h"
 #include "report.h"
@@ -18,6 +21,7 @@ enum {
 	CLEAN_ONE_IN = 8,   /* of the new pages, left as they are */
 	KEEP_ONE_IN = 4,    /* of the new pages, kept pinned */
 	FORGIVE_ONE_IN = 8, /* of the pages read, if some are killed */
+	SCAN = 12,          /* pages */
 	CANARY = 0xa5,      /* a byte that mpool_stats does not write by chance */
 };
 
@@ -109,6 +113,107 @@ static void do_peek(struct worker *w, pgno_t pgno)
 	}
 	watch_done(w->at);
 	record_unlock(&run.record[pgno]);
+}
+
+/* --- several reads in flight ----------------------------------------------------- */
+
+/* Get a page if it is in memory. */
+static void do_cached(struct worker *w, pgno_t pgno)
+{
+	struct pin pin = {.pgno = pgno};
+
+	if (!lock_page(w, pgno, ACCESS_READ))
+		return;
+	watch_count(w->at, COUNT_GETS_BEGUN, 1);
+	watch_doing(w->at, DOING_GET, pgno);
+	pin.page = mpool_get(run.pool, pgno, MPOOL_CACHED);
+	if (pin.page != NULL) {
+		watch_count(w->at, COUNT_GETS, 1);
+		note_pin(w, &pin);
+	} else if (errno != EAGAIN) {
+		fault_call("mpool_get with MPOOL_CACHED", pgno);
+	}
+	watch_done(w->at);
+	if (pin.page == NULL) {
+		record_unlock(&run.record[pgno]);
+		return;
+	}
+	check_page(w, "get with MPOOL_CACHED", &pin);
+	leave_page(w, &pin);
+}
+
+/* Wait until a prefetch is over, which is told once. */
+static void await_event(int event, pgno_t pgno)
+{
+	uint64_t told = 0;
+
+	while (read(event, &told, sizeof told) < 0 && errno == EINTR)
+		;
+	if (told != 1)
+		fault("mpool_prefetch: page %" PRIu32 ": its eventfd has %" PRIu64, pgno, told);
+}
+
+/* Prefetch a page, or it and some that follow. */
+static void do_prefetch(struct worker *w, pgno_t pgno)
+{
+	pgno_t list[SEVERAL_MAX], pages = (pgno_t)atomic_load(&run.board->allotted);
+	unsigned wanted = run.killing ? 1 : 1 + below(w, SEVERAL_MAX), n = 0;
+	int event = eventfd(0, EFD_CLOEXEC), state;
+	ssize_t begun;
+
+	if (event < 0)
+		trouble("eventfd");
+	for (; n < wanted && pgno + n < pages; n++)
+		list[n] = pgno + n;
+	/* Nothing that a worker does is a cancellation point: crew.c. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	watch_doing(w->at, DOING_GET, pgno);
+	begun = mpool_prefetch(run.pool, list, n, event);
+	if (begun < 0)
+		fault_call("mpool_prefetch", pgno);
+	else if (begun > 0)
+		await_event(event, pgno);
+	watch_done(w->at);
+	close(event);
+	pthread_setcancelstate(state, NULL);
+}
+
+/* Get several pages by one call, and check each. */
+static void do_batch(struct worker *w, pgno_t pgno)
+{
+	pgno_t list[SEVERAL_MAX] = {pgno};
+	void *at[SEVERAL_MAX];
+	unsigned wanted = 2 + below(w, SEVERAL_MAX - 1), n = 1;
+
+	while (n < wanted && choose_page(w, &list[n]))
+		n++;
+	watch_count(w->at, COUNT_GETS_BEGUN, n);
+	watch_doing(w->at, DOING_GET, pgno);
+	if (mpool_getv(run.pool, list, at, n, flip(w) ? MPOOL_ONCE : 0) != 0) {
+		fault_call("mpool_getv", pgno);
+		n = 0;
+	}
+	watch_count(w->at, COUNT_GETS, n);
+	watch_done(w->at);
+	while (n-- > 0) {
+		struct pin pin = {.pgno = list[n], .page = at[n]};
+
+		note_pin(w, &pin);
+		if (lock_page(w, pin.pgno, ACCESS_READ)) {
+			check_page(w, "getv", &pin);
+			record_unlock(&run.record[pin.pgno]);
+		}
+		put_page(w, &pin);
+	}
+}
+
+/* Some pages in the file's order, which are read ahead. */
+static void do_scan(struct worker *w, pgno_t pgno)
+{
+	pgno_t end = (pgno_t)atomic_load(&run.board->allotted);
+
+	for (unsigned i = 0; i < SCAN && pgno + i < end; i++)
+		do_read(w, pgno + i);
 }
 
 /* --- pins that last ------------------------------------------------------------ */
@@ -449,7 +554,8 @@ static void do_wrong(struct worker *w)
 
 /*
  * Reads and writes make up most; a sync flushes the disk, so it must be rare.  Those that are
- * killed hand no pins over: nobody could tell who had them.
+ * killed hand no pins over: nobody could tell who had them; and of them it must be known which
+ * page they are getting, so that it is one at a time.
  */
 const struct operation operations[OPERATIONS] = {
 	[OP_READ] = {"read", 4000, 220, .on_page = do_read},
@@ -463,6 +569,10 @@ const struct operation operations[OPERATIONS] = {
 	[OP_TAKE] = {"take", 500, 0, .alone = do_take},
 	[OP_NEW] = {"new", 100, 40, .alone = do_new},
 	[OP_PEEK] = {"peek", 200, 0, .on_page = do_peek},
+	[OP_CACHED] = {"cached", 200, 40, .on_page = do_cached},
+	[OP_PREFETCH] = {"prefetch", 100, 30, .waits = true, .on_page = do_prefetch},
+	[OP_BATCH] = {"batch", 200, 0, .on_page = do_batch},
+	[OP_SCAN] = {"scan", 100, 0, .on_page = do_scan},
 	[OP_DELETE] = {"delete", 50, 30, .waits = true, .on_page = do_delete},
 	[OP_REQUEST] = {"request", 50, 30, .waits = true, .on_page = do_request},
 	[OP_SYNC] = {"sync", 1, 2, .waits = true, .alone = do_sync},

@@ -20,6 +20,7 @@
 enum {
 	BYTE_BITS = 8,
 	MEBI_BITS = 20,
+	READ_AHEAD = 8,     /* pages */
 	OFFSET_MARK = 3,    /* where the descriptor's offset is put, and must stay */
 	LOST_MAX = 1 << 14, /* page numbers that the dead may take with them */
 	SOAK_PROGRESS = 60, /* seconds between lines of progress */
@@ -136,6 +137,9 @@ void pool_open(int fd, pgno_t cache)
 	raise_to(&run.board->cache_given, cache == 0 ? 1 : cache);
 	if (o->filter)
 		mpool_filter(run.pool, to_memory, to_file, NULL);
+	/* Of those that are killed, or stopped, it must be known which page they read. */
+	if (!run.killing && mpool_tune(run.pool, MPOOL_READAHEAD, READ_AHEAD) != 0)
+		fault_call("mpool_tune", NO_PAGE);
 }
 
 void pool_close(void)
