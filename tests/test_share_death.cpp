@@ -337,10 +337,28 @@ TEST_CASE("a page left half-modified that is made anew is whole")
 	CHECK_FALSE(told_when_read_again(b, 3));
 }
 
+namespace {
+
+// With its neighbour, and with one that is read by itself.
+const pgno_t among[] = {20, 7, 6};
+
+int64_t get_among(Here &h, Args)
+{
+	void *page[3];
+	return mpool_getv(h.mp, among, page, 3, 0);
+}
+int64_t prefetch_among(Here &h, Args)
+{
+	return mpool_prefetch(h.mp, among, 3, -1) == 3 ? 0 : -1;
+}
+
+} // namespace
+
 TEST_CASE("a page that a process was reading when it died is read by those who wait for it")
 {
 	const bool watched = GENERATE(true, false);
-	CAPTURE(watched);
+	const int how = GENERATE(0, 1, 2);
+	CAPTURE(watched, how);
 	Stalling pool;
 	Member a, b, c;
 	for (Member *m : {&a, &b, &c}) {
@@ -350,7 +368,7 @@ TEST_CASE("a page that a process was reading when it died is read by those who w
 	}
 	pool.stall->in = 7;
 	pool.hold_up(a);
-	a.tell(does::get, 7);
+	a.tell(how == 0 ? does::get : how == 1 ? get_among : prefetch_among, 7);
 	pool.await();
 	b.tell(does::shows, 7, 0);
 	c.tell(does::shows, 7, 0);
@@ -737,10 +755,28 @@ int keep_busy(const Key &key, Diary &diary, uint64_t seed)
 		struct mpool_stats st;
 		CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0);
 		pgno_t pgno = static_cast<pgno_t>(random.below(st.pages));
-		switch (random.below(16)) {
+		switch (random.below(19)) {
 		case 0:
 			CHILD_CHECK(mpool_sync(mp) == 0);
 			break;
+		case 4: {
+			const pgno_t list[] = {pgno, 3, static_cast<pgno_t>(random.below(st.pages)), 4};
+			void *at[4];
+			CHILD_CHECK(mpool_getv(mp, list, at, 4, 0) == 0);
+			for (void *page : at)
+				CHILD_CHECK(mpool_put(mp, page, 0) == 0);
+			break;
+		}
+		case 5: {
+			const pgno_t list[] = {pgno, 7, 8, static_cast<pgno_t>(random.below(st.pages))};
+			CHILD_CHECK(mpool_prefetch(mp, list, 4, -1) >= 0);
+			break;
+		}
+		case 6: {
+			void *page = mpool_get(mp, pgno, MPOOL_CACHED);
+			CHILD_CHECK(page ? mpool_put(mp, page, 0) == 0 : errno == EAGAIN);
+			break;
+		}
 		case 1:
 			if (st.pages < Diary::pages_max) {
 				void *page = (mpool_new)(mp, &pgno);
