@@ -326,6 +326,7 @@ Figures open_loop(const Bench &b, const Cell &c)
 	Opened peer(b, c, b.options.pages, cache);
 	fill(*peer, Zipf(b.options.pages), cache);
 	run_open_loop(b, *peer, c, rate); /* until it writes as much as it evicts */
+	const uint64_t waits = peer->write_waits();
 	double late = 0;
 	Histogram took;
 	took.reserve();
@@ -333,7 +334,10 @@ Figures open_loop(const Bench &b, const Cell &c)
 		late += static_cast<double>(l.late);
 		took.add_all(l.took);
 	}
-	Figures f = {{"rate", rate}, {"late_per_1000", late * 1000 / static_cast<double>(took.count())}};
+	const auto requests = static_cast<double>(took.count());
+	Figures f = {{"rate", rate}, {"late_per_1000", late * 1000 / requests}};
+	if (waits != NOT_COUNTED)
+		f.push_back({"waits_per_1000", static_cast<double>(peer->write_waits() - waits) * 1000 / requests});
 	Crew<Zipf>::add_quantiles(f, took);
 	return f;
 }

@@ -43,15 +43,18 @@ public:
 		put(bytes, modify ? MPOOL_DIRTY : 0);
 	}
 
-	uint64_t reads() const override
+	uint64_t reads() const override { return statistics().reads; }
+	uint64_t write_waits() const override { return statistics().write_waits; }
+
+protected:
+	struct mpool_stats statistics() const
 	{
 		struct mpool_stats st;
 		if (mpool_stats(pool, &st, sizeof st) != 0)
 			throw_errno("mpool_stats");
-		return st.reads;
+		return st;
 	}
 
-protected:
 	void tune(int what, uint64_t value)
 	{
 		if (mpool_tune(pool, what, value) != 0)
@@ -146,12 +149,10 @@ public:
 	}
 };
 
-#ifdef MPOOL_CLEANERS
 class Cleaned : public Pool {
 public:
 	explicit Cleaned(const Setup &s) : Pool(s) { tune(MPOOL_CLEANERS, 1); }
 };
-#endif
 
 } // namespace
 
@@ -166,9 +167,7 @@ std::vector<Kind> mpool_kinds()
 		{"mpool-ahead", "libmpool, read-ahead", "MPOOL_READAHEAD of 128 pages", open_as<ReadAhead>},
 		{"mpool-events", "libmpool, MPOOL_CACHED",
 	         "mpool_get with MPOOL_CACHED, and mpool_prefetch with an eventfd", open_as<Events>},
-#ifdef MPOOL_CLEANERS
 		{"mpool-cleaner", "libmpool, cleaner", "MPOOL_CLEANERS of 1", open_as<Cleaned>},
-#endif
 	};
 }
 

@@ -64,11 +64,18 @@ public:
 
 	/* Pages read from the file since it was opened; NOT_COUNTED. */
 	virtual uint64_t reads() const;
+	/* Calls that waited for a thread that writes ahead of need, as reads(). */
+	virtual uint64_t write_waits() const;
 };
 
 constexpr uint64_t NOT_COUNTED = UINT64_MAX;
 
 inline uint64_t Peer::reads() const
+{
+	return NOT_COUNTED;
+}
+
+inline uint64_t Peer::write_waits() const
 {
 	return NOT_COUNTED;
 }

@@ -70,7 +70,7 @@ const std::vector<Work> &works()
 	         {"mpool", "mpool-cleaner", READS_ALONE, "pread"},
 	         open_loop},
 		{"loop",
-	         "an event loop: requests of 100 gets of hot pages are due every 100 us, beside 8 who read cold pages at random",
+	         "an event loop: requests of 2,000 gets of 100 hot pages are due every 100 us, beside 8 who read cold pages at random",
 	         "readers",
 	         {direct, cold},
 	         {8},
