@@ -143,6 +143,7 @@ TEST_CASE("mpool_clean where nothing can be written: the clean pages make room; 
 	{
 		fault::Script script(file.fd(), no_writes);
 		CHECK(clean(pool, frames) == frames - modified);
+		CHECK(script.writes() == 1); // no other is tried
 		CHECK(pool.stats().write_errno == ENOSPC);
 		CHECK(pool.stats().dirty == modified);
 		errno = 0;

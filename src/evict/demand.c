@@ -76,7 +76,7 @@ bool demand_wait(struct demand *d, struct in_line *l, bool patient)
 	pthread_mutex_lock(&d->lock);
 	bool look;
 	while (!(look = d->first == l && l->seen != d->arrivals) && !is_over(d, l) && !l->late) {
-		l->waited = true;
+		l->waited |= patient || !d->stuck;
 		l->late = !wait_until(d, end);
 		d->stuck |= l->late;
 	}
