@@ -379,8 +379,9 @@ int mpool_sync(MPOOL *mp);
  *
  * MPOOL_CLEANERS: so many threads do what mpool_clean does, each by itself and as much
  * as the misses of the next tenth of a second will need, by those of the last.  A call that brings in a page
- * then writes nothing: when no page can make room that is free of modifications, it waits, first
- * come first served, while a cleaner's write is in flight, and no longer.  When cleaners find nothing
+ * then writes nothing: when there is no room that they have made it waits, first
+ * come first served, while a cleaner's write is in flight; after ten milliseconds it takes a page that need
+ * not be written instead, if there is one.  When cleaners find nothing
  * that can make room the pool grows, as for pins; when their write fails the call fails with its errno,
  * if there is no page that need not be written.  mpool_getv, which has begun to read other pages, does not
  * wait: the pool grows.  Processes that share a pool have cleaners each for itself: a
