@@ -164,7 +164,8 @@ private:
 		for (int error : errors_)
 			if (errno == error)
 				return true;
-		SAYS(call, false);
+		fprintf(stderr, "%s: %s\n", call, strerror(errno));
+		return false;
 	}
 	MPOOL *mp_;
 	std::vector<int> errors_;
@@ -442,7 +443,8 @@ bool forks_wait(const std::function<bool()> &f, unsigned n)
 			thread = static_cast<pid_t>(syscall(SYS_gettid));
 			pid_t child = fork();
 			if (child == 0) {
-				script.reset(); // there may be one
+				prctl(PR_SET_PDEATHSIG, SIGKILL); // should it hang
+				script.reset();                   // there may be one
 				_exit(opened && f() ? 0 : 1);
 			}
 			int status = 0;
