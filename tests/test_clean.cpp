@@ -522,6 +522,8 @@ TEST_CASE("the child of a fork has no cleaners but those that its first call beg
 			if (!page || mpool_put(pool, page, MPOOL_DIRTY) != 0)
 				return 3;
 		}
+		if (threads_now() != 3)
+			return 6;
 		if (mpool_tune(pool, MPOOL_CLEANERS, 0) != 0 || !threads_come_to(1))
 			return 4;
 		return mpool_sync(pool) == 0 && mpool_close(pool) == 0 ? 0 : 5;
