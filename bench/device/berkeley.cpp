@@ -43,6 +43,8 @@ public:
 		check(file->put(file.get(), bytes, DB_PRIORITY_UNCHANGED, 0), "put");
 	}
 
+	void warm(const uint32_t *pages, size_t n) override { visit_all(pages, n); }
+
 	/* Threads that count at once can lose one: libdb adds without a lock. */
 	uint64_t reads() const override
 	{

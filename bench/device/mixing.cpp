@@ -32,11 +32,9 @@ public:
 	{
 		double u = static_cast<double>(state >> 32) / 4294967296.0;
 		auto rank = static_cast<uint32_t>(std::pow(1 + span * u, 1 / POWER) - 1);
-		return place(std::min(rank, pages - 1));
+		/* Pages that are hot do not stand together in the file. */
+		return static_cast<uint32_t>(uint64_t{std::min(rank, pages - 1)} * SCATTER % pages);
 	}
-
-	/* Pages that are hot do not stand together in the file. */
-	uint32_t place(uint32_t rank) const { return static_cast<uint32_t>(uint64_t{rank} * SCATTER % pages); }
 
 private:
 	static constexpr double POWER = 1 - 0.8;
@@ -51,7 +49,6 @@ public:
 	explicit Uniform(uint32_t n) : pages(n) {}
 
 	uint32_t page(uint64_t state) const { return compare::below(state, pages); }
-	uint32_t place(uint32_t rank) const { return rank; }
 
 private:
 	const uint64_t pages;
@@ -62,6 +59,9 @@ static bool is_to_modify(uint64_t state)
 {
 	return (state >> 31 & 1) != 0;
 }
+
+constexpr uint32_t WARM_CACHES = 5;  /* so many draws a page of the cache before anything is measured */
+constexpr unsigned WARMER = 1 << 16; /* whose draws are no thread's */
 
 /* The same for all subjects of a round. */
 static uint64_t first_state(const Bench &b, unsigned thread)
@@ -195,14 +195,19 @@ private:
 	uint64_t began = 0, ended = 0;
 };
 
-/* The cache is full of the pages that are wanted most. */
-template <class Draw> static void fill(Peer &peer, const Draw &draw, uint32_t cache_pages)
+/*
+ * The cache is as draws leave it that only read.  What a policy keeps changes for a while after the
+ * beginning, and who is slower would be measured nearer to that.
+ */
+template <class Draw> static void warm(const Bench &b, Peer &peer, const Draw &draw, uint32_t cache_pages)
 {
-	std::vector<uint32_t> pages;
-	for (uint32_t rank = 0; rank < cache_pages; rank++)
-		pages.push_back(draw.place(rank));
-	std::sort(pages.begin(), pages.end());
-	peer.visit_all(pages.data(), pages.size());
+	std::vector<uint32_t> pages(size_t{cache_pages} * WARM_CACHES);
+	uint64_t state = first_state(b, WARMER);
+	for (uint32_t &page : pages) {
+		state = compare::next_state(state);
+		page = draw.page(state);
+	}
+	peer.warm(pages.data(), pages.size());
 }
 
 /* ---- the mix ---- */
@@ -225,7 +230,7 @@ Figures mix(const Bench &b, const Cell &c)
 	const uint32_t cache = b.options.pages / FILE_TO_CACHE;
 	Opened peer(b, c, b.options.pages, cache);
 	Zipf draw(b.options.pages);
-	fill(*peer, draw, cache);
+	warm(b, *peer, draw, cache);
 	return Crew<Zipf>(b, *peer, draw, {c.parameter, modifies(c), true, long_time(b) / 2, long_time(b)}).run();
 }
 
@@ -239,7 +244,7 @@ static Figures half_cached(const Bench &b, const Cell &c, bool modify)
 	const uint64_t time = uint64_t{b.options.milliseconds} * 1'000'000;
 	Opened peer(b, c, pages, cache);
 	Uniform draw(pages);
-	fill(*peer, draw, cache);
+	warm(b, *peer, draw, cache);
 	Figures f = Crew<Uniform>(b, *peer, draw, {c.parameter, modify, false, time / 2, time}).run();
 	/* What it did is all reads. */
 	if (peer->reads() == NOT_COUNTED)
@@ -324,7 +329,7 @@ Figures open_loop(const Bench &b, const Cell &c)
 	const uint32_t cache = b.options.pages / FILE_TO_CACHE;
 	const double rate = rate_of(b, c);
 	Opened peer(b, c, b.options.pages, cache);
-	fill(*peer, Zipf(b.options.pages), cache);
+	warm(b, *peer, Zipf(b.options.pages), cache);
 	run_open_loop(b, *peer, c, rate); /* until it writes as much as it evicts */
 	const uint64_t waits = peer->write_waits();
 	double late = 0;

@@ -43,6 +43,12 @@ public:
 		put(bytes, modify ? MPOOL_DIRTY : 0);
 	}
 
+	void warm(const uint32_t *pages, size_t n) override
+	{
+		for (size_t done = 0; done < n; done += WARM_TOGETHER)
+			get_together(pages + done, std::min<size_t>(n - done, WARM_TOGETHER));
+	}
+
 	uint64_t reads() const override { return statistics().reads; }
 	uint64_t write_waits() const override { return statistics().write_waits; }
 
@@ -53,6 +59,17 @@ protected:
 		if (mpool_stats(pool, &st, sizeof st) != 0)
 			throw_errno("mpool_stats");
 		return st;
+	}
+
+	void get_together(const uint32_t *pages, size_t n)
+	{
+		addresses.resize(std::max(addresses.size(), n));
+		if (mpool_getv(pool, pages, addresses.data(), n, 0) != 0)
+			throw_errno("mpool_getv");
+		for (size_t i = 0; i < n; i++) {
+			check_page(addresses[i], pages[i]);
+			put(addresses[i], 0);
+		}
 	}
 
 	void tune(int what, uint64_t value)
@@ -68,27 +85,20 @@ protected:
 	}
 
 	MPOOL *const pool;
+
+private:
+	static constexpr size_t WARM_TOGETHER = 64;
+
+	std::vector<void *> addresses;
 };
 
 class Getv : public Pool {
 public:
-	explicit Getv(const Setup &s) : Pool(s), addresses(s.depth) { tune(MPOOL_IO_DEPTH, s.depth); }
+	explicit Getv(const Setup &s) : Pool(s) { tune(MPOOL_IO_DEPTH, s.depth); }
 
 	uint32_t together(uint32_t depth) const override { return depth; }
 
-	void visit_all(const uint32_t *pages, size_t n) override
-	{
-		addresses.resize(std::max(addresses.size(), n));
-		if (mpool_getv(pool, pages, addresses.data(), n, 0) != 0)
-			throw_errno("mpool_getv");
-		for (size_t i = 0; i < n; i++) {
-			check_page(addresses[i], pages[i]);
-			put(addresses[i], 0);
-		}
-	}
-
-private:
-	std::vector<void *> addresses;
+	void visit_all(const uint32_t *pages, size_t n) override { get_together(pages, n); }
 };
 
 /* A window of `depth` pages is on its way; the oldest are got, and as many new ones asked for. */

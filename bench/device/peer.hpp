@@ -56,6 +56,9 @@ public:
 	}
 	virtual void finish() {}
 
+	/* The pages are got in this order, as quickly as it can, so that in memory is what it keeps of them. */
+	virtual void warm(const uint32_t *, size_t) {}
+
 	/* The kernel is to forget the file: nothing of it may be in use. */
 	virtual void forget() {}
 
