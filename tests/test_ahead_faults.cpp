@@ -14,6 +14,7 @@
 #include "fault_io.hpp"
 #include "fault_mem.hpp"
 #include "seccomp.hpp"
+#include "share.hpp" // SKIP_CASE
 #include "support.hpp"
 
 using namespace test;
