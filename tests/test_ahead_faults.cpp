@@ -445,8 +445,10 @@ bool forks_wait(const std::function<bool()> &f, unsigned n)
 			pid_t child = fork();
 			if (child == 0) {
 				prctl(PR_SET_PDEATHSIG, SIGKILL); // should it hang
-				script.reset();                   // there may be one
-				_exit(opened && f() ? 0 : 1);
+				if (!opened)
+					_exit(1); // it was not waited for
+				script.reset();   // there may be one
+				_exit(f() ? 0 : 1);
 			}
 			int status = 0;
 			while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -590,5 +592,29 @@ TEST_CASE("a read given to a thread that waits for its ring is begun at once, ea
 		REQUIRE(mpool_prefetch(pool, &other, 1, -1) == 1);
 		CHECK(event.await());
 		CHECK(pool.shows(other, 0));
+	}
+}
+
+TEST_CASE("what one page of a read fails with is not its neighbours' error")
+{
+	File file(page_size, 40);
+	Pool pool(file.fd(), page_size, 40);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_PLAIN) == 0);
+	fault::Script script(file.fd(), [](const Call &call) {
+		// As the kernel does: what comes before the fault is read.
+		off_t bad = 12 * page_size;
+		if (!call.covers(12, page_size))
+			return fault::real();
+		return call.offset < bad ? fault::at_most(static_cast<size_t>(bad - call.offset)) : fault::error(EIO);
+	});
+	const pgno_t list[] = {10, 11, 12, 13, 14};
+	Event event;
+	REQUIRE(mpool_prefetch(pool, list, 5, event) == 5);
+	REQUIRE(event.await());
+	for (pgno_t page : list) {
+		void *at = mpool_get(pool, page, MPOOL_CACHED);
+		CHECK(!at == (page == 12));
+		if (at)
+			pool.put(at);
 	}
 }
