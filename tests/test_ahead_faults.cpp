@@ -618,3 +618,19 @@ TEST_CASE("what one page of a read fails with is not its neighbours' error")
 			pool.put(at);
 	}
 }
+
+TEST_CASE("a prefetch whose reads no thread takes makes them itself")
+{
+	File file(page_size, 40);
+	Pool pool(file.fd(), page_size, 40);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_WORKERS) == 0);
+	threads_pass = 1; // the pool's own
+	const pgno_t list[] = {1, 5, 9};
+	Event event;
+	ssize_t begun = mpool_prefetch(pool, list, 3, event);
+	bool told = begun == 3 && event.await();
+	threads_pass = never;
+	CHECK(told);
+	for (pgno_t page : list)
+		CHECK(pool.shows(page, 0));
+}
