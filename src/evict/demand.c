@@ -16,17 +16,14 @@ void demand_init(struct demand *d)
 	*d = (struct demand){0};
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->work, NULL);
-	pthread_condattr_t of_time;
-	pthread_condattr_init(&of_time);
-	pthread_condattr_setclock(&of_time, CLOCK_MONOTONIC);
-	pthread_cond_init(&d->came, &of_time);
-	pthread_condattr_destroy(&of_time);
+	pthread_condattr_init(&d->of_time);
+	pthread_condattr_setclock(&d->of_time, CLOCK_MONOTONIC);
 }
 
 void demand_end(struct demand *d)
 {
 	pthread_cond_destroy(&d->work);
-	pthread_cond_destroy(&d->came);
+	pthread_condattr_destroy(&d->of_time);
 	pthread_mutex_destroy(&d->lock);
 }
 
@@ -48,6 +45,7 @@ void demand_line_up(struct demand *d, struct in_line *l)
 		end = &(*end)->next;
 	/* Whatever has come before, it has not looked for since it is in the line. */
 	*l = (struct in_line){.asked = ++d->asked, .seen = d->arrivals - 1};
+	pthread_cond_init(&l->changed, &d->of_time);
 	*end = l;
 	atomic_fetch_add(&d->lined_up, 1);
 	pthread_cond_signal(&d->work);
@@ -61,13 +59,27 @@ static bool is_over(const struct demand *d, const struct in_line *l)
 	       (d->answered >= l->asked || atomic_load_explicit(&d->cleaners, memory_order_relaxed) == 0);
 }
 
+/* Is it its turn, with frames that it has not looked for? */
+static bool may_look(const struct demand *d, const struct in_line *l)
+{
+	return d->first == l && l->seen != d->arrivals;
+}
+
+/* Something has changed, with the lock held: wake those of the line whom it concerns. */
+static void wake_line(struct demand *d)
+{
+	for (struct in_line *l = d->first; l; l = l->next)
+		if (may_look(d, l) || is_over(d, l))
+			pthread_cond_signal(&l->changed);
+}
+
 /* Until something changes; with the lock held.  False: it took long. */
-static bool wait_until(struct demand *d, uint64_t end)
+static bool wait_until(struct demand *d, struct in_line *l, uint64_t end)
 {
 	struct timespec t = {.tv_sec = (time_t)(end / NS_PER_S), .tv_nsec = (long)(end % NS_PER_S)};
 	if (end == 0)
-		return pthread_cond_wait(&d->came, &d->lock) == 0;
-	return !d->stuck && pthread_cond_timedwait(&d->came, &d->lock, &t) != ETIMEDOUT;
+		return pthread_cond_wait(&l->changed, &d->lock) == 0;
+	return !d->stuck && pthread_cond_timedwait(&l->changed, &d->lock, &t) != ETIMEDOUT;
 }
 
 bool demand_wait(struct demand *d, struct in_line *l, bool patient)
@@ -75,9 +87,9 @@ bool demand_wait(struct demand *d, struct in_line *l, bool patient)
 	uint64_t end = patient ? 0 : time_ns() + PATIENCE_NS;
 	pthread_mutex_lock(&d->lock);
 	bool look;
-	while (!(look = d->first == l && l->seen != d->arrivals) && !is_over(d, l) && !l->late) {
+	while (!(look = may_look(d, l)) && !is_over(d, l) && !l->late) {
 		l->waited |= patient || !d->stuck;
-		l->late = !wait_until(d, end);
+		l->late = !wait_until(d, l, end);
 		d->stuck |= l->late;
 	}
 	l->seen = d->arrivals;
@@ -94,8 +106,10 @@ void demand_leave(struct demand *d, struct in_line *l, int *error)
 	*at = l->next;
 	atomic_fetch_sub(&d->lined_up, 1);
 	*error = d->error;
-	pthread_cond_broadcast(&d->came); /* it is the next one's turn */
+	if (d->first && may_look(d, d->first))
+		pthread_cond_signal(&d->first->changed); /* it is the next one's turn */
 	pthread_mutex_unlock(&d->lock);
+	pthread_cond_destroy(&l->changed);
 }
 
 /* ---- cleaners ----------------------------------------------------------- */
@@ -105,7 +119,7 @@ void demand_came(struct demand *d)
 	pthread_mutex_lock(&d->lock);
 	d->arrivals++;
 	d->stuck = false;
-	pthread_cond_broadcast(&d->came);
+	wake_line(d);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -133,7 +147,7 @@ void demand_done(struct demand *d, uint64_t round, int error)
 	d->error = error;
 	if (d->answered < round)
 		d->answered = round;
-	pthread_cond_broadcast(&d->came);
+	wake_line(d);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -165,6 +179,6 @@ void demand_count(struct demand *d, int cleaners)
 {
 	pthread_mutex_lock(&d->lock);
 	atomic_fetch_add(&d->cleaners, (uint32_t)cleaners);
-	pthread_cond_broadcast(&d->came); /* who is in the line may be served no more */
+	wake_line(d); /* who is in the line may be served no more */
 	pthread_mutex_unlock(&d->lock);
 }

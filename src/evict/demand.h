@@ -34,6 +34,8 @@ struct in_line {
 	uint64_t seen;  /* and the frames that it has looked for so far */
 	bool waited;
 	bool late; /* it took long */
+	/* Its own: a frame wakes the one whose turn it is, not the whole line. */
+	pthread_cond_t changed;
 };
 
 struct demand {
@@ -42,7 +44,8 @@ struct demand {
 	_Atomic uint32_t lined_up; /* threads in the line */
 	_Atomic int32_t low;       /* so few evictable frames of a shard are little */
 	pthread_mutex_t lock;      /* guards all that follows */
-	pthread_cond_t work, came;
+	pthread_condattr_t of_time;
+	pthread_cond_t work;
 	struct in_line *first;
 	uint64_t asked, begun, answered; /* rounds */
 	uint64_t arrivals;               /* of frames */
