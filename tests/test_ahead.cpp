@@ -587,6 +587,27 @@ TEST_CASE("an error in a page that was read ahead is not the error of the one th
 	CHECK(pool.stats().pinned == 0);
 }
 
+TEST_CASE("more reads than may be in flight are made all the same, of getv and of prefetch")
+{
+	const int engine = EVERY_ENGINE;
+	constexpr pgno_t pages = 300;
+	File file(page_size, 2 * pages);
+	Pool pool(file.fd(), page_size, 2 * pages);
+	use_engine(pool, engine);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_DEPTH, 2) == 0);
+	std::vector<pgno_t> even, some_odd;
+	for (pgno_t i = 0; i < pages; i++) {
+		even.push_back(2 * i);
+		if (i % 3 == 0)
+			some_odd.push_back(2 * i + 1);
+	}
+	prefetch(pool, even);
+	put_all(pool, getv(pool, some_odd));
+	CHECK(pool.stats().reads == even.size() + some_odd.size());
+	for (pgno_t page : even)
+		CHECK(cached(pool, page));
+}
+
 TEST_CASE("settings are checked, and told")
 {
 	File file(page_size, 10);

@@ -140,9 +140,11 @@ static void serve(struct background *b)
 			finish(b, r);
 		if (b->looks)
 			look(b, false);
-		if (b->given.first || b->done.first)
+		bool in_flight = b->ring && !ring_idle(b->ring);
+		/* As long as reads are in flight, what was given may have to wait for room. */
+		if (b->done.first || b->arrived.first || (b->given.first && !in_flight))
 			continue;
-		if (b->ring && !ring_idle(b->ring))
+		if (in_flight)
 			wait_for_ring(b);
 		else if (b->ends && b->elsewhere == 0)
 			return;
