@@ -27,8 +27,9 @@
  * (mpool_abandoned): they may have been at it.  Whatever call they were in is undone or
  * ended by the child's first call on the pool.  Parent and child write to one file, each
  * from its own memory, and over each other: one of them is to leave it alone.  So daemon(3)
- * after mpool_open works; the parent, which ends, writes nothing.  With O_DIRECT, open(2)
- * warns of a fork while another thread may be reading a page.
+ * after mpool_open works; the parent, which ends, writes nothing.  A fork waits for the reads
+ * that io_uring or threads of the library's have in flight, and for no others: with O_DIRECT,
+ * open(2) warns of a fork while another thread may be reading a page.
  * Not to be used by the child, where calls fail with EBADF, and good for mpool_close
  * only: shared pools, which it opens again by their key, and one in whose filter it was
  * forked.
@@ -91,8 +92,9 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *           any bytes, at most MPOOL_KEY_MAX: all processes of the user (of one effective
  *           user number, that see one /dev/shm) that open this key share one pool,
  *           until the last of them has closed it or ended.
- * fd        a regular file or a block device, read and (for modified pages)
- *           written with pread(2) and pwrite(2): its offset never moves.  It
+ * fd        a regular file or a block device, read with pread(2), preadv(2) or
+ *           io_uring(7) and (for modified pages) written with pwrite(2): its offset
+ *           never moves.  It
  *           stays the caller's, who keeps it open until after mpool_close.
  *           With O_DIRECT the page size must suit the device.  Who joins a pool
  *           that is there need not have the file: fd is ignored, and may be -1; the
@@ -101,7 +103,7 @@ typedef void mpool_filter_t(void *cookie, pgno_t pgno, void *page);
  *           at the end of the file is not a page.
  * maxcache  pages to keep in memory; 0 counts as 1.  It is exceeded while more
  *           pages than that are pinned or being read or written at once, and
- *           the misses and syncs that follow bring the pool back to it.  Of a shared
+ *           the misses, syncs and cleaners that follow bring the pool back to it.  Of a shared
  *           pool it is the largest that any opener asked for; the pool grows in
  *           place, and addresses handed out stay valid.  It has addresses for nearly
  *           16 times what its first opener asked for, or for 32 GiB of pages and
@@ -368,7 +370,7 @@ int mpool_sync(MPOOL *mp);
 #define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
 
 #define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools */
-#define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them */
+#define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them, or completes a prefetch */
 #define MPOOL_IO_RING    2 /* by io_uring(7) */
 #define MPOOL_IO_WORKERS 3 /* by threads */
 
@@ -432,7 +434,7 @@ int mpool_close(MPOOL *mp);
  */
 int mpool_abandoned(MPOOL *mp, void *pgaddr, unsigned int flags);
 
-/* mpool_stat - print the statistics below to standard error, for a person. */
+/* mpool_stat - print the statistics below, from hits to metadata, and the file, to standard error, for a person. */
 void mpool_stat(MPOOL *mp);
 
 /*

@@ -16,7 +16,8 @@
  * the child.  Recovery ends these: a private pool is the child's own copy, all of whose
  * threads but one have died, each at some instruction; the first call on it there adopts it
  * (thread.h), and recovers it (recover.h).  The handler itself touches no pool, so a fork costs
- * the same however many there are.  The copy contains all that any thread had stored before:
+ * the same however many there are, but for the reads in flight by threads or rings, which it
+ * waits for first (os/transfer.h).  The copy contains all that any thread had stored before:
  * the kernel interrupts every processor that the process runs on before fork returns, and a
  * thread that comes later waits until the copy is made.
  *

@@ -12,9 +12,9 @@
 /*
  * The page, pinned; NULL: it takes more than this.
  *
- * Three plain stores to the thread's own two lines, and no other write.  It finds pages near
- * their home in the newest table, in frames of segment 0, and neither is ever freed, so it
- * needs no epoch section; page_fetch does all else.
+ * Three plain stores to the thread's own two lines, and no other write but, now and then, the
+ * frame's mark.  It finds pages near their home in the newest table, in frames of segment 0, and
+ * neither is ever freed, so it needs no epoch section; page_fetch does all else.
  */
 static inline void *page_hit(MPOOL *mp, struct stripe *s, uint32_t page)
 {

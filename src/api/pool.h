@@ -1,7 +1,7 @@
 /*
  * pool.h - what a pool is made of: the handle that mpool_open returns.
  *
- * The handle is this process's own: addresses, descriptor, filters.  What
+ * The handle is this process's own: addresses, descriptor, filters, settings, threads.  What
  * processes that share a pool share is the header (share/header.h), in the region, and
  * whatever else is in the region's chunks.
  */

@@ -2,8 +2,8 @@
  * where.h - which call took a pin that is never put.
  *
  * Owns, in builds that check themselves (os/check.h, 2), and when the environment has MPOOL_PINS
- * as the pool is opened: for each slot of this process's stripes, where mpool_get or mpool_new
- * returned to when the slot's pin was last made.  Whose slot it is writes it; mpool_close
+ * as the pool is opened: for each slot of this process's stripes, where mpool_get, mpool_getv or
+ * mpool_new returned to when the slot's pin was last made.  Whose slot it is writes it; mpool_close
  * tells those whose pin is there still.  Nothing here orders anything.
  */
 #ifndef MPOOL_WHERE_H

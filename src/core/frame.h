@@ -13,6 +13,7 @@
  *   free            --L, any-->                claimed          a thread in need of a frame
  *   used, unclaimed --L, any-->                claimed          evictor, sync, delete, check of a put, drain
  *   claimed         --L, the claim's owner-->  used, unclaimed  or free, when no entry names it
+ *   claimed         --L, the claim's owner-->  claimed          by another, to whom a load is handed over
  *   dirty: on by a put before it unpins (L, any time); off only by the claim's
  *     owner while the entry is closing and no pin was seen (L), and on again if
  *     the write fails or a get came first; on by sync when fsync fails (L)

@@ -4,8 +4,8 @@
  * Owns the threads of this process that clean a pool: as many as were asked for, and none
  * unless they were.  Of each shard they keep as many frames free or evictable (clock.h, the hints)
  * as the evictions of the next tenth of a second will take, by those of the last, but never more
- * than a sixteenth.  They sleep while enough are, and are woken by who takes one of the last
- * (demand.h).  Those made evictable stay in memory until they are taken, and a get of one keeps it.
+ * than a sixteenth, or half of its cold ones.  They sleep while enough are, and are woken by
+ * who takes one of the last (demand.h).  Those made evictable stay in memory until they are taken, and a get of one keeps it.
  *
  *   none --cleaner_set, n--> n threads --cleaner_set, fewer; cleaner_end--> fewer, none
  *

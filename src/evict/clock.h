@@ -35,8 +35,9 @@
  * No thread waits here for another.  Claimed frames are skipped.
  *
  * But where this process has cleaners (cleaner.h), a thread writes nothing here: it takes what
- * is free, evictable or clean, in the same order, then waits in the line (demand.h) while a
- * cleaner's write is in flight, and only then lets the pool grow.
+ * is free or evictable, of any shard; then waits in the line (demand.h) while a cleaner's write
+ * is in flight; then takes a clean page that would have stayed, and only then lets the pool
+ * grow.  The overflow is the cleaners' to evict.
  *
  * Two flags say that the overflow may need work: `overflow_used`, some of its frames may
  * be in use; `overflow_reclaimable`, there may be segments to retire.  A thread that does

@@ -15,7 +15,8 @@
  *           the hot hand finds a frame unused for longer-->  hot
  *   hot   --found by the hot hand; or its page leaves-->  cold
  *
- *   once  a cold frame whose page was only ever got with MPOOL_ONCE: evicted before any
+ *   once  a cold frame whose page was only ever got with MPOOL_ONCE, or was brought in
+ *           ahead of need and not got yet: evicted before any
  *           other.  The page takes no ghost and leaves none, its miss does not count in
  *           the shard's time, and nothing adapts to it.  A hand that finds the frame
  *           marked, so got without the flag, treats the page as one that has just come

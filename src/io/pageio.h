@@ -1,7 +1,8 @@
 /*
  * pageio.h - pages to and from the file.
  *
- * Owns the descriptors of the file (used with pread and pwrite only), the number of pages,
+ * Owns the descriptors of the file (read and written at given offsets only, so that the
+ * offset of the caller's never moves), the number of pages,
  * how much of the file was ever written, the filters, and what is known to be on stable
  * storage.
  *

@@ -36,7 +36,8 @@ bool ring_start(struct ring *r, const struct pageio *io, struct io_read *read);
 bool ring_idle(const struct ring *r);
 /*
  * Tell the kernel of what is queued, and wait for a read to be done.  NULL: none is queued or
- * in flight, or `wake` can be read, or `wait_us` microseconds have gone by (0: no limit).
+ * in flight, and there is no `wake`; or that can be read, or `wait_us` microseconds have gone by
+ * (0: no limit).
  */
 struct io_read *ring_next(struct ring *r, unsigned wait_us);
 /* ring_next returns when the eventfd `wake`, which does not block, is written to; it takes the count. */

@@ -2,8 +2,8 @@
  * workers.h - reads in flight by threads.
  *
  * Owns a pool's reading threads, and the queue of reads that none has begun.  Threads come as
- * reads do, up to so many, and stay until the pool is closed.  If there can be none, whoever
- * waits for a read makes it.
+ * reads do, up to so many, and stay until the pool is closed.  Who waits for reads helps: so
+ * they are made where there can be no thread, too.
  *
  *   queued --a thread, or who waits for it--> being read --> done
  *
@@ -23,7 +23,7 @@
 
 struct workers;
 
-/* At most `room` threads, none so far; NULL: no memory.  And no more than `most` from now on. */
+/* At most `room` threads, none so far; NULL: no memory.  And none is added beyond `most` from now on: those that are there stay. */
 struct workers *workers_open(const struct pageio *io, unsigned room);
 void workers_limit(struct workers *w, unsigned most);
 /* Nobody waits for a read, and none is queued. */
