@@ -268,10 +268,11 @@ int mpool_getv(MPOOL *mp, const pgno_t *pgnos, void **addrs, size_t n, unsigned 
  * mpool_prefetch - start reading pages that will be wanted.
  *
  * Starts the reads of pgnos[0], pgnos[1], ... and returns for how many pages of the list, from the
- * first on, that is done: they are in memory, or being read by whomever.  It never
- * waits for a device, nor lets the pool grow, nor takes the frame of a page that is used often, or
- * was modified, or was prefetched itself and not got yet: when there is no other, it stops
- * there, and returns 0 if that is at the first page.  The pages are not pinned.  They come
+ * first on, that is done: they are in memory, or being read by whomever.  It never waits for a
+ * device, but where threads are to read and there can be none; nor lets the pool grow, nor takes
+ * the frame of a page that is used often, or was modified, or was prefetched itself and not got
+ * yet: when there is no other, it stops there, and returns 0 if that is at the first page; so
+ * does it at the first number of which there is no page.  The pages are not pinned.  They come
  * in as pages not used yet, and are the first to go if nobody gets them.  The first
  * prefetch of a pool starts a thread, which is the pool's until it is closed, and
  * completes the reads: with filters, pgin runs there.
@@ -391,8 +392,8 @@ int mpool_sync(MPOOL *mp);
  * many anew in its first call.
  *
  * MPOOL_READAHEAD: a thread that misses pages in the order of the file reads more of them
- * at each miss, up to so many, by one system call.  Those that it did not ask for take
- * the frames that mpool_prefetch would take.
+ * at each miss, up to so many and no more than 256, neighbours by one system call.  Those that
+ * it did not ask for take the frames that mpool_prefetch would take.
  *
  * EINVAL   there is no such setting, or it cannot have that value: MPOOL_IO_RING in a
  *          shared pool, where the kernel's late reads would arrive after their process has
