@@ -551,7 +551,8 @@ int module_policy_only(uint32_t frames, uint32_t one, struct module_policy_only 
 		use(&run, page, false);
 	for (uint32_t f = 0; f < frames; f++)
 		run.fs.base.mark[f] = 1;
-	struct policy_search near = {all_but, &one, false, false, 0}, all = {all_but, &one, true, false, 0};
+	struct policy_search near = {.skip = all_but, .of = &one};
+	struct policy_search all = {.skip = all_but, .of = &one, .everywhere = true};
 	policy_victim(&run.of, &near);
 	result->steps = near.steps;
 	result->bound = POLICY_STEPS;

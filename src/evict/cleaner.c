@@ -28,14 +28,29 @@ static bool clean_round(struct evict *ev, struct stripe *me, int *error)
 	return clock_ahead(ev, me, next < UINT32_MAX ? (uint32_t)next : UINT32_MAX, error);
 }
 
+/* Until the end of the block, whichever way it is left: a filter may end the thread, which others wait for. */
+struct serving {
+	struct demand *d;
+	uint64_t round;
+	bool in_round;
+	int error;
+};
+
+static void served(const struct serving *s)
+{
+	if (s->in_round)
+		demand_done(s->d, s->round, s->error);
+	demand_count(s->d, -1);
+}
+
 static void serve(struct evict *ev, struct stripe *me, uint32_t number)
 {
-	uint64_t round;
+	__attribute__((cleanup(served))) struct serving s = {.d = &ev->demand};
 	bool again = false;
-	while (demand_begin(&ev->demand, number, again, &round)) {
-		int error = 0;
-		again = clean_round(ev, me, &error);
-		demand_done(&ev->demand, round, error);
+	while ((s.in_round = demand_begin(s.d, number, again, &s.round))) {
+		s.error = 0;
+		again = clean_round(ev, me, &s.error);
+		demand_done(s.d, s.round, s.error);
 	}
 }
 
@@ -53,7 +68,6 @@ static void *run(void *cleaner)
 	if (!a)
 		return NULL;
 	serve(ev, a->stripe, c->number);
-	demand_count(&ev->demand, -1);
 	thread_leave(a);
 	return NULL;
 }

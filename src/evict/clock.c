@@ -431,7 +431,7 @@ static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, con
                       uint32_t batch, bool once, struct window *w)
 {
 	struct policy_of o = policy_of(ev, sh);
-	struct policy_search search = {in_pinned_set, ps, ps->everywhere, once, 0};
+	struct policy_search search = {in_pinned_set, ps, ps->everywhere, once, ps->ahead, 0};
 	w->n = 0;
 	batch = policy_batch(&o, batch);
 	for (uint32_t i = 0; w->n < batch && i < SWEEPS * o.used; i++) {
@@ -571,7 +571,7 @@ static void sweep_ahead(struct evict *ev, struct stripe *me, struct shard *sh, c
                         struct window *w)
 {
 	struct policy_of o = policy_of(ev, sh);
-	struct policy_search search = {in_pinned_set, ps, ps->everywhere, true, 0};
+	struct policy_search search = {in_pinned_set, ps, ps->everywhere, true, ps->ahead, 0};
 	w->n = 0;
 	for (uint32_t i = 0; w->n < n && i < SWEEPS * o.used; i++) {
 		uint32_t f = policy_victim(&o, &search);

@@ -403,7 +403,7 @@ uint32_t policy_victim(const struct policy_of *o, struct policy_search *search)
 		return f;
 	if (!hot_first)
 		share_add(o, SHARE_SHORT);
-	if ((f = hot_hand(o, search, 0, true)) != FRAME_NONE)
+	if ((f = hot_hand(o, search, 0, !search->gentle)) != FRAME_NONE)
 		set_cold(o, f);
 	return f == FRAME_NONE && hot_first ? cold_hand(o, search) : f;
 }

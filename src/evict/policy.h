@@ -87,6 +87,7 @@ struct policy_search {
 	const void *of;
 	bool everywhere; /* search all of the shard if need be, not only POLICY_STEPS */
 	bool once;       /* pages wanted once only before others */
+	bool gentle;     /* no hot page that was used since a hand has passed it, though there be no other */
 	uint32_t steps;  /* done by the last policy_victim */
 };
 

@@ -178,8 +178,7 @@ std::vector<Scenario> make()
 				   {"G0 G1 G2 G3 G4 G5 G6 P6 | G7 P7 G8 P8 H0 P0", "G5 P5 H1 P1"}}),
 		{"second-segment-given-back", 1, 14,
 			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "V10"}},
-		bounded(1,
-			{"second-evictable", kFull, kFullPages, {filled() + " | G128 P128 G129 P129", "G1 P1 G2 D2"}}),
+		bounded(1, {"second-evictable", kFull, kFullPages, {filled() + " | G64 P64 G65 P65", "G1 P1 G2 D2"}}),
 
 		// One loader for a page.
 		{"one-page-missed-by-two", 2, 2, {"G0 P0", "G0 P0"}},
@@ -307,7 +306,7 @@ std::vector<Scenario> make()
 			{"G0 D0 | G1 P1 S T1 W2 S", "1: W1 J G0 D0 G1 P1 E U S T2"}}),
 		// Of two victims the one that was written stays in memory for a while.
 		silent({"processes-late-written", kFull, kFullPages,
-			{filled(2) + " | G128 P128 E U T1 W2 S", "1: W1 J S T2"}}),
+			{filled(2) + " | G64 P64 E U T1 W2 S", "1: W1 J S T2"}}),
 		silent({"processes-late-silent-join", 1, 2, {"G0 D0 | G1 P1 E U", "1: J S S"}}),
 		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
 		// Who joins looks at frames, and has made no call yet.
@@ -457,8 +456,8 @@ std::vector<Scenario> make()
 		{"fork-rescue", 1, 2, {"G1 P1 | G1 C3 P1 G0 D0", "3~: G0 D0 | G0 P0"}},
 		{"fork-two-evictors", 2, 4, {"| C3 G0 D0 G1 D1", "3~: G0 D0 | G2 D2", "3~: G1 D1 | G3 D3"}},
 		{"fork-evictable", kFull, kFullPages,
-			{"G" + kLast + " P" + kLast + " | C3 G1 P1 G128 P128",
-				"3~: " + filled() + " | G1 P1 G2 D2 G129 P129"}},
+			{"G" + kLast + " P" + kLast + " | C3 G1 P1 G64 P64",
+				"3~: " + filled() + " | G1 P1 G2 D2 G65 P65"}},
 		{"fork-sync", 2, 2, {"G0 | C3 D0 S", "3~: G1 | D1 S"}},
 		{"fork-sync-alone", 2, 2, {"| C3 S G0 D0 S", "3~: G0 D0 G1 D1 | S"}},
 		{"fork-sync-of-pinned", 2, 2, {"G0 D0 G0 | C3 D0 S", "3~: G1 D1 | S"}},

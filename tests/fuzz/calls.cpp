@@ -55,7 +55,7 @@ class Call {
 public:
 	Call()
 	{
-		faults.struck = faults.sync_struck = false;
+		faults.begin();
 		errno = 0;
 		in_call = true;
 	}
@@ -403,7 +403,7 @@ void Run::step()
 		get(some_page(), MPOOL_IGNOREPIN);
 		break;
 	case 9:
-		get(some_page(), in_.word() & ~uint32_t{MPOOL_IGNOREPIN});
+		get(some_page(), in_.word() & ~uint32_t{MPOOL_IGNOREPIN | MPOOL_CACHED});
 		break;
 	case 10:
 	case 11:

@@ -221,7 +221,7 @@ void Model::synced(int result, int error)
 		fail("mpool_sync: %s, of nothing", strerror(error));
 	if (result == 0 && (faults.sync_struck || lost_))
 		fail("mpool_sync succeeds, though %s", lost_ ? "a page was lost" : "fsync failed");
-	if (result != 0 && faults.struck && error != faults.struck_error && error != EIO)
+	if (result != 0 && faults.struck && error != faults.struck_error && error != EIO && !faults.before.count(error))
 		fail("mpool_sync: %s, not %s", strerror(error), strerror(faults.struck_error));
 	for (auto &[pgno, p] : page_) {
 		if (result == 0 && p.dirty == Dirty::yes && p.pins == 0)
@@ -243,6 +243,8 @@ void Model::synced(int result, int error)
 	lost_ |= result != 0 && !faults.struck;
 	may_be_lost_ &= result != 0;
 	failed_before_ |= result != 0;
+	if (result == 0)
+		faults.before.clear();
 }
 
 bool Model::pinned_at(const void *address, uint32_t *pgno) const

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,15 @@ struct Faults {
 	bool struck = false;
 	int struck_error = 0;
 	bool sync_struck = false;
+	// ... and before, since the last sync that succeeded: the pool keeps the first error of a write.
+	std::set<int> before;
 
+	void begin()
+	{
+		if (struck)
+			before.insert(struck_error);
+		struck = sync_struck = false;
+	}
 	bool due(Kind of) { return kind == of && countdown-- == 0; }
 	void strike()
 	{
