@@ -224,9 +224,10 @@ struct attachment *background_begin(struct background *b, const struct backgroun
 	if (a)
 		return a;
 	pthread_mutex_lock(&b->lock);
-	b->above = above;
 	while (b->runs && b->error == STARTING) /* another thread is starting it */
 		pthread_cond_wait(&b->changed, &b->lock);
+	if (!b->runs)
+		b->above = above; /* the thread, once it runs, loads it without the lock */
 	int error = b->runs ? b->error : start(b);
 	a = atomic_load(&b->a);
 	pthread_mutex_unlock(&b->lock);
