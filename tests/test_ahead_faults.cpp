@@ -478,15 +478,15 @@ bool reads_by_threads()
 
 TEST_CASE("threads that fork at once while reads are in flight have children that read")
 {
-	if (tsan)
-		SKIP_CASE("ThreadSanitizer ends a child of several threads that starts one");
+	if (sanitized)
+		SKIP_CASE("a lock of the sanitizer's may be held at the fork, or the child may have no threads");
 	CHECK(in_child([] { return forks_wait(reads_by_threads, 2) ? 0 : 1; }) == 0);
 }
 
 TEST_CASE("a child for whose fork others waited forks while others wait, and so does its child")
 {
-	if (tsan)
-		SKIP_CASE("ThreadSanitizer ends a child of several threads that starts one");
+	if (sanitized)
+		SKIP_CASE("a lock of the sanitizer's may be held at the fork, or the child may have no threads");
 	auto grandchild = [] { return forks_wait(reads_by_threads, 1); };
 	auto child = [&] { return forks_wait(grandchild, 1); };
 	CHECK(in_child([&] { return forks_wait(child, 1) ? 0 : 1; }) == 0);
