@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections import namedtuple
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable
 
@@ -392,6 +393,11 @@ def draw(charts, directory, wanted=None):
 
 
 # --- the program ---
+
+def charts_by_name(charts, results):
+    """Of functions called NAME_chart: by name, how each is drawn of the results."""
+    return {chart.__name__.partition("_")[0]: partial(chart, results) for chart in charts}
+
 
 def write_reports(program, given, read, charts, report, summary, arguments=None):
     """What report.py does: of the results that `read` makes of the file, charts, results.md and summary.md."""

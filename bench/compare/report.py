@@ -535,9 +535,7 @@ def deaths_chart(results):
 
 CHARTS = (throughput_chart, ratios_chart, latency_chart, growth_chart, memory_chart, processes_chart, deaths_chart)
 
-
-def charts_of(results):
-    return {chart.__name__.partition("_")[0]: partial(chart, results) for chart in CHARTS}
+charts_of = partial(reports.charts_by_name, CHARTS)
 
 
 def main(arguments=None):

@@ -319,9 +319,7 @@ def loop_chart(results):
 
 CHARTS = (random_chart, order_chart, mix_chart, loop_chart)
 
-
-def charts_of(results):
-    return {chart.__name__.partition("_")[0]: partial(chart, results) for chart in CHARTS}
+charts_of = partial(reports.charts_by_name, CHARTS)
 
 
 def main(arguments=None):
