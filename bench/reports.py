@@ -311,8 +311,10 @@ def rows_chart(drawn, names, text, base=None, unit="", show=number, across=4, he
     """
     A panel each of {title: {name: (spread, colour)}}, a row a name: a bar from `base` to the median, or a dot where there is
     none; least to greatest as a stroke; the figure; and a thick stroke where marks has {(title, name): value}.  The scale is
-    logarithmic but for bars from 0.  None of no panels.
+    logarithmic but for bars from 0, and leaves out what it has no place for.  None of no panels.
     """
+    if base != 0:
+        drawn = {title: {name: row for name, row in rows.items() if row[0].least > 0} for title, rows in drawn.items()}
     drawn, marks = {title: rows for title, rows in drawn.items() if rows}, marks or {}
     if not drawn:
         return None

@@ -130,6 +130,15 @@ class Written(charts.Directory):
         self.assertEqual(self.drawn(), ["loop", "mix", "order", "random"])
         self.check_charts(report.read(self.file))
 
+    @draws
+    def test_a_scale_has_no_place_for_nothing(self):
+        self.write(rows("mix", "direct", 2, "fio", "p50_us", [0]) + rows("mix", "direct", 2, "mpool", "p50_us", [0, 3])
+                   + rows("mix", "direct", 2, "mpool-cleaner", "p50_us", [2]) + rows("mix", "direct", 2, "fio", "p99_us", [0]))
+        self.run_main()
+        self.assertEqual(self.drawn(), ["mix"])
+        self.write(rows("mix", "direct", 2, "fio", "p50_us", [0]))
+        self.assertIsNone(report.mix_chart(report.read(self.file)))
+
     def test_broken_files(self):
         self.fails("results.csv", "No such file")
         for lines, parts in ((rows("mix", "direct", 2, "nobody", "p50_us", [1]), ["results.csv:2:", "nobody"]),

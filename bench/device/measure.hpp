@@ -8,6 +8,7 @@
 #include <ctime>
 #include <memory>
 
+#include "compare/histogram.hpp"
 #include "compare/ticks.hpp"
 #include "peer.hpp"
 #include "works.hpp"
@@ -38,6 +39,15 @@ inline double processor_time()
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return static_cast<double>(t.tv_sec) * SECOND + static_cast<double>(t.tv_nsec);
+}
+
+/* The median and the tail, under their names; of nothing there are none. */
+inline void add_quantiles(Figures &f, const std::string &prefix, const compare::Histogram &h)
+{
+	if (h.count() == 0)
+		return;
+	for (auto [name, share] : {std::pair{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"p9999_us", 0.9999}})
+		f.push_back({prefix + name, static_cast<double>(h.quantile(share)) / MICRO});
 }
 
 /* The cell's peer, open on the file, of which the kernel's memory has what the place says. */

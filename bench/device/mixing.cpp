@@ -172,16 +172,8 @@ private:
 				f.push_back({"hit_ratio", std::max(0.0, 1 - read / operations)});
 		}
 		if (doing.timed)
-			add_quantiles(f, all);
+			add_quantiles(f, "", all);
 		return f;
-	}
-
-public:
-	static void add_quantiles(Figures &f, const Histogram &h)
-	{
-		for (auto [name, share] :
-		     {std::pair{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"p9999_us", 0.9999}})
-			f.push_back({name, static_cast<double>(h.quantile(share)) / MICRO});
 	}
 
 private:
@@ -343,7 +335,7 @@ Figures open_loop(const Bench &b, const Cell &c)
 	Figures f = {{"rate", rate}, {"late_per_1000", late * 1000 / requests}};
 	if (waits != NOT_COUNTED)
 		f.push_back({"waits_per_1000", static_cast<double>(peer->write_waits() - waits) * 1000 / requests});
-	Crew<Zipf>::add_quantiles(f, took);
+	add_quantiles(f, "", took);
 	return f;
 }
 

@@ -236,12 +236,6 @@ static Histogram serve(Peer &peer, Readers *readers, uint64_t nanoseconds_long)
 	return took;
 }
 
-static void add_quantiles(Figures &figures, const std::string &prefix, const Histogram &h)
-{
-	for (auto [name, share] : {std::pair{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}})
-		figures.push_back({prefix + name, static_cast<double>(h.quantile(share)) / MICRO});
-}
-
 Figures event_loop(const Bench &b, const Cell &c)
 {
 	const uint64_t wanted = uint64_t{b.options.milliseconds} * 1'000'000;
