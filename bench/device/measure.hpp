@@ -41,13 +41,14 @@ inline double processor_time()
 	return static_cast<double>(t.tv_sec) * SECOND + static_cast<double>(t.tv_nsec);
 }
 
-/* The median and the tail, under their names; of nothing there are none. */
-inline void add_quantiles(Figures &f, const std::string &prefix, const compare::Histogram &h)
+/* The median and the tail, up to so many nines, under their names; of nothing there are none. */
+inline void add_quantiles(Figures &f, const std::string &prefix, const compare::Histogram &h, unsigned nines)
 {
-	if (h.count() == 0)
-		return;
-	for (auto [name, share] : {std::pair{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"p9999_us", 0.9999}})
-		f.push_back({prefix + name, static_cast<double>(h.quantile(share)) / MICRO});
+	static constexpr std::pair<const char *, double> tail[] = {
+		{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"p9999_us", 0.9999}};
+
+	for (unsigned i = 0; i < nines && h.count() > 0; i++)
+		f.push_back({prefix + tail[i].first, static_cast<double>(h.quantile(tail[i].second)) / MICRO});
 }
 
 /* The cell's peer, open on the file, of which the kernel's memory has what the place says. */

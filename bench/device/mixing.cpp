@@ -172,7 +172,7 @@ private:
 				f.push_back({"hit_ratio", std::max(0.0, 1 - read / operations)});
 		}
 		if (doing.timed)
-			add_quantiles(f, "", all);
+			add_quantiles(f, "", all, 4);
 		return f;
 	}
 
@@ -335,7 +335,7 @@ Figures open_loop(const Bench &b, const Cell &c)
 	Figures f = {{"rate", rate}, {"late_per_1000", late * 1000 / requests}};
 	if (waits != NOT_COUNTED)
 		f.push_back({"waits_per_1000", static_cast<double>(peer->write_waits() - waits) * 1000 / requests});
-	add_quantiles(f, "", took);
+	add_quantiles(f, "", took, 4);
 	return f;
 }
 

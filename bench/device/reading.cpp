@@ -246,10 +246,10 @@ Figures event_loop(const Bench &b, const Cell &c)
 	peer.chill();
 	hot_request(*peer);
 	Figures figures;
-	add_quantiles(figures, "alone_", serve(*peer, nullptr, wanted));
+	add_quantiles(figures, "alone_", serve(*peer, nullptr, wanted), 3);
 	Readers readers(*peer, cold, c.parameter);
 	uint64_t before = nanoseconds();
-	add_quantiles(figures, "beside_", serve(*peer, &readers, wanted));
+	add_quantiles(figures, "beside_", serve(*peer, &readers, wanted), 3);
 	double took = static_cast<double>(nanoseconds() - before);
 	figures.push_back({"cold_per_second", static_cast<double>(readers.read()) / took * SECOND});
 	readers.end();
