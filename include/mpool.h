@@ -31,7 +31,7 @@
  * that io_uring or threads of the library's have in flight, and for no others: with O_DIRECT,
  * open(2) warns of a fork while another thread may be reading a page.
  * Not to be used by the child, where calls fail with EBADF, and good for mpool_close
- * only: shared pools, which it opens again by their key, and one in whose filter it was
+ * only: shared pools, which it opens again by their key, and one in whose filter or hook it was
  * forked.
  *
  * Processes: those of one user that open the same key share one pool.  A process may
@@ -40,9 +40,9 @@
  *
  * Errors: calls that return a pointer return NULL, calls that return an int
  * return -1, and set errno as listed with the call.  A failed call changes
- * nothing that is not listed with it.  All calls but mpool_open, mpool_filter and
- * mpool_close fail besides with EBADF in a child of fork, EDEADLK in a filter and ENOTSUP
- * where others have filters, as told above and with mpool_filter.
+ * nothing that is not listed with it.  All calls but mpool_open, mpool_filter, mpool_hooks and
+ * mpool_close fail besides with EBADF in a child of fork, EDEADLK in a filter or hook and ENOTSUP
+ * where others have other filters or hooks, as told above and with mpool_filter.
  *
  * The calls and their promises come from 4.4BSD's manual page mpool(3), which
  * Linux and macOS carry too, and from the later BSDs where noted.
@@ -188,6 +188,61 @@ MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, p
  * that is not, a process that has, gets ENOTSUP from every call.
  */
 void mpool_filter(MPOOL *mp, mpool_filter_t *pgin, mpool_filter_t *pgout, void *pgcookie);
+
+/* What a program has done to pages on their way: functions that return 0 or an errno, each of them or NULL, and what they are given. */
+struct mpool_hooks {
+	int (*in)(void *cookie, pgno_t pgno, void *page);  /* after each read */
+	int (*out)(void *cookie, pgno_t pgno, void *page); /* before each write, on a copy */
+	/* once before several pages are written */
+	int (*before_write)(void *cookie, const pgno_t *pgnos, void *const *pages, size_t n);
+	void *cookie;
+};
+
+/*
+ * mpool_hooks - as mpool_filter, but what is called may refuse a page; and is called before writes, as a
+ * write-ahead log must be.
+ *
+ * Pass sizeof *hooks, so that programs built with another version's struct go on working.
+ * The structure is copied.  hooks NULL, or none in it: there are none any more.  Returns 0.
+ *
+ * in runs on each page that is brought in, as pgin does.  If it returns other than 0 the page does not come
+ * in: the call that needed it, whichever that is, fails with that errno, and the next get reads the page anew.  A page that was
+ * prefetched, or read ahead, is not in memory then.
+ *
+ * out runs on a private copy of each page that is to be written.  If it returns other than 0 the page is not
+ * written, and stays modified and in memory; the others are written.
+ *
+ * before_write is called once for each batch of pages that are written together, by whichever call, when all their
+ * copies are made and before any of them is written.  pages[i] is the copy of page pgnos[i] as it
+ * will be written: after out, in the form of the file.  (So where out enciphers, it leaves readable what before_write has
+ * to know, such as the page's place in the log, or keeps the highest that it has seen.)  It may block, for as
+ * long as it takes: to bring a log to stable storage, up to the last record of these pages.  If it returns other than 0 none of
+ * them is written, and all stay modified.
+ *
+ * A write that is refused counts as one that has failed, with what the hook returned: mpool_sync fails with that.  A get that needs room passes
+ * by what is refused; it fails with that errno only when nothing else can make room.
+ *
+ * A thread in out or before_write holds nothing that others need.  Meanwhile pages in memory can be got, those too that are being
+ * written; other pages be brought in, if a page that need not be written can make room, or they are let be written;
+ * and other pages be written by mpool_sync_range.  mpool_getv does not call them while others may wait for
+ * pages that it has begun to read: it lets the pool grow.
+ *
+ * They run in any call but a hit and an mpool_put, on whatever thread makes it, which may have pages pinned, and on threads
+ * of the pool's own (mpool_prefetch: in; MPOOL_CLEANERS: the others); several at once.  They must not call the
+ * pool, nor wait for a lock that anybody holds while he makes a call on it; and must return: all that
+ * is said of filters there holds for hooks.  A pool may have both: the hooks run next to the file, in before pgin, out after pgout.
+ * Set them before the first mpool_get or mpool_new, and not while other threads use the pool.
+ *
+ * With in or out, every new page counts as modified, as with a filter.
+ *
+ * Processes that share a pool set them each for itself, functions that do the same: any of them writes any
+ * page, so all must be able to bring the log to stable storage.  Where one has set others of the three than the
+ * process that made the first call, its calls fail with ENOTSUP, as told with mpool_filter.
+ *
+ * EINVAL   the structure is of a later version, and has set what this one does not know
+ * EDEADLK  the call was made in a filter or hook of the pool
+ */
+int mpool_hooks(MPOOL *mp, const struct mpool_hooks *hooks, size_t size);
 
 /*
  * mpool_new - add a page to the file.

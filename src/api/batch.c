@@ -55,7 +55,7 @@ unsigned batch_run(const struct batch *b, unsigned from)
 void load_decode(MPOOL *mp, struct load *l)
 {
 	if (!l->error)
-		pageio_decode(&mp->io.file, l->page, frame_page(&mp->core.frames, l->frame), false);
+		l->error = pageio_decode(&mp->io.file, l->page, frame_page(&mp->core.frames, l->frame), false);
 }
 
 void loads_finish(MPOOL *mp, struct io_read *read, struct load *l)

@@ -18,6 +18,7 @@ static bool adopt(MPOOL *mp)
 	if (can) {
 		/* The threads and rings are the parent's; what they were loading is ended as what any thread was. */
 		cleaner_forked(&mp->cleaners);
+		hooks_forked(&mp->io.file.hooks);
 		engine_forked(&mp->io);
 		free(atomic_exchange(&mp->prefetch, NULL));
 		later_now(&mp->later);
@@ -46,7 +47,7 @@ struct attachment *call_begin(MPOOL *mp)
 void call_left(struct attachment *a)
 {
 	MPOOL *mp = pool_of(a->core);
-	if (thread_filtering.of != &mp->io.file)
+	if (thread_filtering.of != &mp->io.file.hooks)
 		return; /* another pool's, whose filter has called this one */
 	thread_filtering.of = NULL;
 	recover_call(&mp->sharing, a->stripe);

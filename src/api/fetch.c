@@ -74,7 +74,7 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 	if (reads != 0)
 		MPOOL_PROBE(read, &mp->core, want->page, 1u, reads < 0 ? errno : 0);
 	/* New zeros have an external form only after they were written. */
-	if (want->fill != FILL_READ && (mp->io.file.pgin || mp->io.file.pgout))
+	if (want->fill != FILL_READ && hooks_convert(&mp->io.file.hooks))
 		frame_set_dirty(frame_of(&mp->core.frames, f));
 	return reads;
 }
@@ -140,7 +140,9 @@ static enum start start_once(MPOOL *mp, struct attachment *a, const struct want 
 		*p = hit(mp, a, want, at, e, error);
 		return p->frame != FRAME_NONE ? START_PINNED : *error ? START_FAILED : START_AGAIN;
 	}
-	enum load_state begun = entry_valid(e) ? LOAD_LOST : load_begin(mp, a, want->page, e, at);
+	/* Who loads a page waits for no hook of a write: others may wait for the page. */
+	bool room = want->frame != FRAME_NONE || !hooks_write(&mp->io.file.hooks);
+	enum load_state begun = entry_valid(e) || !room ? LOAD_LOST : load_begin(mp, a, want->page, e, at);
 	epoch_leave(a->stripe);
 	if (begun == LOAD_WON) {
 		if (want->fill == FILL_READ)
@@ -153,18 +155,23 @@ static enum start start_once(MPOOL *mp, struct attachment *a, const struct want 
 		*error = EEXIST; /* and it is not to be */
 	if (*error)
 		return START_FAILED;
-	return entry_valid(e) ? START_BUSY : START_AGAIN;
+	return entry_valid(e) ? START_BUSY : room ? START_AGAIN : START_NO_ROOM;
 }
 
-enum start page_start(MPOOL *mp, struct attachment *a, const struct want *want, struct pinned *p, struct table_ref *at,
-                      int *error)
+enum start page_start(MPOOL *mp, struct attachment *a, struct want *want, bool waits, struct pinned *p,
+                      struct table_ref *at, int *error)
 {
 	enum start s;
 	*p = not_pinned;
 	*error = 0;
-	do
-		s = start_once(mp, a, want, p, at, error);
-	while (s == START_AGAIN);
+	while ((s = start_once(mp, a, want, p, at, error)) == START_AGAIN || s == START_NO_ROOM) {
+		if (s == START_NO_ROOM)
+			want->frame = frame_alloc(&mp->evict, a, want->page, waits);
+		if (s == START_NO_ROOM && want->frame == FRAME_NONE) {
+			*error = errno;
+			return START_FAILED;
+		}
+	}
 	return s;
 }
 
@@ -174,7 +181,7 @@ struct pinned page_fetch(MPOOL *mp, struct attachment *a, struct want want)
 	struct table_ref at;
 	enum start s;
 	int error;
-	while ((s = page_start(mp, a, &want, &p, &at, &error)) == START_BUSY)
+	while ((s = page_start(mp, a, &want, true, &p, &at, &error)) == START_BUSY)
 		wait_for_load(mp, a, want.page);
 	if (s == START_WON) {
 		p = load(mp, a, &want, &at);

@@ -60,16 +60,21 @@ static int begin(const struct getv *g, struct batch *b, size_t i)
 	struct table_ref at;
 	struct pinned p;
 	int error = 0;
-	enum start s = page_start(g->mp, g->a, &want, &p, &at, &error);
+	/* With loads begun it does not wait. */
+	bool waits = b->n == 0;
+	enum start s = page_start(g->mp, g->a, &want, waits, &p, &at, &error);
 	if (s == START_PINNED)
 		had(g, i, p);
+	if (s != START_WON && want.frame != FRAME_NONE)
+		frame_free(&g->mp->evict, want.frame);
 	if (s != START_WON)
 		return error;
 	bool room = b->load || batch_get(b, g->mp, g->n - i);
-	/* With loads begun it does not wait. */
-	uint32_t f = room ? frame_alloc(&g->mp->evict, g->a, want.page, b->n == 0) : FRAME_NONE;
+	uint32_t f = want.frame;
+	if (f == FRAME_NONE && room)
+		f = frame_alloc(&g->mp->evict, g->a, want.page, waits);
 	struct load l = {.page = want.page, .frame = f, .at = at};
-	if (f != FRAME_NONE) {
+	if (room && f != FRAME_NONE) {
 		batch_add(b, want.page, f, &at, (unsigned)i);
 		return 0;
 	}

@@ -151,6 +151,18 @@ static void finished(const struct finishing *f)
 	later_free(&f->mp->later, f->h);
 }
 
+/* Publish it, or note that it has failed. */
+static void end(MPOOL *mp, struct attachment *a, const struct load *l)
+{
+	if (!l->error) {
+		load_leave(mp, a, l, l->read);
+		return;
+	}
+	/* Before the entry is free: who finds that finds this. */
+	failure_note(atomic_load(&mp->prefetch), l->page, l->error);
+	load_fail(mp, a, l);
+}
+
 static void finish(struct attachment *a, struct io_read *read)
 {
 	MPOOL *mp = pool_of(a->core);
@@ -160,13 +172,7 @@ static void finish(struct attachment *a, struct io_read *read)
 	for (; f.done < read->n; f.done++) {
 		struct load *l = &h->load[f.done];
 		load_decode(mp, l);
-		if (l->error) {
-			/* Before the entry is free: who finds that finds this. */
-			failure_note(atomic_load(&mp->prefetch), l->page, l->error);
-			load_fail(mp, a, l);
-		} else {
-			load_leave(mp, a, l, l->read);
-		}
+		end(mp, a, l);
 	}
 }
 
@@ -260,7 +266,7 @@ static void fill_zeros(const struct call *c, struct load *l)
 {
 	memset(load_bytes(c->mp, l), 0, c->mp->io.file.pagesize);
 	load_decode(c->mp, l);
-	load_leave(c->mp, c->a, l, 0);
+	end(c->mp, c->a, l);
 }
 
 /* Begin to load pages of the list, at most a batch.  How many are in memory or being loaded now; *more: the next may be too. */

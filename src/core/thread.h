@@ -123,16 +123,16 @@ static inline void thread_leave(struct attachment *a)
 }
 
 /*
- * A call that is left out of a filter.  By an exception, or the end of the thread: who
+ * A call that is left out of a filter, or a hook.  By an exception, or the end of the thread: who
  * ends the call sees that the filter has not returned.  By longjmp, which nobody sees:
  * the stripe is busy when the thread makes its next call, or ends.  Or that is a call
  * made in a filter, which is refused: it is made further down the stack.
  */
 struct filtering {
-	const void *of;  /* whose filter runs; NULL: none's */
+	const void *of;  /* whose filter or hook runs; NULL: none's */
 	uintptr_t stack; /* where it was called */
 };
-extern _Thread_local struct filtering thread_filtering; /* pageio sets it */
+extern _Thread_local struct filtering thread_filtering; /* hooks.c sets it */
 
 /* An empty slot of the calling thread, for a pin of `frame`; NULL: no memory. */
 _Atomic uint64_t *thread_slot(struct core *c, struct attachment *a, uint32_t frame);

@@ -416,6 +416,24 @@ static void pinned_set_fill(struct evict *ev, struct pinned_set *ps)
 	pin_scan(&ev->core->pins, pinned_set_add, ps);
 }
 
+/*
+ * The program has not let pages of the window be written: whoever looks with the set passes by all that are modified
+ * still.  False: there is none that is not in it already.
+ */
+static bool pass_by(struct pinned_set *ps, const struct window *w)
+{
+	bool any = false;
+	for (unsigned i = 0; i < w->n && ps->frames > 0; i++) {
+		uint32_t f = frame_rank(ps->of, ps->capacity, w->victim[i].frame);
+		uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
+		if (f >= ps->frames || !(victim_word(&w->victim[i]) & FRAME_DIRTY) || ps->bits[f / BITS_PER_WORD] & bit)
+			continue;
+		ps->bits[f / BITS_PER_WORD] |= bit;
+		any = true;
+	}
+	return any;
+}
+
 static void pinned_set_free(struct pinned_set *ps)
 {
 	if (ps->bits != ps->here)
@@ -518,9 +536,9 @@ static void batch_end(struct evict *const *evictor)
 		share_end(evictor);
 }
 
-/* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE. */
+/* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE.  `refused`: `ps`, or NULL: for pages that may not be written. */
 static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
-                           int *error)
+                           struct pinned_set *refused, int *error)
 {
 	struct window w;
 	struct evictable r;
@@ -529,27 +547,30 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
 	__attribute__((cleanup(batch_end), unused)) struct evict *const counted = ev;
 	/* Again if all victims were rescued or pinned: that is no reason to grow. */
-	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0; i++) {
+	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0;) {
 		epoch_enter(&ev->core->epoch, me);
 		f = sweep(ev, me, sh, ps, batch, i < ONCE_TRIES && !ps->ahead, &w);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
+		bool other = false;
 		if (ps->ahead || ps->unwritten)
 			window_evict_clean(ev->io, me, &w, &r);
 		else
-			window_evict(ev->io, me, &w, &r, error);
+			other = window_evict(ev->io, me, &w, &r, error) && refused && pass_by(refused, &w);
 		f = keep_one(ev, me, sh, f, &r);
+		i += !other;
 	}
 	return f;
 }
 
-static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, const struct pinned_set *ps, int *error)
+static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, const struct pinned_set *ps,
+                          struct pinned_set *refused, int *error)
 {
 	struct clock_state *c = ev->clock;
 	uint32_t f = FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = evict_from(ev, me, &c->shard[(home + i) % n], ps, error);
+		f = evict_from(ev, me, &c->shard[(home + i) % n], ps, refused, error);
 	return f;
 }
 
@@ -595,9 +616,17 @@ static uint32_t let_go(struct evict *ev, struct stripe *me, struct shard *sh, co
 	return r->n;
 }
 
-/* Make at most `n` frames of the shard evictable, of one window.  How many; *some: there were victims. */
+/* What a window was of, of victims that were to be made evictable. */
+struct found {
+	bool some;                 /* there were victims */
+	bool others;               /* and others are to be looked for, */
+	int refused;               /* since the program has not let some be written: why; 0: it has not happened */
+	struct pinned_set *passed; /* that these are added to; NULL */
+};
+
+/* Make at most `n` frames of the shard evictable, of one window.  How many. */
 static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
-                           uint32_t n, bool *some, int *error)
+                           uint32_t n, struct found *found, int *error)
 {
 	struct window w;
 	struct evictable r;
@@ -609,10 +638,12 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 	epoch_enter(&ev->core->epoch, me);
 	sweep_ahead(ev, me, sh, ps, batch, &w);
 	epoch_leave(me);
-	*some = w.n > 0;
+	found->some = w.n > 0;
 	if (w.n == 0)
 		return 0;
 	window_evict_begin(ev->io, me, &w, &r, &b, &c, error);
+	found->others = c.refused && found->passed && pass_by(found->passed, &w);
+	found->refused = c.refused ? c.refused : found->refused;
 	made = let_go(ev, me, sh, &r);
 	for (unsigned next = 0; next < c.n;) {
 		if (*error) {
@@ -628,18 +659,19 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 
 /* Make at most `n` frames of the shard evictable.  How many. */
 static uint32_t clean_shard(struct evict *ev, struct stripe *me, struct shard *sh, struct pinned_set *ps, uint32_t n,
-                            int *error)
+                            int *refused, int *error)
 {
 	uint32_t made = 0;
-	bool some = true;
+	struct found found = {.some = true, .passed = ps};
 	/* Again if all of a window were rescued or pinned, but not for ever. */
-	for (unsigned vain = 0; made < n && some && vain < EVICT_TRIES;) {
-		uint32_t more = clean_some(ev, me, sh, ps, n - made, &some, error);
+	for (unsigned vain = 0; made < n && found.some && vain < EVICT_TRIES;) {
+		uint32_t more = clean_some(ev, me, sh, ps, n - made, &found, error);
 		made += more;
-		vain = more ? 0 : vain + 1;
+		vain = more || found.others ? 0 : vain + 1;
 		if (*error)
 			ps->dirty = true;
 	}
+	*refused = found.refused ? found.refused : *refused;
 	return made;
 }
 
@@ -648,14 +680,17 @@ uint32_t clock_clean(struct evict *ev, struct stripe *me, uint32_t n, int *error
 	struct clock_state *c = ev->clock;
 	struct pinned_set ps;
 	uint32_t made = 0;
+	int refused = 0;
 	pinned_set_fill(ev, &ps);
 	ps.hinted = true;
 	/* Of each shard its part; then of each whatever is missing. */
 	for (unsigned part = 0; part < 2; part++)
 		for (uint32_t i = 0, shards = shards_of(c); i < shards && made < n; i++) {
 			uint32_t most = part == 0 ? (n - made + shards - i - 1) / (shards - i) : n - made;
-			made += clean_shard(ev, me, &c->shard[i], &ps, most, error);
+			made += clean_shard(ev, me, &c->shard[i], &ps, most, &refused, error);
 		}
+	if (made == 0 && !*error)
+		*error = refused;
 	pinned_set_free(&ps);
 	return made;
 }
@@ -686,13 +721,13 @@ static int32_t wanted(struct evict *ev, uint32_t shard, uint32_t next)
 static uint32_t fill_shard(struct evict *ev, struct stripe *me, uint32_t shard, uint32_t next, int *error)
 {
 	struct pinned_set ps = {.hinted = true, .of = &ev->core->frames};
+	struct found found = {.some = true};
 	uint32_t made = 0, more = 1;
 	for (int32_t n; more > 0 && (n = wanted(ev, shard, next) - ready(ev, shard)) > 0; made += more) {
-		bool some;
 		if (n > (int32_t)WINDOW_MAX)
 			n = WINDOW_MAX;
 		atomic_fetch_add_explicit(&ev->coming[shard], n, memory_order_relaxed);
-		more = clean_some(ev, me, &ev->clock->shard[shard], &ps, (uint32_t)n, &some, error);
+		more = clean_some(ev, me, &ev->clock->shard[shard], &ps, (uint32_t)n, &found, error);
 		atomic_fetch_sub_explicit(&ev->coming[shard], n, memory_order_relaxed);
 		ps.dirty = *error != 0;
 	}
@@ -789,8 +824,11 @@ static void trim(struct evict *ev, struct stripe *me, struct pinned_set *ps, int
 		epoch_leave(me);
 		if (!there)
 			continue;
-		if (w.n > 0)
-			window_evict(ev->io, me, &w, &r, error);
+		bool refused = false;
+		if (w.n > 0 && ps->unwritten)
+			window_evict_clean(ev->io, me, &w, &r);
+		else if (w.n > 0)
+			refused = window_evict(ev->io, me, &w, &r, error);
 		for (unsigned i = 0; i < r.n; i++)
 			if (victim_empty(ev, me, r.victim[i])) {
 				frame_free(ev, r.victim[i]->frame);
@@ -804,6 +842,8 @@ static void trim(struct evict *ev, struct stripe *me, struct pinned_set *ps, int
 			retire_segment(ev, me, k);
 		left |= used != emptied;
 		ps->emptied += emptied;
+		if (refused && pass_by(ps, &w))
+			k++; /* others of the segment */
 	}
 	if (!left)
 		check_overflow(ev, me);
@@ -886,11 +926,11 @@ static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t 
 	ps.dirty = ps.unwritten = clean;
 	if (atomic_load(&ev->clock->overflow_used))
 		trim(ev, me, &ps, error);
-	uint32_t f = evict_any(ev, me, home, &ps, error);
+	uint32_t f = evict_any(ev, me, home, &ps, &ps, error);
 	if (f == FRAME_NONE && *error && !clean) {
 		/* The dirty ones cannot be written: is there a clean one? */
 		ps.dirty = true;
-		f = evict_any(ev, me, home, &ps, error);
+		f = evict_any(ev, me, home, &ps, &ps, error);
 	}
 	if (f == FRAME_NONE && *error && trim_clean(ev, me, &ps))
 		*error = 0;
@@ -1018,13 +1058,18 @@ static uint32_t alloc_served(struct evict *ev, struct attachment *a, uint32_t ho
 	return f == FRAME_NONE && late ? await_cleaners(ev, a, home, true, &late, error) : f;
 }
 
-/* A frame of the pool as large as it is; FRAME_NONE: there is none, and *error, if it is because a write has failed. */
-static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t home, int *error)
+/*
+ * A frame of the pool as large as it is; FRAME_NONE: there is none, and *error, if it is because a write has failed.
+ * `writes`: pages may be written for it.
+ */
+static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t home, bool writes, int *error)
 {
 	struct stripe *me = a->stripe;
-	static const struct pinned_set none_pinned;
+	static const struct pinned_set none_pinned, clean_only = {.dirty = true, .unwritten = true};
 	struct clock_state *c = ev->clock;
 	bool overflow_used = atomic_load(&c->overflow_used);
+	/* The program has stopped somebody in a write: who can do without one does. */
+	bool clean = !writes || hooks_held_up(&ev->io->file.hooks);
 
 	retire_empty(ev, me);
 	uint32_t f = take_own(ev, a);
@@ -1033,12 +1078,18 @@ static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t hom
 	if (f == FRAME_NONE)
 		f = frame_take_fresh(&ev->core->frames, covered(c), me->id);
 	if (f == FRAME_NONE && !overflow_used)
-		f = evict_from(ev, me, &c->shard[home], &none_pinned, error);
+		f = evict_from(ev, me, &c->shard[home], clean ? &clean_only : &none_pinned, NULL, error);
 	if (f == FRAME_NONE)
 		f = take_hinted_anywhere(ev, home, a);
-	if (f == FRAME_NONE && !(overflow_used && spend_backoff(c)))
-		f = search_everywhere(ev, me, home, false, error);
-	return f;
+	if (f != FRAME_NONE || (overflow_used && spend_backoff(c)))
+		return f;
+	if (clean)
+		f = search_everywhere(ev, me, home, true, error);
+	if (f != FRAME_NONE || !writes)
+		return f;
+	if (clean)
+		atomic_store(&c->backoff, 0); /* nothing clean was found: that says nothing of the others */
+	return search_everywhere(ev, me, home, false, error);
 }
 
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool waits)
@@ -1046,11 +1097,11 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool
 	struct stripe *me = a->stripe;
 	uint32_t home = hash_place(number_hash(page), shards_of(ev->clock));
 	int error = 0;
-	bool served = demand_served(&ev->demand);
-	uint32_t f = served ? alloc_served(ev, a, home, waits, &error) : alloc_alone(ev, a, home, &error);
+	bool served = demand_served(&ev->demand), writes = waits || !hooks_write(&ev->io->file.hooks);
+	uint32_t f = served ? alloc_served(ev, a, home, waits, &error) : alloc_alone(ev, a, home, writes, &error);
 	/* Before growing: pins may be those of a dead process, which no other thread may notice. */
 	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
-		f = search_everywhere(ev, me, home, served, &error);
+		f = search_everywhere(ev, me, home, served || !writes, &error);
 	if (f != FRAME_NONE)
 		return handed_out(ev, me, f);
 	if (error) {
@@ -1069,7 +1120,7 @@ static uint32_t evict_ahead(struct evict *ev, struct stripe *me, uint32_t home)
 {
 	const struct pinned_set ahead = {.ahead = true, .of = &ev->core->frames};
 	int none = 0; /* nothing is written */
-	return evict_any(ev, me, home, &ahead, &none);
+	return evict_any(ev, me, home, &ahead, NULL, &none);
 }
 
 uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page)

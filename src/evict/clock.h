@@ -32,7 +32,8 @@
  * found nothing, an eighth as many overflow frames as there are pins are taken without
  * another search (`backoff`).
  *
- * No thread waits here for another.  Claimed frames are skipped.
+ * No thread waits here for another.  Claimed frames are skipped.  While a thread is in the
+ * program's before_write (io/hooks.h), others take clean pages first, wherever they are.
  *
  * But where this process has cleaners (cleaner.h), a thread writes nothing here: it takes what
  * is free or evictable, of any shard; then waits in the line (demand.h) while a cleaner's write
@@ -110,8 +111,8 @@ bool clock_sound(const struct clock_state *c, uint32_t limit);
  * A frame for `page`, claimed by the calling thread and named by no entry.  FRAME_NONE and
  * errno: ENOMEM, or that of the write of a victim that failed.
  *
- * `waits`: it may wait for a cleaner, where there are any; not, if it has begun loads that others
- * may wait for, who are to come in: then the pool grows.
+ * `waits`: it may wait for a cleaner, where there are any, and for the program's hooks in a write; not, if it has
+ * begun loads that others may wait for, who are to come in: then the pool grows.
  */
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool waits);
 /*

@@ -49,7 +49,7 @@ static void drain(struct background *b)
  */
 static void finish(struct background *b, struct io_read *read)
 {
-	if (b->io->pgin)
+	if (hooks_read(&b->io->hooks))
 		drain(b);
 	pthread_mutex_unlock(&b->lock);
 	b->above->finish(b->a, read);

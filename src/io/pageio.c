@@ -348,7 +348,7 @@ bool pageio_agrees(const struct pageio *io)
 {
 	if (!io->shared)
 		return true;
-	uint32_t own = io->pgin || io->pgout ? FORM_FILTERED : FORM_PLAIN, form = atomic_load(&io->state->form);
+	uint32_t own = hooks_form(&io->hooks), form = atomic_load(&io->state->form);
 	return form == own || (form == FORM_OPEN && atomic_compare_exchange_strong(&io->state->form, &form, own)) ||
 	       form == own;
 }
@@ -434,25 +434,28 @@ static int read_bytes(const struct pageio *io, uint32_t page, void *to)
 	return 0;
 }
 
-/* Should the filter not return, thread_filtering tells (thread.h). */
-static void filter(const struct pageio *io, void (*by)(void *, pgno_t, void *), uint32_t page, void *bytes)
+/* 0, or the errno, kept. */
+static int kept(const struct pageio *io, int error)
 {
-	struct filtering before = thread_filtering;
-	thread_filtering = (struct filtering){io, (uintptr_t)__builtin_frame_address(0)};
-	by(io->cookie, page, bytes);
-	thread_filtering = before;
+	if (error)
+		pageio_failed(io, error);
+	return error;
 }
 
-void pageio_encode(const struct pageio *io, uint32_t page, void *copy)
+int pageio_encode(const struct pageio *io, uint32_t page, void *copy)
 {
-	if (io->pgout)
-		filter(io, io->pgout, page, copy);
+	return kept(io, hooks_out(&io->hooks, page, copy));
 }
 
-void pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made)
+int pageio_before_write(struct pageio *io, const pgno_t *page, void *const *copy, size_t n)
 {
-	if (io->pgin && !(made && all_zeros(bytes, io->pagesize)))
-		filter(io, io->pgin, page, bytes);
+	return io->hooks.own.before_write ? kept(io, hooks_before_write(&io->hooks, page, copy, n)) : 0;
+}
+
+int pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made)
+{
+	bool seen = hooks_read(&io->hooks) && !(made && all_zeros(bytes, io->pagesize));
+	return seen ? hooks_in(&io->hooks, page, bytes) : 0;
 }
 
 int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
@@ -462,8 +465,10 @@ int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made)
 		memset(to, 0, io->pagesize);
 	else if (read_bytes(io, page, to) != 0)
 		return -1;
-	pageio_decode(io, page, to, made);
-	return reads;
+	int error = pageio_decode(io, page, to, made);
+	if (error)
+		errno = error;
+	return error ? -1 : reads;
 }
 
 uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov, uint32_t n, size_t done)

@@ -3,8 +3,7 @@
  *
  * Owns the descriptors of the file (read and written at given offsets only, so that the
  * offset of the caller's never moves), the number of pages,
- * how much of the file was ever written, the filters, and what is known to be on stable
- * storage.
+ * how much of the file was ever written, and what is known to be on stable storage.
  *
  * A page below `extent` is in the file; a page from there on was never written, and is zeros
  * without a read.  So is the page that begins with the file's partial tail, until it is
@@ -56,9 +55,7 @@
  * A writer that still loads the old turn finished its pwrite before the flip, so that fsync
  * covers it.
  *
- * Filters belong to each process.  A process without filters must not read or write pages of
- * a pool that has them, nor the other way round: the first process that uses a shared pool
- * decides which form its pages have, and one that differs is refused (pageio_agrees).
+ * On their way pages go through the program's filters and hooks (hooks.h).
  */
 #ifndef MPOOL_PAGEIO_H
 #define MPOOL_PAGEIO_H
@@ -69,6 +66,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "io/hooks.h"
 #include "mpool.h"
 
 #define PAGE_NONE MAX_PAGE_NUMBER
@@ -90,7 +88,7 @@ struct pageio_state {
 	_Atomic bool left[2];        /* a page left memory unsynced, in that turn */
 	_Atomic bool lost;           /* ... and its fsync failed */
 	_Atomic uint32_t syncing;    /* of sync.h: number of the stripe that syncs + 1; 0: none */
-	_Atomic uint32_t form;       /* enum form: what the processes that share the pool have agreed upon */
+	_Atomic uint32_t form;       /* of hooks.h: what the processes that share the pool have agreed upon */
 	_Atomic uint32_t doubtful;   /* witnesses, by bits */
 	_Atomic uint32_t witnesses;  /* those that there are, by bits */
 	_Atomic uint32_t generation; /* of a shared pool's witnesses */
@@ -98,9 +96,6 @@ struct pageio_state {
 	_Atomic int32_t failed;      /* errno of the first write that failed since a sync succeeded; 0: none */
 	uint64_t name;               /* of the pool, for its witnesses' names; 0: it is private */
 };
-
-/* Of a shared pool's pages in memory and in the file: the first call on it decides. */
-enum form { FORM_OPEN, FORM_PLAIN, FORM_FILTERED };
 
 struct pageio {
 	struct pageio_state *state;
@@ -114,9 +109,7 @@ struct pageio {
 	uint32_t pagesize;
 	size_t align;           /* of memory that is read into or written from */
 	uint64_t device, inode; /* which file it is */
-	void (*pgin)(void *, pgno_t, void *);
-	void (*pgout)(void *, pgno_t, void *);
-	void *cookie;
+	struct hooks hooks;
 };
 
 /* Check the file and size it up: what mpool_open promises.  0, or -1 and errno. */
@@ -138,7 +131,7 @@ uint64_t pageio_name(const struct pageio_state *st, uint32_t generation, unsigne
 void pageio_close(struct pageio *io, bool shared);
 void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
 
-/* Do this process's filters suit a shared pool? */
+/* Do this process's filters and hooks suit a shared pool? */
 bool pageio_agrees(const struct pageio *io);
 
 /* Pages in the file, and made by mpool_new. */
@@ -151,7 +144,7 @@ uint32_t pageio_extend(const struct pageio *io, uint32_t page);
 
 /*
  * Fill `to` with page `page`, in the memory's form.  1: read; 0: it was never
- * written; -1 and errno.
+ * written; -1 and errno, which may be the hook's.
  *
  * `made`: mpool_new has just given out the number.  The page is zeros, and those
  * that the file has there do not go through pgin; unless another thread was so quick that
@@ -164,18 +157,22 @@ int pageio_read(const struct pageio *io, uint32_t page, void *to, bool made);
  * The parts of that, for pages that are read several at a time: was the page never written,
  * so that it is zeros, and not to be read; read the `n` pages from `page` on, each to the
  * piece of `iov` that is its own, of which the first `done` bytes are there already; and
- * give a page, which was read or is zeros, the memory's form.
+ * give a page, which was read or is zeros, the memory's form: 0, or the errno of the hook that refuses it.
  *
  * pageio_readv returns how many pages were read whole, from the first on; fewer than `n`:
  * errno tells why.
  */
 bool pageio_unwritten(const struct pageio *io, uint32_t page);
 uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov, uint32_t n, size_t done);
-void pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made);
+int pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made);
 off_t pageio_offset(const struct pageio *io, uint32_t page);
 
-/* A page's copy, in the form that the file has. */
-void pageio_encode(const struct pageio *io, uint32_t page, void *copy);
+/*
+ * Give a page's copy the form that the file has; and, before the first of a batch's copies is written, tell the program.
+ * 0, or the errno of the hook that refuses it, which is kept as that of a write that failed.
+ */
+int pageio_encode(const struct pageio *io, uint32_t page, void *copy);
+int pageio_before_write(struct pageio *io, const pgno_t *page, void *const *copy, size_t n);
 /*
  * Write `n` pages from `page` on.  Returns how many were written whole; fewer
  * than `n`: errno tells why.

@@ -52,15 +52,20 @@ static void collect_modified(void *list, uint32_t frame, struct frame *fr)
 		modified_add(list, atomic_load_explicit(&fr->page, memory_order_relaxed), frame);
 }
 
-/* Write a page while it is pinned: it stays dirty. */
-static void copy_pinned(struct io *io, const struct victim *v, struct buffer *b)
+/* Write a page while it is pinned, its entry open: it stays dirty.  False: the program does not let it be, *refused. */
+static bool copy_pinned(struct io *io, const struct victim *v, struct buffer *b, int *refused)
 {
 	char *copy = write_buffer_room(io, b);
-	victim_reopen(v);
 	victim_change(v, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED);
 	writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
-	pageio_encode(&io->file, v->page, copy);
+	int error = pageio_encode(&io->file, v->page, copy);
+	if (error) {
+		*refused = error;
+		victim_change(v, FRAME_WRITING, 0);
+		return false;
+	}
 	b->used++;
+	return true;
 }
 
 /* Claim up to a buffer's worth of the list from `from` on; what others have claimed goes to `later`. */
@@ -94,27 +99,22 @@ static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct 
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
-		bool dirty = victim_word(v) & FRAME_DIRTY;
-		if (dirty && victim_busy(v) && force) {
-			copy_pinned(io, v, b);
+		bool dirty = victim_word(v) & FRAME_DIRTY, copied = false;
+		int refused = 0;
+		if (dirty && !victim_busy(v))
+			copied = writeback_copy_unpinned(io, v, b, true, &refused);
+		else
+			victim_reopen(v);
+		/* Rescued, and it would be again: it is written while pinned, later. */
+		if (dirty && !copied && !refused && force)
+			copied = copy_pinned(io, v, b, &refused);
+		if (copied) {
 			c->victim[c->n++] = v;
 			continue;
 		}
-		if (dirty && !victim_busy(v)) {
-			bool copied = writeback_copy_unpinned(io, v, b, true);
-			/* Rescued, and it would be again: it is written while pinned, later. */
-			if (!copied && force) {
-				copy_pinned(io, v, b);
-				copied = true;
-			}
-			if (copied) {
-				c->victim[c->n++] = v;
-				continue;
-			}
-		} else {
-			victim_reopen(v);
-		}
-		if (dirty)
+		if (refused)
+			c->refused = refused;
+		else if (dirty)
 			modified_add(later, v->page, v->frame);
 		victim_release(io->core, v);
 	}
@@ -147,6 +147,7 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 		struct window w;
 		struct copied c;
 		c.n = 0;
+		c.refused = 0;
 		b.used = 0;
 		i = sync_claim(io, me, &w, &b, l, i, later);
 		if (w.n == 0)
@@ -154,6 +155,7 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 		window_scan(io->core, me, &w);
 		sync_copy(io, &w, &b, &c, force, later);
 		int failed = writeback_write(io, me, &c, &b);
+		failed = c.refused ? c.refused : failed;
 		error = error ? error : failed;
 		sync_done(io, &c);
 	}

@@ -84,19 +84,23 @@ void victim_note_torn(struct io *io, const struct victim *v)
 		torn_remove(io->torn, v->page);
 }
 
-bool writeback_copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen)
+bool writeback_copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen, int *refused)
 {
 	char *copy = write_buffer_room(io, b);
 	/* Both at once: sync takes a page neither dirty nor being written for done. */
 	victim_change(v, FRAME_DIRTY, FRAME_WRITING);
 	writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
-	if (reopen ? !victim_reopen(v) : !victim_closed(v)) {
-		/* The rescuer may have modified the page under the copy. */
+	/* Who has rescued it may have modified the page under the copy. */
+	bool whole = reopen ? victim_reopen(v) : victim_closed(v);
+	int error = whole ? pageio_encode(&io->file, v->page, copy) : 0;
+	if (!whole || error) {
 		victim_change(v, FRAME_WRITING, FRAME_DIRTY);
+		if (error && !reopen)
+			victim_reopen(v);
+		*refused = error ? error : *refused;
 		return false;
 	}
 	victim_note_torn(io, v);
-	pageio_encode(&io->file, v->page, copy);
 	b->used++;
 	return true;
 }
@@ -133,10 +137,25 @@ static unsigned write_run(struct io *io, struct stripe *me, struct copied *c, co
 	return n;
 }
 
+/* Before the first of the copies is written.  0, or an errno: none of them is to be, or is written. */
+static int announce(struct io *io, struct copied *c, const struct buffer *b)
+{
+	pgno_t page[WINDOW_MAX];
+	void *copy[WINDOW_MAX];
+	if (c->n == 0 || !io->file.hooks.own.before_write)
+		return 0;
+	for (unsigned i = 0; i < c->n; i++) {
+		page[i] = c->victim[i]->page;
+		copy[i] = b->bytes + (size_t)i * io->file.pagesize;
+		c->written[i] = false;
+	}
+	return pageio_before_write(&io->file, page, copy, c->n);
+}
+
 int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b)
 {
-	int error = 0;
-	for (unsigned i = 0; i < c->n;)
+	int error = announce(io, c, b);
+	for (unsigned i = error ? c->n : 0; i < c->n;)
 		i += write_run(io, me, c, b, i, &error);
 	if (error)
 		pageio_failed(&io->file, error);
@@ -169,7 +188,7 @@ static void settle(struct io *io, struct window *w, struct evictable *r, struct 
 			continue;
 		} else if (b->used == b->pages) {
 			victim_reopen(v);
-		} else if (writeback_copy_unpinned(io, v, b, false)) {
+		} else if (writeback_copy_unpinned(io, v, b, false, &c->refused)) {
 			c->victim[c->n++] = v;
 			continue;
 		}
@@ -204,6 +223,7 @@ void window_evict_begin(struct io *io, struct stripe *me, struct window *w, stru
                         struct copied *c, int *error)
 {
 	r->n = c->n = 0;
+	c->refused = 0;
 	if (any_dirty(w)) {
 		/* The copies are made in this order, and written in it. */
 		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
@@ -217,8 +237,9 @@ void window_evict_begin(struct io *io, struct stripe *me, struct window *w, stru
 unsigned window_evict_next(struct io *io, struct stripe *me, const struct buffer *b, struct copied *c, unsigned from,
                            struct evictable *r, int *error)
 {
-	int failed = 0;
-	unsigned to = from + write_run(io, me, c, b, from, &failed);
+	/* Whoever needs one of the clean ones has it by now: this may block. */
+	int failed = from == 0 ? announce(io, c, b) : 0;
+	unsigned to = failed ? c->n : from + write_run(io, me, c, b, from, &failed);
 	if (failed) {
 		pageio_failed(&io->file, failed);
 		*error = failed;
@@ -237,17 +258,20 @@ void window_evict_none(struct io *io, const struct copied *c, unsigned from)
 	}
 }
 
-void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error)
+bool window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error)
 {
 	BUFFER(b, io);
 	struct copied c;
 	window_evict_begin(io, me, w, r, &b, &c, error);
+	if (c.refused)
+		*error = c.refused;
 	if (c.n > 0) {
 		int failed = writeback_write(io, me, &c, &b);
 		if (failed)
 			*error = failed;
 		settle_written(io, &c, 0, c.n, r);
 	}
+	return c.refused;
 }
 
 void window_evict_clean(struct io *io, struct stripe *me, struct window *w, struct evictable *r)

@@ -17,15 +17,15 @@
 /*
  * Make the victims evictable that can be evicted: they are in *r, claimed still.  Dirty ones
  * are written first, in page order.  All other claims are dropped.  *error: errno of a write
- * that failed.
+ * that failed, or was refused.  True: the program has refused one by itself.
  */
-void window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
+bool window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
 
 /*
  * The same in steps, for who lets others have each victim as soon as it can go.  First the clean
  * ones are in *r, and copies of the dirty ones in *c and `b`, which has no memory yet; each step writes
  * a run of these, from number `from` on, which are in *r then, and returns the next number, c->n
- * after the last.
+ * after the last.  The program is told before the first (hooks.h).
  */
 struct buffer;
 struct copied;
@@ -66,19 +66,20 @@ char *write_buffer_room(const struct io *io, const struct buffer *b);
 void writeback_copy_racy(char *to, const char *from, size_t bytes);
 /*
  * Copy a dirty page that the scan found unpinned.  `reopen`: the entry, which is
- * closing, is open again afterwards.  False: rescued meanwhile, and dirty
- * again.
+ * closing, is open again afterwards.  False: rescued meanwhile, or, *refused, the program does not
+ * let it be written: open, and dirty again.
  */
-bool writeback_copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen);
+bool writeback_copy_unpinned(struct io *io, const struct victim *v, struct buffer *b, bool reopen, int *refused);
 
 /* Victims that were copied, in page order; their copies stand in the buffer one after the other. */
 struct copied {
 	unsigned n;
 	struct victim *victim[WINDOW_MAX];
 	bool written[WINDOW_MAX];
+	int refused; /* why the program has not let others be written; 0: it has */
 };
 /*
- * Write the copies, adjacent pages in one call.  Notes for each whether it was
+ * Write the copies, adjacent pages in one call, if the program lets them be.  Notes for each whether it was
  * written; returns 0, or the first errno.
  */
 int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b);
