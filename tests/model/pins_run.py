@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Regression list for pins.cpp.  usage: ./pins_run.py [list] [--update] [extra pins options]
-A line is 'spec ! options => expected' ('OK' or a part of the violation's text).  --update prints the list with what came out."""
+"""Regression list for a model.  usage: ./pins_run.py [list] [by=PROGRAM] [--update] [extra options of the model]
+PROGRAM: ./pins if none is given.  A line is 'spec ! options => expected' ('OK' or a part of the violation's text).  --update prints the list with what came out."""
 import sys,subprocess,concurrent.futures as cf
 a=sys.argv[1:];upd='--update' in a;a=[x for x in a if x!='--update']
-name=a[0] if a and not '=' in a[0] else 'pins.runs';extra=[x for x in a if x!=name]
+name=a[0] if a and not '=' in a[0] else 'pins.runs';by='./'+next((x[3:] for x in a if x.startswith('by=')),'pins')
+extra=[x for x in a if x!=name and not x.startswith('by=')]
 def one(l):
     if not l.strip() or l[0]=='#': return l,None,None
     left,_,exp=l.partition('=>');spec,_,opt=left.partition('!')
-    r=subprocess.run(['./pins','spec='+spec.strip(),'quiet']+opt.split()+extra,capture_output=True,text=True)
+    r=subprocess.run([by,'spec='+spec.strip(),'quiet']+opt.split()+extra,capture_output=True,text=True)
     o=(r.stdout.strip().split('\n')[-1] or r.stderr.strip())
     ok=o.startswith('OK') if exp.strip()=='OK' else o.startswith('VIOL') and exp.strip() in o
     return left.strip(),o,ok
