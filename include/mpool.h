@@ -419,11 +419,74 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  */
 int mpool_sync(MPOOL *mp);
 
-/* What can be set, of a pool as this process has it.  A child of fork has its parent's settings. */
+/* mpool_latch: beside others, who read the page too; alone; only if that takes no waiting. */
+#define MPOOL_SHARED    0x01
+#define MPOOL_EXCLUSIVE 0x02
+#define MPOOL_TRY       0x04
+
+/*
+ * mpool_latch, mpool_unlatch - order what threads, and processes, do to the bytes of a page.
+ *
+ * mpool_latch latches a page that the calling thread has pinned: MPOOL_SHARED, which any number of threads may have at a
+ * time, or MPOOL_EXCLUSIVE, which one has alone.  It waits until it can be had; with MPOOL_TRY it fails instead, as it may
+ * if another thread tries at the same time.  Whoever waits for an exclusive latch lets no new shared ones in.
+ *
+ * mpool_unlatch ends the calling thread's latch of the page; with MPOOL_DIRTY, the page is marked as modified first, as
+ * by mpool_put.  A thread that has put its last pin may keep the latch: the page stays in memory, at its address,
+ * until it is unlatched, and cannot be latched again without a pin.
+ *
+ * The latch is the thread's: no other can end it.  When a thread ends with a latch, or its process dies, or, in a child
+ * of fork, it was another thread's of the parent, the latch is free, and a page that was latched exclusively counts as
+ * abandoned (mpool_abandoned).  mpool_close ends the process's latches.  mpool_delete ends the caller's exclusive latch
+ * of the page; a page that is latched otherwise is busy.  A pool that has no latches has no memory for them: it takes 8 bytes for each page of maxcache from the first
+ * call on.
+ *
+ * EINVAL   page is not the address of a page of this pool that the calling thread has pinned (mpool_unlatch: of a page);
+ *          or the flags are others
+ * EBUSY    MPOOL_TRY: another thread has it
+ * EDEADLK  the calling thread has a latch of the page already
+ * EPERM    mpool_unlatch: it has none
+ * ENOMEM   no memory
+ * ETIMEDOUT  the first latch of a shared pool: a process that was stopped while it joined, left or recovered another
+ *          keeps the pool's lock
+ */
+int mpool_latch(MPOOL *mp, void *page, unsigned int flags);
+int mpool_unlatch(MPOOL *mp, void *page, unsigned int flags);
+
+/*
+ * mpool_upgrade - latch a page exclusively, if it is unchanged since mpool_peek gave that version.
+ *
+ * The page is one that the calling thread has pinned, since.  It waits for shared latches to end.
+ *
+ * EAGAIN   the page was changed, or evicted, since; or is latched exclusively
+ * and as mpool_latch
+ */
+int mpool_upgrade(MPOOL *mp, void *page, uint64_t version);
+
+/*
+ * mpool_peek - the address of a page in memory, without a pin; and the page's version.
+ *
+ * It is for reads that are checked afterwards: until mpool_unchanged has said that nothing was changed meanwhile,
+ * what was read may be of any page, and lengths and offsets in it may be garbage.
+ *
+ * EAGAIN   the page is not in memory, or latched exclusively, or abandoned, or beyond maxcache: get it
+ */
+const void *mpool_peek(MPOOL *mp, pgno_t pgno, uint64_t *version);
+
+/*
+ * mpool_unchanged - is the page still the one that mpool_peek gave, as it was then?
+ *
+ * 1: all that was read of it since mpool_peek was the page at one instant.  0: it was latched exclusively, or
+ * evicted, deleted or forgotten, since.
+ */
+int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
+
+/* What can be set, of a pool as this process has it, but MPOOL_LATCHED.  A child of fork has its parent's settings. */
 #define MPOOL_CLEANERS  2 /* threads of the pool's that write ahead of need; 0, as it is at first: none; 64 at most */
 #define MPOOL_READAHEAD 3 /* pages that are read at once at the most; 0, as it is at first: one at a time */
 #define MPOOL_IO_ENGINE 4 /* how reads are in flight at once: */
 #define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
+#define MPOOL_LATCHED   6 /* 1: all who modify pages of this pool latch them exclusively; 0 at first */
 
 #define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools */
 #define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them, or completes a prefetch */
@@ -449,6 +512,9 @@ int mpool_sync(MPOOL *mp);
  * MPOOL_READAHEAD: a thread that misses pages in the order of the file reads more of them
  * at each miss, up to so many and no more than 256, neighbours by one system call.  Those that
  * it did not ask for take the frames that mpool_prefetch would take.
+ *
+ * MPOOL_LATCHED is the pool's, of all processes that share it: then a pin alone is no sign of a modification, and
+ * when a process dies only the pages that it had latched exclusively are abandoned.
  *
  * EINVAL   there is no such setting, or it cannot have that value: MPOOL_IO_RING in a
  *          shared pool, where the kernel's late reads would arrive after their process has

@@ -33,6 +33,7 @@ POINTERS = {
         "overdue": "a wait has taken long: look whether somebody died",
         "left": "a thread has left a call: give back what it held"},
     "core/frame.h": {"frame_seen": "told of each frame"},
+    "core/latch.h": {"mark_seen": "told of each mark"},
     "core/pin.h": {"pin_seen": "told of each slot", "stripe_test": "is it that stripe?"},
     "core/thread.h": {"see": "told of each stripe of the thread"},
     "core/thread.c": {"see": "the same"},

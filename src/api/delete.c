@@ -2,14 +2,32 @@
 #include <errno.h>
 
 #include "api/call.h"
+#include "core/latch.h"
 #include "core/tsan.h"
 #include "io/writeback.h"
 
-/* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
-static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
+/* The caller's exclusive latch of the page; NULL: it has none. */
+static _Atomic uint64_t *own_latch(const MPOOL *mp, const struct attachment *a, const struct victim *v)
 {
-	if (v->pins != 1 || v->tries + v->peeks > 0 || v->own == 0) {
-		int error = v->own == 0 ? EINVAL : v->pins > 0 ? EBUSY : EAGAIN;
+	_Atomic uint64_t *word = v->latched ? latch_word(&mp->core, v->frame) : NULL;
+	return word && latch_owned_by(atomic_load(word), a->stripe->id) ? word : NULL;
+}
+
+/* The page is in no table any more: the caller's latch of it ends. */
+static void end_latch(MPOOL *mp, struct attachment *a, uint32_t frame, _Atomic uint64_t *latch)
+{
+	a->latches--;
+	if (latch_release(latch, a->stripe->id))
+		latch_tell_all(&mp->core, frame, latch);
+}
+
+/* The closed window of mpool_delete.  0, or an errno; EAGAIN: try again. */
+static int delete_victim(MPOOL *mp, struct attachment *a, const struct victim *v)
+{
+	_Atomic uint64_t *latch = own_latch(mp, a, v);
+	bool latched = v->latched && !latch;
+	if (v->pins != 1 || v->tries + v->peeks > 0 || v->own == 0 || latched) {
+		int error = v->own == 0 ? EINVAL : v->pins > 0 || latched ? EBUSY : EAGAIN;
 		if (!victim_reopen(v))
 			error = EAGAIN; /* rescued: there is one pin more */
 		victim_release(&mp->core, v);
@@ -22,13 +40,16 @@ static int delete_victim(MPOOL *mp, struct stripe *me, const struct victim *v)
 		victim_note_torn(&mp->io, v);
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, v->frame));
 	FRAME_CHECK_HELD(v->fr, v->page);
-	epoch_enter(&mp->core.epoch, me);
+	epoch_enter(&mp->core.epoch, a->stripe);
+	latch_changed(&mp->core, v->frame);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
-	epoch_leave(me);
+	epoch_leave(a->stripe);
 	if (!freed) {
 		victim_release(&mp->core, v);
 		return EAGAIN;
 	}
+	if (latch)
+		end_latch(mp, a, v->frame, latch);
 	pin_lock_puts(&mp->core.pins);
 	_Atomic uint64_t *slot = pin_find(&mp->core.pins, v->frame);
 	if (slot)
@@ -62,7 +83,7 @@ PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 			 * sees the count the second time, and no get can begin in between. */
 			if (w.victim[0].pins == 1 && w.victim[0].tries == 0)
 				window_scan(&mp->core, a->stripe, &w);
-			error = delete_victim(mp, a->stripe, &w.victim[0]);
+			error = delete_victim(mp, a, &w.victim[0]);
 		} else if (word == FRAME_FREE) {
 			error = EINVAL;
 		} else if (!claimed) {

@@ -7,6 +7,7 @@
 
 #include "api/call.h"
 #include "api/stat.h"
+#include "core/latch.h"
 #include "io/engine.h"
 #include "os/print.h"
 
@@ -93,7 +94,7 @@ static uint64_t metadata_bytes(MPOOL *mp)
 		if (frame_segment(&mp->core.frames, k, &seg))
 			frames += seg.count;
 	}
-	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->core.tables);
+	return frame_bytes(frames) + policy_bytes(capacity) + table_bytes(&mp->core.tables) + latches_bytes(&mp->core);
 }
 
 void stat_counts(MPOOL *mp, struct mpool_stats *s)

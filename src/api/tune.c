@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "api/call.h"
+#include "core/latch.h"
 #include "io/engine.h"
 
 /* More than any read ahead has. */
@@ -19,8 +20,18 @@ static int set_readahead(MPOOL *mp, uint64_t value)
 	return 0;
 }
 
+static int set_latched(MPOOL *mp, uint64_t value)
+{
+	if (value > 1)
+		return EINVAL;
+	atomic_store(&mp->core.latch->latched, (uint32_t)value);
+	return 0;
+}
+
 static int set(MPOOL *mp, int what, uint64_t value)
 {
+	if (what == MPOOL_LATCHED)
+		return set_latched(mp, value);
 	if (what == MPOOL_READAHEAD)
 		return set_readahead(mp, value);
 	if (what == MPOOL_CLEANERS)
@@ -39,6 +50,9 @@ static int get(MPOOL *mp, int what, uint64_t *value)
 	switch (what) {
 	case MPOOL_READAHEAD:
 		*value = atomic_load(&mp->readahead);
+		return 0;
+	case MPOOL_LATCHED:
+		*value = atomic_load(&mp->core.latch->latched);
 		return 0;
 	case MPOOL_CLEANERS:
 		*value = atomic_load(&mp->cleaners.wanted);

@@ -6,6 +6,7 @@ void core_attach(struct core *c, const struct core_states *st, enum barrier barr
 	c->barrier = barrier;
 	c->wait = st->wait;
 	c->members = st->members;
+	c->latch = st->latch;
 	c->pins = (struct pins){&c->region, st->pin, barrier == BARRIER_FENCE ? PUTS_LOCKED : PUTS_PLAIN, member};
 	c->epoch = (struct epoch){&c->region, &c->pins, st->epoch, barrier};
 	c->tables = (struct tables){NULL, &c->region, st->table};

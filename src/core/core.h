@@ -30,6 +30,7 @@
 #define UNWATCHED_MS 50u
 
 struct core;
+struct latch_state;
 struct core_above {
 	/* True: a process had died, and what was waited for may have come. */
 	bool (*overdue)(struct core *c);
@@ -46,6 +47,7 @@ struct core {
 	struct pins pins;
 	struct wait_state *wait;
 	struct member_state *members; /* of a private pool: one */
+	struct latch_state *latch;    /* of latch.h */
 	const struct core_above *above;
 	/* Written now and then. */
 	_Alignas(CACHE_LINE) struct region region;
@@ -64,6 +66,7 @@ struct core_states {
 	struct pin_state *pin;
 	struct wait_state *wait;
 	struct member_state *members;
+	struct latch_state *latch;
 };
 void core_attach(struct core *c, const struct core_states *st, enum barrier barrier, unsigned member);
 

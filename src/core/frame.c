@@ -307,14 +307,14 @@ void frames_each(const struct frames *fs, frame_seen *see, void *to)
 
 /* ---- the overflow ------------------------------------------------------- */
 
-static uint64_t segment_frames(const struct frames *fs, unsigned k)
+uint64_t frame_segment_count(const struct frames *fs, unsigned k)
 {
 	return (uint64_t)fs->unit << (k - 1);
 }
 
-static uint64_t segment_first(const struct frames *fs, unsigned k)
+uint64_t frame_segment_first(const struct frames *fs, unsigned k)
 {
-	return fs->base.count + segment_frames(fs, k) - fs->unit;
+	return fs->base.count + frame_segment_count(fs, k) - fs->unit;
 }
 
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
@@ -322,8 +322,8 @@ bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg)
 	void *chunk = region_live(fs->region, CHUNK_SEGMENTS + k);
 	if (!chunk)
 		return false;
-	segment_layout(fs, chunk, (uint32_t)segment_frames(fs, k), seg);
-	seg->first = (uint32_t)segment_first(fs, k);
+	segment_layout(fs, chunk, (uint32_t)frame_segment_count(fs, k), seg);
+	seg->first = (uint32_t)frame_segment_first(fs, k);
 	return true;
 }
 
@@ -331,17 +331,17 @@ bool frames_sound(const struct frames *fs)
 {
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++)
 		if (region_at(fs->region, CHUNK_SEGMENTS + k) &&
-		    (segment_first(fs, k) + segment_frames(fs, k) > FRAMES_MAX ||
+		    (frame_segment_first(fs, k) + frame_segment_count(fs, k) > FRAMES_MAX ||
 		     atomic_load(&fs->region->state->bytes[CHUNK_SEGMENTS + k]) !=
-		             segment_bytes(fs, (uint32_t)segment_frames(fs, k))))
+		             segment_bytes(fs, (uint32_t)frame_segment_count(fs, k))))
 			return false;
 	return !region_at(fs->region, CHUNK_SEGMENTS) && frames_used(fs) <= frames_capacity(fs);
 }
 
 int segment_make(const struct frames *fs, unsigned k)
 {
-	uint64_t n = segment_frames(fs, k);
-	if (segment_first(fs, k) + n > FRAMES_MAX)
+	uint64_t n = frame_segment_count(fs, k);
+	if (frame_segment_first(fs, k) + n > FRAMES_MAX)
 		return -1;
 	uint64_t bytes = segment_bytes(fs, (uint32_t)n);
 	void *chunk = region_alloc(fs->region, CHUNK_SEGMENTS + k, bytes, fs->page_align);
@@ -363,18 +363,18 @@ uint32_t frames_end(const struct frames *fs, uint32_t capacity)
 }
 
 /* The segment that frame f >= base.count belongs to. */
-static unsigned segment_of(const struct frames *fs, uint32_t f)
+unsigned frame_segment_of(const struct frames *fs, uint32_t f)
 {
 	return 32 - (unsigned)__builtin_clz((f - fs->base.count) / fs->unit + 1);
 }
 
 struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uint8_t **mark, char **page)
 {
-	unsigned k = segment_of(fs, f);
+	unsigned k = frame_segment_of(fs, f);
 	struct segment seg;
 	/* A retired segment too: a caller in an epoch section may still use it. */
-	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), (uint32_t)segment_frames(fs, k), &seg);
-	uint32_t i = f - (uint32_t)segment_first(fs, k);
+	segment_layout(fs, region_at(fs->region, CHUNK_SEGMENTS + k), (uint32_t)frame_segment_count(fs, k), &seg);
+	uint32_t i = f - (uint32_t)frame_segment_first(fs, k);
 	if (mark)
 		*mark = &seg.mark[i];
 	if (page)
@@ -385,7 +385,7 @@ struct frame *frame_of_overflow(const struct frames *fs, uint32_t f, _Atomic uin
 struct frame *frame_live_overflow(const struct frames *fs, uint32_t f)
 {
 	struct segment seg;
-	return frame_segment(fs, segment_of(fs, f), &seg) ? &seg.frame[f - seg.first] : NULL;
+	return frame_segment(fs, frame_segment_of(fs, f), &seg) ? &seg.frame[f - seg.first] : NULL;
 }
 
 uint32_t frame_at_overflow(const struct frames *fs, const void *page)

@@ -144,6 +144,10 @@ static inline uint32_t frames_used(const struct frames *fs)
 typedef void frame_seen(void *to, uint32_t frame, struct frame *fr);
 void frames_each(const struct frames *fs, frame_seen *see, void *to);
 
+/* The segment that frame f >= base.count belongs to; how many frames one has; its first. */
+unsigned frame_segment_of(const struct frames *fs, uint32_t f);
+uint64_t frame_segment_count(const struct frames *fs, unsigned k);
+uint64_t frame_segment_first(const struct frames *fs, unsigned k);
 /* Segment k >= 1 in *seg; false: it is absent (or retired). */
 bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
 /* Make overflow segment k.  1: made; 0: another thread was first; -1: no memory. */

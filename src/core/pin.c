@@ -109,6 +109,17 @@ static uint32_t chunk_stripes(unsigned k)
 	return STRIPES_FIRST << k;
 }
 
+uint32_t pin_place(uint32_t id, unsigned *chunk)
+{
+	*chunk = stripe_chunk(id);
+	return id - chunk_first(*chunk);
+}
+
+uint32_t pin_chunk_stripes(unsigned chunk)
+{
+	return chunk_stripes(chunk);
+}
+
 /* The summary comes first, in so many bytes that stripes stay at multiples of their size. */
 static size_t summary_bytes(unsigned k)
 {

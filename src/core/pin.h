@@ -360,6 +360,9 @@ size_t pin_first_bytes(void);
 bool pin_make(const struct pins *p, uint32_t stripes);
 
 struct stripe *pin_stripe(const struct pins *p, uint32_t id);
+/* The chunk that stripe `id` is in, and its number there; how many a chunk has. */
+uint32_t pin_place(uint32_t id, unsigned *chunk);
+uint32_t pin_chunk_stripes(unsigned chunk);
 
 /*
  * A stripe for the calling thread: an orphan, or a new one.  `empty`: only one

@@ -130,26 +130,19 @@ __attribute__((no_sanitize("thread"), noinline)) static void fill_with_zeros(voi
 
 /* ---- chunks ------------------------------------------------------------- */
 
-void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t align, size_t raw)
+/* Of a shared region: `now` bytes have memory. */
+static void *alloc_shared(struct region *r, unsigned id, uint64_t bytes, uint64_t now)
 {
-	if (bytes > PTRDIFF_MAX)
-		return NULL;
-	if (!region_shared(r)) {
-		void *own = mem_alloc_raw(&r->mem, (size_t)bytes, align, raw);
-		if (own)
-			pending_begin(r, (uintptr_t)own, bytes);
-		return own;
-	}
 	uint64_t place = take_place(r->state, id, whole_pages(bytes));
 	if (!place)
 		return NULL;
 	void *p = (void *)(r->base + (uintptr_t)place);
 	pending_begin(r, place, whole_pages(bytes));
 	map_remove(p, whole_pages(bytes)); /* who had it before may have died before it did this */
-	if (region_commit(r, p, bytes)) {
+	if (region_commit(r, p, now)) {
 		/* Zeros by now, in most cases; and what was never used is in any. */
 		if (id != CHUNK_ANY)
-			fill_with_zeros(p, bytes);
+			fill_with_zeros(p, now);
 		return p;
 	}
 	region_free(r, id, p, bytes);
@@ -157,6 +150,24 @@ void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t ali
 	if (id == CHUNK_ANY)
 		return_place(r->state, place, whole_pages(bytes));
 	return NULL;
+}
+
+void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t align, size_t raw)
+{
+	if (bytes > PTRDIFF_MAX)
+		return NULL;
+	if (region_shared(r))
+		return alloc_shared(r, id, bytes, bytes);
+	void *own = mem_alloc_raw(&r->mem, (size_t)bytes, align, raw);
+	if (own)
+		pending_begin(r, (uintptr_t)own, bytes);
+	return own;
+}
+
+void *region_alloc_part(struct region *r, unsigned id, uint64_t bytes, size_t align, uint64_t now)
+{
+	return region_shared(r) && bytes <= PTRDIFF_MAX ? alloc_shared(r, id, bytes, now)
+	                                                : region_alloc_raw(r, id, bytes, align, 0);
 }
 
 void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align)

@@ -42,9 +42,11 @@ enum {
 	STRIPE_CHUNKS = 19,
 	CHUNK_STRIPES = CHUNK_HEADER + 1, /* of pin.h */
 	SEGMENT_CHUNKS = 28,
-	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS, /* of frame.h */
+	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS,  /* of frame.h */
+	CHUNK_LATCHES = CHUNK_SEGMENTS + SEGMENT_CHUNKS, /* of latch.h: one for each segment, */
+	CHUNK_MARKS = CHUNK_LATCHES + SEGMENT_CHUNKS,    /* ... and for each chunk of stripes */
 	TABLE_CHUNKS = 64,
-	CHUNK_TABLES = CHUNK_SEGMENTS + SEGMENT_CHUNKS, /* of table.h */
+	CHUNK_TABLES = CHUNK_MARKS + STRIPE_CHUNKS, /* of table.h */
 	CHUNK_COUNT = CHUNK_TABLES + TABLE_CHUNKS
 };
 
@@ -94,6 +96,8 @@ void region_fini(struct region *r);
  * retired); the caller then frees its own with region_free.
  */
 void *region_alloc(struct region *r, unsigned id, uint64_t bytes, size_t align);
+/* ... of which, in a shared region, no more than the first `now` bytes have memory yet. */
+void *region_alloc_part(struct region *r, unsigned id, uint64_t bytes, size_t align, uint64_t now);
 /* ... of which the first `raw` bytes need not be zero. */
 void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t align, size_t raw);
 void region_free(struct region *r, unsigned id, void *p, size_t bytes);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/latch.h"
 #include "os/process.h"
 
 /* The low bits of a serial are a place among the open pools; the others count the pools opened. */
@@ -102,12 +103,33 @@ static void drop_peek(struct attachment *a)
 	a->peek = NULL;
 }
 
+static bool is_stripe(void *of, uint32_t stripe)
+{
+	return ((const struct stripe *)of)->id == stripe;
+}
+
+/* Its latches are nobody's, and the pages of exclusive ones abandoned. */
+static void leave_latches(const struct core *c, const struct attachment *a)
+{
+	if (!latches_on(c))
+		return;
+	latch_drop_marks(c, a->stripe);
+	for (uint32_t i = 0; i < spills(a->groups); i++)
+		latch_drop_marks(c, a->spill[i]);
+	if (a->latches == 0)
+		return;
+	epoch_enter(&c->epoch, a->stripe);
+	latch_recover(c, is_stripe, a->stripe, true);
+	epoch_leave(a->stripe);
+}
+
 /* The thread leaves the pool, which is open, its stripes. */
 static void leave_stripes(const struct core *c, struct attachment *a)
 {
 	drop_peek(a);
 	if (atomic_load(&a->stripe->busy) == BUSY_IN_CALL)
 		a->core->above->left(a->core, a->stripe); /* it has left its last call by longjmp */
+	leave_latches(c, a);
 	pin_orphan(&c->pins, a->stripe);
 	for (uint32_t i = 0; i < spills(a->groups); i++)
 		pin_orphan(&c->pins, a->spill[i]);
@@ -639,7 +661,14 @@ static struct stripe *spill_of(const struct attachment *a, unsigned group, uint3
 	return a->spill[spills(group) + hash_place(choice ? h << 32 : h, (uint32_t)1 << group)];
 }
 
-static bool spill_grow(struct core *c, struct attachment *a)
+struct stripe *thread_stripe(const struct attachment *a, uint32_t frame, unsigned number)
+{
+	/* The latest group, which is the largest, first. */
+	unsigned look = 2 * a->groups - number;
+	return number == 0 ? a->stripe : number > 2 * a->groups ? NULL : spill_of(a, look / 2, frame, look % 2);
+}
+
+bool thread_more(struct core *c, struct attachment *a)
 {
 	uint32_t have = spills(a->groups), want = spills(a->groups + 1), from = 0;
 	struct stripe **spill = realloc(a->spill, want * sizeof(struct stripe *));
@@ -659,22 +688,22 @@ static bool spill_grow(struct core *c, struct attachment *a)
 _Atomic uint64_t *thread_slot(struct core *c, struct attachment *a, uint32_t frame)
 {
 	_Atomic uint64_t *slot;
-	if (stripe_find(a->stripe, 0, &slot))
-		return slot;
+	unsigned number = 0;
 	do {
-		/* The same stripes that thread_slot_of looks at. */
-		for (unsigned look = 2 * a->groups; look-- > 0;)
-			if (stripe_find(spill_of(a, look / 2, frame, look % 2), 0, &slot))
+		for (struct stripe *s; (s = thread_stripe(a, frame, number)); number++)
+			if (stripe_find(s, 0, &slot))
 				return slot;
-	} while (spill_grow(c, a));
+		number = 1;
+	} while (thread_more(c, a));
 	return NULL;
 }
 
 _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame)
 {
 	_Atomic uint64_t *slot = stripe_slot_of(a->stripe, frame);
-	for (unsigned look = 2 * a->groups; !slot && look-- > 0;)
-		slot = stripe_slot_of(spill_of(a, look / 2, frame, look % 2), frame);
+	unsigned number = 1;
+	for (struct stripe *s; !slot && (s = thread_stripe(a, frame, number)); number++)
+		slot = stripe_slot_of(s, frame);
 	return slot;
 }
 

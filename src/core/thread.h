@@ -41,6 +41,9 @@ struct attachment {
 	uintptr_t stack;        /* and where on the stack it was made */
 	/* evict/clock.h: frames from hints_first on that may be free or evictable, by bit. */
 	uint32_t hints, hints_first;
+	/* latch.h: its exclusive latches; the marks of `stripe`, once it has had a shared one. */
+	uint32_t latches;
+	struct line *marks;
 	/* api/ahead.h: the last page that the thread has read, and of how many at once. */
 	uint32_t ahead_last, ahead_window;
 #if MPOOL_CHECK
@@ -76,6 +79,13 @@ static inline bool thread_knows(uint64_t serial, struct stripe **s)
 	thread_last.serial = serial;
 	*s = thread_last.stripe = k->stripe;
 	return true;
+}
+
+/* The same; its attachment, or NULL. */
+static inline struct attachment *thread_attached(uint64_t serial)
+{
+	const struct known *k = &thread_last.known[serial & thread_last.mask];
+	return likely(k->serial == serial) ? k->a : NULL;
 }
 
 /*
@@ -138,6 +148,13 @@ extern _Thread_local struct filtering thread_filtering; /* hooks.c sets it */
 _Atomic uint64_t *thread_slot(struct core *c, struct attachment *a, uint32_t frame);
 /* A slot of the calling thread that pins `frame`, or NULL. */
 _Atomic uint64_t *thread_slot_of(const struct attachment *a, uint32_t frame);
+
+/*
+ * The stripes in which the thread has what it has of a frame: number 0, 1, ...; NULL: there are no more.  thread_more:
+ * there are two more from now on; false: no memory.
+ */
+struct stripe *thread_stripe(const struct attachment *a, uint32_t frame, unsigned number);
+bool thread_more(struct core *c, struct attachment *a);
 
 /* Its stripes. */
 void thread_each_stripe(const struct attachment *a, void (*see)(struct stripe *s));

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/latch.h"
+
 /* The victim that a claimed frame would be, and its page's entry. */
 static uint64_t victim_look(struct core *c, struct victim *v, uint32_t frame)
 {
@@ -50,6 +52,7 @@ static void map_fill(struct window *w)
 			at = map_next(w, at);
 		w->map[at] = (uint8_t)(i + 1);
 		v->pins = v->tries = v->peeks = v->own = 0;
+		v->latched = false;
 	}
 }
 
@@ -65,21 +68,55 @@ static void pins_add(struct victim *v, uint64_t count)
 	v->pins = count > UINT32_MAX - v->pins ? UINT32_MAX : v->pins + (uint32_t)count;
 }
 
+/* The victim of that frame, or NULL. */
+static struct victim *victim_of(struct window *w, uint32_t frame)
+{
+	unsigned at = map_start(w, frame);
+	while (w->map[at] && w->victim[w->map[at] - 1].frame != frame)
+		at = map_next(w, at);
+	return w->map[at] ? &w->victim[w->map[at] - 1] : NULL;
+}
+
 static void victim_seen(void *scan, const struct stripe *s, uint64_t slot)
 {
 	const struct scan *sc = scan;
-	struct window *w = sc->window;
-	uint32_t frame = slot_frame(slot);
-	for (unsigned at = map_start(w, frame); w->map[at]; at = map_next(w, at)) {
-		struct victim *v = &w->victim[w->map[at] - 1];
-		if (v->frame != frame)
-			continue;
-		v->tries += slot_trying(slot);
-		v->peeks += slot_peek(slot);
-		if (!slot_peek(slot))
-			pins_add(v, slot_count(slot));
-		v->own += !slot_peek(slot) && stripe_of(s, sc->member);
-	}
+	struct victim *v = victim_of(sc->window, slot_frame(slot));
+	if (!v)
+		return;
+	v->tries += slot_trying(slot);
+	v->peeks += slot_peek(slot);
+	if (!slot_peek(slot))
+		pins_add(v, slot_count(slot));
+	v->own += !slot_peek(slot) && stripe_of(s, sc->member);
+}
+
+static void mark_of_victim(void *window, uint32_t frame)
+{
+	struct victim *v = victim_of(window, frame);
+	if (v)
+		v->latched = true;
+}
+
+static uint64_t latch_now(const struct core *c, uint32_t frame)
+{
+	const _Atomic uint64_t *word = latch_word(c, frame);
+	return word ? atomic_load_explicit(word, memory_order_acquire) : 0;
+}
+
+/*
+ * After the scan of the slots: who latches a page has it pinned then, and may put the pin, and keep the latch.  So
+ * who finds its slot empty (acquire) finds the latch, and that there are any.
+ */
+static void find_latches(struct core *c, struct window *w)
+{
+	bool shared = false;
+	for (unsigned i = 0; i < w->n; i++)
+		shared |= (latch_now(c, w->victim[i].frame) & LATCH_SHARED) != 0;
+	/* Marks before owners: an owner that waits for a mark is one when the mark goes. */
+	if (shared)
+		latch_each_mark(c, mark_of_victim, w);
+	for (unsigned i = 0; i < w->n; i++)
+		w->victim[i].latched |= latch_owned(latch_now(c, w->victim[i].frame));
 }
 
 void window_scan(struct core *c, const struct stripe *me, struct window *w)
@@ -91,6 +128,8 @@ void window_scan(struct core *c, const struct stripe *me, struct window *w)
 	pin_barrier(&c->pins, c->barrier);
 	uint32_t vain = pin_scan(&c->pins, victim_seen, &(struct scan){w, c->pins.member});
 	pin_unlist_end(&c->pins, unlisting, vain);
+	if (latches_on(c))
+		find_latches(c, w);
 	epoch_reclaim(&c->epoch, me, before); /* our barrier serves it as well */
 }
 

@@ -49,6 +49,7 @@ struct victim {
 	uint32_t tries; /* gets before their re-check */
 	uint32_t peeks; /* of MPOOL_IGNOREPIN */
 	uint32_t own;   /* of these, pins and tries of this process */
+	bool latched;   /* by whomever, without a pin too */
 };
 
 struct window {
@@ -70,11 +71,11 @@ struct evictable {
  * emptied or filled).
  */
 bool window_add(struct core *c, struct window *w, uint32_t frame);
-/* The barrier, and the scan: sets each victim's pins. */
+/* The barrier, and the scan: sets each victim's pins, and whether it is latched. */
 void window_scan(struct core *c, const struct stripe *me, struct window *w);
 static inline bool victim_busy(const struct victim *v)
 {
-	return v->pins > 0 || v->tries > 0 || v->peeks > 0;
+	return v->pins > 0 || v->tries > 0 || v->peeks > 0 || v->latched;
 }
 /* closing -> resident; false: it was rescued, which comes to the same. */
 bool victim_reopen(const struct victim *v);

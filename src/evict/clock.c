@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/latch.h"
 #include "io/writeback.h"
 
 /* A batch is this share of a shard: its pages are evicted sooner than they need to be. */
@@ -163,6 +164,7 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 	}
 	FRAME_CHECK_HELD(v->fr, v->page);
 	epoch_enter(&ev->core->epoch, me);
+	latch_changed(ev->core, v->frame);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
 	epoch_leave(me);
 	if (!freed)
@@ -997,6 +999,9 @@ static uint32_t handed_out(const struct evict *ev, const struct stripe *me, uint
 #if MPOOL_CHECK > 1
 	MPOOL_CHECKED(!is_pinned(ev, f), "a frame is handed out that is pinned", f, me->id);
 #endif
+	/* Who looks at the page that was in it, without a pin, and reads a byte of the next, finds that one gone. */
+	if (latches_on(ev->core))
+		barrier_stores();
 	return f;
 }
 

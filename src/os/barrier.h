@@ -35,6 +35,21 @@ bool barrier_available(enum barrier kind);
 
 void barrier_heavy(enum barrier kind);
 
+/*
+ * A release fence: who sees what is stored after it, and then makes an acquire fence, sees what was stored before
+ * it.  A locked operation alone does not see to that: on ARM plain stores that follow it may be seen before it.
+ * CK's, as below; its headers may be those of the machine that builds, and leave out what that does not need.
+ */
+static inline void barrier_stores(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	ck_pr_fence_release();
+#else
+	ck_pr_fence_memory();
+#endif
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static inline void barrier_light(enum barrier kind)
 {
 	/* CK's fence rather than C11's: ThreadSanitizer refuses to compile that. */

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAITING_MIXED ((uint64_t)1 << 33)
-#define WAITING_ANY   ((uint64_t)1 << 34)
+#define WAITING_MIXED ((uint64_t)1 << 34)
+#define WAITING_ANY   ((uint64_t)1 << 35)
 #define WAITING_WHAT  (WAITING_MIXED - 1)
 
 #define MS_PER_S  1000u

@@ -2,8 +2,8 @@
  * wait.h - waiting for a page's read, or for a frame's claim, without a lock.
  *
  * Owns a small array of event counts.  The events: page p is loaded, or its read failed
- * (on the queue of p); frame f is not claimed any more (on the queue of f); no thread syncs
- * any more (on one queue).  A waiter announces itself, checks the condition once more, and
+ * (on the queue of p); frame f is not claimed any more, or its latch is free, or not shared any more (on the
+ * queue of f); no thread syncs any more (on one queue).  A waiter announces itself, checks the condition once more, and
  * sleeps only if no event came since it announced itself.  A thread that changes what others
  * may wait for makes the change first, then loads whether anybody waits: one load when
  * nobody does.
@@ -16,7 +16,7 @@
  * wait for it must not wake up at every other page's event.
  *
  *   somebody waits (1 bit), mixed (1 bit: for different events), kind and number
- *   (33 bits: of the first); 0: nobody waits.
+ *   (34 bits: of the first); 0: nobody waits.
  *
  * The word does not count the waiters: a thread that wakes them clears it, and all of them
  * check again, and announce themselves again if they must.  So a waiter that does not sleep
@@ -42,6 +42,11 @@ static inline uint64_t wait_for_page(uint32_t page)
 static inline uint64_t wait_for_frame(uint32_t frame)
 {
 	return (uint64_t)1 << 32 | frame;
+}
+
+static inline uint64_t wait_for_latch(uint32_t frame)
+{
+	return (uint64_t)2 << 32 | frame;
 }
 
 /* The turn to sync; no frame has that number. */

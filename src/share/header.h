@@ -9,6 +9,7 @@
 #define MPOOL_HEADER_H
 
 #include "core/core.h"
+#include "core/latch.h"
 #include "evict/clock.h"
 #include "io/torn.h"
 #include "io/pageio.h"
@@ -20,6 +21,7 @@ struct header {
 	struct epoch_state epoch;
 	_Alignas(CACHE_LINE) struct pageio_state pageio;
 	_Alignas(CACHE_LINE) struct frame_state frame;
+	struct latch_state latch;
 	struct pin_state pin;
 	struct wait_state wait;
 	struct clock_state clock; /* the last of a private pool's, with as many shards as it needs */

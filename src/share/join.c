@@ -216,7 +216,8 @@ bool share_sound(struct sharing *sh, const struct preamble *p)
 		return false;
 	uint32_t capacity = frames_capacity(&sh->core->frames);
 	return capacity > 0 && capacity <= p->limit && clock_sound(&h->clock, capacity) &&
-	       atomic_load(&h->members.top) <= MEMBERS_MAX && frames_sound(&sh->core->frames);
+	       atomic_load(&h->members.top) <= MEMBERS_MAX && frames_sound(&sh->core->frames) &&
+	       latches_sound(sh->core);
 }
 
 /* Become a member, with the pool's lock held.  0, or an errno. */
@@ -254,8 +255,10 @@ static int enter(struct sharing *sh, int fd)
 static int grow_to(struct sharing *sh, uint32_t frames)
 {
 	uint32_t capacity = frames_capacity(&sh->core->frames);
-	if (frames > capacity && !frames_grow(&sh->core->frames, frames))
-		return frames > sh->core->frames.base.count ? ENOMEM : ENOSPC;
+	if (frames > sh->core->frames.base.count)
+		return ENOMEM;
+	if (frames > capacity && (!latches_grow(sh->core, frames) || !frames_grow(&sh->core->frames, frames)))
+		return ENOSPC;
 	if (frames > capacity)
 		clock_cover(sh->evict->clock, frames);
 	return 0;

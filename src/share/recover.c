@@ -1,6 +1,7 @@
 /* recover.c - see recover.h. */
 #include "share/recover.h"
 
+#include "core/latch.h"
 #include "io/sync.h"
 #include "share/object.h"
 
@@ -32,16 +33,37 @@ static void abandon(struct sharing *sh, uint32_t frame)
 		frame_abandon(fr);
 }
 
+/* Do pins say nothing of modifications?  MPOOL_LATCHED. */
+static bool latched_only(const struct sharing *sh)
+{
+	return atomic_load(&sh->core->latch->latched);
+}
+
 /* The mark before the pin is dropped: a thread that evicts or pins the page then must find the mark. */
 static void drop_pins(const struct gone *g, struct stripe *s)
 {
 	for (unsigned i = 0; i < LINE_WORDS; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
-		if (g->died && slot_pins(w, slot_frame(w)))
+		if (g->died && slot_pins(w, slot_frame(w)) && !latched_only(g->sh))
 			abandon(g->sh, slot_frame(w));
 		if (!slot_empty(w))
 			atomic_store(&s->slots.word[i], 0);
 	}
+}
+
+/* ---- latches, which are held outside of calls ---------------------------- */
+
+static void drop_marks(const struct gone *g, struct stripe *s)
+{
+	latch_drop_marks(g->sh->core, s);
+}
+
+static bool owner_is_gone(void *gone, uint32_t stripe)
+{
+	const struct gone *g = gone;
+	/* In the child of a fork the thread that forked keeps its own. */
+	return is_gone(gone, stripe) &&
+	       !(g->forked && atomic_load(&pin_stripe(&g->sh->core->pins, stripe)->busy) == BUSY_FORKED);
 }
 
 typedef void stripe_seen(const struct gone *g, struct stripe *s);
@@ -58,6 +80,15 @@ static void give_up(const struct gone *g, struct stripe *s)
 {
 	(void)g;
 	pin_give_up(s);
+}
+
+/* In an epoch section. */
+static void drop_latches(struct gone *g)
+{
+	if (!latches_on(g->sh->core))
+		return;
+	each_stripe(g, drop_marks);
+	latch_recover(g->sh->core, owner_is_gone, g, g->died);
 }
 
 static bool was_busy(struct gone *g)
@@ -122,12 +153,14 @@ static void clear_member(struct gone *g)
 	struct member *m = &sh->core->members->member[g->member];
 	epoch_enter(&sh->core->epoch, sh->recovery_stripe);
 	each_stripe(g, drop_pins);
+	drop_latches(g);
 	epoch_leave(sh->recovery_stripe);
-	if (g->died && was_busy(g)) {
+	bool busy = g->died && was_busy(g);
+	if (busy)
 		end_calls(g, sh->recovery_stripe);
-		/* Those that wait for something it held check again. */
+	/* Those that wait for something it held check again. */
+	if (busy || (g->died && latches_on(sh->core)))
 		wait_wake_all(sh->core->wait);
-	}
 	/* A thread's first call makes stripes before it is busy. */
 	region_recover(&sh->core->region, m->pending);
 	atomic_store(&m->evictors, 0);
@@ -258,11 +291,13 @@ static void end_thread(const struct gone *g, struct stripe *s)
 		atomic_store(&s->listed, 0);
 	for (unsigned i = 0; i < LINE_WORDS && !goes_on; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
-		if (slot_pins(w, slot_frame(w)))
-			abandon(g->sh, slot_frame(w)); /* it stays, to be put by others */
-		else
+		if (!slot_pins(w, slot_frame(w)))
 			atomic_store(&s->slots.word[i], 0);
+		else if (!latched_only(g->sh))
+			abandon(g->sh, slot_frame(w)); /* it stays, to be put by others */
 	}
+	if (!goes_on)
+		latch_drop_marks(g->sh->core, s);
 	if (!goes_on && atomic_load(&s->owner) == stripe_owner(STRIPE_OWNED, g->member))
 		pin_orphan(&g->sh->core->pins, s);
 }
@@ -295,6 +330,11 @@ void recover_fork(struct sharing *sh, const struct attachment *forked)
 	each_stripe(&g, end_thread);
 	/* No other thread is in the pool, so any stripe will do. */
 	struct stripe *me = pin_stripe(&sh->core->pins, 0);
+	if (latches_on(sh->core)) {
+		epoch_enter(&sh->core->epoch, me);
+		latch_recover(sh->core, owner_is_gone, &g, true);
+		epoch_leave(me);
+	}
 	if (busy)
 		end_calls(&g, me);
 	atomic_store(&m->evictors, 0);

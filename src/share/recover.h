@@ -7,7 +7,9 @@
  * owners and the member's, are cleared last.
  *
  *   held by the dead process    becomes
- *   pin, try, peek              empty slot; the page of a pin is marked abandoned
+ *   pin, try, peek              empty slot; the page of a pin is marked abandoned, unless all latch what they modify
+ *   exclusive latch             free; the page is marked abandoned, its version changed
+ *   shared latch                free
  *   tentative, loading entry    free, and those that wait for the page check again
  *   claimed frame, in the table its entry resident, unclaimed; what was being
  *                               written is dirty
@@ -18,7 +20,7 @@
  *   the turn to sync            nobody's; all that was written since the last
  *                               fsync is dirty again
  *
- * A process that was in no call but hits (`busy` of its stripes) held only pins, and nothing
+ * A process that was in no call but hits (`busy` of its stripes) held only pins and latches, and nothing
  * else is searched.
  *
  * In the child of a fork, all threads of the parent but the one that forked have died at some
