@@ -10,10 +10,16 @@
 #include "support.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstdarg>
 #include <list>
 #include <numeric>
+#include <random>
+#include <thread>
 #include <unordered_map>
+
+#include <sys/syscall.h>
 
 using namespace test;
 using Pages = std::vector<uint32_t>;
@@ -453,4 +459,56 @@ TEST_CASE("eviction: nothing is learned from pages wanted once only")
 	CHECK(r.counted > 0);
 	CHECK(r.counted <= frames / 100);
 	CHECK(r.counted == r.recounted);
+}
+
+// ---- barriers: what other threads pay for an eviction ----
+
+namespace {
+
+constexpr uint32_t page_size = 64;
+std::atomic<uint64_t> barriers{0};
+
+} // namespace
+
+extern "C" {
+long __real_syscall(long number, ...);
+
+// All that is called with syscall() has at most six arguments.
+long __wrap_syscall(long number, ...)
+{
+	long a[6];
+	va_list list;
+	va_start(list, number);
+	for (long &argument : a)
+		argument = va_arg(list, long);
+	va_end(list);
+	if (number == SYS_membarrier)
+		barriers.fetch_add(1, std::memory_order_relaxed);
+	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+}
+
+TEST_CASE("eviction: one barrier is for many pages, of several shards")
+{
+	// Frames, and what of them a barrier is for at the least: cold ones are a fiftieth, and shards have 4096 frames.
+	struct Size {
+		uint32_t frames, least;
+	};
+	const auto [frames, least] = GENERATE(Size{150, 2}, Size{1000, 18}, Size{4000, 80}, Size{16384, 112});
+	CAPTURE(frames);
+	File file(page_size);
+	file.truncate(off_t{page_size} * 2 * frames);
+	Pool pool(file.fd(), page_size, frames);
+	// With one thread alone there would be none.
+	std::thread([&] { pool.touch(0, 1); }).join();
+	pool.touch(0, frames);
+	std::mt19937 random(frames);
+	uint64_t evicted = pool.stats().evictions, made = barriers.load();
+	for (uint32_t i = 0; i < 10 * frames; i++)
+		pool.put(pool.get(random() % (2 * frames)));
+	evicted = pool.stats().evictions - evicted;
+	made = barriers.load() - made;
+	CHECK(evicted > frames);
+	if (made > 0) // or fences serve
+		CHECK(evicted / made >= least);
 }

@@ -95,12 +95,25 @@ TEST_CASE("pages got with MPOOL_ONCE go before those that came in last")
 {
 	File file(size, 6000);
 	Pool pool(file.fd(), size, 1000);
-	pool.touch(0, 990); // a pool's first pages are the last to go, all but a hundredth
-	touch_once(pool, 5000, 5005);
-	pool.touch(1000, 1005);
-	touch_once(pool, 5005, 5500);
-	CHECK(all_cached(pool, 1000, 1005));
-	CHECK(all_cached(pool, 0, 990));
+	pool.touch(0, 980); // a pool's first pages are the last to go, all but a fiftieth
+	touch_once(pool, 5000, 5010);
+	pool.touch(1000, 1010);
+	touch_once(pool, 5010, 5500);
+	CHECK(all_cached(pool, 1000, 1010));
+	CHECK(all_cached(pool, 0, 980));
+}
+
+TEST_CASE("pages got with MPOOL_ONCE that are pinned do not make the pool grow")
+{
+	File file(size, 400);
+	Pool pool(file.fd(), size, 100);
+	std::vector<void *> pinned;
+	for (pgno_t i = 0; i < 50; i++)
+		pinned.push_back(pool.get(i, MPOOL_ONCE));
+	pool.touch(100, 300);
+	CHECK(pool.stats().cached == 100);
+	for (void *page : pinned)
+		pool.put(page);
 }
 
 TEST_CASE("pages got with MPOOL_ONCE and MPOOL_IGNOREPIN are not pinned, and the first to go")

@@ -10,6 +10,14 @@
 
 /* A batch is this share of a shard: its pages are evicted sooner than they need to be. */
 #define BATCH_SHARE 32u
+/* Also of the smallest: a batch of one is a barrier for each miss. */
+#define BATCH_LEAST 2u
+/* A thread in need of a frame writes no more pages at once than this: the barrier is for many, its wait is its own. */
+#define BATCH_DIRTY 32u
+/* Where pages wanted once only are this share of a batch, they are all of it: others are not to go for them. */
+#define BATCH_ONCE_SHARE 4u
+/* A barrier serves other shards too, of which this share of a batch is used up. */
+#define USED_UP_SHARE 2
 /* All batches together are this share of the pool: were all of it claimed, it would have to grow. */
 #define BUDGET_SHARE 2u
 /*
@@ -66,8 +74,8 @@ static uint32_t whole_words(uint32_t frames)
 static void set_batch(struct clock_state *c, uint32_t frames)
 {
 	uint32_t batch = count_of(&c->shard[0]) / BATCH_SHARE;
-	if (batch < 1)
-		batch = 1;
+	if (batch < BATCH_LEAST)
+		batch = BATCH_LEAST;
 	if (batch > WINDOW_MAX)
 		batch = WINDOW_MAX;
 	atomic_store_explicit(&c->batch, batch, memory_order_relaxed);
@@ -366,6 +374,7 @@ struct pinned_set {
 	bool ahead;       /* it is for a page that nobody asked for: skip others of the kind, write nothing */
 	bool hinted;      /* skip those that have a hint: they are free or evictable already */
 	bool everywhere;  /* search all frames that are not in the set, for otherwise the pool grows */
+	bool neighbours;  /* the barrier is to serve other shards too */
 	uint32_t emptied; /* frames of the overflow, by trim */
 	uint32_t pins;
 	uint32_t frames;   /* how many bits; 0: no frame is in the set */
@@ -443,36 +452,70 @@ static void pinned_set_free(struct pinned_set *ps)
 }
 
 /*
- * Fill the window with at most `batch` victims of the shard's policy; `once`: pages wanted
- * once only before others.  Returns, claimed, a free frame whose hint was lost, if the hand
- * meets one.
+ * Add to the window at most `n` victims of the shard's policy, and of all that are in it no more
+ * than BATCH_DIRTY that are to be written; `once`: pages wanted once only before others.
+ * Returns, claimed, a free frame whose hint was lost, if the hand meets one.
  */
-static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
-                      uint32_t batch, bool once, struct window *w)
+static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps, uint32_t n,
+                      bool once, struct window *w, uint32_t *dirty)
 {
 	struct policy_of o = policy_of(ev, sh);
-	struct policy_search search = {in_pinned_set, ps, ps->everywhere, once, ps->ahead, 0};
-	w->n = 0;
-	batch = policy_batch(&o, batch);
-	for (uint32_t i = 0; w->n < batch && i < SWEEPS * o.used; i++) {
+	struct policy_search search = {.skip = in_pinned_set,
+	                               .of = ps,
+	                               .everywhere = ps->everywhere,
+	                               .once = once,
+	                               .only_once = once && policy_once(&o) > n / BATCH_ONCE_SHARE,
+	                               .gentle = ps->ahead};
+	unsigned begin = w->n;
+	for (uint32_t i = 0; w->n - begin < n && *dirty < BATCH_DIRTY && i < SWEEPS * o.used; i++) {
 		uint32_t f = policy_victim(&o, &search);
+		if (f == FRAME_NONE && search.only_once && w->n == begin) {
+			search.only_once = false; /* they are all pinned, or claimed */
+			continue;
+		}
 		if (f == FRAME_NONE)
 			break;
 		struct frame *fr = &ev->core->frames.base.frame[f];
 		if (frame_take(fr, me->id))
 			return f;
-		if (frame_claim(fr, me->id))
-			window_add(ev->core, w, f);
+		if (frame_claim(fr, me->id) && window_add(ev->core, w, f))
+			*dirty += victim_word(&w->victim[w->n - 1]) & FRAME_DIRTY ? 1 : 0;
 	}
 	return FRAME_NONE;
 }
 
-/* One of the evictable frames for the caller, unless it has one; the others are unclaimed and hinted. */
-static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, uint32_t have,
-                         const struct evictable *r)
+/* How many victims of the shard are to be chosen, that it has a batch which nobody has taken yet; 0: there is much left. */
+static uint32_t used_up(struct evict *ev, struct shard *sh)
 {
-	int32_t hints = 0;
-	uint32_t first = FRAME_NONE;
+	struct policy_of o = policy_of(ev, sh);
+	int32_t all = (int32_t)policy_batch(&o, atomic_load_explicit(&ev->clock->batch, memory_order_relaxed));
+	int32_t left = atomic_load_explicit(&sh->hinted, memory_order_relaxed);
+	return left <= all - all / USED_UP_SHARE ? (uint32_t)(all - (left > 0 ? left : 0)) : 0;
+}
+
+/* What is left of the window is for shards that will need a batch soon: `most` victims in all. */
+static void sweep_neighbours(struct evict *ev, struct stripe *me, struct shard *home, uint32_t most, struct window *w,
+                             uint32_t *dirty)
+{
+	const struct pinned_set ps = {.hinted = true, .of = &ev->core->frames};
+	struct clock_state *c = ev->clock;
+	uint32_t at = (uint32_t)(home - c->shard);
+	for (uint32_t i = 1, n = shards_of(c); i < n && w->n < most; i++) {
+		struct shard *sh = &c->shard[(at + i) % n];
+		uint32_t wanted = used_up(ev, sh), room = most - w->n;
+		uint32_t f = sweep(ev, me, sh, &ps, wanted < room ? wanted : room, true, w, dirty);
+		if (f != FRAME_NONE)
+			frame_free(ev, f); /* its hint was lost */
+	}
+}
+
+/* One of the evictable frames for the caller, unless it has one; the others are unclaimed and hinted. */
+static uint32_t keep_one(struct evict *ev, struct stripe *me, uint32_t have, const struct evictable *r)
+{
+	/* Of each shard: how many hints, and where the first is. */
+	int32_t hints[SHARDS_MAX] = {0};
+	uint32_t first[SHARDS_MAX];
+	struct clock_state *c = ev->clock;
 	for (unsigned i = 0; i < r->n; i++) {
 		const struct victim *v = r->victim[i];
 		if (have == FRAME_NONE && victim_empty(ev, me, v)) {
@@ -481,19 +524,14 @@ static uint32_t keep_one(struct evict *ev, struct stripe *me, struct shard *sh, 
 			continue;
 		}
 		victim_release(ev->core, v);
-		hints += hint(ev, v->frame);
-		if (first == FRAME_NONE)
-			first = v->frame;
+		uint32_t sh = (uint32_t)(shard_of_frame(c, v->frame) - c->shard);
+		if (hint(ev, v->frame) && hints[sh]++ == 0)
+			first[sh] = v->frame;
 	}
-	if (hints > 0)
-		hints_add(sh, first, hints);
+	for (uint32_t sh = 0, n = shards_of(c); sh < n; sh++)
+		if (hints[sh] > 0)
+			hints_add(&c->shard[sh], first[sh], hints[sh]);
 	return have;
-}
-
-/* Does the number of evicting threads matter?  Not where each takes one victim at a time; a shared pool may grow. */
-static bool evictors_counted(const struct evict *ev)
-{
-	return region_shared(&ev->core->region) || atomic_load_explicit(&ev->clock->batch, memory_order_relaxed) > 1;
 }
 
 /* Of all victims, the calling thread's share, at most `batch`. */
@@ -524,34 +562,27 @@ static void share_end(struct evict *const *evictor)
 		;
 }
 
-/* How many victims the calling thread may take at once. */
-static uint32_t batch_begin(struct evict *ev)
-{
-	if (!evictors_counted(ev))
-		return 1;
-	return share_begin(ev, atomic_load_explicit(&ev->clock->batch, memory_order_relaxed));
-}
-
-static void batch_end(struct evict *const *evictor)
-{
-	if (evictors_counted(*evictor))
-		share_end(evictor);
-}
-
 /* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE.  `refused`: `ps`, or NULL: for pages that may not be written. */
 static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
                            struct pinned_set *refused, int *error)
 {
 	struct window w;
 	struct evictable r;
-	uint32_t f = FRAME_NONE, batch = batch_begin(ev);
+	struct policy_of o = policy_of(ev, sh);
+	uint32_t batch = atomic_load_explicit(&ev->clock->batch, memory_order_relaxed);
+	uint32_t f = FRAME_NONE, most = share_begin(ev, ps->neighbours ? WINDOW_MAX : batch);
 	w.n = 1;
 	/* Also when a filter does not return; after a longjmp the count is too high, and batches smaller. */
-	__attribute__((cleanup(batch_end), unused)) struct evict *const counted = ev;
+	__attribute__((cleanup(share_end), unused)) struct evict *const counted = ev;
 	/* Again if all victims were rescued or pinned: that is no reason to grow. */
 	for (unsigned i = 0; i < EVICT_TRIES && f == FRAME_NONE && w.n > 0;) {
+		uint32_t dirty = 0;
+		w.n = 0;
 		epoch_enter(&ev->core->epoch, me);
-		f = sweep(ev, me, sh, ps, batch, i < ONCE_TRIES && !ps->ahead, &w);
+		f = sweep(ev, me, sh, ps, policy_batch(&o, batch < most ? batch : most), i < ONCE_TRIES && !ps->ahead,
+		          &w, &dirty);
+		if (ps->neighbours && f == FRAME_NONE && w.n > 0)
+			sweep_neighbours(ev, me, sh, most, &w, &dirty);
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
@@ -560,7 +591,7 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 			window_evict_clean(ev->io, me, &w, &r);
 		else
 			other = window_evict(ev->io, me, &w, &r, error) && refused && pass_by(refused, &w);
-		f = keep_one(ev, me, sh, f, &r);
+		f = keep_one(ev, me, f, &r);
 		i += !other;
 	}
 	return f;
@@ -594,7 +625,8 @@ static void sweep_ahead(struct evict *ev, struct stripe *me, struct shard *sh, c
                         struct window *w)
 {
 	struct policy_of o = policy_of(ev, sh);
-	struct policy_search search = {in_pinned_set, ps, ps->everywhere, true, ps->ahead, 0};
+	struct policy_search search = {
+		.skip = in_pinned_set, .of = ps, .everywhere = ps->everywhere, .once = true, .gentle = ps->ahead};
 	w->n = 0;
 	for (uint32_t i = 0; w->n < n && i < SWEEPS * o.used; i++) {
 		uint32_t f = policy_victim(&o, &search);
@@ -609,9 +641,9 @@ static void sweep_ahead(struct evict *ev, struct stripe *me, struct shard *sh, c
 }
 
 /* Whoever needs a frame may have these.  How many. */
-static uint32_t let_go(struct evict *ev, struct stripe *me, struct shard *sh, const struct evictable *r)
+static uint32_t let_go(struct evict *ev, struct stripe *me, const struct evictable *r)
 {
-	(void)keep_one(ev, me, sh, 0, r); /* and that for nobody */
+	(void)keep_one(ev, me, 0, r); /* and that for nobody */
 	atomic_fetch_add_explicit(&ev->clock->cleaned, r->n, memory_order_relaxed);
 	if (r->n > 0 && demand_served(&ev->demand))
 		demand_came(&ev->demand);
@@ -646,7 +678,7 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 	window_evict_begin(ev->io, me, &w, &r, &b, &c, error);
 	found->others = c.refused && found->passed && pass_by(found->passed, &w);
 	found->refused = c.refused ? c.refused : found->refused;
-	made = let_go(ev, me, sh, &r);
+	made = let_go(ev, me, &r);
 	for (unsigned next = 0; next < c.n;) {
 		if (*error) {
 			/* No other is tried. */
@@ -654,7 +686,7 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 			break;
 		}
 		next = window_evict_next(ev->io, me, &b, &c, next, &r, error);
-		made += let_go(ev, me, sh, &r);
+		made += let_go(ev, me, &r);
 	}
 	return made;
 }
@@ -1070,7 +1102,8 @@ static uint32_t alloc_served(struct evict *ev, struct attachment *a, uint32_t ho
 static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t home, bool writes, int *error)
 {
 	struct stripe *me = a->stripe;
-	static const struct pinned_set none_pinned, clean_only = {.dirty = true, .unwritten = true};
+	static const struct pinned_set none_pinned = {.neighbours = true};
+	static const struct pinned_set clean_only = {.dirty = true, .unwritten = true};
 	struct clock_state *c = ev->clock;
 	bool overflow_used = atomic_load(&c->overflow_used);
 	/* The program has stopped somebody in a write: who can do without one does. */

@@ -1,9 +1,9 @@
 /* policy.c - see policy.h. */
 #include "evict/policy.h"
 
-/* The share is counted in 20ths of a frame, and is at least a 100th of the shard. */
+/* The share is counted in 20ths of a frame, and is at least a 50th of the shard. */
 #define SHARE_UNIT   20
-#define SHARE_LEAST  100u
+#define SHARE_LEAST  50u
 #define SHARE_EARLY  (2 * SHARE_UNIT) /* a page that was hot and came back early: so many more */
 #define SHARE_HOT    (-SHARE_UNIT)    /* one that was hot before: so many fewer */
 #define SHARE_SHORT  (4 * SHARE_UNIT) /* all cold ones are claimed or pinned by other threads: so many more */
@@ -219,6 +219,12 @@ static uint32_t hot_frames(const struct policy_of *o)
 	return (uint32_t)within(n, 0, o->count);
 }
 
+uint32_t policy_once(const struct policy_of *o)
+{
+	int32_t n = atomic_load_explicit(&o->p->once, memory_order_relaxed);
+	return (uint32_t)within(n, 0, o->count);
+}
+
 static uint32_t hot_room(const struct policy_of *o)
 {
 	return o->count - share(o);
@@ -358,7 +364,7 @@ static bool promote_once(const struct policy_of *o, uint32_t f)
 static uint32_t once_hand(const struct policy_of *o, struct policy_search *s)
 {
 	uint32_t left = steps_of(o, s), f;
-	if (atomic_load_explicit(&o->p->once, memory_order_relaxed) <= 0)
+	if (policy_once(o) == 0)
 		return FRAME_NONE;
 	while ((f = next_frame(o, s, KIND_ONCE, &left)) != FRAME_NONE)
 		if (!promote_once(o, f))
@@ -395,7 +401,7 @@ uint32_t policy_victim(const struct policy_of *o, struct policy_search *search)
 {
 	search->steps = 0;
 	uint32_t f = search->once ? once_hand(o, search) : FRAME_NONE;
-	if (f != FRAME_NONE)
+	if (f != FRAME_NONE || search->only_once)
 		return f;
 	bool hot_first = hot_frames(o) > hot_room(o);
 	f = hot_first ? FRAME_NONE : cold_hand(o, search);
@@ -410,10 +416,8 @@ uint32_t policy_victim(const struct policy_of *o, struct policy_search *search)
 
 uint32_t policy_batch(const struct policy_of *o, uint32_t most)
 {
-	if (most <= 1)
-		return 1;
-	uint32_t half = max(share(o), o->count - hot_frames(o)) / 2;
-	return max(min(half, most), 1);
+	uint32_t cold = max(share(o), o->count - hot_frames(o));
+	return max(min(cold, most), 1);
 }
 
 /* ---- ghosts ------------------------------------------------------------- */

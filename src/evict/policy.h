@@ -86,7 +86,8 @@ struct policy_search {
 	bool (*skip)(const void *of, uint32_t frame, uint32_t word); /* is the frame to be skipped?  NULL: none is */
 	const void *of;
 	bool everywhere; /* search all of the shard if need be, not only POLICY_STEPS */
-	bool once;       /* pages wanted once only before others */
+	bool once;       /* pages wanted once only before others, */
+	bool only_once;  /* and no others */
 	bool gentle;     /* no hot page that was used since a hand has passed it, though there be no other */
 	uint32_t steps;  /* done by the last policy_victim */
 };
@@ -102,8 +103,13 @@ void policy_drop(const struct policy_of *o, uint32_t f);
 
 /* The frame to evict next, unclaimed when it was looked at, or free.  FRAME_NONE: none was found. */
 uint32_t policy_victim(const struct policy_of *o, struct policy_search *search);
-/* How many victims to choose at once, at most `most`: not all cold frames, for the pages that came in last are among them. */
+/*
+ * How many victims to choose at once, at most `most`: no more than are cold, for hot pages are not to go for those
+ * that come in meanwhile.  A page that is used after it was chosen is rescued, and stays.
+ */
 uint32_t policy_batch(const struct policy_of *o, uint32_t most);
+/* Frames of pages wanted once only, about. */
+uint32_t policy_once(const struct policy_of *o);
 
 /* After a death: count the hot frames, and those wanted once, anew. */
 void policy_recount(const struct policy_of *o);
