@@ -385,13 +385,13 @@ int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags);
 int mpool_delete(MPOOL *mp, void *pgaddr);
 
 /*
- * mpool_sync - write every modified page and flush the file, as fsync(2) does.
+ * mpool_sync - write every modified page and flush the file, as fdatasync(2) does.
  *
  * When it returns 0, every modification put before the call is on stable
  * storage.  Other threads get and put meanwhile; a page that stays pinned is
  * written while pinned, and stays marked.  On failure, every page that is not
  * known to be on stable storage is still modified, and a later call tries
- * again.  If fsync(2) fails after a modified page was written and left memory,
+ * again.  If fdatasync(2) fails after a modified page was written and left memory,
  * this and every later call fails with EIO: that page may be lost.
  *
  * The kernel tells a failed write once to each open file description.  So a pool opens
@@ -415,9 +415,41 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  * EIO      a page could not be written or flushed, or is lost, perhaps: see above
  * EMFILE, ENFILE  the pool could not open the file for itself
  * ENOMEM   no memory
- * ENOSPC, EDQUOT, ...  as pwrite(2) and fsync(2) gave it
+ * ENOSPC, EDQUOT, ...  as pwrite(2) and fdatasync(2) gave it
  */
 int mpool_sync(MPOOL *mp);
+
+/* mpool_sync_range: write modified pages to the file, ... */
+#define MPOOL_WRITE 0x01
+/* ... flush the file, ... */
+#define MPOOL_FLUSH 0x02
+/* ... and write no page that could be in the middle of a modification. */
+#define MPOOL_WHOLE 0x04
+
+/*
+ * mpool_sync_range - write, or flush, or both, the pages first to first + n - 1.
+ *
+ * MPOOL_WRITE  writes every modification of these pages that was put before the call to the
+ *              file.  It takes as long as the writes do, however many other pages are modified.
+ * MPOOL_FLUSH  brings what was written to stable storage, by whichever call it was
+ *              written: the flush is of the whole file.  Calls that flush at the same
+ *              time, mpool_sync too, and in all processes that share the pool, share
+ *              one flush, and its failure.  After one that failed, what was
+ *              written is modified again, so that a call with this flag alone writes
+ *              all modified pages, until one has succeeded, or an mpool_sync.
+ * MPOOL_WHOLE  with MPOOL_WRITE: pages that are pinned whenever the call looks at them, and so
+ *              may be in the middle of a modification, are left modified.
+ *
+ * Pages behind the end are left out: there is nothing to write.  Pages are otherwise
+ * as with mpool_sync, which is this for all pages, with MPOOL_WRITE and MPOOL_FLUSH.
+ *
+ * Returns how many pages MPOOL_WHOLE has left modified, or -1.  If a page cannot
+ * be written, the others are, and the file is not flushed.
+ *
+ * EINVAL   neither MPOOL_WRITE nor MPOOL_FLUSH is given, or other flags are
+ * and as mpool_sync
+ */
+ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned int flags);
 
 /* mpool_latch: beside others, who read the page too; alone; only if that takes no waiting. */
 #define MPOOL_SHARED    0x01

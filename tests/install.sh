@@ -45,6 +45,7 @@ mpool_put
 mpool_stat
 mpool_stats
 mpool_sync
+mpool_sync_range
 mpool_tune
 mpool_tuned
 EOF

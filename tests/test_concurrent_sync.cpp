@@ -5,6 +5,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "support.hpp"
 
+#include <algorithm>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "fault_io.hpp"
+
 using namespace test;
 
 namespace {
@@ -251,4 +258,111 @@ TEST_CASE("mpool_sync ends beside a thread that gets the page again and again wh
 	over = true;
 	threads.join();
 	report.require_none();
+}
+
+namespace {
+
+bool asleep(pid_t tid)
+{
+	std::string name = "/proc/self/task/" + std::to_string(tid) + "/stat";
+	std::string text(512, 0);
+	Fd fd(open(name.c_str(), O_RDONLY | O_CLOEXEC));
+	ssize_t n = read(fd, &text[0], text.size());
+	text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+	size_t name_ends = text.rfind(')');
+	return name_ends != std::string::npos && text.compare(name_ends, 3, ") S") == 0;
+}
+
+// All of them, three times: who waits for memory's lock is not with all others at once.
+void await_sleep(const std::vector<std::atomic<pid_t>> &tids)
+{
+	for (int times = 0; times < 3;) {
+		bool all = std::all_of(tids.begin(), tids.end(), [](pid_t tid) { return tid && asleep(tid); });
+		times = all ? times + 1 : 0;
+		std::this_thread::yield();
+	}
+}
+
+// One call for each thread, of its own page; half of them of all.
+int commit(const Pool &pool, unsigned t)
+{
+	return t % 2 ? mpool_sync(pool) : static_cast<int>(mpool_sync_range(pool, t, 1, MPOOL_WRITE | MPOOL_FLUSH));
+}
+
+// Threads that sync while another is in a flush, which then ends; they need one more.
+struct Together {
+	static constexpr unsigned threads = 8;
+	File file{page_size, threads + 1};
+	Pool pool{file.fd(), page_size, threads + 1};
+	Report report;
+	Gate in_first;
+	std::vector<std::atomic<pid_t>> tids = std::vector<std::atomic<pid_t>>(threads);
+	std::atomic<unsigned> failed{0};
+
+	// Of the first flush, of the one after it; the number of flushes.
+	unsigned run(bool first_fails, bool second_fails)
+	{
+		std::atomic<unsigned> flushes{0};
+		fault::Script script(file.fd(), [&](const fault::Call &call) {
+			if (call.op != fault::Op::sync)
+				return fault::real();
+			unsigned nth = flushes++;
+			if (nth == 0)
+				in_first.pass();
+			bool fails = (nth == 0 && first_fails) || (nth == 1 && second_fails);
+			return fails ? fault::error(EIO) : fault::real();
+		});
+		Threads syncing;
+		pool.modify(threads, 1);
+		syncing.start([&] { report.check((mpool_sync(pool) != 0) == first_fails, "the first mpool_sync"); });
+		in_first.await(1);
+		for (unsigned t = 0; t < threads; t++)
+			syncing.start([&, t] {
+				report.check(write_version(report, pool, t, 1), "a modification");
+				tids[t] = static_cast<pid_t>(syscall(SYS_gettid));
+				if (commit(pool, t) != 0) {
+					report.check(errno == EIO, "errno");
+					failed++;
+				}
+			});
+		await_sleep(tids);
+		in_first.open();
+		syncing.join();
+		report.require_none();
+		return flushes;
+	}
+};
+
+} // namespace
+
+TEST_CASE("those who sync while another flushes share one flush")
+{
+	Together t;
+	CHECK(t.run(false, false) == 2);
+	CHECK(t.failed == 0);
+	for (pgno_t i = 0; i < Together::threads; i++)
+		CHECK(t.file.holds(i, 1));
+	CHECK(t.pool.stats().dirty == 0);
+}
+
+TEST_CASE("those who share a flush share its failure")
+{
+	Together t;
+	CHECK(t.run(false, true) == 2);
+	CHECK(t.failed == Together::threads);
+	// What they wrote is modified again.
+	CHECK(t.pool.stats().dirty == Together::threads);
+	uint64_t writes = t.pool.stats().writes;
+	t.pool.sync();
+	CHECK(t.pool.stats().writes - writes == Together::threads);
+}
+
+TEST_CASE("who wrote while a flush failed that was to cover others is not told that all is well")
+{
+	Together t;
+	CHECK(t.run(true, false) <= 2);
+	CHECK(t.failed == Together::threads);
+	CHECK(t.pool.stats().dirty == Together::threads + 1);
+	t.pool.sync();
+	CHECK(t.pool.stats().dirty == 0);
 }

@@ -441,3 +441,92 @@ TEST_CASE("syncs of several threads, of which some fsyncs fail, never call lost 
 	for (pgno_t i = 0; i < pages; i++)
 		CHECK(pending[i] == 0);
 }
+
+TEST_CASE("mpool_sync_range writes, or flushes, or both, as its flags say")
+{
+	File file(512, 20);
+	Pool pool(file.fd(), 512, 20);
+	fault::Script script(file.fd(), [&](const Call &) { return fault::real(); });
+	for (pgno_t i = 0; i < 20; i++)
+		pool.modify(i, 1);
+	CHECK(mpool_sync_range(pool, 0, 2, MPOOL_WRITE) == 0);
+	CHECK((script.writes() == 1 && script.syncs() == 0));
+	CHECK(mpool_sync_range(pool, 0, 2, MPOOL_FLUSH) == 0);
+	CHECK((script.writes() == 1 && script.syncs() == 1));
+	CHECK(mpool_sync_range(pool, 2, 2, MPOOL_WRITE | MPOOL_FLUSH) == 0);
+	CHECK((script.writes() == 2 && script.syncs() == 2));
+	// Nothing of it is modified; it may be that another wrote it, and nobody has flushed it.
+	CHECK(mpool_sync_range(pool, 2, 2, MPOOL_WRITE | MPOOL_FLUSH) == 0);
+	CHECK((script.writes() == 2 && script.syncs() == 3));
+}
+
+TEST_CASE("when a page of mpool_sync_range cannot be written the others are, and the file is not flushed")
+{
+	const int number = GENERATE(EIO, ENOSPC, EDQUOT);
+	CAPTURE(number);
+	File file(512, 20);
+	Pool pool(file.fd(), 512, 20);
+	std::atomic<bool> fails{true};
+	fault::Script script(file.fd(), [&](const Call &call) {
+		return fails && call.op == Op::write && call.covers(2, 512) ? fault::error(number) : fault::real();
+	});
+	for (pgno_t i = 0; i < 20; i += 2)
+		pool.modify(i, 1);
+	REQUIRE_FAILS(mpool_sync_range(pool, 0, 6, MPOOL_WRITE | MPOOL_FLUSH), number);
+	CHECK((file.holds(0, 1) && !file.holds(2, 1) && file.holds(4, 1) && !file.holds(6, 1)));
+	CHECK(script.syncs() == 0);
+	REQUIRE_FAILS(mpool_sync_range(pool, 2, 1, MPOOL_WRITE), number);
+	// Its own pages can be written.
+	CHECK(mpool_sync_range(pool, 6, 2, MPOOL_WRITE | MPOOL_FLUSH) == 0);
+	fails = false;
+	CHECK(mpool_sync_range(pool, 0, 6, MPOOL_WRITE | MPOOL_FLUSH) == 0);
+	CHECK(file.holds(2, 1));
+	CHECK(pool.stats().write_errno == static_cast<uint64_t>(number)); // until all has been synced
+	pool.sync();
+	CHECK(pool.stats().write_errno == 0);
+}
+
+TEST_CASE("when the flush of mpool_sync_range fails its pages are modified again")
+{
+	const int number = GENERATE(EIO, ENOSPC, EDQUOT);
+	CAPTURE(number);
+	File file(512, 20);
+	Pool pool(file.fd(), 512, 20);
+	Written written(20);
+	fault::Script script(file.fd(), [&](const Call &call) {
+		written.note(call);
+		return call.op == Op::sync && call.nth == 0 ? fault::error(number) : fault::real();
+	});
+	for (pgno_t i = 0; i < 20; i++)
+		pool.modify(i, 1);
+	CHECK(mpool_sync_range(pool, 0, 2, MPOOL_WRITE) == 0);
+	REQUIRE_FAILS(mpool_sync_range(pool, 4, 2, MPOOL_WRITE | MPOOL_FLUSH), number);
+	CHECK(pool.stats().dirty == 20);
+	CHECK(mpool_sync_range(pool, 4, 2, MPOOL_WRITE | MPOOL_FLUSH) == 0);
+	CHECK((written[4] == 2 && written[5] == 2 && written[0] == 1));
+
+	// What was written before is to be flushed: so it is written again.
+	CHECK(mpool_sync_range(pool, 0, 2, MPOOL_FLUSH) == 0);
+	CHECK((written[0] == 2 && written[1] == 2));
+	CHECK(pool.stats().dirty == 0);
+	// And from then on a flush is one.
+	pool.modify(7, 2);
+	uint64_t writes = script.writes();
+	CHECK(mpool_sync_range(pool, 0, 2, MPOOL_FLUSH) == 0);
+	CHECK(script.writes() == writes);
+}
+
+TEST_CASE("when a flush fails after eviction wrote a page that left memory, mpool_sync_range fails for good")
+{
+	File file(512, 60);
+	Pool pool(file.fd(), 512, 4);
+	fault::Script script(file.fd(), [&](const Call &call) {
+		return call.op == Op::sync && call.nth == 0 ? fault::error(EIO) : fault::real();
+	});
+	pool.modify(0, 1);
+	pool.crowd_out(10);
+	REQUIRE_FAILS(mpool_sync_range(pool, 5, 1, MPOOL_FLUSH), EIO);
+	REQUIRE_FAILS(mpool_sync_range(pool, 5, 1, MPOOL_FLUSH), EIO);
+	REQUIRE_FAILS(mpool_sync_range(pool, 5, 1, MPOOL_WRITE | MPOOL_FLUSH), EIO);
+	CHECK(mpool_sync_range(pool, 5, 1, MPOOL_WRITE) == 0);
+}

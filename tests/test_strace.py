@@ -23,8 +23,8 @@ FAULTS = [
     ("pwrite64", "error=EIO", errno.EIO, True),
     ("pwrite64", "error=ENOSPC", errno.ENOSPC, True),
     ("pwrite64", "error=EINTR", errno.EINTR, False),
-    ("fsync", "error=EIO", errno.EIO, True),
-    ("fsync", "error=EINTR", errno.EINTR, False),
+    ("fdatasync", "error=EIO", errno.EIO, True),
+    ("fdatasync", "error=EINTR", errno.EINTR, False),
 ]
 LEAST_RUNS = 80  # fewer are not the sweep that this is meant to be
 THREADS = 4

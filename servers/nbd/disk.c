@@ -284,8 +284,14 @@ int disk_flush(struct disk *d)
 
 int disk_flush_range(struct disk *d, uint64_t bytes, uint64_t offset)
 {
-	(void)bytes, (void)offset;
-	return disk_flush(d);
+	struct split s = split_at(d, bytes, offset);
+	if (s.body > 0) {
+		/* The file is flushed even if no page of them is modified, as above. */
+		pgno_t first = (pgno_t)(offset / d->pages.size), last = (pgno_t)((offset + s.body - 1) / d->pages.size);
+		if (mpool_sync_range(d->pages.mp, first, last - first + 1, MPOOL_WRITE | MPOOL_FLUSH) != 0)
+			return -1;
+	}
+	return s.tail > 0 ? flush_tail(d) : 0;
 }
 
 bool disk_punches(const struct disk *d)

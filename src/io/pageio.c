@@ -138,9 +138,10 @@ void pageio_establish(const struct pageio *io)
 		if (atomic_load(&io->witness[i]) != NO_WITNESS)
 			there |= 1u << i;
 	/* `doubtful` last: its bits were of other witnesses, and a process that dies here leaves too many set. */
-	if (atomic_load(&st->newest) < io->generation)
-		atomic_store(&st->newest, io->generation);
-	atomic_store(&st->generation, io->generation);
+	uint32_t generation = atomic_load(&io->generation);
+	if (atomic_load(&st->newest) < generation)
+		atomic_store(&st->newest, generation);
+	atomic_store(&st->generation, generation);
 	atomic_store(&st->witnesses, there);
 	atomic_store(&st->doubtful, 0);
 }
@@ -155,7 +156,7 @@ void pageio_close(struct pageio *io, bool shared)
 	for (unsigned i = 0; i < WITNESSES; i++) {
 		int w = atomic_exchange(&io->witness[i], NO_WITNESS);
 		if (w >= 0 && !descriptor_is_another(w, io->device, io->inode))
-			descriptor_let_go(w, shared ? pageio_name(io->state, io->generation, i)
+			descriptor_let_go(w, shared ? pageio_name(io->state, atomic_load(&io->generation), i)
 			                            : descriptor_since(atomic_load(&io->forks)));
 	}
 }
@@ -170,9 +171,15 @@ static int64_t failures(off_t offset)
 	return offset < 0 ? 0 : offset / TOLD;
 }
 
+/*
+ * fdatasync does for what is called fsync elsewhere: it leaves out times of the file, which
+ * no page needs, and so mostly a commit of the file system's journal; the size, and where the
+ * blocks are, is among what it brings to stable storage, for without them what was
+ * written could not be read.  It reports failed write-backs as fsync does.
+ */
 static int flush_by(int fd)
 {
-	while (fsync(fd) != 0)
+	while (fdatasync(fd) != 0)
 		if (errno != EINTR)
 			return errno;
 	return 0;
@@ -551,7 +558,7 @@ void pageio_forget_failure(const struct pageio *io, int kept)
 unsigned pageio_turn(const struct pageio *io)
 {
 	/* Sequentially consistent, after the pwrite: see the head of pageio.h. */
-	return atomic_load(&io->state->turn);
+	return pageio_turn_of(atomic_load(&io->state->flushes));
 }
 
 void pageio_left(const struct pageio *io, bool turn0, bool turn1)

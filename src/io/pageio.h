@@ -53,7 +53,8 @@
  *   sync    turn flipped (L), fsync, then unsynced(old) off     }
  *
  * A writer that still loads the old turn finished its pwrite before the flip, so that fsync
- * covers it.
+ * covers it.  The turn is the number of flushes that have begun, modulo 2, so that who
+ * waits for a flush of others goes by the same step (sync.h).
  *
  * On their way pages go through the program's filters and hooks (hooks.h).
  */
@@ -84,7 +85,8 @@ struct pageio_state {
 	_Atomic uint32_t pages;      /* in the file, and made by mpool_new */
 	_Atomic uint32_t extent;     /* pages 0 .. extent - 1 are in the file */
 	_Atomic uint32_t tail;       /* the page that begins with the partial tail; PAGE_NONE: none */
-	_Atomic uint32_t turn;       /* of sync: 0 or 1 */
+	_Atomic uint32_t flushes;    /* that have begun; the turn that writes are noted in is this, modulo 2 */
+	_Atomic uint32_t flushed;    /* ... the last of them that has ended, and that anybody knows of */
 	_Atomic bool left[2];        /* a page left memory unsynced, in that turn */
 	_Atomic bool lost;           /* ... and its fsync failed */
 	_Atomic uint32_t syncing;    /* of sync.h: number of the stripe that syncs + 1; 0: none */
@@ -94,14 +96,19 @@ struct pageio_state {
 	_Atomic uint32_t generation; /* of a shared pool's witnesses */
 	_Atomic uint32_t newest;     /* that there was */
 	_Atomic int32_t failed;      /* errno of the first write that failed since a sync succeeded; 0: none */
-	uint64_t name;               /* of the pool, for its witnesses' names; 0: it is private */
+	/*
+	 * Of sync.h: how often what had been written became modified again, and for which flush; and that word
+	 * as it was when all that was modified was written and flushed.
+	 */
+	_Atomic uint64_t undone, mended;
+	uint64_t name; /* of the pool, for its witnesses' names; 0: it is private */
 };
 
 struct pageio {
 	struct pageio_state *state;
 	int fd;                         /* to read and write */
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
-	uint32_t generation;            /* of these; they are right while it is the pool's */
+	_Atomic uint32_t generation;    /* of these; they are right while it is the pool's */
 	_Atomic int64_t told;           /* a private pool's: how often the witness has told of a failure, as noted */
 	_Atomic int64_t heard;  /* ... as the flush found it whose answer is to be noted, and 1; 0: there is none */
 	_Atomic uint64_t forks; /* when they were opened (descriptor.h); 0: others may have it */
@@ -180,7 +187,7 @@ int pageio_before_write(struct pageio *io, const pgno_t *page, void *const *copy
 uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from);
 
 /*
- * fsync, through a witness that can be believed, and what it says is not noted yet: 0,
+ * Flush, through a witness that can be believed, and what it says is not noted yet: 0,
  * or an errno, EAGAIN: another process may just have been told.  pageio_noted: it is.  Both with the turn to sync.
  */
 int pageio_flush(struct pageio *io);
@@ -204,7 +211,11 @@ void pageio_failed(const struct pageio *io, int error);
 int pageio_failure(const struct pageio *io);
 void pageio_forget_failure(const struct pageio *io, int kept);
 
-/* The turn to note a write in that is done. */
+/* The turn that is left when flush number `flushes` + 1 begins; and that to note a write in that is done. */
+static inline unsigned pageio_turn_of(uint32_t flushes)
+{
+	return flushes % 2;
+}
 unsigned pageio_turn(const struct pageio *io);
 /* A page leaves memory that was written, not synced, in these turns. */
 void pageio_left(const struct pageio *io, bool turn0, bool turn1);

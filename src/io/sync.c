@@ -46,10 +46,45 @@ static int by_page_number(const void *a, const void *b)
 	return (x->page > y->page) - (x->page < y->page);
 }
 
-static void collect_modified(void *list, uint32_t frame, struct frame *fr)
+/* Up to so many pages are looked for in the table, one by one; those of a longer range among all frames. */
+#define LOOKED_UP 64u
+
+struct collect {
+	const struct sync_range *range;
+	struct modified_list *list;
+};
+
+static void collect_modified(void *collect, uint32_t frame, struct frame *fr)
 {
-	if (atomic_load(&fr->word) & (FRAME_DIRTY | FRAME_WRITING))
-		modified_add(list, atomic_load_explicit(&fr->page, memory_order_relaxed), frame);
+	const struct collect *c = collect;
+	if (!(atomic_load(&fr->word) & (FRAME_DIRTY | FRAME_WRITING)))
+		return;
+	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
+	if (page - c->range->first < c->range->n)
+		modified_add(c->list, page, frame);
+}
+
+/* A page that is not found, or in a frame that has another by now, was written before it left. */
+static void collect_page(struct io *io, const struct collect *c, uint32_t page)
+{
+	struct table_ref at;
+	uint64_t e = table_find(&io->core->tables, page, &at);
+	struct frame *fr = entry_in_memory(e) ? frame_live(&io->core->frames, entry_who(e)) : NULL;
+	if (fr)
+		collect_modified((void *)(uintptr_t)c, entry_who(e), fr);
+}
+
+static void collect(struct io *io, struct stripe *me, const struct sync_range *range, struct modified_list *list)
+{
+	struct collect c = {range, list};
+	epoch_enter(&io->core->epoch, me);
+	if (range->n > LOOKED_UP)
+		frames_each(&io->core->frames, collect_modified, &c);
+	for (uint32_t i = 0; range->n <= LOOKED_UP && i < range->n; i++)
+		collect_page(io, &c, range->first + i);
+	epoch_leave(me);
+	if (list->n > 1)
+		qsort(list->at, list->n, sizeof list->at[0], by_page_number);
 }
 
 /* Write a page while it is pinned, its entry open: it stays dirty.  False: the program does not let it be, *refused. */
@@ -93,29 +128,54 @@ static size_t sync_claim(struct io *io, struct stripe *me, struct window *w, con
 	return i;
 }
 
-/* Copy what the window holds; pinned pages only if `force`, else they go to `later`. */
-static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct copied *c, bool force,
-                      struct modified_list *later)
+/* What becomes of a page that is pinned when it is looked at. */
+enum pinned { LOOKED_AT_AGAIN, WRITTEN_PINNED, WITHHELD };
+/* So often a page that is to be written whole is looked at, until it is found unpinned. */
+#define WHOLE_LOOKS 4u
+
+static enum pinned pinned_pages(const struct sync_range *range, unsigned look)
+{
+	if (range->whole)
+		return look < WHOLE_LOOKS ? LOOKED_AT_AGAIN : WITHHELD;
+	return look == 1 ? LOOKED_AT_AGAIN : WRITTEN_PINNED;
+}
+
+/* May a copy of the page, made now, be of the middle of a modification? */
+static bool image_may_be_torn(const struct victim *v)
+{
+	return victim_busy(v);
+}
+
+/* Copy a dirty page.  False: it is not to be, or cannot be, as it is just now, or *refused; its entry is open again. */
+static bool copy_dirty(struct io *io, const struct victim *v, struct buffer *b, enum pinned pinned, int *refused)
+{
+	if (image_may_be_torn(v))
+		victim_reopen(v);
+	else if (writeback_copy_unpinned(io, v, b, true, refused))
+		return true;
+	/* Pinned; or rescued, and it would be again. */
+	return !*refused && pinned == WRITTEN_PINNED && copy_pinned(io, v, b, refused);
+}
+
+/* Copy what the window holds; what is not copied goes to `later`, or is withheld, or refused. */
+static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct copied *c, struct sync_range *range,
+                      enum pinned pinned, struct modified_list *later)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
-		bool dirty = victim_word(v) & FRAME_DIRTY, copied = false;
 		int refused = 0;
-		if (dirty && !victim_busy(v))
-			copied = writeback_copy_unpinned(io, v, b, true, &refused);
-		else
+		if (!(victim_word(v) & FRAME_DIRTY)) {
 			victim_reopen(v);
-		/* Rescued, and it would be again: it is written while pinned, later. */
-		if (dirty && !copied && !refused && force)
-			copied = copy_pinned(io, v, b, &refused);
-		if (copied) {
+		} else if (copy_dirty(io, v, b, pinned, &refused)) {
 			c->victim[c->n++] = v;
 			continue;
-		}
-		if (refused)
+		} else if (refused) {
 			c->refused = refused;
-		else if (dirty)
+		} else if (pinned == WITHHELD) {
+			range->withheld++;
+		} else {
 			modified_add(later, v->page, v->frame);
+		}
 		victim_release(io->core, v);
 	}
 }
@@ -134,14 +194,14 @@ static void sync_done(struct io *io, const struct copied *c)
 
 /*
  * Write the pages of `l`, in page order.  `later`: those that could not be
- * claimed, and, unless `force`, those that were pinned.  Returns 0, or errno.
+ * claimed, or are to be looked at again.  Returns 0, or errno.
  */
-static int sync_pass(struct io *io, struct stripe *me, const struct modified_list *l, bool force,
-                     struct modified_list *later)
+static int sync_pass(struct io *io, struct stripe *me, const struct modified_list *l, struct sync_range *range,
+                     enum pinned pinned, struct modified_list *later)
 {
 	BUFFER(b, io);
 	int error = 0;
-	if (!write_buffer_get(io, &b))
+	if (!write_buffer_get(io, &b, l->n))
 		return ENOMEM;
 	for (size_t i = 0; i < l->n;) {
 		struct window w;
@@ -153,7 +213,7 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 		if (w.n == 0)
 			continue;
 		window_scan(io->core, me, &w);
-		sync_copy(io, &w, &b, &c, force, later);
+		sync_copy(io, &w, &b, &c, range, pinned, later);
 		int failed = writeback_write(io, me, &c, &b);
 		failed = c.refused ? c.refused : failed;
 		error = error ? error : failed;
@@ -162,19 +222,16 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 	return error;
 }
 
-int sync_write(struct io *io, struct stripe *me)
+int sync_write(struct io *io, struct stripe *me, struct sync_range *range)
 {
 	MODIFIED_LIST(l);
-	epoch_enter(&io->core->epoch, me);
-	frames_each(&io->core->frames, collect_modified, &l);
-	epoch_leave(me);
-	if (l.n > 0)
-		qsort(l.at, l.n, sizeof l.at[0], by_page_number);
+	range->withheld = 0;
+	collect(io, me, range, &l);
 	int error = 0;
 	/* First those unpinned at some instant; then the rest, while they are pinned. */
-	for (bool force = false; l.n > 0 && !l.no_memory; force = true) {
+	for (unsigned look = 1; l.n > 0 && !l.no_memory; look++) {
 		MODIFIED_LIST(later);
-		int failed = sync_pass(io, me, &l, force, &later);
+		int failed = sync_pass(io, me, &l, range, pinned_pages(range, look), &later);
 		error = error ? error : failed;
 		modified_free(&l);
 		l = later;
@@ -206,6 +263,11 @@ static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
 	} while (!frame_step(fr, &w, to));
 }
 
+/* The word `undone`: the errno of the flush, 0: none has failed; its number; and, above, the count. */
+#define UNDONE_NUMBER 12
+#define UNDONE_COUNT  (UNDONE_NUMBER + 32)
+#define UNDONE_ERRNO  ((1u << UNDONE_NUMBER) - 1)
+
 /* Writes have failed, or may have: if written pages have left memory, they are lost. */
 static void lose_what_left(struct io *io)
 {
@@ -213,12 +275,21 @@ static void lose_what_left(struct io *io)
 		atomic_store(&io->file.state->lost, true);
 }
 
-int sync_flush(struct io *io, struct stripe *me)
+/* After the frames, and before the flush counts as ended: see the head of sync.h. */
+static void undo(struct io *io, int error)
 {
 	struct pageio_state *st = io->file.state;
-	unsigned turn = atomic_load(&st->turn);
-	/* Sequentially consistent, before fsync: see the head of pageio.h. */
-	atomic_store(&st->turn, 1 - turn);
+	/* Who has the turn, or recovers who had it, is alone in this. */
+	uint64_t count = (atomic_load(&st->undone) >> UNDONE_COUNT) + 1, number = atomic_load(&st->flushes);
+	atomic_store(&st->undone, count << UNDONE_COUNT | number << UNDONE_NUMBER | ((unsigned)error & UNDONE_ERRNO));
+}
+
+void sync_flush(struct io *io, struct stripe *me)
+{
+	struct pageio_state *st = io->file.state;
+	uint32_t flushes = atomic_load(&st->flushes), turn = pageio_turn_of(flushes);
+	/* Sequentially consistent, before the flush: see the heads of pageio.h and sync.h. */
+	atomic_store(&st->flushes, flushes + 1);
 	int error = pageio_flush(&io->file), fresh = error == EAGAIN ? pageio_fresh(&io->file) : NO_WITNESS;
 	struct fsync_end end = {FRAME_UNSYNCED(turn), error != 0};
 	epoch_enter(&io->core->epoch, me);
@@ -233,11 +304,60 @@ int sync_flush(struct io *io, struct stripe *me)
 	else
 		/* A page for which it is set now was written before the flip. */
 		atomic_store(&st->left[turn], false);
+	if (error)
+		undo(io, error);
 	pageio_noted(&io->file);
-	return atomic_load(&st->lost) ? EIO : error;
+	/* Last: who waits for it then finds all of the above. */
+	atomic_store(&st->flushed, flushes + 1);
 }
 
-/* ---- one sync at a time -------------------------------------------------- */
+/* ---- one flush at a time, for all who wait ------------------------------- */
+
+uint64_t sync_undone(const struct io *io)
+{
+	/* Sequentially consistent, before the frames are looked at: pairs with undo, after they are dirty. */
+	return atomic_load(&io->file.state->undone);
+}
+
+uint32_t sync_next(const struct io *io)
+{
+	/* Sequentially consistent, after the writes: pairs with sync_flush. */
+	return atomic_load(&io->file.state->flushes) + 1;
+}
+
+/* Numbers go round. */
+static bool is_later(uint32_t flush, uint32_t number)
+{
+	return (int32_t)(flush - number) > 0;
+}
+
+static bool flush_ended(const struct io *io, uint32_t number)
+{
+	return !is_later(number, atomic_load(&io->file.state->flushed));
+}
+
+int sync_result(const struct io *io, uint32_t number, uint64_t since)
+{
+	uint64_t undone = atomic_load(&io->file.state->undone);
+	int error = (int)(undone & UNDONE_ERRNO);
+	if (atomic_load(&io->file.state->lost))
+		return EIO;
+	if (undone == since)
+		return 0;
+	/* After a later one's failure it is not known any more what was before it. */
+	return !error || is_later((uint32_t)(undone >> UNDONE_NUMBER), number) ? SYNC_AGAIN : error;
+}
+
+void sync_mend(struct io *io, uint64_t since)
+{
+	/* An older one, stored late, costs a flush some pages more. */
+	atomic_store(&io->file.state->mended, since);
+}
+
+bool sync_mended(const struct io *io, uint64_t since)
+{
+	return atomic_load(&io->file.state->mended) == since;
+}
 
 bool sync_try(struct io *io, const struct stripe *me)
 {
@@ -248,13 +368,39 @@ bool sync_try(struct io *io, const struct stripe *me)
 void sync_begin(struct io *io, const struct stripe *me)
 {
 	struct wait_queue *q = wait_queue_of(io->core->wait, wait_for_sync());
-	for (;;) {
+	while (!sync_try(io, me)) {
 		uint32_t count = wait_prepare(q, wait_for_sync());
 		/* Sequentially consistent, after the announcement: pairs with sync_end. */
 		if (sync_try(io, me))
 			return;
 		core_sleep(io->core, q, count, wait_for_sync());
 	}
+}
+
+/* The turn, for flush `number`; *ended: it is not needed any more. */
+static bool try_to_lead(struct io *io, const struct stripe *me, uint32_t number, bool *ended)
+{
+	*ended = flush_ended(io, number);
+	if (*ended || !sync_try(io, me))
+		return false;
+	*ended = flush_ended(io, number); /* it may have, before we had the turn */
+	if (*ended)
+		sync_end(io);
+	return !*ended;
+}
+
+bool sync_lead(struct io *io, const struct stripe *me, uint32_t number)
+{
+	struct wait_queue *q = wait_queue_of(io->core->wait, wait_for_sync());
+	bool ended, lead = try_to_lead(io, me, number, &ended);
+	while (!lead && !ended) {
+		uint32_t count = wait_prepare(q, wait_for_sync());
+		/* Sequentially consistent, after the announcement: pairs with sync_end. */
+		lead = try_to_lead(io, me, number, &ended);
+		if (!lead && !ended)
+			core_sleep(io->core, q, count, wait_for_sync());
+	}
+	return lead;
 }
 
 void sync_end(struct io *io)
@@ -265,7 +411,8 @@ void sync_end(struct io *io)
 
 void sync_recover(struct io *io, stripe_test *dead, void *of)
 {
-	uint32_t syncing = atomic_load(&io->file.state->syncing);
+	struct pageio_state *st = io->file.state;
+	uint32_t syncing = atomic_load(&st->syncing);
 	if (!syncing || !dead(of, syncing - 1))
 		return;
 	sync_distrust(io);
@@ -273,7 +420,7 @@ void sync_recover(struct io *io, stripe_test *dead, void *of)
 	if (left && pageio_blind(&io->file))
 		lose_what_left(io);
 	/* Nothing depends on the result that the dead process had; or it is recorded as lost. */
-	if (!left || atomic_load(&io->file.state->lost))
+	if (!left || atomic_load(&st->lost))
 		pageio_noted(&io->file);
 	sync_end(io);
 }
@@ -281,9 +428,10 @@ void sync_recover(struct io *io, stripe_test *dead, void *of)
 void sync_settle(struct io *io, struct stripe *me)
 {
 	const struct pageio_state *st = io->file.state;
-	if (atomic_load(&st->doubtful) == 0 || io->file.generation != atomic_load(&st->generation) || !sync_try(io, me))
+	if (atomic_load(&st->doubtful) == 0 || atomic_load(&io->file.generation) != atomic_load(&st->generation) ||
+	    !sync_try(io, me))
 		return;
-	(void)sync_flush(io, me); /* its result is recorded */
+	sync_flush(io, me);
 	sync_end(io);
 }
 
@@ -291,4 +439,5 @@ void sync_distrust(struct io *io)
 {
 	struct fsync_end end = {0, true};
 	frames_each(&io->core->frames, fsync_ended, &end);
+	undo(io, 0);
 }

@@ -9,7 +9,7 @@
 
 /* ---- copies ------------------------------------------------------------- */
 
-bool write_buffer_get(struct io *io, struct buffer *b)
+bool write_buffer_get(struct io *io, struct buffer *b, size_t most)
 {
 	size_t page = io->file.pagesize;
 	b->used = 0;
@@ -24,6 +24,9 @@ bool write_buffer_get(struct io *io, struct buffer *b)
 		/* Acquire: pairs with the release in write_buffer_put. */
 		if (atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
 			b->bytes = atomic_exchange(&io->buffers[i], NULL);
+	b->small = !b->bytes && most < b->pages;
+	if (b->small)
+		b->pages = (unsigned)most;
 	if (!b->bytes)
 		b->bytes = mem_alloc(&io->core->region.mem, b->pages * page, io->file.align);
 	if (!b->bytes) {
@@ -36,7 +39,7 @@ bool write_buffer_get(struct io *io, struct buffer *b)
 void write_buffer_put(struct buffer *b)
 {
 	struct io *io = b->io;
-	for (unsigned i = 0; i < WRITE_BUFFERS && b->bytes; i++)
+	for (unsigned i = 0; i < WRITE_BUFFERS && b->bytes && !b->small; i++)
 		if (!atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
 			b->bytes = atomic_exchange(&io->buffers[i], b->bytes);
 	if (b->bytes)
@@ -227,7 +230,7 @@ void window_evict_begin(struct io *io, struct stripe *me, struct window *w, stru
 	if (any_dirty(w)) {
 		/* The copies are made in this order, and written in it. */
 		qsort(w->victim, w->n, sizeof w->victim[0], by_page);
-		if (!write_buffer_get(io, b))
+		if (!write_buffer_get(io, b, WINDOW_MAX))
 			*error = ENOMEM; /* the clean ones can go all the same */
 	}
 	window_scan(io->core, me, w);

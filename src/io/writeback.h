@@ -51,9 +51,11 @@ struct buffer {
 	char *bytes;
 	unsigned pages; /* that fit */
 	unsigned used;
+	bool small; /* it is not kept */
 };
 #define BUFFER(b, its_io) __attribute__((cleanup(write_buffer_put))) struct buffer b = {.io = its_io}
-bool write_buffer_get(struct io *io, struct buffer *b);
+/* `most`: more pages are not needed. */
+bool write_buffer_get(struct io *io, struct buffer *b, size_t most);
 void write_buffer_put(struct buffer *b);
 /* Where the next page goes in the buffer. */
 char *write_buffer_room(const struct io *io, const struct buffer *b);

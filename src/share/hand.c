@@ -70,9 +70,9 @@ void hand_after_fork_child(void)
 static unsigned to_hand(const struct sharing *sh, struct answer *a, int *fds)
 {
 	const struct pageio *io = &sh->io->file;
-	a->generation = io->generation;
+	a->generation = atomic_load(&io->generation);
 	a->n = 0;
-	if (io->generation == 0 || io->generation != atomic_load(&io->state->generation))
+	if (a->generation == 0 || a->generation != atomic_load(&io->state->generation))
 		return 0;
 	for (unsigned i = 0; i < WITNESSES; i++) {
 		int w = atomic_load(&io->witness[i]);

@@ -182,7 +182,7 @@ static int fill_object(struct sharing *sh, struct preamble *p, const void *key, 
 	const uint64_t seed[] = {t.s, t.ns, (uint64_t)process_id(), sh->dev, sh->ino};
 	h->pageio.name = share_hash_of(seed, sizeof seed) | 1;
 	pageio_init(&sh->io->file, &h->pageio, pages, tail);
-	sh->io->file.generation = 1;
+	atomic_store(&sh->io->file.generation, 1);
 	pageio_establish(&sh->io->file);
 	p->check = object_check(p, key);
 	memcpy(map, p, sizeof *p);
@@ -237,7 +237,7 @@ static int enter(struct sharing *sh, int fd)
 	m->pid = process_id();
 	m->fd = fd;
 	m->since = time_s();
-	atomic_store(&m->generation, sh->io->file.generation);
+	atomic_store(&m->generation, atomic_load(&sh->io->file.generation));
 	atomic_store(&m->door, 0);
 	atomic_store(&m->evictors, 0);
 	if (atomic_load(&ms->top) <= member)

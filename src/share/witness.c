@@ -24,13 +24,13 @@ static void adopt(struct sharing *sh, const struct handed *h)
 	/* Threads read and write by it. */
 	if (io->fd >= 0 && atomic_load(&io->witness[0]) == io->fd) {
 		sh->file = io->fd;
-		sh->file_name = pageio_name(io->state, io->generation, 0);
+		sh->file_name = pageio_name(io->state, atomic_load(&io->generation), 0);
 		atomic_store(&io->witness[0], NO_WITNESS);
 	}
 	pageio_close(io, true);
 	for (unsigned i = 0; i < h->n; i++)
 		atomic_store(&io->witness[i], h->fd[i]);
-	io->generation = h->generation;
+	atomic_store(&io->generation, h->generation);
 	hand_unlock();
 }
 
@@ -87,34 +87,41 @@ static int renew(struct sharing *sh, struct stripe *me)
 	return 0;
 }
 
+bool witness_current(const struct sharing *sh)
+{
+	const struct pageio *io = &sh->io->file;
+	return !io->shared || atomic_load(&io->generation) == atomic_load(&io->state->generation);
+}
+
 int witness_have(struct sharing *sh, struct stripe *me)
 {
 	struct handed h;
-	if (!sh->io->file.shared || sh->io->file.generation == atomic_load(&sh->io->file.state->generation))
+	if (witness_current(sh))
 		return 0;
+	uint32_t own = atomic_load(&sh->io->file.generation);
 	int error = 0;
 	if (hand_ask(sh, &h))
 		adopt(sh, &h);
-	else if (sh->io->file.generation != 0 && sh->io->file.generation < atomic_load(&sh->io->file.state->generation))
+	else if (own != 0 && own < atomic_load(&sh->io->file.state->generation))
 		pageio_establish(&sh->io->file);
 	else
 		error = renew(sh, me);
 	if (!error)
-		atomic_store(&core_member(sh->core)->generation, sh->io->file.generation);
+		atomic_store(&core_member(sh->core)->generation, atomic_load(&sh->io->file.generation));
 	return error;
 }
 
 void witness_enter(struct sharing *sh)
 {
 	struct stripe *me = sh->recovery_stripe;
-	if (sh->io->file.generation == atomic_load(&sh->io->file.state->generation))
+	if (witness_current(sh))
 		return;
 	/* If this process dies here, the turn has to be given back. */
 	atomic_store_explicit(&me->busy, 1, memory_order_release);
 	/* If it fails, a sync tries again. */
 	if (sync_try(sh->io, me)) {
 		if (renew(sh, me) == 0)
-			atomic_store(&core_member(sh->core)->generation, sh->io->file.generation);
+			atomic_store(&core_member(sh->core)->generation, atomic_load(&sh->io->file.generation));
 		sync_end(sh->io);
 	}
 	/* Release: as at the end of a call (thread.h). */

@@ -39,7 +39,9 @@ int witness_make(struct sharing *sh, int fd);
 bool witness_join(struct sharing *sh);
 /* It is a member now, with the pool's lock held. */
 void witness_enter(struct sharing *sh);
-/* With the turn to sync: have them.  0, or an errno as above. */
+/* Are this process's those of the pool? */
+bool witness_current(const struct sharing *sh);
+/* With the turn to flush: have them.  0, or an errno as above. */
 int witness_have(struct sharing *sh, struct stripe *me);
 
 #endif

@@ -202,7 +202,7 @@ int inside_asked(MPOOL *mp, off_t (*offset)(int fd))
 bool inside_hand(const struct sharing *sh, struct handed *h)
 {
 	const struct pageio *io = &sh->io->file;
-	h->generation = io->generation;
+	h->generation = NOW(io->generation);
 	for (h->n = 0; h->n < WITNESSES && NOW(io->witness[h->n]) != NO_WITNESS; h->n++)
 		h->fd[h->n] = NOW(io->witness[h->n]);
 	return h->n > 0 && h->generation == NOW(io->state->generation);
@@ -517,7 +517,9 @@ static const struct {
 	WORD("pages", pageio.pages),
 	WORD("extent", pageio.extent),
 	WORD("tail", pageio.tail),
-	WORD("turn", pageio.turn),
+	WORD("flushes", pageio.flushes),
+	WORD("flushed", pageio.flushed),
+	WORD("undone", pageio.undone),
 	WORD("left", pageio.left),
 	WORD("lost", pageio.lost),
 	WORD("clock", clock),

@@ -426,7 +426,21 @@ bool parent_may_be_told(int error)
 	return error == EAGAIN && s.asked.count(file_synced_by());
 }
 
-void sync()
+// mpool_sync; or of one page: WRITE and FLUSH; one after the other; WHOLE with both.
+ssize_t sync_call(const Op &op)
+{
+	if (op.what == 'S')
+		return mpool_sync(pool());
+	pgno_t page = page_number(op);
+	if (op.what == 't' && mpool_sync_range(pool(), page, 1, MPOOL_WRITE) != 0)
+		return -1;
+	return mpool_sync_range(pool(), page, 1,
+		op.what == 't'   ? MPOOL_FLUSH
+		: op.what == 'w' ? MPOOL_WRITE | MPOOL_FLUSH | MPOOL_WHOLE
+				 : MPOOL_WRITE | MPOOL_FLUSH);
+}
+
+void sync(const Op &op)
 {
 	std::map<unsigned, uint64_t> promised[kThreads];
 	const Clock &known = knowledge().order;
@@ -435,14 +449,17 @@ void sync()
 			for (const Put &p : of_page.second)
 				if (known.knows(t, p.time))
 					promised[t][of_page.first] = p.count;
-	if (mpool_sync(pool()) != 0) {
+	ssize_t withheld = sync_call(op);
+	if (withheld < 0) {
 		if (!excused(errno) && !sync_excused(errno) && !parent_may_be_told(errno))
 			fail("sync fails: %s", std::strerror(errno));
 		return;
 	}
-	for (unsigned t = 0; t < kThreads; t++)
+	if (withheld > (op.what == 'w'))
+		fail("sync says that it withholds %zd pages", withheld);
+	for (unsigned t = 0; t < kThreads && withheld == 0; t++)
 		for (const auto &p : promised[t]) {
-			if (s.loose[p.first])
+			if (s.loose[p.first] || (op.what != 'S' && p.first != page_number(op)))
 				continue;
 			auto stable = reinterpret_cast<const uint64_t *>(file_stable(p.first));
 			if (!stable || stable[t] < p.second)
@@ -715,7 +732,10 @@ void perform(const Op &op)
 	case 'X':
 		return delete_page(page_number(op));
 	case 'S':
-		return sync();
+	case 's':
+	case 't':
+	case 'w':
+		return sync(op);
 	case 'c':
 		return clean(op.arg);
 	case 'O':
@@ -1075,6 +1095,9 @@ static const char *call_name(char what)
 	case 'x':
 		return "delete";
 	case 'S':
+	case 's':
+	case 't':
+	case 'w':
 		return "sync";
 	case 'c':
 		return "clean";

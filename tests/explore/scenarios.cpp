@@ -215,6 +215,12 @@ std::vector<Scenario> make()
 		{"sync-frame-reused", 1, 3, {"G0 D0 | S", "G0 P0 | G1 D1 G2 P2"}},
 		{"sync-sync", 2, 2, {"G0 | D0 S", "G1 | D1 S"}},
 		{"sync-of-pinned", 2, 2, {"G0 | T0 D0 G0 P0", "G1 P1 | W0 S G0 P0"}},
+		bounded(1, {"sync-sync-sync", 3, 3, {"G0 | D0 S", "G1 | D1 S", "G2 | D2 S"}}),
+		{"sync-range", 1, 2, {"G0 | D0 G0 D0", "G0 P0 | s0"}},
+		{"sync-range-eviction", 1, 2, {"G0 D0 | s0 t0", "G0 P0 | G1 P1"}},
+		{"sync-range-two", 2, 2, {"G0 | D0 s0", "G1 | D1 s1"}},
+		{"sync-range-written", 2, 2, {"G0 | D0 t0", "G1 P1 | G1 D1 S"}},
+		{"sync-range-whole", 2, 2, {"G0 | D0 w0 G0 P0", "G0 | G0 D0 P0"}},
 		{"sync-fenced-eviction", 1, 2, {"G0 | D0 T0", "G1 P1", "W0 S"}, false, true},
 
 		// The kernel's write-back fails, and somebody else is told of it first.
@@ -229,6 +235,8 @@ std::vector<Scenario> make()
 		failing(fail_writes, {"failed-write-sync", 1, 2, {"G0 | D0", "G0 P0 | S", "G1 P1"}}),
 		failing(fail_syncs, {"failed-fsync", 1, 2, {"G0 | D0 S", "G0 P0 | G1 P1"}}),
 		failing(fail_syncs, {"failed-fsync-two", 2, 3, {"G0 | D0 S G0 D0 S", "G1 P1 | G1 D1 S"}}),
+		failing(fail_syncs, {"failed-fsync-range", 2, 2, {"G0 | D0 s0 t0", "G1 | D1 s1"}}),
+		failing(fail_syncs, {"failed-fsync-written", 2, 2, {"G0 | D0 t0", "G1 P1 | G1 D1 S"}}),
 		failing(fail_memory, {"failed-memory", 1, 2, {"G0 | D0 G1 P1", "G1 P1"}}),
 		failing(fail_memory, {"failed-memory-overflow", 1, 3, {"G0 | G1 P1", "G2 | D2"}}),
 
@@ -369,6 +377,9 @@ std::vector<Scenario> make()
 
 		// Sync.
 		{"death-sync", 2, 2, {"G0 | D0 S", "L", "1!: G1 | D1 S"}},
+		{"death-sync-leader", 2, 2, {"G0 P0 | G0 D0 S", "L", "1!: G1 D1 | S"}},
+		{"death-sync-range", 2, 2, {"G0 | D0 s0", "L", "1!: G1 | D1 s1"}},
+		{"death-sync-written", 2, 2, {"G0 | D0 t0", "L", "1!: G1 | D1 S"}},
 		{"death-sync-alone", 2, 2, {"G0 P0 | G0 P0", "L S", "1!: G0 D0 G1 D1 | S"}},
 		{"death-sync-eviction", 1, 2, {"G0 P0 | G1 D1", "L", "1!: G0 D0 | S"}},
 		{"death-sync-of-pinned", 2, 2, {"G0 | D0 G0 D0", "L S", "1!: G1 D1 | S"}},
@@ -459,6 +470,7 @@ std::vector<Scenario> make()
 			{"G" + kLast + " P" + kLast + " | C3 G1 P1 G64 P64",
 				"3~: " + filled() + " | G1 P1 G2 D2 G65 P65"}},
 		{"fork-sync", 2, 2, {"G0 | C3 D0 S", "3~: G1 | D1 S"}},
+		{"fork-sync-range", 2, 2, {"G0 | C3 D0 s0", "3~: G1 | D1 s1"}},
 		{"fork-sync-alone", 2, 2, {"| C3 S G0 D0 S", "3~: G0 D0 G1 D1 | S"}},
 		{"fork-sync-of-pinned", 2, 2, {"G0 D0 G0 | C3 D0 S", "3~: G1 D1 | S"}},
 		{"fork-sync-eviction", 1, 2, {"G0 D0 | C3 G0 P0 S", "3~: G0 P0 | S", "3~: G1 P1 | G1 D1"}},

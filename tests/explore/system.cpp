@@ -905,6 +905,10 @@ int __wrap_fsync(int fd)
 {
 	return sync_file(fd);
 }
+int __wrap_fdatasync(int fd)
+{
+	return sync_file(fd);
+}
 
 // A witness's: by steps from where it is.  Only who is not in the child of a fork can be seen in between.
 off_t __wrap_lseek(int fd, off_t by, int)

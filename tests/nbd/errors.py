@@ -65,8 +65,8 @@ def case_flush_fails():
     """A flush that failed is told, and the next one writes again."""
     serving.need_nbd()
     with scratch() as directory:
-        for tail, call in ((0, "fsync"), (100, "fdatasync"), (0, "pwrite64")):
-            path = make_file(os.path.join(directory, f"disk.{call}"), SIZE + tail)
+        for tail, call in ((0, "fdatasync"), (100, "fdatasync"), (0, "pwrite64")):
+            path = make_file(os.path.join(directory, f"disk.{tail}.{call}"), SIZE + tail)
             # strace counts for each thread, so there is one.
             with Server(path, "-t", 1, within=injected(path, call, "EIO")) as server:
                 handle = server.connect()
