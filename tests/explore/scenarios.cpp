@@ -383,6 +383,7 @@ std::vector<Scenario> make()
 		{"death-latch-outwaits", 2, 2, {"G0 s0 | u0 s0 u0 l0 m0", "L", "1!: G0 | l0 m0"}},
 		{"death-latch-tries", 2, 2, {"G0 s0 | u0 l0 m0", "L", "1!: G0 | y0 m0 z0 u0"}},
 		{"death-latch-upgrade", 2, 2, {"G0 s0 u0 | s0 u0 l0 A0 m0", "L", "1!: G0 | j0 g0 m0"}},
+		{"death-latch-version", 2, 2, {"G0 l0 u0 j0 | g0 A0 m0 j0 g0 u0", "L", "1!: G0 | l0 m0 l0"}},
 		{"death-latch-first", 2, 2, {"G0 | l0 m0 s0 u0", "L", "1!: G0 | l0 m0 s0"}},
 		{"death-latch-only", 2, 2, {"i1 G0 l0 u0 | l0 A0 m0", "L", "1!: G0 | l0 m0 l0"}},
 		{"death-latch-kept", 1, 3, {"G1 P1 | G2 P2 G0 P0", "L", "1!: G0 | l0 P0 m0"}},
