@@ -2,6 +2,8 @@
 // a child whose kernel kills it at the first system call.
 //
 // SPDX-License-Identifier: BSD-2-Clause
+#include <mpool_peek.h>
+
 #include "support.hpp"
 
 #include <csignal>
@@ -103,6 +105,21 @@ TEST_CASE("a million hits and puts make no system call")
 		}
 		return int{ok};
 	}));
+}
+
+TEST_CASE("a million peeks make no system call")
+{
+	const bool is_inline = GENERATE(false, true);
+	require_no_system_call([&](MPOOL *mp, pgno_t pgno) {
+		// The first must bring the page in.
+		uint64_t version;
+		const struct mpool_view *view = mpool_view(mp, MPOOL_VIEW_LAYOUT);
+		const void *page = is_inline ? mpool_peek_view(view, pgno, &version) : mpool_peek(mp, pgno, &version);
+		if (!page)
+			return mpool_put(mp, mpool_get(mp, pgno, 0), 0) == 0;
+		return (is_inline ? mpool_unchanged_view(view, page, version) : mpool_unchanged(mp, page, version)) ==
+		       1;
+	});
 }
 
 TEST_CASE("hits with several pages pinned at once make no system call")

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/latch.h"
 #include "core/resize.h"
 #include "core/tsan.h"
 
@@ -22,19 +23,20 @@ struct pinned load_fail(MPOOL *mp, struct attachment *a, const struct load *l)
 }
 
 /* The frame's page is about to be published: if it is on the torn-page list, mark the frame abandoned; if it was requested anew, take it off. */
-static void inherit_torn_mark(MPOOL *mp, const struct want *want, struct frame *fr)
+static void inherit_torn_mark(MPOOL *mp, const struct want *want, uint32_t frame, struct frame *fr)
 {
+	latch_whole(&mp->core, frame);
 	if (want->fill == FILL_ZERO_EXCL)
 		torn_remove(mp->io.torn, want->page);
 	else if (torn_has(mp->io.torn, want->page))
-		frame_abandon(fr);
+		latch_abandon(&mp->core, frame, fr);
 }
 
 /* The frame is of this page from now on, whose entry is loading still. */
 static struct frame *install(MPOOL *mp, const struct load *l, const struct want *want, enum mark mark)
 {
 	struct frame *fr = frame_of(&mp->core.frames, l->frame);
-	inherit_torn_mark(mp, want, fr);
+	inherit_torn_mark(mp, want, l->frame, fr);
 	atomic_store_explicit(&fr->page, l->page, memory_order_relaxed);
 	atomic_store_explicit(frame_mark(&mp->core.frames, l->frame), mark, memory_order_relaxed);
 	page_installed(&mp->evict, l->frame, l->page, want->once);

@@ -120,6 +120,7 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 		errno = error;
 		return NULL;
 	}
+	peek_open(mp);
 	where_open(&mp->where);
 	return mp;
 }

@@ -14,6 +14,7 @@
 #include "evict/clock.h"
 #include "io/io.h"
 #include "mpool.h"
+#include "mpool_peek.h"
 #include "os/later.h"
 #include "share/header.h"
 #include "share/sharing.h"
@@ -29,6 +30,7 @@ struct MPOOL {
 	struct evict evict;
 	struct cleaners cleaners;
 	struct sharing sharing;
+	struct mpool_view view, no_view;     /* of peek.c */
 	_Atomic uint32_t readahead;          /* pages at the most; ahead.h */
 	_Atomic(struct prefetch *) prefetch; /* NULL: nothing was prefetched so far */
 	later_list later;                    /* what prefetches do not need any more */
@@ -45,5 +47,7 @@ static inline MPOOL *pool_of(struct core *c)
 
 /* Set the pointers between its parts, and nothing else. */
 void pool_link(MPOOL *mp);
+/* It is made, or joined: what mpool_peek.h looks at. */
+void peek_open(MPOOL *mp);
 
 #endif

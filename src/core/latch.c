@@ -16,7 +16,7 @@ static bool owner_step(uint64_t from, uint64_t to, uint64_t owner)
 static bool is_step(uint64_t from, uint64_t to, uint32_t me)
 {
 	uint64_t owner = from & LATCH_OWNER;
-	if (to == from || to == (from & ~LATCH_WAITING))
+	if (to == from || to == (from & ~LATCH_WAITING) || (to ^ from) == LATCH_LOOK)
 		return true;
 	if (owner)
 		return to == (from | LATCH_WAITING) || (owner == latch_owner(me - 1) && owner_step(from, to, owner));
@@ -58,6 +58,36 @@ static bool chunk_made(struct core *c, unsigned id, uint64_t bytes, uint64_t now
 	return true;
 }
 
+/* Pages of segment 0 only are looked at without a pin. */
+static void look_on(const struct core *c, uint32_t frame)
+{
+	if (!latches_on(c) || frame >= c->frames.base.count)
+		return;
+	uint64_t w = atomic_fetch_or(&latch_words(c)[frame], LATCH_LOOK);
+	LATCH_CHECK_STEP(w, w | LATCH_LOOK, 0);
+	(void)w;
+}
+
+void latch_abandon(const struct core *c, uint32_t frame, struct frame *fr)
+{
+	look_on(c, frame);
+	frame_abandon(fr);
+	/* Once more: there may be latches since.  Pairs with latches_make, which sets `on`, and then looks for abandoned pages. */
+	look_on(c, frame);
+}
+
+void latch_whole(const struct core *c, uint32_t frame)
+{
+	if (!latches_on(c) || frame >= c->frames.base.count)
+		return;
+	_Atomic uint64_t *word = &latch_words(c)[frame];
+	if (!(atomic_load_explicit(word, memory_order_relaxed) & LATCH_LOOK))
+		return;
+	uint64_t w = atomic_fetch_and(word, ~LATCH_LOOK);
+	LATCH_CHECK_STEP(w, w & ~LATCH_LOOK, 0);
+	(void)w;
+}
+
 int latches_make(struct core *c)
 {
 	uint32_t off = LATCHES_OFF;
@@ -66,6 +96,9 @@ int latches_make(struct core *c)
 	atomic_compare_exchange_strong(&c->latch->on, &off, LATCHES_ON);
 	/* Who has closed an entry, and found it off: who finds it ready sees the entry closed. */
 	pin_barrier(&c->pins, c->barrier);
+	for (uint32_t f = 0, end = frames_used(&c->frames); f < end; f++)
+		if (atomic_load(&c->frames.base.frame[f].word) & FRAME_ABANDONED)
+			look_on(c, f);
 	atomic_store(&c->latch->on, LATCHES_READY);
 	return 0;
 }
@@ -367,7 +400,7 @@ static void free_latch(void *gone_owners, uint32_t frame, struct frame *fr)
 	/* Shared still: it was waiting, and has not touched the page.  The mark first: who latches the page next is to
 	 * find it. */
 	if (g->died && !(w & LATCH_SHARED))
-		frame_abandon(fr);
+		latch_abandon(g->c, frame, fr);
 	do
 		to = (w & ~LATCH_OWNER) + LATCH_CHANGE;
 	while (!atomic_compare_exchange_weak(word, &w, to));

@@ -8,8 +8,8 @@
  * A latch is the calling thread's, who had the page pinned when it took it, and goes by its stripe.  It is held
  * outside of calls, and keeps the page in its frame when the last pin is put: a window finds its victim busy (window.c).
  *
- * Latch word: waiting (1 bit), shared (1 bit: there may be shared latches), owner (22 bits: of an exclusive latch,
- * a stripe's number + 1), version (38 bits).  Who may change it:
+ * Latch word: waiting (1 bit), shared (1 bit: there may be shared latches), look (1 bit: the page may be abandoned),
+ * owner (22 bits: of an exclusive latch, a stripe's number + 1), version (38 bits).  Who may change it:
  *
  *   no owner       --L, any-->         owner                  an exclusive latch is taken; then a release fence
  *   owner          --L, the owner-->   no owner, version + 1  it is released
@@ -20,6 +20,8 @@
  *   waiting        --L, who took the owner off--> not waiting    before it tells
  *   no owner       --L, the claim's owner-->  version + 1     the page is about to leave its frame
  *   owner          --L, who recovers-->  no owner, version + 1   its process or thread is gone
+ *   look on        --L, any-->                                the page is about to be marked abandoned, or was
+ *   look off       --L, the claim's owner-->                  another page comes into the frame
  *
  * Marks: a line of eight words for each stripe, written by the stripe's owner alone; a word is 0, or a frame's number
  * + 1: a shared latch, or a try.  Nothing that others write is written by a shared latch, but the bit `shared` once
@@ -49,6 +51,7 @@
 
 #define LATCH_WAITING       ((uint64_t)1 << 0)
 #define LATCH_SHARED        ((uint64_t)1 << 1)
+#define LATCH_LOOK          ((uint64_t)1 << 2)
 #define LATCH_OWNER_SHIFT   4
 #define LATCH_OWNER_BITS    22
 #define LATCH_VERSION_SHIFT (LATCH_OWNER_SHIFT + LATCH_OWNER_BITS)
@@ -161,6 +164,14 @@ void latch_tell(const struct core *c, uint32_t frame);
  * latches.  By the holder of the claim, after the scan.
  */
 void latch_changed(const struct core *c, uint32_t frame);
+
+/*
+ * The page in the frame is abandoned: so says the frame's word, which readers without a pin do not load, unless
+ * `look` is on.  It is on first, and stays on until another page is in the frame, forgiven or not.
+ */
+void latch_abandon(const struct core *c, uint32_t frame, struct frame *fr);
+/* By who loads a page into the frame, and before it is published: it is not abandoned. */
+void latch_whole(const struct core *c, uint32_t frame);
 
 /* ---- marks --------------------------------------------------------------- */
 

@@ -51,8 +51,8 @@ static struct place places_first[PLACES_FIRST];
 static struct place *places = places_first;
 static uint32_t places_size = PLACES_FIRST, places_used; /* places from there on were never used */
 static uint32_t place_free = PLACE_NONE;
-static uint32_t pools_open;
-static uint64_t last_serial; /* its upper bits count the pools that were opened */
+static uint32_t pools_open, pools_viewed; /* those of thread_views */
+static uint64_t last_serial;              /* its upper bits count the pools that were opened */
 
 /* The threads that use pools, in a ring: first those for which the kernel was asked longest ago. */
 static struct user users = {.next = &users, .before = &users};
@@ -482,6 +482,7 @@ void thread_pool_closed(struct core *c)
 	places[c->place] = (struct place){NULL, place_free};
 	place_free = c->place;
 	pools_open--;
+	pools_viewed -= c->view != NULL;
 	/* Also what was known of a pool that had the place before. */
 	if (k && k->a && place_of(k->a->serial) == c->place)
 		a = take_out(u, k);
@@ -499,12 +500,28 @@ void thread_pool_closed(struct core *c)
 	}
 }
 
+void thread_views(struct core *c, const uint64_t **words)
+{
+	pthread_mutex_lock(&lock);
+	pools_viewed += c->view == NULL;
+	c->view = words;
+	pthread_mutex_unlock(&lock);
+}
+
 void thread_before_fork(void)
 {
 	pthread_mutex_lock(&lock);
 }
 
 /* The calling thread is the only one. */
+static void end_views(void)
+{
+	for (uint32_t i = 0; i < places_used && pools_viewed > 0; i++)
+		if (places[i].c && places[i].c->view)
+			*places[i].c->view = NULL;
+}
+
+/* The same. */
 static void inherit(void)
 {
 	/* An heir before us is a thread like any other that is gone. */
@@ -526,6 +543,7 @@ static void inherit(void)
 	heir_state = HEIR_LIVES;
 	/* So that its next call on any pool takes the slow path, to thread_attach. */
 	forget();
+	end_views();
 	forks++;
 	(void)pthread_mutex_init(&adopting, NULL); /* it cannot fail, so made */
 }

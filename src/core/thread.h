@@ -94,6 +94,8 @@ static inline struct attachment *thread_attached(uint64_t serial)
  */
 bool thread_pool_opened(struct core *c);
 void thread_pool_closed(struct core *c);
+/* From now on *words is NULL in a child of fork, when it begins: for calls that are made in no attachment. */
+void thread_views(struct core *c, const uint64_t **words);
 
 /*
  * Around a fork; see fork.h.  What the forking thread knew of its pools is then

@@ -50,6 +50,17 @@ static inline void barrier_stores(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* An acquire fence, the same way: what was loaded before it is loaded before what comes. */
+static inline void barrier_loads(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	ck_pr_fence_acquire();
+#else
+	ck_pr_fence_memory();
+#endif
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static inline void barrier_light(enum barrier kind)
 {
 	/* CK's fence rather than C11's: ThreadSanitizer refuses to compile that. */

@@ -30,7 +30,7 @@ static void abandon(struct sharing *sh, uint32_t frame)
 {
 	struct frame *fr = frame_live(&sh->core->frames, frame);
 	if (fr)
-		frame_abandon(fr);
+		latch_abandon(sh->core, frame, fr);
 }
 
 /* Do pins say nothing of modifications?  MPOOL_LATCHED. */
