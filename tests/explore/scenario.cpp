@@ -732,7 +732,7 @@ void perform(const Op &op)
 	case 'X':
 		return delete_page(page_number(op));
 	case 'S':
-	case 's':
+	case 'o':
 	case 't':
 	case 'w':
 		return sync(op);
@@ -1095,7 +1095,7 @@ static const char *call_name(char what)
 	case 'x':
 		return "delete";
 	case 'S':
-	case 's':
+	case 'o':
 	case 't':
 	case 'w':
 		return "sync";
