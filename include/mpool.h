@@ -349,9 +349,10 @@ ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd);
  * Makes up to n frames evictable, which whoever brings in a page next takes, and returns
  * how many: those that would be evicted next.  Their pages stay in memory until then,
  * and a get of one finds it there, and keeps it.  Modified ones are written first, those
- * of a batch in the order of the file.  Pages pinned, and frames free or evictable already, do not count.
+ * of a batch in the order of the file and all of them in flight at once, as MPOOL_IO_ENGINE says; each
+ * makes room when it is done.  Pages pinned, and frames free or evictable already, do not count.
  *
- * When a write fails, no other is tried, and pages that need none make room; fails with
+ * When a write fails, no other is begun, and pages that need none make room; fails with
  * its errno if there are none either.
  *
  * ENOMEM   no memory
@@ -516,11 +517,11 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
 /* What can be set, of a pool as this process has it, but MPOOL_LATCHED.  A child of fork has its parent's settings. */
 #define MPOOL_CLEANERS  2 /* threads of the pool's that write ahead of need; 0, as it is at first: none; 64 at most */
 #define MPOOL_READAHEAD 3 /* pages that are read at once at the most; 0, as it is at first: one at a time */
-#define MPOOL_IO_ENGINE 4 /* how reads are in flight at once: */
+#define MPOOL_IO_ENGINE 4 /* how reads, and the writes of mpool_clean and of MPOOL_CLEANERS, are in flight at once: */
 #define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
 #define MPOOL_LATCHED   6 /* 1: all who modify pages of this pool latch them exclusively; 0 at first */
 
-#define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools */
+#define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools; writes only with O_DIRECT */
 #define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them, or completes a prefetch */
 #define MPOOL_IO_RING    2 /* by io_uring(7) */
 #define MPOOL_IO_WORKERS 3 /* by threads */
@@ -533,8 +534,8 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
  * MPOOL_CLEANERS: so many threads do what mpool_clean does, each by itself and as much
  * as the misses of the next tenth of a second will need, by those of the last.  A call that brings in a page
  * then writes nothing: when there is no room that they have made it waits, first
- * come first served, while a cleaner's write is in flight; after ten milliseconds it takes a page that need
- * not be written instead, if there is one.  When cleaners find nothing
+ * come first served, while a cleaner's write is in flight; when none has ended for ten milliseconds it takes
+ * a page that need not be written instead, if there is one.  When cleaners find nothing
  * that can make room the pool grows, as for pins; when their write fails the call fails with its errno,
  * if there is no page that need not be written.  mpool_getv, which has begun to read other pages, does not
  * wait: the pool grows.  Processes that share a pool have cleaners each for itself: a
@@ -548,9 +549,14 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
  * MPOOL_LATCHED is the pool's, of all processes that share it: then a pin alone is no sign of a modification, and
  * when a process dies only the pages that it had latched exclusively are abandoned.
  *
+ * MPOOL_IO_ENGINE: with MPOOL_IO_AUTO writes to a file that is not open with O_DIRECT, which end
+ * in the kernel's memory, are one after the other.  What io_uring has in flight may arrive when its process
+ * is dead: whoever opens the file after one that was killed, and writes to it, should wait for that, as
+ * a lock of flock(2) on the pool's descriptor does, which is let go of after the last of it.
+ *
  * EINVAL   there is no such setting, or it cannot have that value: MPOOL_IO_RING in a
- *          shared pool, where the kernel's late reads would arrive after their process has
- *          died
+ *          shared pool, where the kernel's late reads and writes would arrive after their process
+ *          has died
  * EAGAIN   there can be no thread
  * EPERM, ENOSYS, ENOMEM, ...  io_uring is refused, as io_uring_setup(2) tells
  * ENOMEM   no memory

@@ -41,7 +41,7 @@ POINTERS = {
     "io/background.h": {
         "finish": "a read that nobody waits for is done: its pages are to be published",
         "look": "has what others load come?"},
-    "io/read.h": {"done": "who is told of a worker's read"},
+    "io/run.h": {"done": "who is told of a worker's read"},
     "io/workers.c": {"done": "the same"},
     "io/workers.h": {"done": "the same"},
     "io/hooks.h": {"pgin": "the user's filter", "pgout": "the user's filter"},

@@ -608,6 +608,50 @@ TEST_CASE("more reads than may be in flight are made all the same, of getv and o
 		CHECK(cached(pool, page));
 }
 
+TEST_CASE("fewer requests in flight: the threads that are too many end, and those that stay do the rest")
+{
+	constexpr unsigned many = 20;
+	File file(page_size, 4 * many);
+	Pool pool(file.fd(), page_size, 4 * many);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_WORKERS) == 0);
+	auto threads_now = [] {
+		unsigned n = 0;
+		DIR *dir = opendir("/proc/self/task");
+		REQUIRE(dir != nullptr);
+		while (const dirent *e = readdir(dir))
+			n += e->d_name[0] != '.';
+		closedir(dir);
+		return n;
+	};
+	prefetch(pool, {3 * many}); // the thread that completes them comes, and one that reads
+	const unsigned before = threads_now() - 1;
+	std::vector<pgno_t> list;
+	for (pgno_t i = 0; i < 2 * many; i += 2)
+		list.push_back(i);
+	{
+		Gate all;
+		std::atomic<unsigned> there{0};
+		fault::Script script(file.fd(), [&](const Call &) {
+			if (++there == many)
+				all.open();
+			all.pass();
+			return fault::real();
+		});
+		put_all(pool, getv(pool, list));
+	}
+	CHECK(threads_now() >= before + many - 1); // the caller reads, too
+	for (unsigned depth : {7u, 1u, 3u}) {
+		CAPTURE(depth);
+		REQUIRE(mpool_tune(pool, MPOOL_IO_DEPTH, depth) == 0);
+		// One that was joined may be there a little longer.
+		while (threads_now() > before + depth)
+			sched_yield();
+		prefetch(pool, {2 * many + 2 * depth, 2 * many + 2 * depth + 1, 3 * many + 2 * depth});
+		CHECK(threads_now() <= before + depth);
+		put_all(pool, getv(pool, list));
+	}
+}
+
 TEST_CASE("settings are checked, and told")
 {
 	File file(page_size, 10);

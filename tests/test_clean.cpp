@@ -509,6 +509,263 @@ TEST_CASE(
 	REQUIRE(file.holds(frames + 299, 1));
 }
 
+// ---- runs in flight together -------------------------------------------------
+
+namespace {
+
+// A pool that this process alone has, or that has a key.
+class Either {
+public:
+	Either(bool shared, int fd, pgno_t size, pgno_t maxcache)
+	{
+		static unsigned number = 0;
+		std::string key = "test_clean " + std::to_string(getpid()) + " " + std::to_string(number++);
+		mp_ = mpool_open(shared ? key.c_str() : nullptr, fd, size, maxcache);
+		REQUIRE((mp_ || (shared && errno == ENOTSUP)));
+	}
+	Either(const Either &) = delete;
+	Either &operator=(const Either &) = delete;
+	~Either()
+	{
+		if (mp_)
+			mpool_close(mp_);
+	}
+	// False: there are no shared pools here.
+	bool there() const { return mp_; }
+	operator MPOOL *() const { return mp_; }
+	struct mpool_stats stats() const
+	{
+		struct mpool_stats st;
+		REQUIRE(mpool_stats(mp_, &st, sizeof st) == 0);
+		return st;
+	}
+	// Pages `from` to before `to`, each `step`th.
+	void modify(pgno_t from, pgno_t to, pgno_t step, size_t size) const
+	{
+		for (pgno_t i = from; i < to; i += step) {
+			void *page = mpool_get(mp_, i, 0);
+			REQUIRE(page != nullptr);
+			fill(page, size, i, 1);
+			REQUIRE(mpool_put(mp_, page, MPOOL_DIRTY) == 0);
+		}
+	}
+
+private:
+	MPOOL *mp_;
+};
+
+bool use(MPOOL *mp, uint64_t engine)
+{
+	if (mpool_tune(mp, MPOOL_IO_ENGINE, engine) == 0)
+		return true;
+	REQUIRE(engine == MPOOL_IO_RING);
+	WARN("io_uring is refused here: " << strerror(errno));
+	return false;
+}
+
+} // namespace
+
+TEST_CASE("a device that answers only when 32 writes are outstanding gets them from mpool_clean")
+{
+	constexpr unsigned wanted = 32;
+	const pgno_t frames = 400;
+	const bool shared = GENERATE(false, true);
+	CAPTURE(shared);
+	File file(page_size, 2 * frames);
+	Either pool(shared, file.fd(), page_size, frames);
+	if (!pool.there())
+		return;
+	REQUIRE(use(pool, MPOOL_IO_WORKERS));
+	pool.modify(0, 2 * frames, 2, page_size); // no two are neighbours
+	std::mutex mutex;
+	std::condition_variable all;
+	unsigned outstanding = 0;
+	{
+		fault::Script script(file.fd(), [&](const Call &) {
+			std::unique_lock<std::mutex> lock(mutex);
+			if (++outstanding % wanted == 0)
+				all.notify_all();
+			unsigned round = (outstanding - 1) / wanted;
+			all.wait(lock, [&] { return outstanding >= (round + 1) * wanted; });
+			return fault::real();
+		});
+		CHECK(mpool_clean(pool, 2 * wanted) == 2 * wanted);
+		CHECK(script.writes() == 2 * wanted);
+	}
+	CHECK(pool.stats().dirty == frames - 2 * wanted);
+	CHECK(pool.stats().writes == 2 * wanted);
+	unsigned held = 0;
+	for (pgno_t i = 0; i < 2 * frames; i += 2)
+		held += file.holds(i, 1);
+	CHECK(held == 2 * wanted);
+}
+
+TEST_CASE("each write makes room when it is done, whatever becomes of the others")
+{
+	const pgno_t frames = 100, runs = 8;
+	const uint64_t stuck = GENERATE(0u, 3u, 7u);
+	CAPTURE(stuck);
+	File file(page_size, 3 * frames);
+	Pool pool(file.fd(), page_size, frames);
+	REQUIRE(use(pool, MPOOL_IO_WORKERS));
+	for (pgno_t i = 0; i < 2 * frames; i += 2)
+		pool.modify(i, 1);
+	Gate in_write;
+	fault::Script script(file.fd(), [&](const Call &call) {
+		if (call.op == Op::write && call.nth == stuck)
+			in_write.pass();
+		return fault::real();
+	});
+	ssize_t made = 0;
+	Threads threads;
+	threads.start([&] { made = mpool_clean(pool, runs); });
+	in_write.await(1);
+	while (pool.stats().cleaned < runs - 1)
+		sched_yield();
+	for (pgno_t i = 0; i < runs - 1; i++)
+		REQUIRE(pool.shows(2 * frames + i, 0));
+	CHECK(script.writes() == runs);
+	CHECK(pool.stats().overflow == 0);
+	CHECK(pool.stats().cleaned == runs - 1);
+	in_write.open();
+	threads.join();
+	CHECK(made == runs);
+	CHECK(pool.stats().cleaned == runs);
+	for (pgno_t i = 0; i < 2 * frames; i += 2)
+		REQUIRE(pool.shows(i, 1));
+}
+
+TEST_CASE("what is written is written by the engine: io_uring for a pool of one's own, threads for a shared one")
+{
+	constexpr pgno_t size = 4096, frames = 256, pages = 60;
+	const bool shared = GENERATE(false, true), direct = GENERATE(false, true);
+	const uint64_t engine = GENERATE(MPOOL_IO_AUTO, MPOOL_IO_PLAIN, MPOOL_IO_RING, MPOOL_IO_WORKERS);
+	CAPTURE(shared, direct, engine);
+	File file(size, frames);
+	if (direct && fcntl(file.fd(), F_SETFL, O_DIRECT) != 0)
+		return; // this file system has none of it
+	Either pool(shared, file.fd(), size, frames);
+	if (!pool.there())
+		return;
+	if (shared && engine == MPOOL_IO_RING) {
+		REQUIRE_FAILS(mpool_tune(pool, MPOOL_IO_ENGINE, engine), EINVAL);
+		return;
+	}
+	if (!use(pool, engine))
+		return;
+	pool.modify(0, pages, 3, size);
+	const unsigned before = threads_now();
+	{
+		fault::Script script(file.fd(), [](const Call &) { return fault::real(); });
+		CHECK(mpool_clean(pool, pages) == pages / 3);
+		bool ring = !shared && pool.stats().engine == MPOOL_IO_RING;
+		// What goes by a ring goes through no call that is wrapped.
+		if (engine == MPOOL_IO_RING || (engine == MPOOL_IO_AUTO && direct && ring))
+			CHECK(script.writes() == 0);
+		else
+			CHECK(script.writes() == pages / 3);
+		// Where the kernel's memory takes what is written nobody else is needed.
+		if (engine == MPOOL_IO_PLAIN || (engine == MPOOL_IO_AUTO && !direct))
+			CHECK(threads_now() <= before);
+	}
+	CHECK(pool.stats().dirty == 0);
+	CHECK(pool.stats().writes == pages / 3);
+	for (pgno_t i = 0; i < pages; i++)
+		REQUIRE(file.holds(i, i % 3 == 0));
+	REQUIRE(mpool_sync(pool) == 0);
+}
+
+TEST_CASE("short and interrupted writes of a batch are continued where they stopped")
+{
+	const uint64_t engine = GENERATE(MPOOL_IO_PLAIN, MPOOL_IO_WORKERS);
+	const size_t part = GENERATE(1u, 511u, 512u, 700u, 1u << 20);
+	CAPTURE(engine, part);
+	const pgno_t frames = 400, pages = 100;
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, frames);
+	REQUIRE(use(pool, engine));
+	for (pgno_t i = 0; i < pages; i++)
+		if (i % 7 != 0) // runs of six pages
+			pool.modify(i, 1);
+	{
+		fault::Script script(file.fd(), [&](const Call &call) {
+			return call.nth % 3 == 2 ? fault::error(EINTR) : fault::at_most(part);
+		});
+		REQUIRE(clean(pool, pages) == pages - pages / 7 - 1);
+	}
+	CHECK(pool.stats().dirty == 0);
+	CHECK(pool.stats().write_errno == 0);
+	for (pgno_t i = 0; i < pages; i++)
+		REQUIRE(file.holds(i, i % 7 != 0));
+}
+
+TEST_CASE("who cleans a pool is told of a write-back that failed, whoever was told before")
+{
+	const uint64_t engine = GENERATE(MPOOL_IO_AUTO, MPOOL_IO_PLAIN, MPOOL_IO_RING, MPOOL_IO_WORKERS);
+	CAPTURE(engine);
+	File file(page_size, 100);
+	Pool one(file.fd(), page_size, 40), two(file.fd(), page_size, 4);
+	if (!use(one, engine))
+		return;
+	for (pgno_t i = 0; i < 40; i += 2)
+		one.modify(i, 1);
+	REQUIRE(clean(one, 20) == 20);
+	one.crowd_out(50);
+	fault::Script script(file.fd(), [&](const Call &call) {
+		return call.op == Op::sync && fault::is_told(call.fd) ? fault::error(EIO) : fault::real();
+	});
+	fault::write_back_fails(file.fd());
+	CHECK(mpool_sync(two) == -1); // it has nothing to lose, and asks by the descriptor
+	REQUIRE_FAILS(mpool_sync(one), EIO);
+}
+
+TEST_CASE("of a batch what cannot be written stays modified, the first error is kept, and the rest is written")
+{
+	const uint64_t engine = GENERATE(MPOOL_IO_AUTO, MPOOL_IO_PLAIN, MPOOL_IO_RING, MPOOL_IO_WORKERS);
+	const pgno_t gap = GENERATE(2u, 7u);
+	CAPTURE(engine, gap);
+	constexpr pgno_t frames = 400, pages = 100, limit = 31;
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, frames);
+	if (!use(pool, engine))
+		return;
+	for (pgno_t i = 0; i < pages; i++)
+		if (i % gap != 0)
+			pool.modify(i, 1);
+	// In the middle of page 31.
+	struct rlimit before;
+	REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	struct rlimit small = before;
+	small.rlim_cur = limit * page_size + 100;
+	auto ignored = signal(SIGXFSZ, SIG_IGN);
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+	errno = 0;
+	ssize_t made = mpool_clean(pool, pages);
+	int error = errno;
+	for (unsigned again = 0; made > 0 && again < pages; again++)
+		made = mpool_clean(pool, pages);
+	error = made < 0 ? errno : error;
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	signal(SIGXFSZ, ignored);
+	CHECK(made == -1);
+	CHECK(error == EFBIG);
+	CHECK(pool.stats().write_errno == EFBIG);
+	uint64_t left = 0;
+	for (pgno_t i = limit; i < pages; i++)
+		left += i % gap != 0;
+	CHECK(pool.stats().dirty >= left);
+	for (pgno_t i = 0; i < pages; i++)
+		REQUIRE(pool.shows(i, i % gap != 0));
+	for (pgno_t i = limit; i < pages; i++)
+		REQUIRE(file.holds(i, 0) == (i != limit || i % gap == 0));
+	REQUIRE(mpool_clean(pool, pages) >= 0);
+	CHECK(pool.stats().dirty == 0);
+	pool.sync();
+	CHECK(pool.stats().write_errno == 0);
+	for (pgno_t i = 0; i < pages; i++)
+		REQUIRE(file.holds(i, i % gap != 0));
+}
+
 TEST_CASE("cleaners come and go under many threads, and no page is lost")
 {
 	const pgno_t frames = GENERATE(6u, 200u), each = 4 * frames / 6 + 10;

@@ -519,6 +519,49 @@ void forking(void *forker, pgno_t, void *)
 
 } // namespace
 
+TEST_CASE("in a child latches of the other threads are free, and the forking thread keeps its own")
+{
+	bool latched_only = GENERATE(false, true);
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 8);
+	REQUIRE(mpool_tune(pool, MPOOL_LATCHED, latched_only) == 0);
+	void *own = pool.get(0), *shared = pool.get(1);
+	REQUIRE(mpool_latch(pool, own, MPOOL_EXCLUSIVE) == 0);
+	REQUIRE(mpool_latch(pool, shared, MPOOL_SHARED) == 0);
+	Gate stay;
+	Threads thread;
+	std::atomic<unsigned> wrong{0};
+	thread.start([&] {
+		for (pgno_t i = 2; i < 24; i++) // more than a line of marks has room for
+			wrong += mpool_latch(pool, mpool_get(pool, i, 0), i % 2 ? MPOOL_SHARED : MPOOL_EXCLUSIVE) != 0;
+		wrong += mpool_latch(pool, mpool_get(pool, 1, 0), MPOOL_SHARED) != 0;
+		mpool_get(pool, 24, 0);
+		stay.pass();
+	});
+	stay.await(1);
+	REQUIRE(wrong == 0);
+	int childs_verdict = in_child([&] {
+		for (pgno_t i = 2; i < 25; i++) {
+			void *page = mpool_get(pool, i, 0);
+			CHILD_CHECK(page && mpool_latch(pool, page, MPOOL_EXCLUSIVE | MPOOL_TRY) == 0);
+			bool exclusive = i < 24 && i % 2 == 0;
+			CHILD_CHECK(mpool_abandoned(pool, page, 0) == (exclusive || !latched_only));
+			CHILD_CHECK(mpool_unlatch(pool, page, 0) == 0 && mpool_put(pool, page, 0) == 0);
+		}
+		CHILD_CHECK(mpool_latch(pool, own, MPOOL_SHARED) == -1 && errno == EDEADLK);
+		CHILD_CHECK(mpool_abandoned(pool, own, 0) == 0);
+		CHILD_CHECK(mpool_unlatch(pool, own, MPOOL_DIRTY) == 0);
+		CHILD_CHECK(mpool_unlatch(pool, shared, 0) == 0 && mpool_unlatch(pool, shared, 0) == -1);
+		CHILD_CHECK(mpool_latch(pool, shared, MPOOL_EXCLUSIVE | MPOOL_TRY) == 0);
+		return mpool_close(pool);
+	});
+	stay.open();
+	thread.join();
+	CHECK(childs_verdict == 0);
+	REQUIRE(mpool_unlatch(pool, own, 0) == 0);
+	REQUIRE(mpool_unlatch(pool, shared, 0) == 0);
+}
+
 TEST_CASE("a filter that forks leaves its child every pool but the one that it is for")
 {
 	File file(page_size, 20), own(page_size, 12);

@@ -16,7 +16,7 @@ bool batch_get(struct batch *b, MPOOL *mp, size_t pages)
 	b->load = malloc(b->room * (sizeof *b->load + sizeof *b->iov + sizeof *b->reads));
 	if (!b->load)
 		return false;
-	b->reads = (struct io_read *)(void *)(b->load + b->room);
+	b->reads = (struct io_run *)(void *)(b->load + b->room);
 	b->iov = (struct iovec *)(void *)(b->reads + b->room);
 	return true;
 }
@@ -46,7 +46,7 @@ unsigned batch_run(const struct batch *b, unsigned from)
 {
 	unsigned n = 0;
 	uint32_t page = b->load[from].page;
-	while (from + n < b->n && n < READ_PAGES && b->load[from + n].page == page + n &&
+	while (from + n < b->n && n < RUN_PAGES && b->load[from + n].page == page + n &&
 	       !pageio_unwritten(&b->mp->io.file, page + n))
 		n++;
 	return n;
@@ -58,9 +58,9 @@ void load_decode(MPOOL *mp, struct load *l)
 		l->error = pageio_decode(&mp->io.file, l->page, frame_page(&mp->core.frames, l->frame), false);
 }
 
-void loads_finish(MPOOL *mp, struct io_read *read, struct load *l)
+void loads_finish(MPOOL *mp, struct io_run *read, struct load *l)
 {
-	uint32_t i = read_finish(&mp->io.file, read);
+	uint32_t i = run_finish(&mp->io.file, read);
 	MPOOL_PROBE(read, &mp->core, read->page, read->n, i < read->n ? errno : 0);
 	for (uint32_t j = 0; j < read->n; j++)
 		l[j].read = true;
@@ -87,14 +87,10 @@ void batch_read(struct batch *b)
 		if (n == 0)
 			memset(load_bytes(b->mp, &b->load[i]), 0, b->mp->io.file.pagesize);
 		else
-			b->reads[reads++] = (struct io_read){.page = b->load[i].page, .n = n, .iov = &b->iov[i]};
+			b->reads[reads++] = (struct io_run){.page = b->load[i].page, .n = n, .iov = &b->iov[i]};
 		point(b, i, n);
 	}
-	struct engine *e = reads > 1 ? engine_of(&b->mp->io) : NULL;
-	if (e)
-		engine_read(e, b->reads, reads);
-	for (unsigned i = 0; !e && i < reads; i++)
-		read_now(&b->mp->io.file, &b->reads[i]);
+	engine_make(&b->mp->io, b->reads, reads);
 	for (unsigned i = 0; i < reads; i++)
 		loads_finish(b->mp, &b->reads[i], &b->load[b->reads[i].iov - b->iov]);
 	for (unsigned i = 0; i < b->n; i++)

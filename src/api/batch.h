@@ -14,7 +14,7 @@
 #define MPOOL_BATCH_H
 
 #include "api/load.h"
-#include "io/read.h"
+#include "io/run.h"
 
 /* Pages of a batch at the most. */
 #define BATCH_PAGES 256u
@@ -24,7 +24,7 @@ struct batch {
 	unsigned n, room;
 	struct load *load; /* the start of the memory of all three */
 	struct iovec *iov;
-	struct io_read *reads;
+	struct io_run *reads;
 };
 
 /* Until the end of the block, whichever way it is left. */
@@ -49,7 +49,7 @@ unsigned batch_run(const struct batch *b, unsigned from);
 void batch_read(struct batch *b);
 
 /* A read of the pages of `l`, which is done by an engine's one try: complete it, and set what batch_read does. */
-void loads_finish(MPOOL *mp, struct io_read *read, struct load *l);
+void loads_finish(MPOOL *mp, struct io_run *read, struct load *l);
 /* Give the page, if it was filled, the memory's form. */
 void load_decode(MPOOL *mp, struct load *l);
 

@@ -27,7 +27,7 @@ struct group {
 
 /* A read of the background's: adjacent pages. */
 struct ahead_read {
-	struct io_read read; /* first: the engine knows no more */
+	struct io_run read;  /* first: the engine knows no more */
 	struct group *group; /* NULL: nobody is to be told */
 	struct load *load;
 	struct iovec iov[];
@@ -163,7 +163,7 @@ static void end(MPOOL *mp, struct attachment *a, const struct load *l)
 	load_fail(mp, a, l);
 }
 
-static void finish(struct attachment *a, struct io_read *read)
+static void finish(struct attachment *a, struct io_run *read)
 {
 	MPOOL *mp = pool_of(a->core);
 	struct ahead_read *h = (struct ahead_read *)read;
@@ -254,7 +254,7 @@ static void start(const struct call *c, struct load *l, unsigned n)
 		frame_hand_over(frame_of(&c->mp->core.frames, l[i].frame), c->background);
 		table_hand_over(&l[i].at, l[i].page, c->a->stripe->id, c->background);
 	}
-	h->read = (struct io_read){.page = l->page, .n = n, .iov = h->iov};
+	h->read = (struct io_run){.page = l->page, .n = n, .iov = h->iov};
 	h->group = c->group;
 	if (c->group)
 		atomic_fetch_add(&c->group->left, 1);

@@ -19,13 +19,13 @@ void cleaner_init(struct cleaners *c, struct evict *ev)
 	demand_init(&ev->demand);
 }
 
-/* One round.  True: it was of use, and more is to be done. */
-static bool clean_round(struct evict *ev, struct stripe *me, int *error)
+/* One round; *made: frames that it has found.  True: there is more to be done. */
+static bool clean_round(struct evict *ev, struct stripe *me, uint32_t *made, int *error)
 {
 	struct demand *d = &ev->demand;
 	uint64_t evictions = pin_counter(&ev->core->pins, COUNT_EVICTIONS);
 	uint64_t next = demand_estimate(d, evictions, time_ns());
-	return clock_ahead(ev, me, next < UINT32_MAX ? (uint32_t)next : UINT32_MAX, error);
+	return clock_ahead(ev, me, next < UINT32_MAX ? (uint32_t)next : UINT32_MAX, made, error);
 }
 
 /* Until the end of the block, whichever way it is left: a filter may end the thread, which others wait for. */
@@ -33,13 +33,14 @@ struct serving {
 	struct demand *d;
 	uint64_t round;
 	bool in_round;
+	uint32_t made;
 	int error;
 };
 
 static void served(const struct serving *s)
 {
 	if (s->in_round)
-		demand_done(s->d, s->round, s->error);
+		demand_done(s->d, s->round, s->made > 0, s->error);
 	demand_count(s->d, -1);
 }
 
@@ -48,9 +49,10 @@ static void serve(struct evict *ev, struct stripe *me, uint32_t number)
 	__attribute__((cleanup(served))) struct serving s = {.d = &ev->demand};
 	bool again = false;
 	while ((s.in_round = demand_begin(s.d, number, again, &s.round))) {
+		s.made = 0;
 		s.error = 0;
-		again = clean_round(ev, me, &s.error);
-		demand_done(s.d, s.round, s.error);
+		again = clean_round(ev, me, &s.made, &s.error);
+		demand_done(s.d, s.round, s.made > 0, s.error);
 	}
 }
 

@@ -646,7 +646,7 @@ static uint32_t let_go(struct evict *ev, struct stripe *me, const struct evictab
 	(void)keep_one(ev, me, 0, r); /* and that for nobody */
 	atomic_fetch_add_explicit(&ev->clock->cleaned, r->n, memory_order_relaxed);
 	if (r->n > 0 && demand_served(&ev->demand))
-		demand_came(&ev->demand);
+		demand_came(&ev->demand, r->n);
 	return r->n;
 }
 
@@ -664,7 +664,7 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 {
 	struct window w;
 	struct evictable r;
-	struct copied c;
+	struct writing to;
 	BUFFER(b, ev->io);
 	uint32_t made, batch = share_begin(ev, n);
 	/* Also when a filter does not return: see evict_from. */
@@ -675,19 +675,13 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 	found->some = w.n > 0;
 	if (w.n == 0)
 		return 0;
-	window_evict_begin(ev->io, me, &w, &r, &b, &c, error);
-	found->others = c.refused && found->passed && pass_by(found->passed, &w);
-	found->refused = c.refused ? c.refused : found->refused;
+	window_evict_begin(ev->io, me, &w, &r, &b, &to, error);
+	int refused = to.copied.refused;
+	found->others = refused && found->passed && pass_by(found->passed, &w);
+	found->refused = refused ? refused : found->refused;
 	made = let_go(ev, me, &r);
-	for (unsigned next = 0; next < c.n;) {
-		if (*error) {
-			/* No other is tried. */
-			window_evict_none(ev->io, &c, next);
-			break;
-		}
-		next = window_evict_next(ev->io, me, &b, &c, next, &r, error);
+	while (window_evict_next(ev->io, me, &to, &r, error))
 		made += let_go(ev, me, &r);
-	}
 	return made;
 }
 
@@ -986,24 +980,24 @@ void clock_trim(struct evict *ev, struct stripe *me)
 	retire_empty(ev, me);
 }
 
-bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, int *error)
+bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, uint32_t *made, int *error)
 {
 	struct clock_state *c = ev->clock;
-	uint32_t made = 0, shards = shards_of(c), waiting;
+	uint32_t shards = shards_of(c), waiting;
 	int32_t low = wanted(ev, 0, next) / LOW_SHARE;
 	low = low > 0 ? low : 1;
 	atomic_store_explicit(&ev->demand.low, low, memory_order_relaxed);
 	if (atomic_load(&c->overflow_used) && !spend_backoff(c))
 		clock_trim(ev, me); /* who needs a frame writes nothing */
 	for (uint32_t i = 0; i < shards; i++)
-		made += fill_shard(ev, me, i, next, error);
+		*made += fill_shard(ev, me, i, next, error);
 	/* Somebody waits, and the hands have not come to a victim: look everywhere. */
-	if (made == 0 && !*error && (waiting = atomic_load(&ev->demand.lined_up)) > 0)
-		made = clock_clean(ev, me, waiting, error);
+	if (*made == 0 && !*error && (waiting = atomic_load(&ev->demand.lined_up)) > 0)
+		*made = clock_clean(ev, me, waiting, error);
 	bool little = false;
 	for (uint32_t i = 0; i < shards; i++)
 		little |= ready(ev, i) < low;
-	return made > 0 && little && !*error;
+	return *made > 0 && little && !*error;
 }
 
 #if MPOOL_CHECK > 1
@@ -1058,19 +1052,23 @@ static uint32_t take_unwritten(struct evict *ev, struct attachment *a, uint32_t 
 	return f;
 }
 
-/* While cleaners write, wait for what they leave.  FRAME_NONE: they found none; or *late. */
-static uint32_t await_cleaners(struct evict *ev, struct attachment *a, uint32_t home, bool patient, bool *late,
-                               int *error)
+/* Of a thread that has to wait. */
+struct waiting {
+	bool late, waited;
+	int *error;
+};
+
+/* While cleaners write, wait for what they leave.  FRAME_NONE: they found none; or it is late. */
+static uint32_t await_cleaners(struct evict *ev, struct attachment *a, uint32_t home, bool patient, struct waiting *w)
 {
 	struct in_line l;
 	uint32_t f = FRAME_NONE;
 	demand_line_up(&ev->demand, &l);
 	while (f == FRAME_NONE && demand_wait(&ev->demand, &l, patient))
 		f = take_hinted_anywhere(ev, home, a);
-	demand_leave(&ev->demand, &l, error);
-	if (l.waited)
-		atomic_fetch_add_explicit(&ev->clock->waits, 1, memory_order_relaxed);
-	*late = l.late;
+	demand_leave(&ev->demand, &l, w->error);
+	w->waited |= l.waited;
+	w->late = l.late;
 	return f;
 }
 
@@ -1086,13 +1084,17 @@ static uint32_t take_clean(struct evict *ev, struct attachment *a, uint32_t home
 static uint32_t alloc_served(struct evict *ev, struct attachment *a, uint32_t home, bool waits, int *error)
 {
 	retire_empty(ev, a->stripe);
-	bool late = false;
+	struct waiting w = {.error = error};
 	uint32_t f = take_unwritten(ev, a, home);
 	if (f == FRAME_NONE && waits)
-		f = await_cleaners(ev, a, home, false, &late, error);
+		f = await_cleaners(ev, a, home, false, &w);
 	if (f == FRAME_NONE)
 		f = take_clean(ev, a, home, error);
-	return f == FRAME_NONE && late ? await_cleaners(ev, a, home, true, &late, error) : f;
+	if (f == FRAME_NONE && w.late)
+		f = await_cleaners(ev, a, home, true, &w);
+	if (w.waited)
+		atomic_fetch_add_explicit(&ev->clock->waits, 1, memory_order_relaxed);
+	return f;
 }
 
 /*

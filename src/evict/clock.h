@@ -132,9 +132,9 @@ void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted);
 uint32_t clock_clean(struct evict *ev, struct stripe *me, uint32_t n, int *error);
 /*
  * The same, by a cleaner: each shard is to have its part of what `next` evictions take, free or
- * evictable.  True: some were made, and there is little again.
+ * evictable.  *made: how many were made.  True: some were, and there is little again.
  */
-bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, int *error);
+bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, uint32_t *made, int *error);
 /* A get has rescued the page of the frame, which so is no evictable one. */
 void frame_rescued(struct evict *ev, uint32_t frame);
 /* By the claim's owner, of a frame that no entry names. */

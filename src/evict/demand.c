@@ -8,7 +8,7 @@
 
 /* For how long frames are made evictable ahead. */
 #define AHEAD_NS (100 * NS_PER_MS)
-/* A write that takes so long may be stuck. */
+/* A device that has written nothing for so long may be stuck. */
 #define PATIENCE_NS (10 * NS_PER_MS)
 
 void demand_init(struct demand *d)
@@ -40,14 +40,12 @@ void demand_wake(struct demand *d)
 void demand_line_up(struct demand *d, struct in_line *l)
 {
 	pthread_mutex_lock(&d->lock);
-	struct in_line **end = &d->first;
-	while (*end)
-		end = &(*end)->next;
-	/* Whatever has come before, it has not looked for since it is in the line. */
-	*l = (struct in_line){.asked = ++d->asked, .seen = d->arrivals - 1};
+	*l = (struct in_line){.asked = ++d->asked};
 	pthread_cond_init(&l->changed, &d->of_time);
-	*end = l;
+	*(d->first ? d->end : &d->first) = l;
+	d->end = &l->next;
 	atomic_fetch_add(&d->lined_up, 1);
+	d->unseen += d->unseen == 0; /* what has come before, nobody has looked for since it is in the line */
 	pthread_cond_signal(&d->work);
 	pthread_mutex_unlock(&d->lock);
 }
@@ -55,44 +53,44 @@ void demand_line_up(struct demand *d, struct in_line *l)
 /* Will nothing come? */
 static bool is_over(const struct demand *d, const struct in_line *l)
 {
-	return d->rounds == 0 &&
-	       (d->answered >= l->asked || atomic_load_explicit(&d->cleaners, memory_order_relaxed) == 0);
+	return d->rounds == 0 && (d->vain >= l->asked || atomic_load_explicit(&d->cleaners, memory_order_relaxed) == 0);
 }
 
-/* Is it its turn, with frames that it has not looked for? */
+/* Is it its turn, with frames that the line has not looked for? */
 static bool may_look(const struct demand *d, const struct in_line *l)
 {
-	return d->first == l && l->seen != d->arrivals;
+	return d->first == l && d->unseen > 0;
 }
 
-/* Something has changed, with the lock held: wake those of the line whom it concerns. */
+/* Something has changed, with the lock held: wake those of the line whom it concerns.  Who is before another has asked before him. */
 static void wake_line(struct demand *d)
 {
-	for (struct in_line *l = d->first; l; l = l->next)
-		if (may_look(d, l) || is_over(d, l))
-			pthread_cond_signal(&l->changed);
+	for (struct in_line *l = d->first; l && (may_look(d, l) || is_over(d, l)); l = l->next)
+		pthread_cond_signal(&l->changed);
 }
 
-/* Until something changes; with the lock held.  False: it took long. */
-static bool wait_until(struct demand *d, struct in_line *l, uint64_t end)
+/* Until something changes, or nothing has come for long: then false.  With the lock held. */
+static bool wait_for_news(struct demand *d, struct in_line *l, bool patient)
 {
+	uint64_t end = time_ns() + PATIENCE_NS, before = d->arrivals;
 	struct timespec t = {.tv_sec = (time_t)(end / NS_PER_S), .tv_nsec = (long)(end % NS_PER_S)};
-	if (end == 0)
+	l->waited |= patient || !d->stuck;
+	if (patient)
 		return pthread_cond_wait(&l->changed, &d->lock) == 0;
-	return !d->stuck && pthread_cond_timedwait(&l->changed, &d->lock, &t) != ETIMEDOUT;
+	return !d->stuck && (pthread_cond_timedwait(&l->changed, &d->lock, &t) != ETIMEDOUT || d->arrivals != before);
 }
 
 bool demand_wait(struct demand *d, struct in_line *l, bool patient)
 {
-	uint64_t end = patient ? 0 : time_ns() + PATIENCE_NS;
-	pthread_mutex_lock(&d->lock);
 	bool look;
+	pthread_mutex_lock(&d->lock);
 	while (!(look = may_look(d, l)) && !is_over(d, l) && !l->late) {
-		l->waited |= patient || !d->stuck;
-		l->late = !wait_until(d, l, end);
+		l->late = !wait_for_news(d, l, patient);
 		d->stuck |= l->late;
 	}
-	l->seen = d->arrivals;
+	/* If it finds one, the others are the next one's; if none, there are none. */
+	l->unseen = look ? d->unseen : 0;
+	d->unseen = look ? 0 : d->unseen;
 	pthread_mutex_unlock(&d->lock);
 	return look;
 }
@@ -104,6 +102,9 @@ void demand_leave(struct demand *d, struct in_line *l, int *error)
 	while (*at != l)
 		at = &(*at)->next;
 	*at = l->next;
+	if (!l->next)
+		d->end = at;
+	d->unseen += l->unseen > 0 ? l->unseen - 1 : 0;
 	atomic_fetch_sub(&d->lined_up, 1);
 	*error = d->error;
 	if (d->first && may_look(d, d->first))
@@ -114,10 +115,11 @@ void demand_leave(struct demand *d, struct in_line *l, int *error)
 
 /* ---- cleaners ----------------------------------------------------------- */
 
-void demand_came(struct demand *d)
+void demand_came(struct demand *d, uint32_t n)
 {
 	pthread_mutex_lock(&d->lock);
-	d->arrivals++;
+	d->arrivals += n;
+	d->unseen += n;
 	d->stuck = false;
 	wake_line(d);
 	pthread_mutex_unlock(&d->lock);
@@ -127,7 +129,7 @@ bool demand_begin(struct demand *d, uint32_t number, bool again, uint64_t *round
 {
 	pthread_mutex_lock(&d->lock);
 	atomic_fetch_add(&d->asleep, 1);
-	while (number < d->most && !again && !d->told && d->asked == d->begun)
+	while (number < d->most && !again && !d->told && d->asked == d->begun && !(d->first && d->useful))
 		pthread_cond_wait(&d->work, &d->lock);
 	atomic_fetch_sub(&d->asleep, 1);
 	bool begin = number < d->most;
@@ -135,18 +137,23 @@ bool demand_begin(struct demand *d, uint32_t number, bool again, uint64_t *round
 		d->told = false;
 		*round = d->begun = d->asked;
 		d->rounds++;
+	} else {
+		pthread_cond_signal(&d->work); /* what there is to do is another's */
 	}
 	pthread_mutex_unlock(&d->lock);
 	return begin;
 }
 
-void demand_done(struct demand *d, uint64_t round, int error)
+void demand_done(struct demand *d, uint64_t round, bool useful, int error)
 {
 	pthread_mutex_lock(&d->lock);
 	d->rounds--;
 	d->error = error;
-	if (d->answered < round)
-		d->answered = round;
+	d->useful = useful;
+	if (useful)
+		d->vain = 0;
+	else if (d->vain < round)
+		d->vain = round;
 	wake_line(d);
 	pthread_mutex_unlock(&d->lock);
 }

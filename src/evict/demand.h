@@ -5,10 +5,15 @@
  * process has its own.  Where there are cleaners, a thread that needs a frame writes no page itself:
  * when it finds no evictable one it asks for a round, and waits in the line until
  *
- *   frames came     the first of the line takes one and leaves; then it is the next one's turn
- *   nothing came    the round that it asked for is over, and none is under way: it waits for nobody
- *   it takes long   the device may be stuck: it takes a clean page that would have stayed, if there is one,
- *                   and whoever comes does the same before he waits, until frames come again
+ *   frames came     the first of the line takes one and leaves; if more came, it is the next one's turn
+ *   nothing came    the round that it asked for, or a later one, has found nothing, and none is
+ *                   under way: it waits for nobody
+ *   it takes long   no frame has come for so long that the device may be stuck: it takes a clean page
+ *                   that would have stayed, if there is one, and whoever comes does the same before
+ *                   he waits, until frames come again
+ *
+ * As long as rounds find something and somebody is in the line, the next begins at once: who
+ * left the line because a round is over would search all of the pool for a clean page.
  *
  * A round is a cleaner's search for victims, their copies and their writes; so who waits, waits
  * while writes are in flight and no longer.  Which frames are evictable the hints tell (clock.h).
@@ -30,8 +35,8 @@
 
 struct in_line {
 	struct in_line *next;
-	uint64_t asked; /* the round that it asked for, */
-	uint64_t seen;  /* and the frames that it has looked for so far */
+	uint64_t asked;  /* the round that it asked for */
+	uint64_t unseen; /* frames that it looks for just now, or has found one of */
 	bool waited;
 	bool late; /* it took long */
 	/* Its own: a frame wakes the one whose turn it is, not the whole line. */
@@ -46,15 +51,18 @@ struct demand {
 	pthread_mutex_t lock;      /* guards all that follows */
 	pthread_condattr_t of_time;
 	pthread_cond_t work;
-	struct in_line *first;
-	uint64_t asked, begun, answered; /* rounds */
-	uint64_t arrivals;               /* of frames */
-	bool stuck;                      /* somebody has waited long for the next */
-	unsigned rounds;                 /* under way */
-	bool told;                       /* that little is left */
-	uint32_t most;                   /* cleaners of this number and above end */
-	int error;                       /* of the last round */
-	uint64_t since, base, last;      /* demand_estimate */
+	struct in_line *first, **end; /* of the line; end: NULL is the same as &first */
+	uint64_t asked, begun;        /* rounds */
+	uint64_t vain;                /* the last that found nothing; 0: there was one since that did */
+	bool useful;                  /* the last has found something */
+	uint64_t arrivals;            /* of frames, */
+	uint64_t unseen;              /* and those of them that the line has not looked for: about how many */
+	bool stuck;                   /* somebody has waited long for the next */
+	unsigned rounds;              /* under way */
+	bool told;                    /* that little is left */
+	uint32_t most;                /* cleaners of this number and above end */
+	int error;                    /* of the last round */
+	uint64_t since, base, last;   /* demand_estimate */
 };
 
 void demand_init(struct demand *d);
@@ -88,11 +96,12 @@ void demand_line_up(struct demand *d, struct in_line *l);
 bool demand_wait(struct demand *d, struct in_line *l, bool patient);
 void demand_leave(struct demand *d, struct in_line *l, int *error);
 
-/* By cleaners: frames have become evictable. */
-void demand_came(struct demand *d);
+/* By cleaners: so many frames have become evictable. */
+void demand_came(struct demand *d, uint32_t n);
 /* By cleaner `number`: sleep until there is a round to begin, at once if `again`; false: it is to end. */
 bool demand_begin(struct demand *d, uint32_t number, bool again, uint64_t *round);
-void demand_done(struct demand *d, uint64_t round, int error);
+/* It is over, and has found something, or not. */
+void demand_done(struct demand *d, uint64_t round, bool useful, int error);
 /* Of evictions so far at this time, in nanoseconds: how many the next tenth of a second is to bring. */
 uint64_t demand_estimate(struct demand *d, uint64_t evictions, uint64_t now);
 /* There are to be so many. */

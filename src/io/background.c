@@ -16,10 +16,11 @@
 /* Of `error`: it is not known yet. */
 #define STARTING (-1)
 
-void background_init(struct background *b, struct core *c, const struct pageio *io)
+void background_init(struct background *b, struct core *c, const struct pageio *io, _Atomic int *refused)
 {
 	b->core = c;
 	b->io = io;
+	b->refused = refused;
 	b->wake = -1;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->changed, NULL);
@@ -34,11 +35,11 @@ static void drain(struct background *b)
 {
 	pthread_mutex_unlock(&b->lock);
 	while (b->ring && !ring_idle(b->ring)) {
-		struct io_read *r = ring_next(b->ring, 0);
+		struct io_run *r = ring_next(b->ring, 0);
 		if (!r)
 			continue; /* we are woken: what for is seen afterwards */
 		transfer_end();
-		read_push(&b->arrived, r);
+		run_push(&b->arrived, r);
 	}
 	pthread_mutex_lock(&b->lock);
 }
@@ -47,7 +48,7 @@ static void drain(struct background *b)
  * With the lock held, which it lets go of meanwhile.  A filter may wait for what a thread of the
  * program has locked that forks, and so waits for what we have in flight.
  */
-static void finish(struct background *b, struct io_read *read)
+static void finish(struct background *b, struct io_run *read)
 {
 	if (hooks_read(&b->io->hooks))
 		drain(b);
@@ -76,20 +77,34 @@ static void begin_given(struct background *b)
 		bool idle = !b->ring || ring_idle(b->ring);
 		if (!may_begin(b, idle))
 			return;
-		struct io_read *r = read_pop(&b->given);
+		struct io_run *r = run_pop(&b->given);
 		if (b->ring && ring_start(b->ring, b->io, r))
 			continue;
 		if (!idle) {
-			read_unpop(&b->given, r);
+			run_unpop(&b->given, r);
 			transfer_end();
 			return;
 		}
 		pthread_mutex_unlock(&b->lock);
-		read_now(b->io, r);
+		run_now(b->io, r);
 		transfer_end();
 		pthread_mutex_lock(&b->lock);
 		finish(b, r);
 	}
+}
+
+/* A ring that takes no more, and has nothing in flight: the thread does without.  With the lock held. */
+static void drop_broken(struct background *b)
+{
+	struct ring *r = b->ring;
+	int broken = r && ring_idle(r) ? ring_broken(r) : 0;
+	if (!broken)
+		return;
+	atomic_store(b->refused, broken);
+	atomic_store(&b->ring, NULL);
+	ring_close(r);
+	close(b->wake);
+	b->wake = -1;
 }
 
 /* Wait for the ring, or for whoever wakes us; finish what is done.  With the lock held. */
@@ -98,7 +113,7 @@ static void wait_for_ring(struct background *b)
 	b->in_ring = true;
 	unsigned wait_us = b->looks ? LOOK_US : 0;
 	pthread_mutex_unlock(&b->lock);
-	struct io_read *r = ring_next(b->ring, wait_us);
+	struct io_run *r = ring_next(b->ring, wait_us);
 	if (r)
 		transfer_end();
 	pthread_mutex_lock(&b->lock);
@@ -130,13 +145,14 @@ static void look(struct background *b, bool last)
 static void serve(struct background *b)
 {
 	for (;;) {
-		struct io_read *r;
+		struct io_run *r;
+		drop_broken(b);
 		begin_given(b);
-		while ((r = read_pop(&b->done))) {
+		while ((r = run_pop(&b->done))) {
 			b->elsewhere--;
 			finish(b, r);
 		}
-		while ((r = read_pop(&b->arrived)))
+		while ((r = run_pop(&b->arrived)))
 			finish(b, r);
 		if (b->looks)
 			look(b, false);
@@ -244,12 +260,10 @@ static void wake(struct background *b)
 	pthread_cond_broadcast(&b->changed);
 }
 
-bool background_has_ring(struct background *b)
+bool background_has_ring(const struct background *b)
 {
-	pthread_mutex_lock(&b->lock);
-	bool has = b->ring;
-	pthread_mutex_unlock(&b->lock);
-	return has;
+	/* Of the thread's, whoever asks only chooses by it. */
+	return atomic_load_explicit(&b->ring, memory_order_relaxed);
 }
 
 bool background_give_ring(struct background *b, struct ring *r)
@@ -269,10 +283,10 @@ bool background_give_ring(struct background *b, struct ring *r)
 	return give;
 }
 
-void background_read(struct background *b, struct io_read *read)
+void background_read(struct background *b, struct io_run *read)
 {
 	pthread_mutex_lock(&b->lock);
-	read_push(&b->given, read);
+	run_push(&b->given, read);
 	wake(b);
 	pthread_mutex_unlock(&b->lock);
 }
@@ -284,11 +298,11 @@ void background_elsewhere(struct background *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-void background_done(void *background, struct io_read *read)
+void background_done(void *background, struct io_run *read)
 {
 	struct background *b = background;
 	pthread_mutex_lock(&b->lock);
-	read_push(&b->done, read);
+	run_push(&b->done, read);
 	wake(b);
 	pthread_mutex_unlock(&b->lock);
 }

@@ -22,12 +22,12 @@
 #include <stdbool.h>
 
 #include "core/thread.h"
-#include "io/read.h"
+#include "io/run.h"
 #include "io/ring.h"
 
 struct background_above {
 	/* The read is done. */
-	void (*finish)(struct attachment *a, struct io_read *read);
+	void (*finish)(struct attachment *a, struct io_run *read);
 	/* After each: is anything left that time alone may change?  `last`: nothing comes after this. */
 	bool (*look)(struct attachment *a, bool last);
 };
@@ -41,31 +41,32 @@ struct background {
 	bool runs, ends;
 	bool in_ring;                   /* the thread waits for its ring, and is woken by `wake` */
 	bool looks;                     /* there is something to look at */
-	struct read_queue given, done;  /* `done`: by workers */
-	struct read_queue arrived;      /* by the ring, while a filter was to run: the thread's own */
+	struct run_queue given, done;   /* `done`: by workers */
+	struct run_queue arrived;       /* by the ring, while a filter was to run: the thread's own */
 	unsigned elsewhere;             /* in the workers' hands */
-	struct ring *ring;              /* NULL: none */
+	_Atomic(struct ring *) ring;    /* NULL: none; a broken one is closed when nothing is in flight */
 	int wake;                       /* an eventfd; -1: there is no ring */
+	_Atomic int *refused;           /* the engine's: with what a ring took no more */
 	_Atomic(struct attachment *) a; /* the thread's, once it runs */
 	int error;                      /* why it does not; background.c */
 	pthread_t thread;
 };
 
-void background_init(struct background *b, struct core *c, const struct pageio *io);
+void background_init(struct background *b, struct core *c, const struct pageio *io, _Atomic int *refused);
 /* Nobody is in a call.  What was given is finished first. */
 void background_end(struct background *b);
 
 /* Have the thread; its attachment, or NULL and errno. */
 struct attachment *background_begin(struct background *b, const struct background_above *above);
 /* Has it a ring?  From now on this one is its own; false: it has one already, or no descriptor is left. */
-bool background_has_ring(struct background *b);
+bool background_has_ring(const struct background *b);
 bool background_give_ring(struct background *b, struct ring *r);
 
 /* Give it a read. */
-void background_read(struct background *b, struct io_read *read);
+void background_read(struct background *b, struct io_run *read);
 /* One more is in the workers' hands; they call background_done with it. */
 void background_elsewhere(struct background *b);
-void background_done(void *background, struct io_read *read);
+void background_done(void *background, struct io_run *read);
 /* There is something for `look`. */
 void background_look(struct background *b);
 

@@ -6,7 +6,10 @@
 
 #include "os/transfer.h"
 
-static struct engine *engine_make(struct io *io)
+/* A refusal that may pass: after so many calls that did without, a ring is asked for again. */
+#define REFUSAL_CALLS 1024u
+
+static struct engine *engine_open(struct io *io)
 {
 	struct engine *e = calloc(1, sizeof *e);
 	if (!e)
@@ -14,14 +17,14 @@ static struct engine *engine_make(struct io *io)
 	e->io = &io->file;
 	e->shared = region_shared(&io->core->region);
 	atomic_init(&e->depth, ENGINE_DEPTH);
-	background_init(&e->background, io->core, &io->file);
+	background_init(&e->background, io->core, &io->file, &e->refused);
 	return e;
 }
 
 struct engine *engine_of(struct io *io)
 {
 	struct engine *e = atomic_load(&io->engine), *made;
-	if (e || !(made = engine_make(io)))
+	if (e || !(made = engine_open(io)))
 		return e;
 	if (atomic_compare_exchange_strong(&io->engine, &e, made))
 		return made;
@@ -55,7 +58,7 @@ void engine_forked(struct io *io)
 	workers_drop(e->workers);
 	e->workers = NULL;
 	e->background = (struct background){0};
-	background_init(&e->background, io->core, &io->file);
+	background_init(&e->background, io->core, &io->file, &e->refused);
 }
 
 enum engine_kind engine_kind(const struct engine *e)
@@ -67,6 +70,24 @@ enum engine_kind engine_kind(const struct engine *e)
 }
 
 /* ---- rings -------------------------------------------------------------- */
+
+static bool may_pass(int error)
+{
+	return error == ENOMEM || error == EMFILE || error == ENFILE || error == EAGAIN || error == EBUSY;
+}
+
+/* Which serves a call that is beginning. */
+static enum engine_kind serving(struct engine *e, bool writes)
+{
+	int refused = atomic_load(&e->refused);
+	bool choose = atomic_load(&e->wanted) == ENGINE_AUTO;
+	if (choose && writes && !pageio_direct(e->io))
+		return ENGINE_PLAIN;
+	if (choose && !e->shared && refused && may_pass(refused) &&
+	    (atomic_fetch_add_explicit(&e->missed, 1, memory_order_relaxed) + 1) % REFUSAL_CALLS == 0)
+		atomic_store(&e->refused, 0);
+	return engine_kind(e);
+}
 
 static struct ring *ring_get(struct engine *e)
 {
@@ -80,14 +101,19 @@ static struct ring *ring_get(struct engine *e)
 		ring_close(r);
 	}
 	struct ring *r = ring_open(atomic_load(&e->depth));
-	if (!r)
-		atomic_store(&e->refused, errno);
+	int error = r ? 0 : errno;
+	if (atomic_load(&e->refused) != error)
+		atomic_store(&e->refused, error);
+	errno = error;
 	return r;
 }
 
 static void ring_put(struct engine *e, struct ring *r)
 {
-	for (unsigned i = 0; i < ENGINE_RINGS; i++) {
+	int broken = ring_broken(r);
+	if (broken)
+		atomic_store(&e->refused, broken);
+	for (unsigned i = 0; i < ENGINE_RINGS && !broken; i++) {
 		struct ring *none = NULL;
 		/* Release: pairs with ring_get. */
 		if (atomic_compare_exchange_strong_explicit(&e->rings[i], &none, r, memory_order_release,
@@ -97,25 +123,20 @@ static void ring_put(struct engine *e, struct ring *r)
 	ring_close(r);
 }
 
-/* False: there is no ring. */
-static bool read_by_ring(struct engine *e, struct io_read *reads, unsigned n)
+/* The next that is done; NULL: all are, and the ring is put back. */
+static struct io_run *next_of_ring(struct flight *f)
 {
-	struct ring *r = ring_get(e);
-	if (!r)
-		return false;
-	unsigned begun = 0;
-	transfer_begin();
-	while (begun < n || !ring_idle(r)) {
-		while (begun < n && ring_start(r, e->io, &reads[begun]))
-			begun++;
-		if (!ring_idle(r))
-			ring_next(r, 0);
-		else if (begun < n)
-			read_now(e->io, &reads[begun++]); /* the ring takes none any more */
+	while (f->begun < f->n && ring_start(f->ring, f->io, &f->runs[f->begun]))
+		f->begun++;
+	struct io_run *r = ring_idle(f->ring) ? NULL : ring_next(f->ring, 0);
+	if (!r && f->begun < f->n)
+		run_now(f->io, r = &f->runs[f->begun++]); /* the ring takes none any more */
+	if (!r) {
+		transfer_end();
+		ring_put(f->engine, f->ring);
+		f->ring = NULL;
 	}
-	transfer_end();
-	ring_put(e, r);
-	return true;
+	return r;
 }
 
 /* ---- all of them -------------------------------------------------------- */
@@ -132,16 +153,25 @@ static struct workers *workers_of(struct engine *e)
 	return w;
 }
 
+/* Can a ring be had now?  0, or an errno. */
+static int try_ring(struct engine *e)
+{
+	struct ring *r = ring_get(e);
+	if (!r)
+		return errno;
+	ring_put(e, r);
+	return 0;
+}
+
 int engine_want(struct engine *e, uint64_t kind)
 {
 	if (kind >= ENGINE_KINDS || (kind == ENGINE_RING && e->shared))
 		return EINVAL;
-	if (kind == ENGINE_RING) {
-		struct ring *r = ring_get(e);
-		if (!r)
-			return atomic_load(&e->refused);
-		ring_put(e, r);
-	}
+	int error = kind == ENGINE_RING ? try_ring(e) : 0;
+	if (error)
+		return error;
+	if (kind == ENGINE_AUTO)
+		atomic_store(&e->refused, 0); /* ask anew */
 	atomic_store(&e->wanted, (uint32_t)kind);
 	return 0;
 }
@@ -157,16 +187,44 @@ int engine_set_depth(struct engine *e, uint64_t depth)
 	return 0;
 }
 
-void engine_read(struct engine *e, struct io_read *reads, unsigned n)
+void flight_begin(struct flight *f, struct io *io, struct io_run *runs, unsigned n, bool each)
 {
-	enum engine_kind kind = n > 1 ? engine_kind(e) : ENGINE_PLAIN;
-	if (kind == ENGINE_RING && read_by_ring(e, reads, n))
-		return;
-	struct workers *w = kind == ENGINE_PLAIN ? NULL : workers_of(e);
-	if (w)
-		workers_read(w, reads, n);
-	for (unsigned i = 0; !w && i < n; i++)
-		read_now(e->io, &reads[i]);
+	/* Without memory for an engine they are made one after the other. */
+	struct engine *e = n > 1 ? engine_of(io) : NULL;
+	enum engine_kind kind = e ? serving(e, runs->write) : ENGINE_PLAIN;
+	*f = (struct flight){.io = &io->file, .engine = e, .runs = runs, .n = n};
+	if (kind == ENGINE_RING && (f->ring = ring_get(e))) {
+		transfer_begin();
+	} else if (kind != ENGINE_PLAIN && (f->workers = workers_of(e))) {
+		workers_begin(f->workers, &f->call, runs, n, each);
+		f->begun = n;
+	}
+}
+
+struct io_run *flight_next(struct flight *f)
+{
+	if (f->ring)
+		return next_of_ring(f);
+	if (f->workers)
+		return workers_next(f->workers, &f->call);
+	if (f->begun == f->n)
+		return NULL;
+	run_now(f->io, &f->runs[f->begun]);
+	return &f->runs[f->begun++];
+}
+
+unsigned flight_stop(struct flight *f)
+{
+	f->n = f->begun;
+	return f->n;
+}
+
+void engine_make(struct io *io, struct io_run *runs, unsigned n)
+{
+	struct flight f;
+	flight_begin(&f, io, runs, n, false);
+	while (flight_next(&f))
+		;
 }
 
 /* ---- reads that nobody waits for ---------------------------------------- */
@@ -191,10 +249,10 @@ static bool ring_in_background(struct engine *e)
 	return given || background_has_ring(b);
 }
 
-void engine_start(struct engine *e, struct io_read *read)
+void engine_start(struct engine *e, struct io_run *read)
 {
 	struct background *b = &e->background;
-	enum engine_kind kind = engine_kind(e);
+	enum engine_kind kind = serving(e, false);
 	struct workers *w = NULL;
 	if (kind == ENGINE_WORKERS || (kind == ENGINE_RING && !ring_in_background(e)))
 		w = workers_of(e);

@@ -1,15 +1,24 @@
 /*
- * engine.h - how a pool has many reads in flight at once.
+ * engine.h - how a pool has many runs (run.h) in flight at once: reads, or writes.
  *
- * Owns the pool's rings and reading threads, from the first call that needs them on.  What
- * serves is
+ * Owns the pool's rings and the threads that transfer, from the first call that needs them on.
+ * What serves is
  *
- *   plain    the calling thread's preadv(2), one after the other
- *   ring     io_uring: each call that waits for its reads has a ring to itself meanwhile
+ *   plain    the calling thread's preadv(2) or pwrite(2), one after the other
+ *   ring     io_uring: each call that waits for its runs has a ring to itself meanwhile
  *   workers  threads
  *
- * Unless it is told which (mpool_tune), a private pool has a ring, and workers from the first
- * refusal on; a shared one has workers, never a ring (workers.h tells why).
+ * Unless it is told which (mpool_tune), a private pool has a ring, and workers where that is
+ * refused, or has taken no more; a shared one has workers, never a ring (workers.h tells why).
+ * What may pass, a lack of memory or of descriptors, is tried again now and then.  And writes to
+ * a file that is not open for O_DIRECT are plain: they end in the kernel's memory, and a ring
+ * or another thread takes longer for such a one than the call itself.
+ *
+ * Runs that somebody waits for are a flight's, from flight_begin to the end of flight_next:
+ *
+ *   not begun --room in the ring; its turn--> in flight --> returned by flight_next
+ *
+ * A fork waits for a flight.  So between the two its maker waits for nobody, and runs no filter.
  *
  * Reads that nobody waits for are the background's (background.h).
  */
@@ -22,16 +31,16 @@
 #include "core/core.h"
 #include "io/background.h"
 #include "io/io.h"
-#include "io/read.h"
+#include "io/run.h"
 #include "io/ring.h"
 #include "io/workers.h"
 
 enum engine_kind { ENGINE_AUTO, ENGINE_PLAIN, ENGINE_RING, ENGINE_WORKERS, ENGINE_KINDS };
 
-/* Reads in flight, unless it is tuned; and at the most. */
+/* Runs in flight, unless it is tuned; and at the most. */
 #define ENGINE_DEPTH     64u
 #define ENGINE_DEPTH_MAX 1024u
-/* Rings that wait for a call that needs one: so many threads read at once without making more. */
+/* Rings that wait for a call that needs one: so many threads have runs in flight at once without making more. */
 #define ENGINE_RINGS 4u
 
 struct engine {
@@ -39,7 +48,8 @@ struct engine {
 	bool shared;             /* the pool is */
 	_Atomic uint32_t wanted; /* enum engine_kind */
 	_Atomic uint32_t depth;
-	_Atomic int refused; /* errno with which a ring was; 0: none was */
+	_Atomic int refused;     /* errno with which a ring was, or took no more; 0: none was */
+	_Atomic uint32_t missed; /* calls that would have had one since */
 	_Atomic(struct ring *) rings[ENGINE_RINGS];
 	_Atomic(struct workers *) workers;
 	struct background background;
@@ -58,12 +68,30 @@ enum engine_kind engine_kind(const struct engine *e);
 int engine_want(struct engine *e, uint64_t kind);
 int engine_set_depth(struct engine *e, uint64_t depth);
 
-/* Make the reads, all of them in flight at once; when it returns each has its result. */
-void engine_read(struct engine *e, struct io_read *reads, unsigned n);
+struct flight {
+	const struct pageio *io;
+	struct engine *engine;
+	struct ring *ring;       /* that makes them; */
+	struct workers *workers; /* or these; or neither: the calling thread */
+	struct workers_call call;
+	struct io_run *runs;
+	unsigned n, begun;
+};
+/*
+ * Make the runs, all of them in flight at once; flight_next then waits for the next that is done,
+ * in any order; NULL: all are.  A flight whose runs are waited for one by one (`each`) makes
+ * none by the calling thread, if others can.
+ */
+void flight_begin(struct flight *f, struct io *io, struct io_run *runs, unsigned n, bool each);
+struct io_run *flight_next(struct flight *f);
+/* Begin no more.  The number of the first that is not made. */
+unsigned flight_stop(struct flight *f);
+/* The same at once: when it returns each has its result. */
+void engine_make(struct io *io, struct io_run *runs, unsigned n);
 
 /* The background's thread, which is to call `above`; NULL and errno: there is none. */
 struct attachment *engine_background(struct engine *e, const struct background_above *above);
 /* Start a read, which the background finishes. */
-void engine_start(struct engine *e, struct io_read *read);
+void engine_start(struct engine *e, struct io_run *read);
 
 #endif

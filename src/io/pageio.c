@@ -73,6 +73,12 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 	return 0;
 }
 
+bool pageio_direct(const struct pageio *io)
+{
+	int flags = fcntl(io->fd, F_GETFL);
+	return flags != -1 && (flags & O_DIRECT);
+}
+
 /* A program may close what it does not know, and have another file by that number. */
 bool pageio_is_file(const struct pageio *io, int fd)
 {
@@ -500,10 +506,9 @@ uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov,
 	return (uint32_t)(done / io->pagesize);
 }
 
-/* Bytes written of `bytes`; fewer: errno tells why. */
-static size_t write_bytes(const struct pageio *io, const char *from, size_t bytes, off_t at)
+/* Write the rest, after the first `done` bytes.  Bytes written of `bytes`; fewer: errno tells why. */
+static size_t write_bytes(const struct pageio *io, const char *from, size_t bytes, size_t done, off_t at)
 {
-	size_t done = 0;
 	while (done < bytes) {
 		ssize_t n = pwrite(io->fd, from + done, bytes - done, at + (off_t)done);
 		if (n < 0 && errno == EINTR)
@@ -518,14 +523,14 @@ static size_t write_bytes(const struct pageio *io, const char *from, size_t byte
 	return done;
 }
 
-uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from)
+int pageio_may_write(struct pageio *io, uint32_t page, uint32_t n)
 {
-	int error = in_file_range(io, page, n) ? witness_write(io) : EFBIG;
-	if (error) {
-		errno = error;
-		return 0;
-	}
-	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, pageio_offset(io, page));
+	return in_file_range(io, page, n) ? witness_write(io) : EFBIG;
+}
+
+uint32_t pageio_write_rest(const struct pageio *io, uint32_t page, uint32_t n, const void *from, size_t done)
+{
+	size_t bytes = write_bytes(io, from, (size_t)n * io->pagesize, done, pageio_offset(io, page));
 	uint32_t written = (uint32_t)(bytes / io->pagesize);
 	if (written == 0)
 		return 0;
@@ -535,6 +540,16 @@ uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *
 	if (tail >= page && tail - page < written)
 		atomic_store(&io->state->tail, PAGE_NONE);
 	return written;
+}
+
+uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from)
+{
+	int error = pageio_may_write(io, page, n);
+	if (error) {
+		errno = error;
+		return 0;
+	}
+	return pageio_write_rest(io, page, n, from, 0);
 }
 
 void pageio_failed(const struct pageio *io, int error)

@@ -173,6 +173,8 @@ bool pageio_unwritten(const struct pageio *io, uint32_t page);
 uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov, uint32_t n, size_t done);
 int pageio_decode(const struct pageio *io, uint32_t page, void *bytes, bool made);
 off_t pageio_offset(const struct pageio *io, uint32_t page);
+/* Do transfers go past the kernel's memory, just now? */
+bool pageio_direct(const struct pageio *io);
 
 /*
  * Give a page's copy the form that the file has; and, before the first of a batch's copies is written, tell the program.
@@ -185,6 +187,12 @@ int pageio_before_write(struct pageio *io, const pgno_t *page, void *const *copy
  * than `n`: errno tells why.
  */
 uint32_t pageio_write(struct pageio *io, uint32_t page, uint32_t n, const void *from);
+/*
+ * The parts of that, for pages that engines write: may they be written?  0, or an errno; and
+ * write them, of which the first `done` bytes are written already, and note it.
+ */
+int pageio_may_write(struct pageio *io, uint32_t page, uint32_t n);
+uint32_t pageio_write_rest(const struct pageio *io, uint32_t page, uint32_t n, const void *from, size_t done);
 
 /*
  * Flush, through a witness that can be believed, and what it says is not noted yet: 0,

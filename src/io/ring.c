@@ -16,22 +16,25 @@
 #include "core/tsan.h"
 #include "os/descriptor.h"
 #include "os/notify.h"
+#include "os/time.h"
 
 struct ring {
 	struct io_uring u;
 	unsigned depth;
-	unsigned used; /* reads that are not returned yet */
+	unsigned used; /* runs that are not returned yet */
 	/* Those that the kernel was not told of yet, in the order of its queue; no other entry stands between them. */
-	struct read_queue queued;
+	struct run_queue queued;
 	unsigned n_queued;
-	struct read_queue refused; /* ... and would not take */
-	bool broken;               /* the kernel takes no more */
-	int wake;                  /* -1: none */
-	bool armed;                /* the kernel waits for it, or is about to */
+	struct run_queue refused; /* ... and would not take */
+	int broken;               /* errno with which the kernel takes no more; 0: it does */
+	int wake;                 /* -1: none */
+	bool armed;               /* the kernel waits for it, or is about to */
 };
 
-/* The wake has an entry of the kernel's queue, and no read. */
+/* The wake has an entry of the kernel's queue, and no run. */
 #define WAKE_ENTRIES 1u
+/* Between two looks for what is done, where the kernel does not let us wait. */
+#define LOOK_NS (100 * NS_PER_US)
 
 struct ring *ring_open(unsigned depth)
 {
@@ -61,6 +64,11 @@ unsigned ring_depth(const struct ring *r)
 	return r->depth;
 }
 
+int ring_broken(const struct ring *r)
+{
+	return r->broken;
+}
+
 void ring_close(struct ring *r)
 {
 	io_uring_queue_exit(&r->u);
@@ -77,7 +85,7 @@ void ring_wake_by(struct ring *r, int wake)
 	r->wake = wake;
 }
 
-/* Before any read is queued: see `queued`. */
+/* Before any run is queued: see `queued`. */
 static void arm(struct ring *r)
 {
 	struct io_uring_sqe *e = r->wake >= 0 && !r->armed && r->n_queued == 0 ? io_uring_get_sqe(&r->u) : NULL;
@@ -88,7 +96,19 @@ static void arm(struct ring *r)
 	r->armed = true;
 }
 
-bool ring_start(struct ring *r, const struct pageio *io, struct io_read *read)
+static void prepare(struct io_uring_sqe *e, const struct pageio *io, struct io_run *run)
+{
+	uint64_t at = (uint64_t)pageio_offset(io, run->page);
+	if (run->write)
+		io_uring_prep_write(e, io->fd, run->iov->iov_base, (unsigned)run->iov->iov_len, at);
+	else if (run->n == 1)
+		io_uring_prep_read(e, io->fd, run->iov->iov_base, (unsigned)run->iov->iov_len, at);
+	else
+		io_uring_prep_readv(e, io->fd, run->iov, run->n, at);
+	io_uring_sqe_set_data(e, run);
+}
+
+bool ring_start(struct ring *r, const struct pageio *io, struct io_run *run)
 {
 	if (r->broken || r->used == r->depth)
 		return false;
@@ -96,13 +116,8 @@ bool ring_start(struct ring *r, const struct pageio *io, struct io_read *read)
 	struct io_uring_sqe *e = io_uring_get_sqe(&r->u);
 	if (!e)
 		return false;
-	uint64_t at = (uint64_t)pageio_offset(io, read->page);
-	if (read->n == 1)
-		io_uring_prep_read(e, io->fd, read->iov->iov_base, (unsigned)read->iov->iov_len, at);
-	else
-		io_uring_prep_readv(e, io->fd, read->iov, read->n, at);
-	io_uring_sqe_set_data(e, read);
-	read_push(&r->queued, read);
+	prepare(e, io, run);
+	run_push(&r->queued, run);
 	r->n_queued++;
 	r->used++;
 	return true;
@@ -112,38 +127,62 @@ bool ring_start(struct ring *r, const struct pageio *io, struct io_read *read)
 static void note_taken(struct ring *r)
 {
 	for (unsigned left = io_uring_sq_ready(&r->u); r->n_queued > left; r->n_queued--)
-		read_pop(&r->queued);
+		run_pop(&r->queued);
 }
 
-/* The kernel takes no more: who queued the rest reads it in another way. */
+/* The kernel takes no more: who queued the rest has it made in another way. */
 static void give_up(struct ring *r, int error)
 {
-	r->broken = true;
-	for (struct io_read *read; (read = read_pop(&r->queued)); r->n_queued--) {
-		read->result = -error;
-		read_push(&r->refused, read);
+	r->broken = error;
+	for (struct io_run *run; (run = run_pop(&r->queued)); r->n_queued--) {
+		run->result = -error;
+		run_push(&r->refused, run);
 	}
+}
+
+/* Wait for a completion, and tell nothing.  0, or minus an errno. */
+static int await_one(struct ring *r, unsigned wait_us)
+{
+	struct __kernel_timespec ts = {wait_us / 1000000, wait_us % 1000000 * 1000};
+	struct io_uring_cqe *e;
+	return wait_us ? io_uring_wait_cqe_timeout(&r->u, &e, &ts) : io_uring_wait_cqe(&r->u, &e);
+}
+
+/* Tell the kernel what is queued, and wait for a completion. */
+static int submit(struct ring *r, unsigned wait_us)
+{
+	struct __kernel_timespec ts = {wait_us / 1000000, wait_us % 1000000 * 1000};
+	struct io_uring_cqe *e;
+	int error = wait_us ? io_uring_submit_and_wait_timeout(&r->u, &e, 1, &ts, NULL)
+	                    : io_uring_submit_and_wait(&r->u, 1);
+	note_taken(r);
+	return error;
+}
+
+/* Does a call's error mean that it is to be made again? */
+static bool passes(int error)
+{
+	return error >= 0 || error == -EINTR;
 }
 
 /* Tell the kernel, and wait for a completion.  False: the time is over. */
 static bool tell(struct ring *r, unsigned wait_us)
 {
-	struct __kernel_timespec ts = {wait_us / 1000000, wait_us % 1000000 * 1000};
-	struct io_uring_cqe *e;
-	int error;
-	if (r->broken)
-		error = wait_us ? io_uring_wait_cqe_timeout(&r->u, &e, &ts) : io_uring_wait_cqe(&r->u, &e);
-	else if (wait_us)
-		error = io_uring_submit_and_wait_timeout(&r->u, &e, 1, &ts, NULL);
-	else
-		error = io_uring_submit_and_wait(&r->u, 1);
-	note_taken(r);
+	int error = r->broken ? await_one(r, wait_us) : submit(r, wait_us);
 	if (error == -ETIME)
 		return false;
-	/* Its queues are full, say: it takes more when what it has is done. */
-	if (error < 0 && error != -EINTR && r->n_queued > 0 && r->used == r->n_queued)
+	if (passes(error))
+		return true;
+	bool full = error == -EAGAIN || error == -EBUSY;
+	if (r->n_queued > 0 && !(full && r->used > r->n_queued)) {
 		give_up(r, -error);
-	return true;
+		return true;
+	}
+	/* It takes more when what it has is done. */
+	error = r->broken ? error : await_one(r, wait_us);
+	if (!passes(error) && error != -ETIME)
+		time_nap(LOOK_NS); /* it does not let us wait, and completes what it has all the same */
+	return error != -ETIME;
 }
 
 static void take_wake(struct ring *r)
@@ -152,26 +191,26 @@ static void take_wake(struct ring *r)
 	notify_event_take(r->wake);
 }
 
-struct io_read *ring_next(struct ring *r, unsigned wait_us)
+struct io_run *ring_next(struct ring *r, unsigned wait_us)
 {
 	for (;;) {
 		struct io_uring_cqe *e;
-		struct io_read *read = read_pop(&r->refused);
-		if (!read && io_uring_peek_cqe(&r->u, &e) == 0) {
-			read = io_uring_cqe_get_data(e);
-			if (read)
-				read->result = e->res;
+		struct io_run *run = run_pop(&r->refused);
+		if (!run && io_uring_peek_cqe(&r->u, &e) == 0) {
+			run = io_uring_cqe_get_data(e);
+			if (run)
+				run->result = e->res;
 			io_uring_cqe_seen(&r->u, e);
-			if (!read) {
+			if (!run) {
 				take_wake(r);
 				return NULL;
 			}
-			for (unsigned i = 0; i < read->n; i++)
-				tsan_written(read->iov[i].iov_base, read->iov[i].iov_len);
+			for (unsigned i = 0; i < run->n && !run->write; i++)
+				tsan_written(run->iov[i].iov_base, run->iov[i].iov_len);
 		}
-		if (read) {
+		if (run) {
 			r->used--;
-			return read;
+			return run;
 		}
 		arm(r);
 		if ((r->used == 0 && r->wake < 0) || !tell(r, wait_us))
@@ -194,6 +233,11 @@ unsigned ring_depth(const struct ring *r)
 	return r ? 1 : 0;
 }
 
+int ring_broken(const struct ring *r)
+{
+	return r ? 0 : ENOSYS;
+}
+
 void ring_close(struct ring *r)
 {
 	(void)r;
@@ -210,15 +254,15 @@ void ring_wake_by(struct ring *r, int wake)
 	(void)wake;
 }
 
-bool ring_start(struct ring *r, const struct pageio *io, struct io_read *read)
+bool ring_start(struct ring *r, const struct pageio *io, struct io_run *run)
 {
 	(void)r;
 	(void)io;
-	(void)read;
+	(void)run;
 	return false;
 }
 
-struct io_read *ring_next(struct ring *r, unsigned wait_us)
+struct io_run *ring_next(struct ring *r, unsigned wait_us)
 {
 	(void)r;
 	(void)wait_us;

@@ -7,68 +7,103 @@
 #include "os/process.h"
 #include "os/transfer.h"
 
+struct worker {
+	struct workers *of;
+	unsigned number;
+	pthread_t thread;
+};
+
 struct workers {
 	const struct pageio *io;
-	pthread_mutex_t lock; /* guards all that follows, and what `of` leads to of those that somebody waits for */
+	pthread_mutex_t limit; /* held while there are to be other than so many */
+	pthread_mutex_t lock;  /* guards all that follows, and what `of` leads to of those that somebody waits for */
 	pthread_cond_t queued, done;
-	struct read_queue queue;
+	struct run_queue queue;
 	unsigned length; /* of the queue */
 	unsigned room, most, threads, idle;
 	bool ends;
-	pthread_t thread[];
+	struct worker worker[];
 };
 
 struct workers *workers_open(const struct pageio *io, unsigned room)
 {
-	struct workers *w = calloc(1, sizeof *w + room * sizeof w->thread[0]);
+	struct workers *w = calloc(1, sizeof *w + room * sizeof w->worker[0]);
 	if (!w)
 		return NULL;
 	w->io = io;
 	w->room = w->most = room;
+	pthread_mutex_init(&w->limit, NULL);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->queued, NULL);
 	pthread_cond_init(&w->done, NULL);
 	return w;
 }
 
-void workers_limit(struct workers *w, unsigned most)
+/* With the lock held, which it lets go of meanwhile: the threads of this number and above end. */
+static void end_from(struct workers *w, unsigned number)
 {
-	pthread_mutex_lock(&w->lock);
-	w->most = most < w->room ? most : w->room;
-	pthread_mutex_unlock(&w->lock);
+	pthread_cond_broadcast(&w->queued);
+	while (w->threads > number) {
+		pthread_t thread = w->worker[--w->threads].thread;
+		pthread_mutex_unlock(&w->lock);
+		process_thread_end(thread);
+		pthread_mutex_lock(&w->lock);
+	}
 }
 
-/* Make the first read of the queue.  With the lock held, which it lets go of meanwhile.  False: there is none. */
-static bool read_one(struct workers *w)
+void workers_limit(struct workers *w, unsigned most)
 {
-	struct io_read *r = read_pop(&w->queue);
+	pthread_mutex_lock(&w->limit); /* none is to find that it may go on after all */
+	pthread_mutex_lock(&w->lock);
+	w->most = most < w->room ? most : w->room;
+	end_from(w, w->most);
+	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->limit);
+}
+
+/* With the lock held: the run of somebody who waits is made. */
+static void made(struct workers *w, struct io_run *r)
+{
+	struct workers_call *c = r->of;
+	run_push(&c->done, r);
+	if (--c->left == 0 || c->each)
+		pthread_cond_broadcast(&w->done);
+}
+
+/* Make the first run of the queue.  With the lock held, which it lets go of meanwhile.  False: there is none. */
+static bool make_one(struct workers *w)
+{
+	struct io_run *r = run_pop(&w->queue);
 	if (!r)
 		return false;
 	w->length--;
 	pthread_mutex_unlock(&w->lock);
 	transfer_begin();
-	read_now(w->io, r);
+	run_now(w->io, r);
 	transfer_end();
 	/* It is the maker's again, once it is told. */
-	void (*done)(void *, struct io_read *) = r->done;
+	void (*done)(void *, struct io_run *) = r->done;
 	if (done)
 		done(r->of, r);
 	pthread_mutex_lock(&w->lock);
-	if (!done && --*(unsigned *)r->of == 0)
-		pthread_cond_broadcast(&w->done);
+	if (!done)
+		made(w, r);
 	return true;
 }
 
-static void *work(void *workers)
+static void *work(void *worker)
 {
-	struct workers *w = workers;
+	const struct worker *own = worker;
+	struct workers *w = own->of;
 	pthread_mutex_lock(&w->lock);
-	while (!w->ends || w->queue.first)
-		if (!read_one(w)) {
+	while (own->number < w->most && (!w->ends || w->queue.first))
+		if (!make_one(w)) {
 			w->idle++;
 			pthread_cond_wait(&w->queued, &w->lock);
 			w->idle--;
 		}
+	/* It may have been woken for a run, which others are to make. */
+	pthread_cond_signal(&w->queued);
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
@@ -76,43 +111,65 @@ static void *work(void *workers)
 /* One thread more, if it can be had.  With the lock held. */
 static void add_thread(struct workers *w)
 {
-	if (process_thread_begin(&w->thread[w->threads], true, work, w))
+	struct worker *next = &w->worker[w->threads];
+	next->of = w;
+	next->number = w->threads;
+	if (process_thread_begin(&next->thread, true, work, next))
 		w->threads++;
 }
 
 /* With the lock held. */
-static void push(struct workers *w, struct io_read *r)
+static void push(struct workers *w, struct io_run *r)
 {
-	read_push(&w->queue, r);
+	run_push(&w->queue, r);
 	w->length++;
 	if (w->length > w->idle && w->threads < w->most)
 		add_thread(w);
 	pthread_cond_signal(&w->queued);
 }
 
-void workers_read(struct workers *w, struct io_read *reads, unsigned n)
+void workers_begin(struct workers *w, struct workers_call *c, struct io_run *runs, unsigned n, bool each)
 {
-	unsigned left = n;
+	*c = (struct workers_call){.left = n, .each = each};
 	pthread_mutex_lock(&w->lock);
 	for (unsigned i = 0; i < n; i++) {
-		reads[i].done = NULL;
-		reads[i].of = &left;
-		push(w, &reads[i]);
+		runs[i].done = NULL;
+		runs[i].of = c;
+		push(w, &runs[i]);
 	}
-	while (left > 0)
-		/* Help: it is one thread more, and there may be no other. */
-		if (!read_one(w) && left > 0)
-			pthread_cond_wait(&w->done, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 }
 
-void workers_start(struct workers *w, struct io_read *read, void (*done)(void *of, struct io_read *read), void *of)
+/* With the lock held. */
+static bool is_awaited(const struct workers_call *c)
 {
-	read->done = done;
-	read->of = of;
+	return c->left > 0 && !(c->each && c->done.first);
+}
+
+struct io_run *workers_next(struct workers *w, struct workers_call *c)
+{
 	pthread_mutex_lock(&w->lock);
-	push(w, read);
-	while (w->threads == 0 && read_one(w))
+	while (is_awaited(c)) {
+		/*
+		 * Help: it is one thread more, and there may be no other.  But who waits for each is
+		 * to see the next that is made, and not to be held up by one that is slow.
+		 */
+		bool help = !c->each || w->threads == 0;
+		if (!(help && make_one(w)) && is_awaited(c))
+			pthread_cond_wait(&w->done, &w->lock);
+	}
+	struct io_run *r = run_pop(&c->done);
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+void workers_start(struct workers *w, struct io_run *run, void (*done)(void *of, struct io_run *run), void *of)
+{
+	run->done = done;
+	run->of = of;
+	pthread_mutex_lock(&w->lock);
+	push(w, run);
+	while (w->threads == 0 && make_one(w))
 		;
 	pthread_mutex_unlock(&w->lock);
 }
@@ -121,13 +178,12 @@ void workers_close(struct workers *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->ends = true;
-	pthread_cond_broadcast(&w->queued);
+	end_from(w, 0);
 	pthread_mutex_unlock(&w->lock);
-	for (unsigned i = 0; i < w->threads; i++)
-		process_thread_end(w->thread[i]);
 	pthread_cond_destroy(&w->queued);
 	pthread_cond_destroy(&w->done);
 	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->limit);
 	free(w);
 }
 

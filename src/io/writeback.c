@@ -124,19 +124,25 @@ static unsigned run_length(const struct copied *c, unsigned from)
 	return n;
 }
 
-/* The run from number `i` on.  Its length; *error: of the first that failed. */
-static unsigned write_run(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b, unsigned i,
-                          int *error)
+/* Of the run from number `i` on so many pages are written; fewer than n: errno tells why.  *error: of the first that failed. */
+static void run_written(struct io *io, struct stripe *me, struct copied *c, unsigned i, unsigned n, uint32_t written,
+                        int *error)
 {
-	unsigned n = run_length(c, i);
-	const char *from = b->bytes + (size_t)i * io->file.pagesize;
-	uint32_t written = pageio_write(&io->file, c->victim[i]->page, n, from);
 	MPOOL_PROBE(write, io->core, c->victim[i]->page, n, written < n ? errno : 0);
 	if (written < n && !*error)
 		*error = errno;
 	for (unsigned j = 0; j < n; j++)
 		c->written[i + j] = j < written;
 	stripe_count(me, COUNT_WRITES, written);
+}
+
+/* The run from number `i` on.  Its length; *error: of the first that failed. */
+static unsigned write_run(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b, unsigned i,
+                          int *error)
+{
+	unsigned n = run_length(c, i);
+	const char *from = b->bytes + (size_t)i * io->file.pagesize;
+	run_written(io, me, c, i, n, pageio_write(&io->file, c->victim[i]->page, n, from), error);
 	return n;
 }
 
@@ -222,7 +228,8 @@ static bool any_dirty(const struct window *w)
 	return false;
 }
 
-void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
+/* The window's victims are sorted into *r and *c, the copies in `b`, which gets memory if need be. */
+static void window_copy(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
                         struct copied *c, int *error)
 {
 	r->n = c->n = 0;
@@ -237,35 +244,11 @@ void window_evict_begin(struct io *io, struct stripe *me, struct window *w, stru
 	settle(io, w, r, b, c);
 }
 
-unsigned window_evict_next(struct io *io, struct stripe *me, const struct buffer *b, struct copied *c, unsigned from,
-                           struct evictable *r, int *error)
-{
-	/* Whoever needs one of the clean ones has it by now: this may block. */
-	int failed = from == 0 ? announce(io, c, b) : 0;
-	unsigned to = failed ? c->n : from + write_run(io, me, c, b, from, &failed);
-	if (failed) {
-		pageio_failed(&io->file, failed);
-		*error = failed;
-	}
-	r->n = 0;
-	settle_written(io, c, from, to, r);
-	return to;
-}
-
-void window_evict_none(struct io *io, const struct copied *c, unsigned from)
-{
-	for (unsigned i = from; i < c->n; i++) {
-		writeback_done(io, c->victim[i], false);
-		victim_reopen(c->victim[i]);
-		victim_release(io->core, c->victim[i]);
-	}
-}
-
 bool window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error)
 {
 	BUFFER(b, io);
 	struct copied c;
-	window_evict_begin(io, me, w, r, &b, &c, error);
+	window_copy(io, me, w, r, &b, &c, error);
 	if (c.refused)
 		*error = c.refused;
 	if (c.n > 0) {
@@ -284,4 +267,100 @@ void window_evict_clean(struct io *io, struct stripe *me, struct window *w, stru
 	r->n = c.n = 0;
 	window_scan(io->core, me, w);
 	settle(io, w, r, &none, &c);
+}
+
+/* ---- runs in flight together -------------------------------------------- */
+
+/* Those from number `from` to before `to` are not written: they are dirty still, and let go of. */
+static void settle_unwritten(struct io *io, struct copied *c, unsigned from, unsigned to)
+{
+	struct evictable none = {0};
+	for (unsigned i = from; i < to; i++)
+		c->written[i] = false;
+	settle_written(io, c, from, to, &none);
+}
+
+static void failed_to_write(const struct io *io, int failed, int *error)
+{
+	pageio_failed(&io->file, failed);
+	*error = *error ? *error : failed;
+}
+
+/* The copies as runs, but for those that may not be written. */
+static void gather(struct io *io, struct writing *to, int *error)
+{
+	struct copied *c = &to->copied;
+	size_t page = io->file.pagesize;
+	for (unsigned i = 0, n; i < c->n; i += n) {
+		n = run_length(c, i);
+		int refused = pageio_may_write(&io->file, c->victim[i]->page, n);
+		if (refused) {
+			failed_to_write(io, refused, error);
+			settle_unwritten(io, c, i, i + n);
+			continue;
+		}
+		struct iovec *iov = &to->iov[to->n];
+		*iov = (struct iovec){to->buffer->bytes + i * page, n * page};
+		to->run[to->n++] = (struct io_run){.page = c->victim[i]->page, .n = n, .write = true, .iov = iov};
+	}
+}
+
+/* The number of the run's first copy. */
+static unsigned first_copy(const struct io *io, const struct writing *to, const struct io_run *run)
+{
+	return (unsigned)((size_t)((const char *)run->iov->iov_base - to->buffer->bytes) / io->file.pagesize);
+}
+
+/* No other is begun. */
+static void stop_writing(struct io *io, struct writing *to)
+{
+	unsigned begun = flight_stop(&to->flight);
+	for (unsigned i = begun; i < to->n; i++) {
+		unsigned first = first_copy(io, to, &to->run[i]);
+		settle_unwritten(io, &to->copied, first, first + to->run[i].n);
+	}
+	to->n = begun;
+}
+
+void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
+                        struct writing *to, int *error)
+{
+	window_copy(io, me, w, r, b, &to->copied, error);
+	to->buffer = b;
+	to->begun = false;
+}
+
+/* Tell the program, and have all of them in flight. */
+static void begin_writing(struct io *io, struct writing *to, int *error)
+{
+	/* Whoever needs one of the clean ones has it by now: this may block. */
+	int refused = announce(io, &to->copied, to->buffer);
+	to->begun = true;
+	to->n = 0;
+	if (refused) {
+		failed_to_write(io, refused, error);
+		settle_unwritten(io, &to->copied, 0, to->copied.n);
+	} else {
+		gather(io, to, error);
+	}
+	flight_begin(&to->flight, io, to->run, to->n, true);
+}
+
+bool window_evict_next(struct io *io, struct stripe *me, struct writing *to, struct evictable *r, int *error)
+{
+	if (!to->begun)
+		begin_writing(io, to, error);
+	struct io_run *run = flight_next(&to->flight);
+	int failed = 0;
+	r->n = 0;
+	if (!run)
+		return false;
+	unsigned first = first_copy(io, to, run), n = run->n;
+	run_written(io, me, &to->copied, first, n, run_finish(&io->file, run), &failed);
+	if (failed) {
+		failed_to_write(io, failed, error);
+		stop_writing(io, to);
+	}
+	settle_written(io, &to->copied, first, first + n, r);
+	return true;
 }

@@ -2,7 +2,8 @@
  * writeback.h - the victims of a closed window are written, and made evictable.
  *
  * Owns the write buffers that are not in use.  A dirty page is copied, and the copy written; core/window.h
- * has what may happen to the page meanwhile.  Adjacent pages are written by one call.
+ * has what may happen to the page meanwhile.  Adjacent pages are written by one call.  Who makes room
+ * ahead of need has all calls of a window in flight at once; others make one after the other.
  */
 #ifndef MPOOL_WRITEBACK_H
 #define MPOOL_WRITEBACK_H
@@ -12,7 +13,9 @@
 #include <stdint.h>
 
 #include "core/window.h"
+#include "io/engine.h"
 #include "io/io.h"
+#include "io/run.h"
 
 /*
  * Make the victims evictable that can be evicted: they are in *r, claimed still.  Dirty ones
@@ -20,22 +23,6 @@
  * that failed, or was refused.  True: the program has refused one by itself.
  */
 bool window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
-
-/*
- * The same in steps, for who lets others have each victim as soon as it can go.  First the clean
- * ones are in *r, and copies of the dirty ones in *c and `b`, which has no memory yet; each step writes
- * a run of these, from number `from` on, which are in *r then, and returns the next number, c->n
- * after the last.  The program is told before the first (hooks.h).
- */
-struct buffer;
-struct copied;
-void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
-                        struct copied *c, int *error);
-unsigned window_evict_next(struct io *io, struct stripe *me, const struct buffer *b, struct copied *c, unsigned from,
-                           struct evictable *r, int *error);
-
-/* Those from number `from` on are not written: they are dirty still, and let go of. */
-void window_evict_none(struct io *io, const struct copied *c, unsigned from);
 
 /* The same, but that dirty ones are let go of: nothing is written. */
 void window_evict_clean(struct io *io, struct stripe *me, struct window *w, struct evictable *r);
@@ -87,5 +74,30 @@ struct copied {
 int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b);
 /* The write of an unpinned page is done, or failed. */
 void writeback_done(struct io *io, const struct victim *v, bool written);
+
+/* ---- runs in flight together -------------------------------------------- */
+
+/* Copies on their way to the file: those of adjacent pages are one run. */
+struct writing {
+	const struct buffer *buffer;
+	struct copied copied;
+	bool begun;
+	unsigned n;
+	struct io_run run[WINDOW_MAX];
+	struct iovec iov[WINDOW_MAX];
+	struct flight flight;
+};
+
+/*
+ * window_evict in steps, for who lets others have each victim as soon as it can go; all runs
+ * are in flight at once, if the engine can (engine.h).  First the clean ones are in *r, and `b`,
+ * which has no memory yet, gets it for the copies of the others.  Each further step waits for a
+ * run, and *r has what was written of it; false: there was none left.  Before the first of these the
+ * program is told (hooks.h).  After one that failed no
+ * other is begun: their victims are let go of, dirty.  *error: errno of the first that failed.
+ */
+void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,
+                        struct writing *to, int *error);
+bool window_evict_next(struct io *io, struct stripe *me, struct writing *to, struct evictable *r, int *error);
 
 #endif

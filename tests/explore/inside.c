@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/pool.h"
+#include "core/latch.h"
 #include "io/engine.h"
 #include "share/recover.h"
 
@@ -193,6 +194,39 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 	return NULL;
 }
 
+/* As latch_word has it, which would be steps of the run. */
+static uint64_t latch_now(MPOOL *mp, uint32_t f)
+{
+	const struct frames *fs = &mp->core.frames;
+	uint32_t over = f < fs->base.count || f == FRAME_NONE ? 0 : (f - fs->base.count) / fs->unit + 1;
+	unsigned k = over ? 32 - (unsigned)__builtin_clz(over) : 0;
+	uint32_t first = k ? fs->base.count + (fs->unit << (k - 1)) - fs->unit : 0;
+	const _Atomic uint64_t *words = f == FRAME_NONE ? NULL : region_at(&mp->core.region, CHUNK_LATCHES + k);
+	return words ? NOW(words[f - first]) : 0;
+}
+
+bool inside_version(MPOOL *mp, const void *page, uint64_t *version)
+{
+	uint32_t f = frame_at(&mp->core.frames, page);
+	uint64_t w = latch_now(mp, f);
+	*version = latch_seen(f, w);
+	return NOW(mp->core.latch->on) == LATCHES_READY && !latch_owned(w);
+}
+
+uint32_t inside_latch_owner(MPOOL *mp, const void *page)
+{
+	return (uint32_t)((latch_now(mp, frame_at(&mp->core.frames, page)) & LATCH_OWNER) >> LATCH_OWNER_SHIFT);
+}
+
+const char *inside_dead_latch_wrong(MPOOL *mp, const void *page, uint32_t number, uint32_t owner)
+{
+	uint32_t f = frame_at(&mp->core.frames, page);
+	const struct frame *fr = frame_of(&mp->core.frames, f);
+	if (inside_latch_owner(mp, page) == owner || NOW(fr->word) & FRAME_ABANDONED || NOW(fr->page) != number)
+		return NULL;
+	return WRONG("a latch of frame %" PRIu32 " goes whose owner is gone, and the page is not marked abandoned", f);
+}
+
 int inside_asked(MPOOL *mp, off_t (*offset)(int fd))
 {
 	int fd = NOW(mp->io.file.witness[0]);
@@ -328,6 +362,29 @@ static const char *frames_left(MPOOL *mp)
 	return left.found;
 }
 
+/* Nobody is in a call, and the threads have ended: no latch is left. */
+static void latch_left(void *to, uint32_t f, struct frame *fr)
+{
+	struct frames_left *left = to;
+	(void)fr;
+	if (!left->found && latch_owned(latch_now(left->mp, f)))
+		left->found = WRONG("frame %" PRIu32 " is latched", f);
+}
+
+static void mark_left(void *to, uint32_t f)
+{
+	struct frames_left *left = to;
+	left->found = WRONG("somebody has a shared latch of frame %" PRIu32, f);
+}
+
+static const char *latches_left(MPOOL *mp)
+{
+	struct frames_left left = {.mp = mp};
+	frames_each(&mp->core.frames, latch_left, &left);
+	latch_each_mark(&mp->core, mark_left, &left);
+	return left.found;
+}
+
 static const char *shards_left(MPOOL *mp)
 {
 	struct clock_state *c = &mp->sharing.header->clock;
@@ -420,6 +477,8 @@ const char *inside_left_over(MPOOL *mp, unsigned pins, bool died)
 		found = hints_left(mp);
 	if (!found)
 		found = roles_left(mp);
+	if (!found)
+		found = latches_left(mp);
 	return found ? found : chunks_left(mp);
 }
 
@@ -502,6 +561,31 @@ static bool name_frame(MPOOL *mp, const void *at, char *name, size_t bytes)
 	return false;
 }
 
+static bool name_latch(MPOOL *mp, const void *at, char *name, size_t bytes)
+{
+	size_t o;
+	for (unsigned k = 0; k < SEGMENT_CHUNKS; k++) {
+		const struct frames *fs = &mp->core.frames;
+		uint64_t n = k ? (uint64_t)fs->unit << (k - 1) : fs->base.count;
+		uint64_t first = k ? fs->base.count + n - fs->unit : 0;
+		const _Atomic uint64_t *words = region_at(&mp->core.region, CHUNK_LATCHES + k);
+		if (words && within(at, words, n * sizeof *words, &o)) {
+			snprintf(name, bytes, "latch of frame %zu", (size_t)first + o / sizeof *words);
+			return true;
+		}
+	}
+	for (unsigned k = 0; k < STRIPE_CHUNKS; k++) {
+		const struct line *marks = region_at(&mp->core.region, CHUNK_MARKS + k);
+		uint32_t first = STRIPES_FIRST * ((1u << k) - 1), n = STRIPES_FIRST << k;
+		if (marks && within(at, marks, n * sizeof *marks, &o)) {
+			snprintf(name, bytes, "stripe %zu mark %zu", first + o / sizeof *marks,
+				o % sizeof *marks / sizeof(uint64_t));
+			return true;
+		}
+	}
+	return false;
+}
+
 static const struct {
 	const char *name;
 	size_t from, bytes;
@@ -510,6 +594,7 @@ static const struct {
 	WORD("table head", table.head),
 	WORD("draining", table.draining),
 	WORD("stripes", pin.stripes),
+	WORD("latches", latch),
 	WORD("epoch", epoch.now),
 	WORD("waiting", epoch.waiting),
 	WORD("reclaimer", epoch.reclaimer),
@@ -551,8 +636,8 @@ void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes)
 			: o >= offsetof(MPOOL, io.buffers)         ? "write buffer"
 			: o >= offsetof(MPOOL, core.region)        ? "chunk word"
 								   : "handle");
-	} else if (!name_stripe(mp, at, name, bytes) && !name_table(mp, at, name, bytes) &&
-		   !name_frame(mp, at, name, bytes)) {
+	} else if (!name_stripe(mp, at, name, bytes) && !name_latch(mp, at, name, bytes) &&
+		   !name_table(mp, at, name, bytes) && !name_frame(mp, at, name, bytes)) {
 		snprintf(name, bytes, "memory");
 	}
 }

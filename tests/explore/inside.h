@@ -54,6 +54,12 @@ void inside_recover(MPOOL *mp);
  * goes, *gone, and not later.
  */
 const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, bool *gone);
+/* The version that a look at the page gives; false: it has none just now. */
+bool inside_version(MPOOL *mp, const void *page, uint64_t *version);
+/* Whose exclusive latch that is, in the pool's words; 0: nobody's. */
+uint32_t inside_latch_owner(MPOOL *mp, const void *page);
+/* An owner that is gone had the page latched: it is marked abandoned when the latch goes, and not later. */
+const char *inside_dead_latch_wrong(MPOOL *mp, const void *page, uint32_t number, uint32_t owner);
 /* The page is modified, and not yet written. */
 bool inside_modified(MPOOL *mp, const void *page);
 

@@ -53,9 +53,25 @@ struct Put {
 	uint32_t time; // of its thread
 };
 
+// A thread's latch of a page; where it is, exclusive.
+struct Latched {
+	Words at;
+	bool exclusive;
+};
+
+// Of a process that died: who was the owner in the pool's words, until somebody has recovered it.
+struct DeadLatch {
+	unsigned page;
+	Words at;
+	uint32_t owner;
+};
+
 struct Worker {
 	std::vector<Op> before, ops;
 	std::vector<Pin> held;
+	std::map<unsigned, Latched> latched;
+	std::map<unsigned, uint64_t> version;   // noted
+	std::map<unsigned, uint64_t> latchings; // by others, when it was
 	unsigned new_page = 0;
 	std::map<unsigned, Words> last; // where a page was
 	Pin peek{0, nullptr};
@@ -83,13 +99,17 @@ struct State {
 	const Scenario *scenario;
 	MPOOL *pool[kProcesses];
 	Worker worker[kThreads];
-	std::vector<inside_pin> pins;          // of all threads
-	std::vector<unsigned> pinner;          // whose they are, by process
-	std::vector<DeadPin> dead_pins;        // which nobody has noticed yet
-	std::set<unsigned> abandoned;          // pages that were
-	std::set<unsigned> torn;               // of these: modified, and not forgiven
-	std::map<unsigned, unsigned> forgiven; // at so many deaths
-	std::set<unsigned> theirs;             // pages of threads that are not in the child
+	std::vector<inside_pin> pins;           // of all threads
+	std::vector<unsigned> pinner;           // whose they are, by process
+	std::vector<DeadPin> dead_pins;         // which nobody has noticed yet
+	std::vector<DeadLatch> dead_latches;    // the same
+	std::map<unsigned, uint64_t> latchings; // exclusive ones, of each page
+	bool latched_only;                      // MPOOL_LATCHED
+	std::set<unsigned> abandoned;           // pages that were
+	std::set<unsigned> torn;                // of these: modified, and not forgiven
+	std::map<unsigned, unsigned> forgiven;  // at so many deaths
+	std::set<unsigned> left_latched;        // pages, by threads that ended or are gone
+	std::set<unsigned> theirs;              // pages of threads that are not in the child
 	unsigned deaths;
 	unsigned deaths_certain; // of those, of members of the pool
 	std::vector<Offer> offered;
@@ -219,6 +239,19 @@ void check_held()
 	w.peek.at = nullptr;
 }
 
+// Nobody has it, or they all share it; and all of it is there to be read.
+void latched_now(Worker &w, unsigned page, Words at, bool exclusive)
+{
+	for (const Worker &other : s.worker) {
+		auto l = other.latched.find(page);
+		if (l != other.latched.end() && (exclusive || l->second.exclusive))
+			fail("page %u is latched by two, by one of them exclusively", page);
+	}
+	w.latched[page] = {at, exclusive};
+	s.latchings[page] += exclusive;
+	plain_read(at, kPage, __builtin_return_address(0));
+}
+
 void modify_page(const Pin &pin)
 {
 	unsigned me = current();
@@ -240,6 +273,88 @@ bool excused(int error)
 		return false;
 	return error == (s.scenario->fails == fail_memory ? ENOMEM : EIO);
 }
+
+// ---- latches ---------------------------------------------------------------
+
+void latch_page(unsigned page, unsigned mode, bool only_try)
+{
+	Pin *p = held(page);
+	Worker &w = s.worker[current()];
+	if (!p)
+		return;
+	Words at = p->at;
+	if (mpool_latch(pool(), at, mode | (only_try ? static_cast<unsigned>(MPOOL_TRY) : 0u)) != 0) {
+		s.not_called = false;
+		if (!(only_try && errno == EBUSY) && !excused(errno))
+			fail("latch of page %u fails: %s", page, std::strerror(errno));
+		return;
+	}
+	s.not_called = false;
+	latched_now(w, page, at, mode == MPOOL_EXCLUSIVE);
+}
+
+void note_version(unsigned page)
+{
+	Pin *p = held(page);
+	Worker &w = s.worker[current()];
+	if (!p || !inside_version(pool(), p->at, &w.version[page]))
+		return;
+	w.latchings[page] = s.latchings[page];
+	if (running())
+		point();
+}
+
+void upgrade_page(unsigned page)
+{
+	Pin *p = held(page);
+	Worker &w = s.worker[current()];
+	if (!p || !w.latchings.count(page))
+		return;
+	Words at = p->at;
+	if (mpool_upgrade(pool(), at, w.version[page]) != 0) {
+		if (errno != EAGAIN && !excused(errno))
+			fail("upgrade of page %u fails: %s", page, std::strerror(errno));
+		return;
+	}
+	if (s.latchings[page] != w.latchings[page])
+		fail("page %u was latched exclusively since its version was noted, and can be upgraded", page);
+	latched_now(w, page, at, true);
+}
+
+void unlatch_page(unsigned page, bool dirty)
+{
+	Worker &w = s.worker[current()];
+	auto l = w.latched.find(page);
+	if (l == w.latched.end())
+		return; // it was only tried
+	Words at = l->second.at;
+	if (dirty)
+		modify_page({page, at});
+	w.latched.erase(l);
+	int result = mpool_unlatch(pool(), at, dirty ? MPOOL_DIRTY : 0);
+	s.not_called = false;
+	if (result != 0)
+		fail("unlatch of page %u fails: %s", page, std::strerror(errno));
+	if (dirty)
+		s.put[current()][page].push_back({s.count[current()][page], knowledge().order.at[current()]});
+}
+
+// The thread ends, or is gone with its process: its latches are nobody's, soon.
+void latches_go(unsigned thread)
+{
+	Worker &w = s.worker[thread];
+	for (const auto &l : w.latched) {
+		if (!l.second.exclusive)
+			continue;
+		s.abandoned.insert(l.first);
+		s.left_latched.insert(l.first);
+		s.latchings[l.first]++;
+		s.dead_latches.push_back({l.first, l.second.at, inside_latch_owner(s.pool[0], l.second.at)});
+	}
+	w.latched.clear();
+}
+
+// ---- the other calls -------------------------------------------------------
 
 void get(unsigned page, char what)
 {
@@ -414,9 +529,17 @@ void delete_page(unsigned page)
 	if (!p)
 		return;
 	Pin pin = release(*p);
+	// An exclusive latch of its own goes with the page.
+	Worker &w = s.worker[current()];
+	auto l = w.latched.find(page);
+	bool latched = l != w.latched.end();
+	Latched own = latched ? l->second : Latched{};
+	w.latched.erase(page);
 	if (!delete_pinned(pin)) {
+		if (latched)
+			w.latched[page] = own;
 		pins_add(pin);
-		s.worker[current()].held.push_back(pin);
+		w.held.push_back(pin);
 	}
 }
 
@@ -576,7 +699,7 @@ void ask_abandoned(unsigned page)
 			std::strerror(errno));
 	if (was && !is)
 		fail("page %u was pinned by a process that died, and does not count as abandoned", page);
-	if (none && is && s.deaths == 0)
+	if (none && is && s.deaths == 0 && !s.left_latched.count(page))
 		fail("nobody died, and page %u counts as abandoned", page);
 	if (is && s.forked && !s.theirs.count(page))
 		fail("page %u was pinned by no thread that is gone, and counts as abandoned", page);
@@ -615,6 +738,9 @@ void pins_of_process_go(unsigned process, bool died)
 		Worker &w = s.worker[t];
 		if (process_of(t) != process)
 			continue;
+		if (died)
+			latches_go(t);
+		w.latched.clear();
 		for (const Pin &pin : w.held)
 			if (died)
 				s.dead_pins.push_back({s.pool[process], pin});
@@ -647,7 +773,9 @@ void threads_gone(unsigned process)
 		if (process_of(t) != process)
 			continue;
 		for (const Pin &pin : w.held)
-			s.abandoned.insert(pin.page);
+			if (!s.latched_only)
+				s.abandoned.insert(pin.page);
+		latches_go(t);
 		if (w.peek.at)
 			pins_remove(w.peek, 0);
 		w.held.clear();
@@ -680,17 +808,33 @@ void process_died(unsigned process, const void *code)
 }
 
 // A page is marked before its pin goes.
+void watch_dead_latches()
+{
+	for (size_t i = s.dead_latches.size(); i-- > 0;) {
+		const DeadLatch &d = s.dead_latches[i];
+		if (const char *wrong = inside_dead_latch_wrong(s.pool[0], d.at, d.page, d.owner))
+			fail("%s", wrong);
+		if (inside_latch_owner(s.pool[0], d.at) == d.owner)
+			continue;
+		if (inside_modified(s.pool[0], d.at))
+			s.torn.insert(d.page);
+		s.dead_latches.erase(s.dead_latches.begin() + static_cast<long>(i));
+	}
+}
+
 void watch_dead_pins()
 {
 	for (size_t i = s.dead_pins.size(); i-- > 0;) {
 		bool gone;
 		const DeadPin &d = s.dead_pins[i];
-		if (const char *wrong = inside_abandoned_wrong(s.pool[0], d.pool, d.pin.at, &gone))
+		const char *wrong = inside_abandoned_wrong(s.pool[0], d.pool, d.pin.at, &gone);
+		if (wrong && !s.latched_only)
 			fail("%s", wrong);
 		if (!gone)
 			continue;
-		s.abandoned.insert(d.pin.page);
-		if (inside_modified(s.pool[0], d.pin.at))
+		if (!s.latched_only)
+			s.abandoned.insert(d.pin.page);
+		if (!s.latched_only && inside_modified(s.pool[0], d.pin.at))
 			s.torn.insert(d.pin.page);
 		s.dead_pins.erase(s.dead_pins.begin() + static_cast<long>(i));
 	}
@@ -773,6 +917,23 @@ void perform(const Op &op)
 		return tune(MPOOL_READAHEAD, op.arg);
 	case 'e':
 		return tune(MPOOL_IO_ENGINE, op.arg);
+	case 'l':
+	case 'y':
+		return latch_page(page_number(op), MPOOL_EXCLUSIVE, op.what == 'y');
+	case 's':
+	case 'z':
+		return latch_page(page_number(op), MPOOL_SHARED, op.what == 'z');
+	case 'u':
+	case 'm':
+		return unlatch_page(page_number(op), op.what == 'm');
+	case 'j':
+		return note_version(page_number(op));
+	case 'g':
+		return upgrade_page(page_number(op));
+	case 'i':
+		tune(MPOOL_LATCHED, op.arg);
+		s.latched_only = op.arg;
+		return;
 	case 'b':
 		return maid_works();
 	case 'q':
@@ -790,8 +951,14 @@ void perform(const Op &op)
 
 void watch_pool()
 {
-	if (const char *wrong = inside_wrong(s.pool[0], s.pins.data(), static_cast<unsigned>(s.pins.size()), s.deletes))
+	// A latch keeps the page in its frame as a pin does.
+	std::vector<inside_pin> kept = s.pins;
+	for (const Worker &w : s.worker)
+		for (const auto &l : w.latched)
+			kept.push_back({l.second.at, l.first});
+	if (const char *wrong = inside_wrong(s.pool[0], kept.data(), static_cast<unsigned>(kept.size()), s.deletes))
 		fail("%s", wrong);
+	watch_dead_latches();
 	watch_dead_pins();
 }
 
@@ -935,6 +1102,7 @@ void thread_body(unsigned t)
 		perform(op);
 	check_held();
 	s.worker[t].doing = kThreadEnd;
+	latches_go(t);
 	thread_end();
 }
 
@@ -992,6 +1160,8 @@ std::string check_processes()
 	if (!s.forked && (st.deaths > s.deaths || st.deaths < s.deaths_certain))
 		return std::to_string(s.deaths) + " processes have died, and " + std::to_string(st.deaths) +
 		       " are counted";
+	if (!s.dead_latches.empty())
+		return "a dead process's latch of page " + std::to_string(s.dead_latches[0].page) + " is still there";
 	if (!s.dead_pins.empty())
 		return "a dead process's pin of page " + std::to_string(s.dead_pins[0].pin.page) + " is still there";
 	return "";
@@ -1002,7 +1172,9 @@ std::string check_end()
 {
 	std::string wrong;
 	as_process(0, [] { inside_recover(pool()); }); // whom nobody had to
-	if (s.forked)                                  // whatever nobody had to call it for
+	watch_dead_latches();
+	watch_dead_pins();
+	if (s.forked) // whatever nobody had to call it for
 		as_process(0, [] {
 			struct mpool_stats st;
 			mpool_stats(pool(), &st, sizeof st);
@@ -1109,6 +1281,16 @@ static const char *call_name(char what)
 		return "join";
 	case 'Z':
 		return "leave";
+	case 'l':
+	case 's':
+	case 'y':
+	case 'z':
+		return "latch";
+	case 'u':
+	case 'm':
+		return "unlatch";
+	case 'g':
+		return "upgrade";
 	case 'v':
 		return "getv";
 	case 'r':
