@@ -24,6 +24,31 @@ using fault::Call;
 
 namespace {
 
+// What the calling thread has done: locks taken, searches of a table.
+thread_local uint64_t locks_taken, searches;
+// Which process has made each of the last locks; and how many this one has destroyed that another made.
+struct Made {
+	static constexpr unsigned most = 64;
+	std::atomic<const void *> at[most] = {};
+	std::atomic<pid_t> by[most] = {};
+	std::atomic<unsigned> next{0}, others{0};
+	void by_now(const void *lock)
+	{
+		end(lock, false);
+		unsigned i = next++ % most;
+		at[i] = lock;
+		by[i] = getpid();
+	}
+	void end(const void *lock, bool destroyed = true)
+	{
+		for (unsigned i = 0; i < most; i++)
+			if (at[i] == lock) {
+				others += destroyed && by[i] != getpid();
+				at[i] = nullptr;
+			}
+	}
+} made;
+
 // Calls that are refused from now on: so many pass before.
 constexpr int never = 1 << 30;
 std::atomic<int> threads_pass{never}, events_pass{never};
@@ -41,6 +66,36 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*f)(v
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*f)(void *), void *arg)
 {
 	return passes(threads_pass) ? __real_pthread_create(t, attr, f, arg) : EAGAIN;
+}
+int __real_pthread_mutex_lock(pthread_mutex_t *m);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *m);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *m)
+{
+	locks_taken++;
+	return __real_pthread_mutex_lock(m);
+}
+int __real_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
+{
+	made.by_now(m);
+	return __real_pthread_mutex_init(m, attr);
+}
+int __real_pthread_mutex_destroy(pthread_mutex_t *m);
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *m);
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
+{
+	made.end(m);
+	return __real_pthread_mutex_destroy(m);
+}
+struct tables;
+struct table_ref;
+uint64_t __real_table_find(struct tables *ts, uint32_t page, struct table_ref *at);
+uint64_t __wrap_table_find(struct tables *ts, uint32_t page, struct table_ref *at);
+uint64_t __wrap_table_find(struct tables *ts, uint32_t page, struct table_ref *at)
+{
+	searches++;
+	return __real_table_find(ts, page, at);
 }
 int __real_eventfd(unsigned first, int flags);
 int __wrap_eventfd(unsigned first, int flags);
@@ -328,6 +383,90 @@ TEST_CASE("a ring that the kernel takes nothing from any more loses nothing")
 			return under(engine, {}, refuse, [] {}) == 0 && installed ? 0 : 1;
 		}) == 0);
 	}
+}
+
+TEST_CASE("a ring that the kernel takes nothing from any more is closed, and threads read from then on")
+{
+	if (!can_filter())
+		return;
+	const bool by_prefetch = GENERATE(false, true);
+	CAPTURE(by_prefetch);
+	CHECK(in_child([&] {
+		File file(page_size, pages);
+		auto rings = [] {
+			unsigned n = 0;
+			for (int fd : open_fds()) {
+				char name[64] = "";
+				std::string link = "/proc/self/fd/" + std::to_string(fd);
+				n += readlink(link.c_str(), name, sizeof name - 1) > 0 && strstr(name, "io_uring");
+			}
+			return n;
+		};
+		struct mpool_stats st;
+		MPOOL *mp = mpool_open(nullptr, file.fd(), page_size, 100);
+		auto refuse = [] {
+			return install_filter({SYS_io_uring_enter}, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+		};
+		// A thread of the pool's has the filter of who starts it.
+		if (!mp || (by_prefetch && !refuse()))
+			return 1;
+		Calls calls(mp, {});
+		if (!by_prefetch && !calls.getv({1, 3, 5}))
+			return 2;
+		if (mpool_tune(mp, MPOOL_IO_ENGINE, MPOOL_IO_RING) != 0)
+			return 0; // it is refused here
+		if (mpool_tune(mp, MPOOL_IO_ENGINE, MPOOL_IO_AUTO) != 0 || rings() != 1 || (!by_prefetch && !refuse()))
+			return 3;
+		for (pgno_t i = 10; i < 40; i += 10)
+			if (!(by_prefetch ? calls.prefetch({i, i + 2, i + 4}) : calls.getv({i, i + 2, i + 4})))
+				return 4;
+		if (mpool_stats(mp, &st, sizeof st) != 0 || st.engine != MPOOL_IO_WORKERS || st.engine_errno != EPERM)
+			return 5;
+		if (rings() != 0)
+			return 6;
+		return mpool_close(mp) == 0 ? 0 : 7;
+	}) == 0);
+}
+
+TEST_CASE("a refusal of io_uring that may pass is none for ever")
+{
+	const bool tuned = GENERATE(false, true);
+	CAPTURE(tuned);
+	CHECK(in_child([&] {
+		File file(page_size, pages);
+		struct mpool_stats st;
+		struct rlimit before, few;
+		MPOOL *mp = mpool_open(nullptr, file.fd(), page_size, 8);
+		Calls calls(mp, {});
+		if (!mp || getrlimit(RLIMIT_NOFILE, &before) != 0)
+			return 1;
+		auto engine = [&] { return mpool_stats(mp, &st, sizeof st) == 0 ? st.engine : UINT64_MAX; };
+		// More than the pool keeps: some of them are read.
+		auto read = [&](pgno_t i) {
+			std::vector<pgno_t> list;
+			for (pgno_t k = 0; k < 12; k++)
+				list.push_back((7 * i + 31 * k) % pages);
+			return calls.getv(list);
+		};
+		few = before;
+		few.rlim_cur = static_cast<rlim_t>(*open_fds().rbegin()) + 1;
+		if (setrlimit(RLIMIT_NOFILE, &few) != 0)
+			return 2;
+		for (int fd; (fd = dup(file.fd())) >= 0;)
+			;
+		if (!read(1) || engine() != MPOOL_IO_WORKERS || st.engine_errno != EMFILE)
+			return st.engine_errno == 0 || st.engine_errno == EMFILE ? 3 : 0; // it is refused here
+		if (setrlimit(RLIMIT_NOFILE, &before) != 0)
+			return 4;
+		if (tuned && mpool_tune(mp, MPOOL_IO_ENGINE, MPOOL_IO_AUTO) != 0)
+			return 5;
+		for (pgno_t i = 0; i < (tuned ? 1 : 1100); i++)
+			if (!read(2 + i))
+				return 6;
+		if (engine() != MPOOL_IO_RING || st.engine_errno != 0)
+			return 7;
+		return mpool_close(mp) == 0 ? 0 : 8;
+	}) == 0);
 }
 
 TEST_CASE("signals that come all the time neither stop reads nor repeat them")
@@ -633,4 +772,136 @@ TEST_CASE("a prefetch whose reads no thread takes makes them itself")
 	CHECK(told);
 	for (pgno_t page : list)
 		CHECK(pool.shows(page, 0));
+}
+
+TEST_CASE("what a prefetch failed with is told once, and not when the page was loaded since")
+{
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 20);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_PLAIN) == 0);
+	const pgno_t list[] = {3, 30, 60};
+	{
+		fault::Script script(file.fd(), [](const Call &) { return fault::error(EIO); });
+		Event event;
+		REQUIRE(mpool_prefetch(pool, list, 3, event) == 3);
+		REQUIRE(event.await());
+	}
+	CHECK(pool.stats().ahead == 0); // nothing was brought in
+	CHECK(pool.stats().ahead_used == 0);
+	REQUIRE_NULL(mpool_get(pool, 3, MPOOL_CACHED), EIO);
+	REQUIRE_NULL(mpool_get(pool, 3, MPOOL_CACHED), EAGAIN);
+	// By a get; and by another prefetch.
+	CHECK(pool.shows(30, 0));
+	Event event;
+	REQUIRE(mpool_prefetch(pool, &list[2], 1, event) == 1);
+	REQUIRE(event.await());
+	CHECK(pool.stats().ahead == 1);
+	pool.crowd_out(100);
+	for (pgno_t page : {30, 60})
+		REQUIRE_NULL(mpool_get(pool, page, MPOOL_CACHED), EAGAIN);
+}
+
+TEST_CASE("pages whose reads ahead fail, or are not over, do not count as used")
+{
+	File file(page_size, pages);
+	Pool pool(file.fd(), page_size, 100);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_WORKERS) == 0);
+	REQUIRE(mpool_tune(pool, MPOOL_READAHEAD, 16) == 0);
+	{
+		Gate in_read;
+		fault::Script script(file.fd(), [&](const Call &) {
+			in_read.pass();
+			return fault::real();
+		});
+		const pgno_t list[] = {200, 210, 220};
+		Event event;
+		REQUIRE(mpool_prefetch(pool, list, 3, event) == 3);
+		in_read.await(3);
+		CHECK(pool.stats().ahead == 0);
+		CHECK(pool.stats().ahead_used == 0);
+		in_read.open();
+		REQUIRE(event.await());
+		CHECK(pool.stats().ahead == 3);
+		CHECK(pool.stats().ahead_used == 0);
+	}
+	fault::Script script(file.fd(), [](const Call &call) {
+		// What is read ahead begins at page 2.
+		off_t good = 3 * page_size;
+		if (call.offset >= good)
+			return fault::error(EIO);
+		return fault::at_most(static_cast<size_t>(good - call.offset));
+	});
+	for (pgno_t page : {0, 1, 2})
+		REQUIRE(pool.shows(page, 0));
+	CHECK(pool.stats().ahead_used <= 1); // page 2, if page 1 brought it in
+	CHECK(pool.stats().ahead <= 4);
+}
+
+TEST_CASE("an eventfd whose count is full and that blocks does not stop the thread that tells it")
+{
+	for (uint64_t engine : engines) {
+		CAPTURE(engine);
+		File file(page_size, pages);
+		Pool pool(file.fd(), page_size, 100);
+		if (mpool_tune(pool, MPOOL_IO_ENGINE, engine) != 0)
+			continue;
+		Fd full(__real_eventfd(0, EFD_CLOEXEC));
+		const uint64_t most = UINT64_MAX - 1;
+		REQUIRE(write(full, &most, sizeof most) == sizeof most);
+		const pgno_t first = 1, second = 50;
+		REQUIRE(mpool_prefetch(pool, &first, 1, full) == 1);
+		Event event;
+		REQUIRE(mpool_prefetch(pool, &second, 1, event) == 1);
+		REQUIRE(event.await());
+		CHECK(pool.shows(first, 0));
+		uint64_t count = 0;
+		REQUIRE(read(full, &count, sizeof count) == sizeof count);
+		CHECK(count == most);
+	}
+}
+
+TEST_CASE("a page that is prefetched takes one search of the table, and one lock to start its read")
+{
+	for (uint64_t engine : engines) {
+		CAPTURE(engine);
+		File file(page_size, pages);
+		Pool pool(file.fd(), page_size, 200);
+		if (mpool_tune(pool, MPOOL_IO_ENGINE, engine) != 0 || engine == MPOOL_IO_WORKERS)
+			continue;
+		const pgno_t first = 399;
+		REQUIRE(mpool_prefetch(pool, &first, 1, -1) == 1); // whatever comes with the first
+		if (pool.stats().engine == MPOOL_IO_WORKERS)
+			continue; // no ring
+		auto cost = [&](pgno_t from, size_t n) {
+			std::vector<pgno_t> list;
+			for (pgno_t i = 0; i < n; i++)
+				list.push_back(from + 2 * i);
+			searches = locks_taken = 0;
+			REQUIRE(mpool_prefetch(pool, list.data(), n, -1) == static_cast<ssize_t>(n));
+		};
+		cost(0, 1);
+		const uint64_t one = locks_taken;
+		cost(10, 21);
+		CHECK(searches <= 21 + 1);
+		CHECK(locks_taken == one + 20);
+	}
+}
+
+TEST_CASE("a child of fork destroys no lock that its parent has made, which may be held")
+{
+	for (bool uses : {false, true}) {
+		CAPTURE(uses);
+		File file(page_size, pages);
+		Pool pool(file.fd(), page_size, 60);
+		Calls calls(pool, {});
+		REQUIRE(calls.all());
+		CHECK(in_child([&] {
+			made.others = 0;
+			if (uses && !shows(pool, 300))
+				return 1;
+			if (mpool_close(pool) != 0)
+				return 2;
+			return made.others == 0 ? 0 : 3;
+		}) == 0);
+	}
 }

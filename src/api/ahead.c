@@ -28,6 +28,12 @@ enum ahead ahead_begin(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t 
 	}
 }
 
+void ahead_expect(MPOOL *mp, struct attachment *a, uint32_t page, enum ahead before, uint32_t *frame)
+{
+	if (before == AHEAD_WON && *frame == FRAME_NONE)
+		*frame = frame_alloc_ahead(&mp->evict, a, page);
+}
+
 uint32_t ahead_window(MPOOL *mp, struct attachment *a, uint32_t page)
 {
 	uint32_t most = atomic_load_explicit(&mp->readahead, memory_order_relaxed);
@@ -52,6 +58,7 @@ static void begin_next(struct batch *b, struct attachment *a, uint32_t n)
 	enum ahead begun = AHEAD_THERE;
 	for (uint32_t i = 1; i < n && begun != AHEAD_NO_ROOM; i++) {
 		struct table_ref at;
+		ahead_expect(b->mp, a, first + i, begun, &frame);
 		begun = ahead_begin(b->mp, a, first + i, &frame, &at);
 		if (begun != AHEAD_WON)
 			continue;
@@ -76,7 +83,6 @@ bool ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const 
 			load_fail(mp, a, &b.load[i]);
 		else
 			load_leave(mp, a, &b.load[i], b.load[i].read);
-	ahead_count(&mp->evict, b.n - 1);
 	l = &b.load[0];
 	if (l->error)
 		errno = l->error;

@@ -24,6 +24,12 @@
 enum ahead { AHEAD_WON, AHEAD_THERE, AHEAD_BUSY, AHEAD_NO_ROOM };
 enum ahead ahead_begin(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t *frame, struct table_ref *at);
 
+/*
+ * The same is to be done of the next page of a list: where the one before was WON, it will be, too, as a rule.
+ * With the frame at hand the table is searched once.
+ */
+void ahead_expect(MPOOL *mp, struct attachment *a, uint32_t page, enum ahead before, uint32_t *frame);
+
 /* How many pages a miss of `page` is to bring in: 1, or more that follow it. */
 uint32_t ahead_window(MPOOL *mp, struct attachment *a, uint32_t page);
 /* Load the page of `l`, which is wanted, and of the next n - 1 what is not in memory.  False: no memory, nothing is done. */

@@ -4,8 +4,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/failed.h"
 #include "io/engine.h"
 #include "share/recover.h"
+
+void call_forked(MPOOL *mp)
+{
+	cleaner_forked(&mp->cleaners);
+	engine_forked(&mp->io);
+	/* Their locks may be held by threads that are not here: they are not destroyed. */
+	free(atomic_exchange(&mp->prefetch, NULL));
+	failed_forked(mp);
+	later_now(&mp->later);
+}
 
 /* In the child of a fork: the pool was the parent's.  False: it cannot be this process's. */
 static bool adopt(MPOOL *mp)
@@ -17,11 +28,8 @@ static bool adopt(MPOOL *mp)
 	           !(forked && atomic_load(&forked->stripe->busy) == BUSY_IN_CALL);
 	if (can) {
 		/* The threads and rings are the parent's; what they were loading is ended as what any thread was. */
-		cleaner_forked(&mp->cleaners);
+		call_forked(mp);
 		hooks_forked(&mp->io.file.hooks);
-		engine_forked(&mp->io);
-		free(atomic_exchange(&mp->prefetch, NULL));
-		later_now(&mp->later);
 		recover_fork(&mp->sharing, forked);
 	}
 	thread_adopt_end(&mp->core, can);

@@ -23,6 +23,8 @@
 	__attribute__((cleanup(call_ends))) struct attachment *const a = call_begin(mp)
 
 struct attachment *call_begin(MPOOL *mp);
+/* In the child of a fork, of a pool that was its parent's: what threads had that are not here. */
+void call_forked(MPOOL *mp);
 /* A filter has not returned: by an exception, or its thread has ended (core/thread.h). */
 void call_left(struct attachment *a);
 

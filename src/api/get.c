@@ -5,9 +5,9 @@
  */
 #include <errno.h>
 
+#include "api/failed.h"
 #include "api/fetch.h"
 #include "api/hit.h"
-#include "api/prefetch.h"
 #include "core/tsan.h"
 
 /* Any get that the fast path below did not finish. */
@@ -25,7 +25,7 @@ __attribute__((noinline)) static void *get_slow(MPOOL *mp, pgno_t page, unsigned
 	struct pinned p = flags & MPOOL_CACHED ? page_cached(mp, a, &want) : page_fetch(mp, a, want);
 	if (p.frame == FRAME_NONE) {
 		if (flags & MPOOL_CACHED)
-			prefetch_failure(mp, page);
+			failed_tell(mp, page);
 		return NULL;
 	}
 	if (peek)

@@ -10,9 +10,9 @@
 #include <limits.h>
 
 #include "api/batch.h"
+#include "api/failed.h"
 #include "api/fetch.h"
 #include "api/hit.h"
-#include "api/prefetch.h"
 #include "api/put.h"
 #include "core/resize.h"
 #include "core/tsan.h"
@@ -144,7 +144,7 @@ static int cached(const struct getv *g)
 		struct want want = want_of(g, i);
 		struct pinned p = g->addr[i] ? not_pinned : page_cached(g->mp, g->a, &want);
 		if (!g->addr[i] && p.frame == FRAME_NONE) {
-			prefetch_failure(g->mp, g->page[i]);
+			failed_tell(g->mp, g->page[i]);
 			return errno;
 		}
 		had(g, i, p);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "api/failed.h"
 #include "core/latch.h"
 #include "core/resize.h"
 #include "core/tsan.h"
@@ -67,6 +68,7 @@ struct pinned load_publish(MPOOL *mp, struct attachment *a, const struct load *l
 		return load_fail(mp, a, l);
 	}
 	struct frame *fr = install(mp, l, want, MARK_CLEAR);
+	failed_forget(mp, l->page);
 	/* The slot before the entry: an evictor of the page must see the pin.  A try
 	 * until then: no put may take it for a pin. */
 	pin_try(slot, l->frame);
@@ -83,6 +85,8 @@ void load_leave(MPOOL *mp, struct attachment *a, const struct load *l, unsigned 
 {
 	static const struct want ahead = {.fill = FILL_READ, .once = true};
 	struct frame *fr = install(mp, l, &ahead, MARK_AHEAD);
+	failed_forget(mp, l->page);
+	ahead_count(&mp->evict); /* before it can be used */
 	publish(mp, a, l);
 	release(mp, a, l, fr, reads);
 }

@@ -143,10 +143,8 @@ PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
 	bool parents = thread_is_parents(&mp->core);
-	if (parents) {
-		cleaner_forked(&mp->cleaners);
-		engine_forked(&mp->io);
-	}
+	if (parents)
+		call_forked(mp);
 	cleaner_end(&mp->cleaners); /* its threads use the pool */
 	engine_close(&mp->io);      /* its threads use the pool */
 	prefetch_close(mp);

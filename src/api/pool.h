@@ -22,6 +22,7 @@
 /* The calls of mpool.h.  None calls another by that name, which may be somebody else's in a program. */
 #define PUBLIC __attribute__((visibility("default")))
 
+struct failed;
 struct prefetch;
 
 struct MPOOL {
@@ -33,6 +34,7 @@ struct MPOOL {
 	struct mpool_view view, no_view;     /* of peek.c */
 	_Atomic uint32_t readahead;          /* pages at the most; ahead.h */
 	_Atomic(struct prefetch *) prefetch; /* NULL: nothing was prefetched so far */
+	_Atomic(struct failed *) failed;     /* the same; failed.h */
 	later_list later;                    /* what prefetches do not need any more */
 #if MPOOL_CHECK > 1
 	struct where where;

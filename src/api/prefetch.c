@@ -9,12 +9,10 @@
 
 #include "api/ahead.h"
 #include "api/batch.h"
+#include "api/failed.h"
 #include "core/resize.h"
 #include "io/engine.h"
 #include "os/notify.h"
-
-/* Failures that are remembered. */
-#define FAILURES 64u
 
 /* A prefetch of which somebody is to be told. */
 struct group {
@@ -34,14 +32,8 @@ struct ahead_read {
 };
 
 struct prefetch {
-	pthread_mutex_t lock; /* guards all that follows; `failed_n` may be loaded without */
+	pthread_mutex_t lock; /* guards all that follows */
 	struct group *waiting;
-	_Atomic unsigned failed_n;
-	unsigned failed_next;
-	struct {
-		uint32_t page;
-		int error; /* 0: none */
-	} failed[FAILURES];
 };
 
 static struct prefetch *prefetch_of(MPOOL *mp)
@@ -63,34 +55,8 @@ void prefetch_close(MPOOL *mp)
 	if (p)
 		pthread_mutex_destroy(&p->lock);
 	free(p);
+	failed_end(mp);
 	later_now(&mp->later);
-}
-
-/* ---- what failed -------------------------------------------------------- */
-
-static void failure_note(struct prefetch *p, uint32_t page, int error)
-{
-	pthread_mutex_lock(&p->lock);
-	unsigned i = p->failed_next++ % FAILURES;
-	atomic_fetch_add(&p->failed_n, p->failed[i].error == 0);
-	p->failed[i].page = page;
-	p->failed[i].error = error;
-	pthread_mutex_unlock(&p->lock);
-}
-
-void prefetch_failure(MPOOL *mp, uint32_t page)
-{
-	struct prefetch *p = atomic_load(&mp->prefetch);
-	if (!p || atomic_load(&p->failed_n) == 0)
-		return;
-	pthread_mutex_lock(&p->lock);
-	for (unsigned i = 0; i < FAILURES; i++)
-		if (p->failed[i].error && p->failed[i].page == page) {
-			errno = p->failed[i].error;
-			p->failed[i].error = 0;
-			atomic_fetch_sub(&p->failed_n, 1);
-		}
-	pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- groups ------------------------------------------------------------- */
@@ -98,7 +64,7 @@ void prefetch_failure(MPOOL *mp, uint32_t page)
 static void tell(MPOOL *mp, struct group *g)
 {
 	if (g->efd >= 0)
-		notify_event(g->efd);
+		notify_event_of_program(g->efd);
 	later_free(&mp->later, g);
 }
 
@@ -159,7 +125,7 @@ static void end(MPOOL *mp, struct attachment *a, const struct load *l)
 		return;
 	}
 	/* Before the entry is free: who finds that finds this. */
-	failure_note(atomic_load(&mp->prefetch), l->page, l->error);
+	failed_note(mp, l->page, l->error);
 	load_fail(mp, a, l);
 }
 
@@ -233,7 +199,7 @@ static void call_over(const struct call *c)
 static void let_fail(const struct call *c, const struct load *l, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		failure_note(c->prefetch, l[i].page, ENOMEM);
+		failed_note(c->mp, l[i].page, ENOMEM);
 		errno = ENOMEM;
 		load_fail(c->mp, c->a, &l[i]);
 	}
@@ -273,13 +239,15 @@ static void fill_zeros(const struct call *c, struct load *l)
 static size_t some(struct call *c, const pgno_t *page, size_t n, bool *more)
 {
 	BATCH(b);
+	enum ahead begun = AHEAD_THERE;
 	size_t i = 0;
 	*more = false;
 	if (!batch_get(&b, c->mp, n))
 		return 0;
 	for (; i < n && b.n < b.room; i++) {
 		struct table_ref at;
-		enum ahead begun = ahead_begin(c->mp, c->a, page[i], &c->frame, &at);
+		ahead_expect(c->mp, c->a, page[i], begun, &c->frame);
+		begun = ahead_begin(c->mp, c->a, page[i], &c->frame, &at);
 		if (begun == AHEAD_NO_ROOM)
 			break;
 		if (begun == AHEAD_BUSY && c->group)
@@ -296,7 +264,6 @@ static size_t some(struct call *c, const pgno_t *page, size_t n, bool *more)
 			start(c, &b.load[from], run);
 		else
 			fill_zeros(c, &b.load[from]);
-	ahead_count(&c->mp->evict, b.n);
 	if (b.n > 0)
 		resize_step(&c->mp->core, c->a->stripe);
 	return i;
@@ -328,7 +295,7 @@ static bool prepare(struct call *c, size_t n, int efd)
 	c->engine = engine_of(&mp->io);
 	if (efd >= 0)
 		c->group = calloc(1, sizeof *c->group + n * sizeof c->group->page[0]);
-	if (!c->prefetch || !c->engine || (efd >= 0 && !c->group)) {
+	if (!c->prefetch || !c->engine || !failed_begin(mp) || (efd >= 0 && !c->group)) {
 		errno = ENOMEM;
 		return false;
 	}

@@ -8,8 +8,7 @@
  *   a group   reads of its own are left --the last is finished--> waits for pages that others
  *             load --the background looks now and then--> told
  *
- * What failed is remembered, for the mpool_get with MPOOL_CACHED that comes for it: a few pages,
- * the oldest of which are forgotten first.
+ * What failed is remembered: failed.h.
  */
 #ifndef MPOOL_PREFETCH_H
 #define MPOOL_PREFETCH_H
@@ -17,9 +16,6 @@
 #include "api/pool.h"
 
 struct prefetch;
-
-/* errno, which is EAGAIN, becomes what the page's prefetch has failed with, if it has: once. */
-void prefetch_failure(MPOOL *mp, uint32_t page);
 
 /* The pool is closed; the background has ended. */
 void prefetch_close(MPOOL *mp);

@@ -337,9 +337,9 @@ void page_evicted(struct evict *ev, uint32_t f, uint32_t page)
 	policy_leave(&o, &home, f, page);
 }
 
-void ahead_count(struct evict *ev, uint32_t n)
+void ahead_count(struct evict *ev)
 {
-	atomic_fetch_add_explicit(&ev->clock->ahead, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&ev->clock->ahead, 1, memory_order_relaxed);
 }
 
 void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted)

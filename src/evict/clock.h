@@ -121,8 +121,8 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool
  * not used yet makes room.  FRAME_NONE: there is none.
  */
 uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page);
-/* So many such pages were brought in. */
-void ahead_count(struct evict *ev, uint32_t n);
+/* Such a page was brought in. */
+void ahead_count(struct evict *ev);
 /* How many were, and how many of them left unused. */
 void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted);
 /*

@@ -2,6 +2,7 @@
 #include "os/notify.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -87,6 +88,14 @@ void notify_event(int event)
 {
 	static const uint64_t one = 1;
 	(void)!write(event, &one, sizeof one); /* if its count is full, who waits knows */
+}
+
+void notify_event_of_program(int event)
+{
+	struct pollfd p = {.fd = event, .events = POLLOUT};
+	/* It may block when its count is full: then it can be read, as it is to be. */
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
+		notify_event(event);
 }
 
 void notify_event_take(int event)

@@ -45,8 +45,10 @@ void *notify_wait(int poller, int ms);
 
 /* A descriptor that can be read once something has happened, until that is taken; it does not block.  -1 and errno. */
 int notify_event_open(void);
-/* It has.  The descriptor may be the program's, which has made of it what it likes. */
+/* It has. */
 void notify_event(int event);
+/* The same of one that is the program's, which has made of it what it likes: it may block. */
+void notify_event_of_program(int event);
 void notify_event_take(int event);
 
 /* ---- closings ----------------------------------------------------------- */

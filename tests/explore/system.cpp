@@ -15,6 +15,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <map>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -585,6 +586,15 @@ ssize_t __wrap_write(int fd, const void *, size_t bytes)
 	point();
 	maid[space_of(current())].events++;
 	return static_cast<ssize_t>(bytes);
+}
+
+// It has room.
+int __wrap_poll(struct pollfd *fds, nfds_t n, int)
+{
+	if (n != 1 || fds->fd != kEvent)
+		fail("poll, of what is no event");
+	fds->revents = POLLOUT;
+	return 1;
 }
 
 // A fork waits until they are over.
