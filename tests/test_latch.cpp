@@ -173,7 +173,6 @@ TEST_CASE("a latched page stays in memory, its pins put or not")
 	for (unsigned round = 0; round < 3; round++) {
 		pool.touch(1, 30);
 		REQUIRE(mpool_clean(pool, 4) >= 0);
-		pool.sync();
 	}
 	CHECK(is(page, page_size, 0, 1)); // it was not written, nor read again
 	CHECK(latch_elsewhere(pool, 0, exclusive_try) == EBUSY);
@@ -438,4 +437,174 @@ TEST_CASE("the first latches of a pool are made by many threads at once")
 		all.join();
 		REQUIRE(in == 4);
 	}
+}
+
+// ---- whole images -----------------------------------------------------------------
+
+namespace {
+
+// Each page is of one word, over and over.
+void fill_words(void *page, uint64_t word)
+{
+	for (size_t i = 0; i < page_size / sizeof word; i++)
+		memcpy(static_cast<char *>(page) + i * sizeof word, &word, sizeof word);
+}
+
+bool is_whole(const void *page)
+{
+	return memcmp(page, static_cast<const char *>(page) + sizeof(uint64_t), page_size - sizeof(uint64_t)) == 0;
+}
+
+struct Images {
+	std::atomic<uint64_t> written{0}, torn{0};
+};
+
+void look_at_image(void *cookie, pgno_t, void *page)
+{
+	Images *images = static_cast<Images *>(cookie);
+	images->written++;
+	images->torn += !is_whole(page);
+}
+
+} // namespace
+
+TEST_CASE("a page whose writers latch it is written only as it was at one instant")
+{
+	const pgno_t pages = 12;
+	pgno_t maxcache = GENERATE(4u, 12u);
+	unsigned latched_only = GENERATE(0u, 1u);
+	bool pinned = GENERATE(false, true), whole = GENERATE(false, true);
+	File file(page_size, 0);
+	REQUIRE(ftruncate(file.fd(), static_cast<off_t>(pages) * page_size) == 0);
+	Pool pool(file.fd(), page_size, maxcache);
+	Images images;
+	mpool_filter(pool, nullptr, look_at_image, &images);
+	REQUIRE(mpool_tune(pool, MPOOL_LATCHED, latched_only) == 0);
+	std::vector<void *> own;
+	for (pgno_t i = 0; pinned && i < pages; i++)
+		own.push_back(pool.get(i)); // by who does nothing
+	std::atomic<unsigned> working{3};
+	std::atomic<uint64_t> withheld{0};
+	Report report;
+	Threads all;
+	for (unsigned t = 0; t < 3; t++)
+		all.start([&, t] {
+			Random random(t);
+			for (size_t i = 0; i < shrink(3000); i++) {
+				pgno_t n = static_cast<pgno_t>(random.below(pages));
+				void *page = mpool_get(pool, n, 0);
+				bool ok = report.check(page != nullptr, "get") &&
+				          report.check(mpool_latch(pool, page, MPOOL_EXCLUSIVE) == 0, "latch");
+				if (!ok)
+					break;
+				report.check(is_whole(page), "a page is torn");
+				bool pin_first = random.below(2);
+				if (pin_first)
+					mpool_put(pool, page, 0);
+				fill_words(page, t * 1000000 + i);
+				report.check(mpool_unlatch(pool, page, MPOOL_DIRTY) == 0, "unlatch");
+				if (!pin_first)
+					mpool_put(pool, page, 0);
+			}
+			working--;
+		});
+	all.start([&] {
+		while (working > 0) {
+			ssize_t left =
+				whole ? mpool_sync_range(pool, 0, pages, MPOOL_WRITE | MPOOL_WHOLE) : mpool_sync(pool);
+			report.check(left >= 0, "sync");
+			withheld += left > 0;
+		}
+	});
+	all.join();
+	report.require_none();
+	if (latched_only)
+		CHECK(withheld == 0);
+	for (void *page : own)
+		pool.put(page);
+	pool.sync();
+	CHECK(images.torn == 0);
+	CHECK(images.written > 0);
+	CHECK(pool.stats().dirty == 0);
+}
+
+TEST_CASE("with MPOOL_LATCHED a page that stays pinned is written, and is clean then")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 4);
+	unsigned latched_only = GENERATE(0u, 1u);
+	REQUIRE(mpool_tune(pool, MPOOL_LATCHED, latched_only) == 0);
+	void *page = pool.get(0), *pin = pool.get(0);
+	latch(pool, page, MPOOL_EXCLUSIVE);
+	fill(page, page_size, 0, 1);
+	unlatch(pool, page, MPOOL_DIRTY);
+	CHECK(mpool_sync_range(pool, 0, 8, MPOOL_WRITE | MPOOL_WHOLE) == (latched_only ? 0 : 1));
+	pool.sync();
+	CHECK(pool.stats().dirty == (latched_only ? 0 : 1));
+	Pool again(file.fd(), page_size, 4);
+	CHECK(again.shows(0, 1));
+	latch(pool, page, MPOOL_SHARED);
+	pool.put(pin, MPOOL_DIRTY);
+	CHECK(mpool_sync_range(pool, 0, 8, MPOOL_WRITE | MPOOL_WHOLE) == (latched_only ? 0 : 1));
+	unlatch(pool, page);
+	pool.put(page);
+	pool.sync();
+	CHECK(pool.stats().dirty == 0);
+}
+
+TEST_CASE("a sync waits for a latch, and who has one may not sync")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 4);
+	bool pinned = GENERATE(false, true);
+	pool.modify(0, 1);
+	void *page = pool.get(0);
+	latch(pool, page, MPOOL_EXCLUSIVE);
+	REQUIRE_FAILS(mpool_sync(pool), EDEADLK);
+	REQUIRE_FAILS(static_cast<int>(mpool_sync_range(pool, 4, 1, MPOOL_WRITE)), EDEADLK);
+	REQUIRE(mpool_sync_range(pool, 4, 1, MPOOL_FLUSH) == 0);
+	if (!pinned)
+		pool.put(page);
+	std::atomic<bool> synced{false};
+	Threads other;
+	other.start([&] {
+		if (mpool_sync(pool) != 0)
+			abort();
+		synced = true;
+	});
+	for (pgno_t i = 1; i < 8; i++) // others go on
+		REQUIRE(latch_elsewhere(pool, i, MPOOL_EXCLUSIVE) == 0);
+	fill(page, page_size, 0, 2);
+	CHECK(!synced);
+	unlatch(pool, page, MPOOL_DIRTY);
+	other.join();
+	if (pinned)
+		pool.put(page);
+	Pool again(file.fd(), page_size, 4);
+	CHECK(again.shows(0, 2));
+}
+
+TEST_CASE("a sync goes on beside its caller's shared latch, for which another waits")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 4);
+	REQUIRE(mpool_tune(pool, MPOOL_LATCHED, GENERATE(0u, 1u)) == 0);
+	pool.modify(0, 1);
+	void *page = pool.get(0);
+	latch(pool, page, MPOOL_SHARED);
+	Threads other;
+	other.start([&] {
+		void *p = mpool_get(pool, 0, 0);
+		if (mpool_latch(pool, p, MPOOL_EXCLUSIVE) != 0 || mpool_unlatch(pool, p, 0) != 0)
+			abort();
+		mpool_put(pool, p, 0);
+	});
+	while (latch_elsewhere(pool, 0, shared_try) == 0) // until it is in line
+		sched_yield();
+	pool.sync();
+	unlatch(pool, page);
+	other.join();
+	pool.put(page);
+	Pool again(file.fd(), page_size, 4);
+	CHECK(again.shows(0, 1));
 }

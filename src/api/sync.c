@@ -77,10 +77,18 @@ static int flush_written(MPOOL *mp, struct stripe *me)
 	return error ? error : flush(mp, me, since);
 }
 
+/* A sync waits for exclusive latches: the caller must have none.  False and errno. */
+static bool may_wait(const struct attachment *a)
+{
+	if (a && a->latches > 0)
+		errno = EDEADLK;
+	return a && a->latches == 0;
+}
+
 PUBLIC int mpool_sync(MPOOL *mp)
 {
 	CALL(mp, a);
-	if (!a)
+	if (!may_wait(a))
 		return -1;
 	MPOOL_PROBE(sync_start, &mp->core);
 	int error;
@@ -116,6 +124,8 @@ PUBLIC ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned flag
 		errno = EINVAL;
 		return -1;
 	}
+	if ((flags & MPOOL_WRITE) && !may_wait(a))
+		return -1;
 	/* No page is modified from the end on. */
 	uint32_t pages = pageio_pages(&mp->io.file), beyond = first < pages ? pages - first : 0;
 	struct sync_range range = {.first = first, .n = n < beyond ? n : beyond, .whole = flags & MPOOL_WHOLE};

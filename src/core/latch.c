@@ -265,19 +265,19 @@ void latch_unmark(const struct core *c, uint32_t frame, const _Atomic uint64_t *
 
 /* ---- waiting ------------------------------------------------------------- */
 
-/* Sleep until the owner is off, or somebody else's. */
-static void wait_for_owner(struct core *c, uint32_t frame, _Atomic uint64_t *word)
+/* Sleep while it has an owner, and none of `but`; or until, perhaps, it has not. */
+static void wait_for_owner(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint64_t but)
 {
 	struct wait_queue *q = wait_queue_of(c->wait, wait_for_latch(frame));
 	uint32_t count = wait_prepare(q, wait_for_latch(frame));
 	/* Sequentially consistent, after the announcement: pairs with latch_release, or give_back, and latch_tell. */
 	uint64_t w = atomic_load(word);
-	while (latch_owned(w) && !(w & LATCH_WAITING))
+	while (latch_owned(w) && !(w & (LATCH_WAITING | but)))
 		if (atomic_compare_exchange_weak(word, &w, w | LATCH_WAITING)) {
 			LATCH_CHECK_STEP(w, w | LATCH_WAITING, 0);
 			break;
 		}
-	if (latch_owned(w))
+	if (latch_owned(w) && !(w & but))
 		core_sleep(c, q, count, wait_for_latch(frame));
 }
 
@@ -334,7 +334,7 @@ int latch_exclusive(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint
 			continue;
 		if (only_try)
 			return EBUSY;
-		wait_for_owner(c, frame, word);
+		wait_for_owner(c, frame, word, 0);
 	}
 }
 
@@ -367,8 +367,35 @@ int latch_shared(struct core *c, uint32_t frame, _Atomic uint64_t *word, _Atomic
 			continue;
 		if (only_try)
 			return EBUSY;
-		wait_for_owner(c, frame, word);
+		wait_for_owner(c, frame, word, 0);
 	}
+}
+
+/* ---- to copy ------------------------------------------------------------- */
+
+static _Atomic uint64_t *copy_mark(const struct core *c, uint32_t me)
+{
+	struct line *marks = latch_marks(c, me);
+	return marks ? &marks->word[MARKS_LATCHES] : NULL;
+}
+
+bool latch_hold(struct core *c, uint32_t frame, uint32_t me)
+{
+	_Atomic uint64_t *word = latch_word(c, frame);
+	return word && latch_marks_made(c, me) && latch_shared(c, frame, word, copy_mark(c, me), true) == 0;
+}
+
+void latch_let_go(const struct core *c, uint32_t frame, uint32_t me)
+{
+	latch_unmark(c, frame, latch_word(c, frame), copy_mark(c, me));
+}
+
+void latch_outlast(struct core *c, uint32_t frame)
+{
+	_Atomic uint64_t *word = latch_word(c, frame);
+	/* Not for one that waits for shared latches, which may be the caller's. */
+	if (word)
+		wait_for_owner(c, frame, word, LATCH_SHARED);
 }
 
 /* ---- who is gone --------------------------------------------------------- */

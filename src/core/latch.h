@@ -129,6 +129,25 @@ _Atomic uint64_t *latch_word(const struct core *c, uint32_t frame);
 /* ... made if need be; NULL: no memory. */
 _Atomic uint64_t *latch_word_made(struct core *c, uint32_t frame);
 
+/* ... as it is; 0: there is none. */
+static inline uint64_t latch_now(const struct core *c, uint32_t frame)
+{
+	const _Atomic uint64_t *word = latch_word(c, frame);
+	/* Acquire: pairs with latch_release: the page's bytes. */
+	return word ? atomic_load_explicit(word, memory_order_acquire) : 0;
+}
+
+/* May the page be in the middle of a modification?  An owner that waits for shared latches has not begun. */
+static inline bool latch_writes(uint64_t w)
+{
+	return latch_owned(w) && !(w & LATCH_SHARED);
+}
+/* Was it in none from the one look to the other? */
+static inline bool latch_same(uint64_t before, uint64_t after)
+{
+	return !latch_writes(after) && before >> LATCH_VERSION_SHIFT == after >> LATCH_VERSION_SHIFT;
+}
+
 /* What is wrong with a step; `me`: a stripe's number + 1, 0: not known.  NULL: nothing.  In builds that check themselves. */
 const char *latch_step_wrong(uint64_t from, uint64_t to, uint32_t me);
 #define LATCH_CHECK_STEP(from, to, me) MPOOL_CHECKED_STEP(latch_step_wrong(from, to, me), from, to)
@@ -184,10 +203,12 @@ static inline uint64_t mark_of(uint32_t frame)
 struct line *latch_marks_made(struct core *c, uint32_t stripe);
 /* The stripe's marks; NULL: it has none. */
 struct line *latch_marks(const struct core *c, uint32_t stripe);
+/* The last word of a line is for who copies a page (latch_hold); the others are for latches. */
+#define MARKS_LATCHES (LINE_WORDS - 1)
 /* One that is `mark`, or NULL.  Its own thread's. */
 static inline _Atomic uint64_t *marks_find(struct line *marks, uint64_t mark)
 {
-	for (unsigned i = 0; i < LINE_WORDS; i++)
+	for (unsigned i = 0; i < MARKS_LATCHES; i++)
 		if (atomic_load_explicit(&marks->word[i], memory_order_relaxed) == mark)
 			return &marks->word[i];
 	return NULL;
@@ -215,6 +236,14 @@ int latch_exclusive(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint
 int latch_shared(struct core *c, uint32_t frame, _Atomic uint64_t *word, _Atomic uint64_t *mark, bool only_try);
 /* 0, or EAGAIN: the version is another. */
 int latch_upgrade(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint32_t me, uint64_t version);
+
+/*
+ * For who is to copy a page of whose frame it has the claim.  latch_hold: nobody modifies it until latch_let_go; false:
+ * somebody may be, or there is no memory.  latch_outlast: sleep until, perhaps, nobody is; the claim is dropped.
+ */
+bool latch_hold(struct core *c, uint32_t frame, uint32_t me);
+void latch_let_go(const struct core *c, uint32_t frame, uint32_t me);
+void latch_outlast(struct core *c, uint32_t frame);
 
 /* ---- who is gone --------------------------------------------------------- */
 

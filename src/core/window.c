@@ -52,7 +52,7 @@ static void map_fill(struct window *w)
 			at = map_next(w, at);
 		w->map[at] = (uint8_t)(i + 1);
 		v->pins = v->tries = v->peeks = v->own = 0;
-		v->latched = false;
+		v->latched = 0;
 	}
 }
 
@@ -94,13 +94,7 @@ static void mark_of_victim(void *window, uint32_t frame)
 {
 	struct victim *v = victim_of(window, frame);
 	if (v)
-		v->latched = true;
-}
-
-static uint64_t latch_now(const struct core *c, uint32_t frame)
-{
-	const _Atomic uint64_t *word = latch_word(c, frame);
-	return word ? atomic_load_explicit(word, memory_order_acquire) : 0;
+		v->latched |= VICTIM_SHARED;
 }
 
 /*
@@ -116,7 +110,8 @@ static void find_latches(struct core *c, struct window *w)
 	if (shared)
 		latch_each_mark(c, mark_of_victim, w);
 	for (unsigned i = 0; i < w->n; i++)
-		w->victim[i].latched |= latch_owned(latch_now(c, w->victim[i].frame));
+		if (latch_owned(latch_now(c, w->victim[i].frame)))
+			w->victim[i].latched |= VICTIM_EXCLUSIVE;
 }
 
 void window_scan(struct core *c, const struct stripe *me, struct window *w)

@@ -40,16 +40,18 @@
 /* Places of the map a victim: it is never full. */
 #define WINDOW_SPREAD 4u
 
+enum { VICTIM_SHARED = 1, VICTIM_EXCLUSIVE = 2 };
+
 struct victim {
 	uint32_t frame;
 	uint32_t page;
 	struct frame *fr;
 	struct table_ref entry;
-	uint32_t pins;  /* found by the scan; UINT32_MAX: as many, or more */
-	uint32_t tries; /* gets before their re-check */
-	uint32_t peeks; /* of MPOOL_IGNOREPIN */
-	uint32_t own;   /* of these, pins and tries of this process */
-	bool latched;   /* by whomever, without a pin too */
+	uint32_t pins;   /* found by the scan; UINT32_MAX: as many, or more */
+	uint32_t tries;  /* gets before their re-check */
+	uint32_t peeks;  /* of MPOOL_IGNOREPIN */
+	uint32_t own;    /* of these, pins and tries of this process */
+	uint8_t latched; /* by whomever, without a pin too: VICTIM_... */
 };
 
 struct window {
@@ -73,9 +75,13 @@ struct evictable {
 bool window_add(struct core *c, struct window *w, uint32_t frame);
 /* The barrier, and the scan: sets each victim's pins, and whether it is latched. */
 void window_scan(struct core *c, const struct stripe *me, struct window *w);
+static inline bool victim_pinned(const struct victim *v)
+{
+	return v->pins > 0 || v->tries > 0 || v->peeks > 0;
+}
 static inline bool victim_busy(const struct victim *v)
 {
-	return v->pins > 0 || v->tries > 0 || v->peeks > 0 || v->latched;
+	return victim_pinned(v) || v->latched;
 }
 /* closing -> resident; false: it was rescued, which comes to the same. */
 bool victim_reopen(const struct victim *v);

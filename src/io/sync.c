@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/latch.h"
 #include "io/writeback.h"
 
 /* A modified page, when sync began. */
@@ -87,16 +88,28 @@ static void collect(struct io *io, struct stripe *me, const struct sync_range *r
 		qsort(list->at, list->n, sizeof list->at[0], by_page_number);
 }
 
-/* Write a page while it is pinned, its entry open: it stays dirty.  False: the program does not let it be, *refused. */
-static bool copy_pinned(struct io *io, const struct victim *v, struct buffer *b, int *refused)
+/*
+ * Copy a page that others may have pinned, its entry open; `keep`: it stays dirty, for they may be modifying it.
+ * False: the program does not let it be, *refused; or it was modified under a latch meanwhile: nothing has changed.
+ * Dirty is off before the latch is looked at: who modifies the page afterwards marks it again.
+ */
+static bool copy_open(struct io *io, const struct victim *v, struct buffer *b, bool keep, int *refused)
 {
 	char *copy = write_buffer_room(io, b);
-	victim_change(v, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED);
-	writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
-	int error = pageio_encode(&io->file, v->page, copy);
-	if (error) {
+	victim_change(v, keep ? 0 : FRAME_DIRTY, FRAME_WRITING | (keep ? FRAME_WRITTEN_PINNED : 0));
+	uint64_t before = latch_now(io->core, v->frame);
+	bool whole = !latch_writes(before);
+	if (whole) {
+		writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
+		barrier_loads(); /* pairs with barrier_stores in latch_own */
+		whole = latch_same(before, latch_now(io->core, v->frame));
+	}
+	if (whole && !keep)
+		victim_note_torn(io, v);
+	int error = whole ? pageio_encode(&io->file, v->page, copy) : 0;
+	if (!whole || error) {
 		*refused = error;
-		victim_change(v, FRAME_WRITING, 0);
+		victim_change(v, FRAME_WRITING, keep ? 0 : FRAME_DIRTY);
 		return false;
 	}
 	b->used++;
@@ -129,52 +142,71 @@ static size_t sync_claim(struct io *io, struct stripe *me, struct window *w, con
 }
 
 /* What becomes of a page that is pinned when it is looked at. */
-enum pinned { LOOKED_AT_AGAIN, WRITTEN_PINNED, WITHHELD };
+enum pinned { LOOKED_AT_AGAIN, WRITTEN_PINNED, WRITTEN_LATCHED, WITHHELD };
 /* So often a page that is to be written whole is looked at, until it is found unpinned. */
 #define WHOLE_LOOKS 4u
+/* So often one that is modified under latches, until it is held for the time of a copy. */
+#define LATCH_LOOKS 3u
 
-static enum pinned pinned_pages(const struct sync_range *range, unsigned look)
+/* A look at modified pages. */
+struct look {
+	unsigned number;
+	enum pinned pinned;
+	struct modified_list later; /* what is to be looked at again */
+};
+
+/* Where all latch what they modify, pins say nothing: WRITTEN_LATCHED. */
+static enum pinned pinned_pages(const struct io *io, const struct sync_range *range, unsigned look)
 {
+	if (atomic_load(&io->core->latch->latched))
+		return WRITTEN_LATCHED;
 	if (range->whole)
 		return look < WHOLE_LOOKS ? LOOKED_AT_AGAIN : WITHHELD;
 	return look == 1 ? LOOKED_AT_AGAIN : WRITTEN_PINNED;
 }
 
-/* May a copy of the page, made now, be of the middle of a modification? */
-static bool image_may_be_torn(const struct victim *v)
+/* Copy a page that is pinned, or latched, as copy_open; at last, while nobody can modify it under a latch. */
+static bool copy_in_use(struct io *io, const struct stripe *me, const struct victim *v, struct buffer *b,
+                        const struct look *look, int *refused)
 {
-	return victim_busy(v);
+	bool held = look->number > LATCH_LOOKS && latch_hold(io->core, v->frame, me->id);
+	bool copied = copy_open(io, v, b, look->pinned == WRITTEN_PINNED, refused);
+	if (held)
+		latch_let_go(io->core, v->frame, me->id);
+	return copied;
 }
 
 /* Copy a dirty page.  False: it is not to be, or cannot be, as it is just now, or *refused; its entry is open again. */
-static bool copy_dirty(struct io *io, const struct victim *v, struct buffer *b, enum pinned pinned, int *refused)
+static bool copy_dirty(struct io *io, const struct stripe *me, const struct victim *v, struct buffer *b,
+                       const struct look *look, int *refused)
 {
-	if (image_may_be_torn(v))
+	if (victim_pinned(v) || (v->latched & VICTIM_EXCLUSIVE))
 		victim_reopen(v);
 	else if (writeback_copy_unpinned(io, v, b, true, refused))
 		return true;
-	/* Pinned; or rescued, and it would be again. */
-	return !*refused && pinned == WRITTEN_PINNED && copy_pinned(io, v, b, refused);
+	/* Or it was rescued, and would be again. */
+	return !*refused && (look->pinned == WRITTEN_PINNED || look->pinned == WRITTEN_LATCHED) &&
+	       copy_in_use(io, me, v, b, look, refused);
 }
 
-/* Copy what the window holds; what is not copied goes to `later`, or is withheld, or refused. */
-static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct copied *c, struct sync_range *range,
-                      enum pinned pinned, struct modified_list *later)
+/* Copy what the window holds; what is not copied is looked at again, or is withheld, or refused. */
+static void sync_copy(struct io *io, const struct stripe *me, struct window *w, struct buffer *b, struct copied *c,
+                      struct sync_range *range, struct look *look)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
 		int refused = 0;
 		if (!(victim_word(v) & FRAME_DIRTY)) {
 			victim_reopen(v);
-		} else if (copy_dirty(io, v, b, pinned, &refused)) {
+		} else if (copy_dirty(io, me, v, b, look, &refused)) {
 			c->victim[c->n++] = v;
 			continue;
 		} else if (refused) {
 			c->refused = refused;
-		} else if (pinned == WITHHELD) {
+		} else if (look->pinned == WITHHELD && !latch_writes(latch_now(io->core, v->frame))) {
 			range->withheld++;
 		} else {
-			modified_add(later, v->page, v->frame);
+			modified_add(&look->later, v->page, v->frame);
 		}
 		victim_release(io->core, v);
 	}
@@ -192,12 +224,9 @@ static void sync_done(struct io *io, const struct copied *c)
 	}
 }
 
-/*
- * Write the pages of `l`, in page order.  `later`: those that could not be
- * claimed, or are to be looked at again.  Returns 0, or errno.
- */
+/* Write the pages of `l`, in page order, but those that could not be claimed, or are to be looked at again.  0, or errno. */
 static int sync_pass(struct io *io, struct stripe *me, const struct modified_list *l, struct sync_range *range,
-                     enum pinned pinned, struct modified_list *later)
+                     struct look *look)
 {
 	BUFFER(b, io);
 	int error = 0;
@@ -209,17 +238,22 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 		c.n = 0;
 		c.refused = 0;
 		b.used = 0;
-		i = sync_claim(io, me, &w, &b, l, i, later);
+		i = sync_claim(io, me, &w, &b, l, i, &look->later);
 		if (w.n == 0)
 			continue;
 		window_scan(io->core, me, &w);
-		sync_copy(io, &w, &b, &c, range, pinned, later);
+		sync_copy(io, me, &w, &b, &c, range, look);
 		int failed = writeback_write(io, me, &c, &b);
 		failed = c.refused ? c.refused : failed;
 		error = error ? error : failed;
 		sync_done(io, &c);
 	}
 	return error;
+}
+
+static void look_ends(struct look *look)
+{
+	modified_free(&look->later);
 }
 
 int sync_write(struct io *io, struct stripe *me, struct sync_range *range)
@@ -229,15 +263,18 @@ int sync_write(struct io *io, struct stripe *me, struct sync_range *range)
 	collect(io, me, range, &l);
 	int error = 0;
 	/* First those unpinned at some instant; then the rest, while they are pinned. */
-	for (unsigned look = 1; l.n > 0 && !l.no_memory; look++) {
-		MODIFIED_LIST(later);
-		int failed = sync_pass(io, me, &l, range, pinned_pages(range, look), &later);
+	for (unsigned n = 1; l.n > 0 && !l.no_memory; n++) {
+		__attribute__((cleanup(look_ends))) struct look look = {n, pinned_pages(io, range, n), {0}};
+		int failed = sync_pass(io, me, &l, range, &look);
 		error = error ? error : failed;
 		modified_free(&l);
-		l = later;
-		later.at = NULL;
+		l = look.later;
+		look.later.at = NULL;
 		if (l.n > 0)
 			frame_wait(io->core, me, l.at[0].frame, l.at[0].page);
+		/* With nothing claimed: the latch's owner may need a frame, or sync, too. */
+		if (l.n > 0)
+			latch_outlast(io->core, l.at[0].frame);
 	}
 	return l.no_memory ? ENOMEM : error;
 }

@@ -195,7 +195,7 @@ const char *inside_abandoned_wrong(MPOOL *mp, MPOOL *dead, const void *page, boo
 }
 
 /* As latch_word has it, which would be steps of the run. */
-static uint64_t latch_now(MPOOL *mp, uint32_t f)
+static uint64_t newest_latch(MPOOL *mp, uint32_t f)
 {
 	const struct frames *fs = &mp->core.frames;
 	uint32_t over = f < fs->base.count || f == FRAME_NONE ? 0 : (f - fs->base.count) / fs->unit + 1;
@@ -208,14 +208,14 @@ static uint64_t latch_now(MPOOL *mp, uint32_t f)
 bool inside_version(MPOOL *mp, const void *page, uint64_t *version)
 {
 	uint32_t f = frame_at(&mp->core.frames, page);
-	uint64_t w = latch_now(mp, f);
+	uint64_t w = newest_latch(mp, f);
 	*version = latch_seen(f, w);
 	return NOW(mp->core.latch->on) == LATCHES_READY && !latch_owned(w);
 }
 
 uint32_t inside_latch_owner(MPOOL *mp, const void *page)
 {
-	return (uint32_t)((latch_now(mp, frame_at(&mp->core.frames, page)) & LATCH_OWNER) >> LATCH_OWNER_SHIFT);
+	return (uint32_t)((newest_latch(mp, frame_at(&mp->core.frames, page)) & LATCH_OWNER) >> LATCH_OWNER_SHIFT);
 }
 
 const char *inside_dead_latch_wrong(MPOOL *mp, const void *page, uint32_t number, uint32_t owner)
@@ -367,7 +367,7 @@ static void latch_left(void *to, uint32_t f, struct frame *fr)
 {
 	struct frames_left *left = to;
 	(void)fr;
-	if (!left->found && latch_owned(latch_now(left->mp, f)))
+	if (!left->found && latch_owned(newest_latch(left->mp, f)))
 		left->found = WRONG("frame %" PRIu32 " is latched", f);
 }
 

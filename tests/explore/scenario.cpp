@@ -920,7 +920,7 @@ void perform(const Op &op)
 	case 'l':
 	case 'y':
 		return latch_page(page_number(op), MPOOL_EXCLUSIVE, op.what == 'y');
-	case 's':
+	case 'd':
 	case 'z':
 		return latch_page(page_number(op), MPOOL_SHARED, op.what == 'z');
 	case 'u':
@@ -1282,7 +1282,7 @@ static const char *call_name(char what)
 	case 'Z':
 		return "leave";
 	case 'l':
-	case 's':
+	case 'd':
 	case 'y':
 	case 'z':
 		return "latch";

@@ -25,6 +25,11 @@ static inline void ck_pr_fence_release(void)
 	explore_fence();
 }
 
+static inline void ck_pr_fence_acquire(void)
+{
+	explore_fence();
+}
+
 static inline void ck_pr_stall(void)
 {
 }
