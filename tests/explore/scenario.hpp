@@ -14,7 +14,7 @@
 //   f<p>  the same, modified                 x<p>  wait for such a pin, delete the page
 //   V<p>  put it, which nobody has pinned    B<p>  put another thread's pin, which it may put itself
 //   M     make the last page there can be  c<n>  make n frames evictable
-//   s<p>  sync page p: mpool_sync_range    t<p>  the same, written by one call, flushed by another
+//   o<p>  sync page p: mpool_sync_range    t<p>  the same, written by one call, flushed by another
 //   w<p>  the same, unless it is pinned: MPOOL_WHOLE
 //   E     the kernel writes back, and fails  U     another program's fsync of the file
 //   T<n>  give token n                       W<n>  wait for token n

@@ -15,11 +15,6 @@ static inline void ck_pr_fence_memory(void)
 	explore_fence();
 }
 
-static inline void ck_pr_fence_acquire(void)
-{
-	explore_fence();
-}
-
 static inline void ck_pr_fence_release(void)
 {
 	explore_fence();
