@@ -12,6 +12,33 @@ using fault::Op;
 
 namespace {
 
+// Waits with a limit are over at once, or have none; and how often a thread has begun one without.
+std::atomic<bool> in_no_time{false}, however_long{false};
+thread_local std::atomic<unsigned> *waits_of_thread;
+
+} // namespace
+
+extern "C" {
+int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t)
+{
+	if (however_long)
+		return pthread_cond_wait(c, m);
+	return in_no_time ? ETIMEDOUT : __real_pthread_cond_timedwait(c, m, t);
+}
+int __real_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
+int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
+int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+	if (waits_of_thread)
+		++*waits_of_thread;
+	return __real_pthread_cond_wait(c, m);
+}
+}
+
+namespace {
+
 constexpr size_t page_size = 512;
 
 fault::Fate no_writes(const Call &call)
@@ -437,7 +464,7 @@ TEST_CASE("a filter that ends a cleaner's thread leaves nobody waiting")
 		REQUIRE(pool.shows(i, 1));
 }
 
-TEST_CASE("with cleaners and all pages pinned the pool grows; mpool_getv does, with reads begun")
+TEST_CASE("with cleaners and all pages pinned the pool grows, and shrinks when they are put")
 {
 	const pgno_t frames = 8;
 	File file(page_size, 100);
@@ -449,32 +476,133 @@ TEST_CASE("with cleaners and all pages pinned the pool grows; mpool_getv does, w
 	CHECK(pool.stats().overflow == 30 - frames);
 	for (void *page : held)
 		pool.put(page, MPOOL_DIRTY);
-	// All modified, and writes that do not end: others could wait for what it reads.
-	Gate in_write;
-	{
-		fault::Script script(file.fd(), [&](const Call &call) {
-			if (call.op == Op::write)
-				in_write.pass();
-			return fault::real();
-		});
-		Threads threads;
-		Report report;
-		threads.start([&] {
-			std::vector<pgno_t> list;
-			for (pgno_t i = 0; i < 20; i++)
-				list.push_back(40 + i);
-			std::vector<void *> addr(list.size());
-			report.check(mpool_getv(pool, list.data(), addr.data(), list.size(), 0) == 0, "mpool_getv");
-			for (size_t i = 0; i < list.size(); i++)
-				if (report.check(addr[i] && is(addr[i], page_size, list[i], 0), "its bytes"))
-					report.check(mpool_put(pool, addr[i], 0) == 0, "mpool_put");
-		});
-		in_write.open();
-		threads.join();
-		report.require_none();
-	}
 	tune(pool, 0);
 	pool.sync();
+	CHECK(pool.stats().overflow == 0);
+}
+
+TEST_CASE("with cleaners mpool_getv of more pages than the pool keeps waits for no write when it has begun to read")
+{
+	const pgno_t frames = 8;
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, frames);
+	// All modified but one, and writes that do not end: others could wait for what it reads.
+	pool.touch(0, 1);
+	for (pgno_t i = 1; i < frames; i++)
+		pool.modify(i, 1);
+	Gate in_write;
+	std::atomic<unsigned> waits{0};
+	std::atomic<bool> done{false};
+	fault::Script script(file.fd(), [&](const Call &call) {
+		if (call.op == Op::write)
+			in_write.pass();
+		return fault::real();
+	});
+	tune(pool, 1);
+	in_no_time = true; // who has begun nothing takes the clean one
+	Threads threads;
+	Report report;
+	threads.start([&] {
+		waits_of_thread = &waits;
+		std::vector<pgno_t> list;
+		for (pgno_t i = 0; i < 20; i++)
+			list.push_back(40 + i);
+		std::vector<void *> addr(list.size());
+		report.check(mpool_getv(pool, list.data(), addr.data(), list.size(), 0) == 0, "mpool_getv");
+		done = true;
+		for (size_t i = 0; i < list.size(); i++)
+			if (report.check(addr[i] && is(addr[i], page_size, list[i], 0), "its bytes"))
+				report.check(mpool_put(pool, addr[i], 0) == 0, "mpool_put");
+	});
+	while (!done && waits == 0)
+		sched_yield();
+	CHECK(done);
+	in_no_time = false;
+	in_write.open();
+	threads.join();
+	report.require_none();
+	tune(pool, 0);
+	pool.sync();
+	CHECK(pool.stats().overflow == 0);
+	for (pgno_t i = 0; i < frames; i++)
+		REQUIRE(pool.shows(i, i > 0));
+}
+
+TEST_CASE("who waits in line while others take what comes waits for the next, and the pool does not grow")
+{
+	const pgno_t frames = 12, wait = 4;
+	const uint64_t cleaners = GENERATE(1u, 2u);
+	CAPTURE(cleaners);
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, frames);
+	for (pgno_t i = 0; i < frames; i++)
+		pool.modify(2 * i, 1); // a write each
+	Gate first, all;
+	fault::Script script(file.fd(), [&](const Call &call) {
+		if (call.op == Op::write)
+			(call.nth == 0 ? first : all).pass();
+		return fault::real();
+	});
+	tune(pool, cleaners);
+	however_long = true;
+	Threads threads;
+	Report report;
+	Gate over;
+	std::atomic<unsigned> waits{0}, got{0};
+	for (pgno_t i = 0; i < wait; i++)
+		threads.start([&, i] {
+			waits_of_thread = &waits;
+			void *page = mpool_get(pool, 50 + i, 0);
+			got++;
+			over.pass();
+			report.check(page && mpool_put(pool, page, 0) == 0, "a page");
+		});
+	while (waits < wait)
+		sched_yield();
+	first.open();
+	all.await(1); // another round is at its write: the frame that came is gone
+	CHECK(got <= 1);
+	all.open();
+	over.await(wait);
+	CHECK(pool.stats().overflow == 0);
+	CHECK(pool.stats().write_waits == wait);
+	over.open();
+	threads.join();
+	however_long = false;
+	report.require_none();
+	tune(pool, 0);
+}
+
+TEST_CASE("a call that waits for a write that takes long has waited once")
+{
+	const pgno_t frames = 8;
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, frames);
+	modify_all(pool, frames);
+	Gate in_write;
+	std::atomic<unsigned> waits{0};
+	fault::Script script(file.fd(), [&](const Call &call) {
+		if (call.op == Op::write)
+			in_write.pass();
+		return fault::real();
+	});
+	tune(pool, 1);
+	in_no_time = true;
+	Threads threads;
+	Report report;
+	threads.start([&] {
+		waits_of_thread = &waits;
+		visit(report, pool, 50);
+	});
+	// It took long, and there is no clean page: now it waits however long it takes.
+	while (waits == 0)
+		sched_yield();
+	in_no_time = false;
+	in_write.open();
+	threads.join();
+	report.require_none();
+	tune(pool, 0);
+	CHECK(pool.stats().write_waits == 1);
 	CHECK(pool.stats().overflow == 0);
 }
 
