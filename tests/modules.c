@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/pool.h"
+#include "core/changed.h"
 #include "core/epoch.h"
 #include "core/frame.h"
 #include "core/pin.h"
@@ -113,6 +114,55 @@ size_t module_frame_wrong(uint32_t pagesize, uint32_t frames)
 	wrong += frame_at_base(&fs, fs.base.pages + frames * fs.stride) != FRAME_NONE;
 	region_fini(&region);
 	return wrong;
+}
+
+/* ---- changed ------------------------------------------------------------ */
+
+struct looked_at {
+	uint32_t all, dirty;
+	uint32_t off; /* what becomes of the words */
+};
+
+static void look_at(void *looked_at, uint32_t frame, struct frame *fr)
+{
+	struct looked_at *l = looked_at;
+	(void)frame;
+	l->all++;
+	l->dirty += (atomic_load(&fr->word) & FRAME_DIRTY) != 0;
+	atomic_fetch_and(&fr->word, ~l->off);
+}
+
+void module_changed(uint32_t frames, uint32_t nth, struct module_changed_result *result)
+{
+	struct region region;
+	struct frame_state state = {0};
+	struct frames fs;
+	struct looked_at look = {0}, kept = {0}, clean = {.off = FRAME_DIRTY}, after = {0}, dead = {0};
+	memset(result, 0, sizeof *result);
+	region_init(&region);
+	if (frames_init(&fs, &region, &state, 512, frames, CACHE_LINE) != 0)
+		abort();
+	for (uint32_t f = 0; f < frames; f++) {
+		frame_unclaim(&fs.base.frame[frame_take_fresh(&fs, frames, 0)]);
+		if (f % nth == 0 && ++result->marked)
+			frame_set_dirty_base(&fs, f);
+	}
+	changed_each(&fs, look_at, &look);
+	changed_sweep(&fs, look_at, &kept);
+	memset(&kept, 0, sizeof kept);
+	changed_each(&fs, look_at, &kept);
+	changed_sweep(&fs, look_at, &clean);
+	changed_each(&fs, look_at, &after);
+	/* As one leaves it who dies while it sweeps the first frames. */
+	atomic_store(&state.sweeping, 1);
+	changed_recover_sweep(&fs);
+	changed_each(&fs, look_at, &dead);
+	result->looked_at = look.all;
+	result->missed = result->marked - look.dirty;
+	result->kept = kept.all;
+	result->after = after.all;
+	result->dead = dead.all;
+	region_fini(&region);
 }
 
 /* ---- epoch -------------------------------------------------------------- */

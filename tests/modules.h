@@ -39,6 +39,15 @@ int module_line_find(const uint64_t words[8], uint32_t key);
 /* frame: of `frames` pages, how many addresses are not told apart right. */
 size_t module_frame_wrong(uint32_t pagesize, uint32_t frames);
 
+/* changed: of `frames` frames, every `nth` is marked dirty: how many a sync looks at, before and after they are clean and swept. */
+struct module_changed_result {
+	uint32_t marked, looked_at, missed;
+	uint32_t kept;  /* still looked at after a sweep that found them dirty */
+	uint32_t after; /* ... and clean */
+	uint32_t dead;  /* ... and one who swept there has died */
+};
+void module_changed(uint32_t frames, uint32_t nth, struct module_changed_result *result);
+
 /* epoch: what is left of a chunk at each step; see test_modules.cpp. */
 struct module_epoch_steps {
 	int found_before;    /* region_live finds it */

@@ -6,6 +6,8 @@
 #include "modules.h"
 #include "support.hpp"
 
+#include <algorithm>
+
 using namespace test;
 
 TEST_CASE("pins of a page are counted however many there are")
@@ -98,6 +100,21 @@ TEST_CASE("the address of a page, and no other, leads to its frame")
 		for (uint32_t frames : {1u, 2u, 3u, 63u, 1000u}) {
 			CAPTURE(size, frames);
 			CHECK(module_frame_wrong(size, frames) == 0);
+		}
+}
+
+TEST_CASE("a sync looks at what is changed, and a sweep leaves nothing to look at")
+{
+	for (uint32_t frames : {1u, 8u, 63u, 511u, 512u, 513u, 5000u})
+		for (uint32_t nth : {1u, 3u, 700u}) {
+			CAPTURE(frames, nth);
+			struct module_changed_result r;
+			module_changed(frames, nth, &r);
+			CHECK(r.missed == 0);
+			CHECK(r.looked_at <= 8 * r.marked);
+			CHECK(r.kept == r.looked_at);
+			CHECK(r.after == 0);
+			CHECK(r.dead == std::min(frames, 512u));
 		}
 }
 

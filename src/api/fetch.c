@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/ahead.h"
+#include "core/changed.h"
 #include "core/resize.h"
 #include "core/tsan.h"
 #include "os/probe.h"
@@ -75,7 +76,7 @@ static int fill(MPOOL *mp, const struct want *want, uint32_t f)
 		MPOOL_PROBE(read, &mp->core, want->page, 1u, reads < 0 ? errno : 0);
 	/* New zeros have an external form only after they were written. */
 	if (want->fill != FILL_READ && hooks_convert(&mp->io.file.hooks))
-		frame_set_dirty(frame_of(&mp->core.frames, f));
+		frame_set_dirty(&mp->core.frames, f);
 	return reads;
 }
 

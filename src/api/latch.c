@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "core/changed.h"
 #include "share/liveness.h"
 #include "share/object.h"
 
@@ -139,7 +140,7 @@ static int unlatch_page(MPOOL *mp, struct attachment *a, const void *page, unsig
 		return in_use(mp, a, f) ? EPERM : EINVAL;
 	/* The latch keeps the page in its frame. */
 	if (flags & MPOOL_DIRTY)
-		frame_set_dirty(frame_of(&mp->core.frames, f));
+		frame_set_dirty(&mp->core.frames, f);
 	if (mark) {
 		latch_unmark(&mp->core, f, word, mark);
 		return 0;
@@ -213,7 +214,7 @@ PUBLIC int mpool_unlatch(MPOOL *mp, void *page, unsigned int flags)
 		return unlatch_slow(mp, page, flags);
 	/* Before the latch goes: without a pin, an evictor that finds no latch must find the mark. */
 	if (flags & MPOOL_DIRTY)
-		frame_set_dirty(&mp->core.frames.base.frame[f]);
+		frame_set_dirty_base(&mp->core.frames, f);
 	if (mark) {
 		latch_unmark(&mp->core, (uint32_t)f, word, mark);
 		return 0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/changed.h"
 #include "core/tsan.h"
 #include "core/window.h"
 
@@ -62,7 +63,7 @@ int page_put(MPOOL *mp, struct attachment *a, const void *pgaddr, unsigned flags
 			continue;
 		}
 		if (flags & MPOOL_DIRTY)
-			frame_set_dirty(fr);
+			frame_set_dirty(&mp->core.frames, f);
 		tsan_give(&mp->core.region, pgaddr);
 		bool dropped = pin_drop(slot, f);
 		epoch_leave(a->stripe);
@@ -80,6 +81,18 @@ __attribute__((noinline)) static int put_slow(MPOOL *mp, const void *pgaddr, uns
 	return a ? page_put(mp, a, pgaddr, flags) : -1;
 }
 
+/*
+ * A put of a modified page whose bit is off; the rest of the fast path.  The call that follows it is the last
+ * thing that the fast path does, so that this needs no registers there.
+ */
+__attribute__((noinline)) static int put_noting(MPOOL *mp, struct stripe *s, _Atomic uint64_t *slot, uint32_t f,
+                                                const void *pgaddr)
+{
+	changed_note(mp->core.frames.base.changed_bits, f);
+	tsan_give(&mp->core.region, pgaddr);
+	return pin_drop_own(&mp->core.pins, s, slot, f) ? 0 : put_slow(mp, pgaddr, MPOOL_DIRTY);
+}
+
 PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 {
 	struct stripe *s;
@@ -89,9 +102,12 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 	_Atomic uint64_t *slot;
 	if (unlikely(f >= mp->core.frames.base.count || !stripe_find(s, slot_pin(f), &slot)))
 		return put_slow(mp, pgaddr, flags);
-	/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
-	if (flags & MPOOL_DIRTY)
-		frame_set_dirty(&mp->core.frames.base.frame[f]);
+	if (unlikely(flags & MPOOL_DIRTY)) {
+		/* Dirty before unpinned: an evictor that finds no pin must find the mark. */
+		frame_mark_dirty(&mp->core.frames.base.frame[f]);
+		if (unlikely(!changed_bit(mp->core.frames.base.changed_bits, f)))
+			return put_noting(mp, s, slot, (uint32_t)f, pgaddr);
+	}
 	tsan_give(&mp->core.region, pgaddr);
 	if (likely(pin_drop_own(&mp->core.pins, s, slot, (uint32_t)f)))
 		return 0;

@@ -1,6 +1,8 @@
 /* quiet.c - see quiet.h. */
 #include "api/quiet.h"
 
+#include "core/changed.h"
+
 #define BITS_PER_WORD 64u
 /* A pool with more frames is not looked at after each sync. */
 #define SYNC_FRAMES 256u
@@ -63,6 +65,8 @@ static void check_frame(void *to, uint32_t frame, struct frame *fr)
 	expect(w & FRAME_USED, "a frame's word is neither free nor used", frame, w);
 	expect(!frame_claimed(w), "nobody is in a call, and a frame is claimed", frame, w);
 	expect(!(w & FRAME_WRITING), "nobody is in a call, and a page is being written", frame, w);
+	expect(changed_told(&used->mp->core.frames, frame), "a page is modified, or not flushed, and no bit tells",
+	       frame, w);
 	uint64_t e = table_find(&used->mp->core.tables, atomic_load(&fr->page), &at);
 	expect(entry_in_memory(e) && entry_who(e) == frame, "a frame is used, and no entry names it", frame, e);
 }
@@ -152,6 +156,8 @@ static void check_roles(const MPOOL *mp)
 	uint32_t unlisting = atomic_load(&mp->core.pins.state->unlister);
 	uint32_t syncing = atomic_load(&mp->io.file.state->syncing);
 	expect(!draining && !reclaiming, "nobody is in a call, and drains a table or reclaims", draining, reclaiming);
+	expect(!(uint32_t)atomic_load(&mp->core.frames.state->sweeping), "nobody is in a call, and bits are swept", 1,
+	       0);
 	expect(!unlisting && !syncing, "nobody is in a call, and unlists stripes or syncs", unlisting, syncing);
 	expect(mp->core.recovered || !atomic_load(&core_member(&mp->core)->evictors), "nobody is in a call, and evicts",
 	       atomic_load(&core_member(&mp->core)->evictors), 0);

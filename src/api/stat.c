@@ -77,7 +77,7 @@ int stat_pinned(MPOOL *mp, uint64_t *pinned)
 /* Bytes a frame takes beside its page: word and number, mark, a bit of hints. */
 static uint64_t frame_bytes(uint64_t frames)
 {
-	return frames * (sizeof(struct frame) + sizeof(uint8_t)) + frames / 8;
+	return frames * (sizeof(struct frame) + sizeof(uint8_t)) + frames / 8 + frames / (8 * FRAMES_PER_LINE);
 }
 
 /* ... and one of segment 0 besides: past, ghost and its tag, a bit for hot and one for once. */

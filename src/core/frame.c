@@ -128,20 +128,27 @@ static uint64_t bits_bytes(uint32_t frames)
 	return round_up(frames, BITS_PER_WORD) / BITS_PER_WORD * sizeof(uint64_t);
 }
 
+/* A bit for each line of words. */
+static uint64_t changed_bytes(uint32_t frames)
+{
+	return bits_bytes((uint32_t)(round_up(frames, FRAMES_PER_LINE) / FRAMES_PER_LINE));
+}
+
 /* Where the parts of a segment of n frames are in its chunk; returns its bytes. */
 static uint64_t segment_layout(const struct frames *fs, void *chunk, uint32_t n, struct segment *seg)
 {
 	uint64_t pages = round_up(n * fs->stride, CACHE_LINE);
 	uint64_t frame = round_up((uint64_t)n * sizeof(struct frame), CACHE_LINE);
-	uint64_t bits = bits_bytes(n);
+	uint64_t bits = bits_bytes(n), changed = changed_bytes(n);
 	/* A number: there is no chunk when only the size is asked for, which may be more than there are addresses. */
 	uintptr_t at = (uintptr_t)chunk;
 	seg->pages = chunk;
 	seg->frame = (struct frame *)(at + (uintptr_t)pages);
 	seg->free_bits = (_Atomic uint64_t *)(at + (uintptr_t)(pages + frame));
-	seg->mark = (_Atomic uint8_t *)(at + (uintptr_t)(pages + frame + bits));
+	seg->changed_bits = (_Atomic uint64_t *)(at + (uintptr_t)(pages + frame + bits));
+	seg->mark = (_Atomic uint8_t *)(at + (uintptr_t)(pages + frame + bits + changed));
 	seg->count = n;
-	return pages + frame + bits + n;
+	return pages + frame + bits + changed + n;
 }
 
 /* ... and of segment 0, which has more. */
@@ -243,6 +250,7 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 bool frames_grow(const struct frames *fs, uint32_t frames)
 {
 	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)) ||
+	    !region_commit(fs->region, fs->base.changed_bits, changed_bytes(frames)) ||
 	    !region_commit(fs->region, fs->base.hot_bits, bits_bytes(frames)) ||
 	    !region_commit(fs->region, fs->base.once_bits, bits_bytes(frames)))
 		return false;

@@ -79,11 +79,15 @@ struct frame {
 /* Memory of a page starts at a multiple of this, as malloc's would. */
 #define PAGE_ALIGN 16u
 
+/* A line of memory has so many words and numbers. */
+#define FRAMES_PER_LINE ((uint32_t)(CACHE_LINE / sizeof(struct frame)))
+
 struct segment {
 	char *pages;
 	struct frame *frame;
 	_Atomic uint8_t *mark;
-	_Atomic uint64_t *free_bits; /* of clock.h: hints, one bit a frame */
+	_Atomic uint64_t *free_bits;    /* of clock.h: hints, one bit a frame */
+	_Atomic uint64_t *changed_bits; /* of changed.h, one bit a line of words */
 	/* Of segment 0 only; of policy.h. */
 	_Atomic uint64_t *hot_bits, *once_bits;
 	_Atomic uint32_t *past;
@@ -97,6 +101,7 @@ struct frame_state {
 	_Atomic uint32_t capacity;  /* frames of segment 0 that are in use, or may be */
 	_Atomic uint32_t fresh;     /* those from here on were never used: memory is touched in order */
 	_Atomic uint32_t committed; /* ... and those from here on have no memory yet (of a shared pool) */
+	_Atomic uint64_t sweeping;  /* of changed.h: where its bits may be off just now */
 };
 
 struct frames {
@@ -354,21 +359,6 @@ static inline uint32_t frame_forgive(struct frame *fr)
 	uint32_t w = atomic_fetch_and(&fr->word, ~FRAME_ABANDONED);
 	FRAME_CHECK_STEP(w, w & ~FRAME_ABANDONED);
 	return w;
-}
-
-/*
- * A put's mark.  The caller's pin keeps the page; should it be somebody else's,
- * and put meanwhile, a frame that is free by now must stay so.
- */
-static inline void frame_set_dirty(struct frame *fr)
-{
-	/* Sequentially consistent, as the rescue before it was: who takes the mark off
-	 * for a copy looks for a rescue afterwards (writeback_copy_unpinned), so that either we
-	 * find it off, or the copy is thrown away. */
-	uint32_t w = atomic_load(&fr->word);
-	while ((w & FRAME_USED) && !(w & FRAME_DIRTY))
-		if (frame_step(fr, &w, w | FRAME_DIRTY))
-			return;
 }
 
 #endif

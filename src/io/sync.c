@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/changed.h"
 #include "core/latch.h"
 #include "io/writeback.h"
 
@@ -80,7 +81,7 @@ static void collect(struct io *io, struct stripe *me, const struct sync_range *r
 	struct collect c = {range, list};
 	epoch_enter(&io->core->epoch, me);
 	if (range->n > LOOKED_UP)
-		frames_each(&io->core->frames, collect_modified, &c);
+		changed_each(&io->core->frames, collect_modified, &c);
 	for (uint32_t i = 0; range->n <= LOOKED_UP && i < range->n; i++)
 		collect_page(io, &c, range->first + i);
 	epoch_leave(me);
@@ -321,6 +322,17 @@ static void undo(struct io *io, int error)
 	atomic_store(&st->undone, count << UNDONE_COUNT | number << UNDONE_NUMBER | ((unsigned)error & UNDONE_ERRNO));
 }
 
+static void note_in_frames(struct io *io, struct stripe *me, unsigned turn, bool failed)
+{
+	struct fsync_end end = {FRAME_UNSYNCED(turn), failed};
+	epoch_enter(&io->core->epoch, me);
+	if (failed)
+		changed_each(&io->core->frames, fsync_ended, &end);
+	else
+		changed_sweep(&io->core->frames, fsync_ended, &end);
+	epoch_leave(me);
+}
+
 void sync_flush(struct io *io, struct stripe *me)
 {
 	struct pageio_state *st = io->file.state;
@@ -328,10 +340,7 @@ void sync_flush(struct io *io, struct stripe *me)
 	/* Sequentially consistent, before the flush: see the heads of pageio.h and sync.h. */
 	atomic_store(&st->flushes, flushes + 1);
 	int error = pageio_flush(&io->file), fresh = error == EAGAIN ? pageio_fresh(&io->file) : NO_WITNESS;
-	struct fsync_end end = {FRAME_UNSYNCED(turn), error != 0};
-	epoch_enter(&io->core->epoch, me);
-	frames_each(&io->core->frames, fsync_ended, &end);
-	epoch_leave(me);
+	note_in_frames(io, me, turn, error != 0);
 	/* After the frames: a page that left before its frame's word was loaded has
 	 * set `left` by now. */
 	if (error == EAGAIN)
@@ -452,6 +461,7 @@ void sync_recover(struct io *io, stripe_test *dead, void *of)
 	uint32_t syncing = atomic_load(&st->syncing);
 	if (!syncing || !dead(of, syncing - 1))
 		return;
+	changed_recover_sweep(&io->core->frames);
 	sync_distrust(io);
 	bool left = pageio_left_any(&io->file);
 	if (left && pageio_blind(&io->file))
@@ -475,6 +485,6 @@ void sync_settle(struct io *io, struct stripe *me)
 void sync_distrust(struct io *io)
 {
 	struct fsync_end end = {0, true};
-	frames_each(&io->core->frames, fsync_ended, &end);
+	changed_each(&io->core->frames, fsync_ended, &end);
 	undo(io, 0);
 }

@@ -1,6 +1,7 @@
 /* recover.c - see recover.h. */
 #include "share/recover.h"
 
+#include "core/changed.h"
 #include "core/latch.h"
 #include "io/sync.h"
 #include "share/object.h"
@@ -33,6 +34,12 @@ static void abandon(struct sharing *sh, uint32_t frame)
 		latch_abandon(sh->core, frame, fr);
 }
 
+/* Whoever had the pin may have been putting it, as modified. */
+static void was_put(const struct sharing *sh, uint32_t frame)
+{
+	changed_recover(&sh->core->frames, frame);
+}
+
 /* Do pins say nothing of modifications?  MPOOL_LATCHED. */
 static bool latched_only(const struct sharing *sh)
 {
@@ -44,6 +51,8 @@ static void drop_pins(const struct gone *g, struct stripe *s)
 {
 	for (unsigned i = 0; i < LINE_WORDS; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
+		if (g->died && slot_pins(w, slot_frame(w)))
+			was_put(g->sh, slot_frame(w));
 		if (g->died && slot_pins(w, slot_frame(w)) && !latched_only(g->sh))
 			abandon(g->sh, slot_frame(w));
 		if (!slot_empty(w))
@@ -113,6 +122,9 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	const struct gone *g = gone;
 	struct table_ref ref;
 	uint32_t w = atomic_load(&fr->word), to;
+	/* Of a page that was put by who had not pinned it. */
+	if (w & FRAME_CHANGED)
+		changed_recover(&g->sh->core->frames, frame);
 	if (!frame_claimed(w) || !is_gone(gone, (w >> FRAME_OWNER_SHIFT) - 1))
 		return;
 	__attribute__((cleanup(acts_as_before), unused)) const uint32_t before = check_act_for(w >> FRAME_OWNER_SHIFT);
@@ -291,6 +303,8 @@ static void end_thread(const struct gone *g, struct stripe *s)
 		atomic_store(&s->listed, 0);
 	for (unsigned i = 0; i < LINE_WORDS && !goes_on; i++) {
 		uint64_t w = atomic_load(&s->slots.word[i]);
+		if (slot_pins(w, slot_frame(w)))
+			was_put(g->sh, slot_frame(w));
 		if (!slot_pins(w, slot_frame(w)))
 			atomic_store(&s->slots.word[i], 0);
 		else if (!latched_only(g->sh))

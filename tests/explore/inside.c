@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/pool.h"
+#include "core/changed.h"
 #include "core/latch.h"
 #include "io/engine.h"
 #include "share/recover.h"
@@ -348,6 +349,8 @@ static void frame_left(void *to, uint32_t f, struct frame *fr)
 		left->found = WRONG("frame %" PRIu32 " is claimed", f);
 	else if (w & FRAME_WRITING)
 		left->found = WRONG("frame %" PRIu32 " is being written", f);
+	else if (!changed_told(&left->mp->core.frames, f))
+		left->found = WRONG("frame %" PRIu32 " is changed, and no bit tells", f);
 	else if (!in_frame(left->seen, left->entries, f))
 		left->found = WRONG("frame %" PRIu32 " is used, and no page is in it", f);
 }
@@ -604,6 +607,7 @@ static const struct {
 	WORD("tail", pageio.tail),
 	WORD("flushes", pageio.flushes),
 	WORD("flushed", pageio.flushed),
+	WORD("sweeping", frame.sweeping),
 	WORD("undone", pageio.undone),
 	WORD("left", pageio.left),
 	WORD("lost", pageio.lost),
