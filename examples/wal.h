@@ -111,7 +111,8 @@ static inline long wal_replay(struct wal *w, int fd, MPOOL *mp)
 	w->flushed = 0; /* of what is read some may be in the kernel's memory alone */
 	w->end = 0;
 	(void)pread(fd, &w->end, sizeof w->end, 0);
-	w->end = w->end < WAL_FIRST ? WAL_FIRST : w->end; /* it was never cut */
+	if (w->end < WAL_FIRST)
+		w->end = WAL_FIRST; /* it was never cut */
 	while (pread(fd, &r, sizeof r, (off_t)w->end) == (ssize_t)sizeof r && r.end == w->end + sizeof r &&
 	       r.sum == wal_sum(&r)) {
 		pthread_mutex_lock(&w->lock);

@@ -345,7 +345,7 @@ class Documents(unittest.TestCase):
 
     def test_programs_shown_are_the_examples(self):
         shown = ["\n".join(lines) + "\n" for language, lines in blocks(all_shown()) if language == "c"]
-        examples = {p.name: p.read_text() for p in (SOURCE / "examples").glob("*.c")}
+        examples = {p.name: p.read_text() for p in (SOURCE / "examples").glob("*.[ch]")}
         for name, text in examples.items():
             with self.subTest(example=name):
                 self.assertEqual(shown.count(text), 1, f"no document shows examples/{name} as it is")

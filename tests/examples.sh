@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples.sh HELLO COUNTER SCAN EVENTLOOP - the documents' programs do what they are shown for,
+# examples.sh HELLO COUNTER SCAN EVENTLOOP WAL - the documents' programs do what they are shown for,
 # and say why when they cannot.
 set -euo pipefail
 export LC_ALL=C
@@ -8,6 +8,7 @@ hello=$1
 counter=$2
 scan=$3
 eventloop=$4
+wal=$5
 key=examples.sh.$$
 tmp=$(mktemp -d)
 started=()
@@ -93,6 +94,32 @@ echo "== eventloop, on a file of many pages, and of one"
 [ "${BASH_REMATCH[2]}" -gt 0 ] || fail "eventloop: nobody has waited for an event: $(cat out)"
 head -c 4096 file > one
 "$eventloop" one > out || fail "eventloop, one page: exit status $?"
+
+echo "== wal, killed"
+mkdir "$tmp/wal" && cd "$tmp/wal"
+"$wal" 400 > out || fail "wal: exit status $?"
+[ "$(cat out)" = "0 records replayed, 1000000 in all accounts
+400 transfers, 1000000 in all accounts" ] || fail "wal: $(cat out)"
+mkfifo says
+"$wal" 4000000000 > says &
+started=($!)
+exec 5< says
+read -r -u 5 line || fail "wal says nothing"
+size=$(stat -c %s log)
+# Until it is at work.
+while [ "$(stat -c %s log)" -lt $((size + 64000)) ]; do
+	kill -0 "${started[0]}" || fail "wal has ended"
+done
+kill -KILL "${started[0]}"
+wait "${started[0]}" 2> /dev/null || true
+started=()
+"$wal" 4 > out || fail "wal, after it was killed: exit status $?"
+[[ $(head -1 out) =~ ^[0-9]+\ records\ replayed,\ 1000000\ in\ all\ accounts$ ]] || fail "wal: money is lost: $(cat out)"
+[ "$(tail -1 out)" = "4 transfers, 1000000 in all accounts" ] || fail "wal: $(cat out)"
+refused "$wal" "wal: without an argument"
+mkdir "$tmp/wal.full" && cd "$tmp/wal.full"
+mkdir log
+refused "$wal" "wal: log is a folder" 0
 
 for program in scan eventloop; do
 	refused "${!program}" "$program: there is no such file" "$tmp/no file"

@@ -53,7 +53,12 @@ Script::~Script()
 // The library has descriptors of its own of the file.
 bool Script::is_of(int fd) const
 {
-	return fd != by_ && (fd == fd_ || same_file(file_, fd));
+	return fd != by_ && (fd == fd_ || fd == also_.load(std::memory_order_relaxed) || same_file(file_, fd));
+}
+
+void Script::also(int fd)
+{
+	also_ = fd;
 }
 
 namespace {
@@ -149,15 +154,16 @@ extern "C" {
 			[=](size_t n) { return __real_##name(fd, buf, n, offset); }); \
 	}
 
-#define WRAP_VECTOR(name, op)                                                                                \
-	ssize_t __real_##name(int fd, const struct iovec *iov, int n, off_t offset);                         \
-	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset);                         \
-	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset)                          \
-	{                                                                                                    \
-		return Script::make(fd, Call{op, offset, total(iov, n), 0, nullptr, fd}, [=](size_t bytes) { \
-			std::vector<struct iovec> v = first_of(iov, n, bytes);                               \
-			return __real_##name(fd, v.data(), static_cast<int>(v.size()), offset);              \
-		});                                                                                          \
+#define WRAP_VECTOR(name, op)                                                                                     \
+	ssize_t __real_##name(int fd, const struct iovec *iov, int n, off_t offset);                              \
+	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset);                              \
+	ssize_t __wrap_##name(int fd, const struct iovec *iov, int n, off_t offset)                               \
+	{                                                                                                         \
+		return Script::make(fd, Call{op, offset, total(iov, n), 0, n == 1 ? iov->iov_base : nullptr, fd}, \
+			[=](size_t bytes) {                                                                       \
+				std::vector<struct iovec> v = first_of(iov, n, bytes);                            \
+				return __real_##name(fd, v.data(), static_cast<int>(v.size()), offset);           \
+			});                                                                                       \
 	}
 
 #define WRAP_SYNC(name)                                                                                        \

@@ -76,6 +76,8 @@ public:
 	// `by`: a descriptor of the file that the test itself looks with; nobody_looks: none.
 	static constexpr int nobody_looks = -1;
 	Script(int fd, Decide decide, After after, int by);
+	// Those on that file too, from now on.
+	void also(int fd);
 	~Script();
 	Script(const Script &) = delete;
 	Script &operator=(const Script &) = delete;
@@ -93,6 +95,7 @@ private:
 	bool is_of(int fd) const;
 	int fd_, by_;
 	struct stat file_;
+	std::atomic<int> also_{nobody_looks};
 	Decide decide_;
 	After after_;
 	std::atomic<uint64_t> count_[3] = {};

@@ -35,6 +35,7 @@ mpool_delete
 mpool_filter
 mpool_get
 mpool_getv
+mpool_hooks
 mpool_new
 mpool_new_flags
 mpool_newf
