@@ -380,7 +380,8 @@ int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags);
  *
  * EINVAL   pgaddr is not the address of a pinned page of this pool
  * EBUSY    the page is pinned more than once, or another thread is just getting
- *          it, or peeks at it (MPOOL_IGNOREPIN)
+ *          it, or peeks at it (MPOOL_IGNOREPIN); or it is latched (mpool_latch), but
+ *          exclusively by the calling thread
  * ENOMEM   as in mpool_put
  */
 int mpool_delete(MPOOL *mp, void *pgaddr);
@@ -390,7 +391,9 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  *
  * When it returns 0, every modification put before the call is on stable
  * storage.  Other threads get and put meanwhile; a page that stays pinned is
- * written while pinned, and stays marked.  On failure, every page that is not
+ * written while pinned, and stays marked, unless all latch what they modify (MPOOL_LATCHED).
+ * One that is latched exclusively is waited for: the caller must have no such latch.
+ * On failure, every page that is not
  * known to be on stable storage is still modified, and a later call tries
  * again.  If fdatasync(2) fails after a modified page was written and left memory,
  * this and every later call fails with EIO: that page may be lost.
@@ -411,6 +414,7 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  *          those who could tell are stopped, or have died, in other processes that share
  *          the pool, or in a parent or child of fork.  If a parent or child ended in its
  *          own mpool_sync, and modified pages had left memory by then, it never can
+ * EDEADLK  the calling thread has an exclusive latch (mpool_latch)
  * EBADF    the file is not open for writing, or its descriptor was closed
  * EFBIG    a modified page lies behind the last byte that the file may have
  * EIO      a page could not be written or flushed, or is lost, perhaps: see above
@@ -448,7 +452,7 @@ int mpool_sync(MPOOL *mp);
  * be written, the others are, and the file is not flushed.
  *
  * EINVAL   neither MPOOL_WRITE nor MPOOL_FLUSH is given, or other flags are
- * and as mpool_sync
+ * and as mpool_sync; EDEADLK with MPOOL_WRITE only
  */
 ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned int flags);
 
@@ -471,8 +475,10 @@ ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned int flags);
  * The latch is the thread's: no other can end it.  When a thread ends with a latch, or its process dies, or, in a child
  * of fork, it was another thread's of the parent, the latch is free, and a page that was latched exclusively counts as
  * abandoned (mpool_abandoned).  mpool_close ends the process's latches.  mpool_delete ends the caller's exclusive latch
- * of the page; a page that is latched otherwise is busy.  A pool that has no latches has no memory for them: it takes 8 bytes for each page of maxcache from the first
- * call on.
+ * of the page; a page that is latched otherwise is busy.
+ *
+ * A page whose writers all latch it exclusively is written to the file only as it was at one instant.  A pool without
+ * latches has no memory for them: from the first one on it has 8 bytes for each page of maxcache.
  *
  * EINVAL   page is not the address of a page of this pool that the calling thread has pinned (mpool_unlatch: of a page);
  *          or the flags are others
@@ -579,12 +585,14 @@ int mpool_close(MPOOL *mp);
  * mpool_abandoned - was the page left half-modified by a process that died, or, in a
  * child of fork, by a thread of its parent's?
  *
- * For a page that the caller has pinned, of a shared pool.  1: a process died while
+ * For a page that the caller has pinned.  1: a process that shared the pool died while
  * it had the page pinned, and the page was neither forgiven nor made anew since: its
  * bytes are as that process left them, be it in the middle of a modification.  That
  * is told also when the page was written so, evicted and read again; should it have
  * been evicted unwritten, its bytes are those that the file has, and it is not told.
- * 0: no process did.  With MPOOL_FORGIVE the page is forgiven: it counts as whole
+ * The same is told of a page that a thread had latched exclusively (mpool_latch) when it
+ * ended, or its process died; and where all latch what they modify (MPOOL_LATCHED), of such pages only.
+ * 0: none did.  With MPOOL_FORGIVE the page is forgiven: it counts as whole
  * from now on.  The pool remembers some thousand such pages that are not in memory;
  * of more than 16 it may forget one.
  *

@@ -36,6 +36,7 @@ mpool_filter
 mpool_get
 mpool_getv
 mpool_hooks
+mpool_latch
 mpool_new
 mpool_new_flags
 mpool_newf
@@ -49,6 +50,8 @@ mpool_sync
 mpool_sync_range
 mpool_tune
 mpool_tuned
+mpool_unlatch
+mpool_upgrade
 EOF
 
 echo "== install"
