@@ -609,6 +609,8 @@ static void race(unsigned other, const char *did, const void *at, const void *co
 		code_line(code).c_str());
 }
 
+void (*stored)(const void *at);
+
 static void plain(const void *at, size_t bytes, bool write, const void *code)
 {
 	if (direct(at) || bytes == 0)
@@ -640,6 +642,8 @@ void plain_read(const void *at, size_t bytes, const void *code)
 void plain_write(void *at, size_t bytes, const void *code)
 {
 	plain(at, bytes, true, code);
+	if (stored && bytes > 0)
+		stored(at);
 }
 
 void Token::release()

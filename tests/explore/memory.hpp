@@ -79,6 +79,8 @@ void heavy_barrier(bool of_all);
 
 void plain_read(const void *at, size_t bytes, const void *code);
 void plain_write(void *at, size_t bytes, const void *code);
+// Called after a plain store; nullptr: it is not.
+extern void (*stored)(const void *at);
 
 // Synchronization that is not the library's: a mutex, or one thread telling
 // another.

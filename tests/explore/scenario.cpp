@@ -105,6 +105,7 @@ struct State {
 	std::vector<DeadLatch> dead_latches;    // the same
 	std::map<unsigned, uint64_t> latchings; // exclusive ones, of each page
 	bool latched_only;                      // MPOOL_LATCHED
+	std::map<const void *, Token> stored;   // by where pages are: what is known to who reads what was stored there
 	std::set<unsigned> abandoned;           // pages that were
 	std::set<unsigned> torn;                // of these: modified, and not forgiven
 	std::map<unsigned, unsigned> forgiven;  // at so many deaths
@@ -291,6 +292,55 @@ void latch_page(unsigned page, unsigned mode, bool only_try)
 	}
 	s.not_called = false;
 	latched_now(w, page, at, mode == MPOOL_EXCLUSIVE);
+}
+
+// What is read of a page that others change is not of the library's doing: the explorer takes it for acquire loads of release
+// stores.  That fences will do is for litmus tests.
+void note_store(const void *at)
+{
+	s.stored[at].release();
+}
+
+void peek_and_read(unsigned page)
+{
+	uint64_t version, copy[kWords];
+	const void *at = mpool_peek(pool(), page, &version);
+	if (!at) {
+		s.not_called = false;
+		if (errno != EAGAIN && !excused(errno))
+			fail("peek at page %u fails: %s", page, std::strerror(errno));
+		return;
+	}
+	auto from = static_cast<const volatile uint64_t *>(at);
+	for (unsigned i = 0; i < kWords; i++) {
+		if (i < 2 && running())
+			point(false); // it may have become another page before, or be changed in the middle
+		copy[i] = from[i];
+		s.stored[at].acquire();
+		s.stored[const_cast<const uint64_t *>(&from[i])].acquire();
+	}
+	// Nobody changes it between the peek and the answer, if that is yes: so it is now as it was.
+	uint64_t now[kWords];
+	for (unsigned t = 0; t < kWords; t++)
+		now[t] = s.count[t][page];
+	if (running())
+		point(false);
+	if (!mpool_unchanged(pool(), at, version) || s.loose[page])
+		return;
+	if (copy[0] != (kMark | page))
+		fail("page %u is unchanged, and was another: %#llx", page, static_cast<unsigned long long>(copy[0]));
+	for (unsigned t = 1; t < kWords; t++)
+		if (copy[t] != now[t] && (s.deaths == 0 || process_of(t) == process_of(current())))
+			fail("page %u is unchanged, with %llu of %llu modifications of thread %u", page,
+				static_cast<unsigned long long>(copy[t]), static_cast<unsigned long long>(now[t]), t);
+}
+
+bool peeks(const Scenario &scenario)
+{
+	for (const std::string &text : scenario.threads)
+		if (text.find('p') != std::string::npos)
+			return true;
+	return false;
 }
 
 void note_version(unsigned page)
@@ -926,6 +976,8 @@ void perform(const Op &op)
 	case 'u':
 	case 'm':
 		return unlatch_page(page_number(op), op.what == 'm');
+	case 'p':
+		return peek_and_read(page_number(op));
 	case 'j':
 		return note_version(page_number(op));
 	case 'g':
@@ -1053,6 +1105,7 @@ void set_up(const Scenario &scenario, const Options &options)
 	system_begin(scenario.fenced);
 	s = State{};
 	s.scenario = &scenario;
+	stored = peeks(scenario) ? note_store : nullptr;
 	std::vector<Script> scripts;
 	for (const std::string &text : scenario.threads)
 		scripts.push_back(read_script(text));
@@ -1291,6 +1344,8 @@ static const char *call_name(char what)
 		return "unlatch";
 	case 'g':
 		return "upgrade";
+	case 'p':
+		return "peek";
 	case 'v':
 		return "getv";
 	case 'r':

@@ -25,6 +25,7 @@
 //   l<p>  latch page p, which is held, exclusively; d<p>: shared
 //   y<p>  try to; z<p>: the same, shared
 //   u<p>  unlatch it, if it is latched      m<p>  modify it, unlatch it dirty
+//   p<p>  peek at page p, and read it; if it is unchanged then, it was as it should be
 //   j<p>  note its version                  g<p>  latch it exclusively, if that has not changed
 //   i<n>  MPOOL_LATCHED is n
 //

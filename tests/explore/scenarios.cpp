@@ -177,6 +177,22 @@ std::vector<Scenario> make()
 		{"processes-latch", 2, 2, {"G0 | l0 m0 d0 u0", "1: G0 | l0 m0"}},
 		{"processes-latch-shared", 2, 2, {"G0 d0 u0 | l0 m0", "1: G0 | d0 u0 d0 u0"}},
 		{"processes-latch-kept", 1, 3, {"G0 d0 u0 | d0 P0 u0", "1: G1 P1 | G2 P2"}},
+		// Optimistic reads.
+		{"peek", 2, 2, {"G0 P0 | p0 p0", "G0 l0 u0 | l0 m0 l0 m0"}},
+		{"peek-first", 2, 2, {"G0 P0 | p0", "G0 | l0 m0"}},
+		{"peek-evict", 1, 3, {"G0 P0 p0 | p0 p1", "G1 P1 | G0 l0 m0 P0 G1 l1 m1 P1"}},
+		{"peek-elsewhere", 2, 3, {"G0 P0 p0 | p0", "G1 P1 G2 P2 G0 l0 m0 P0 | G1 P1 G2 P2 G0 l0 m0 P0"}},
+		{"peek-first-evict", 1, 3, {"G0 P0 | p0", "G1 P1 | G0 P0 G1 P1"}},
+		{"peek-rescue", 1, 3, {"G0 P0 p0 | p0", "G0 P0 | G0 l0 m0 P0", "G1 P1 | G2 P2"}},
+		{"peek-evicted-by-two", 2, 4, {"G0 P0 p0 | p0", "G1 P1 | G2 P2 G0 l0 m0 P0", "G2 P2 | G3 P3"}},
+		{"peek-fenced-evict", 1, 3, {"G0 P0 p0 | p0", "G1 P1 | G0 l0 m0 P0"}, false, true},
+		{"peek-delete", 2, 2, {"G0 P0 p0 | p0", "G0 | X0 G0 l0 m0"}},
+		{"peek-clean", 2, 3, {"G0 P0 p0 | p0", "G1 D1 | c2 G2 P2 G0 l0 m0 P0"}},
+		{"peek-upgrade", 2, 2, {"G0 P0 p0 G0 | j0 p0 g0 m0", "G0 | l0 m0"}},
+		{"peek-sync", 1, 2, {"G0 P0 p0 | p0 p0", "G0 l0 m0 P0 | S G1 P1"}},
+		bounded(1, {"peek-prefetch", 2, 4, {"G0 P0 p0 | p0", "G1 P1 | r23 q", "b"}}),
+		{"processes-peek", 1, 2, {"G0 P0 p0 | p0", "1: G0 P0 | G1 P1 G0 l0 m0 P0"}},
+		{"processes-peek-first", 2, 2, {"G0 P0 | p0", "1: G0 | l0 m0 p0"}},
 		growing(3, bounded(1, {"processes-latch-grows", 1, 3,
 					      {"G0 | l0 u0 T0 W1 G2 l2 u2 P2", "1: W0 J G1 G2 l2 m2 T1 P1"}})),
 
@@ -388,6 +404,9 @@ std::vector<Scenario> make()
 
 		// Latches.
 		{"death-latch", 2, 2, {"G0 | l0 A0 m0", "L", "1!: G0 | l0 m0 l0"}},
+		{"death-peek", 2, 2, {"G0 P0 p0 | p0 p0", "L p0", "1!: G0 | l0 m0 p0"}},
+		{"death-peek-evicts", 1, 3, {"G0 P0 p0 | p0 p0", "L", "1!: G1 P1 | G2 P2"}},
+		{"death-peek-first", 2, 2, {"G0 P0 | p0", "L", "1!: G0 | p0 l0"}},
 		{"death-latch-waits", 2, 2, {"G0 l0 | m0 l0 A0 m0", "L", "1!: G0 | l0 m0"}},
 		{"death-latch-shared", 2, 2, {"G0 d0 u0 | l0 A0 m0", "L", "1!: G0 | d0 u0 d0"}},
 		{"death-latch-outwaits", 2, 2, {"G0 d0 | u0 d0 u0 l0 m0", "L", "1!: G0 | l0 m0"}},
@@ -533,6 +552,8 @@ std::vector<Scenario> make()
 		{"fork-latch", 2, 2, {"G0 | C3 l0 A0 m0 P0 G1 P1", "3~: G0 | l0 m0 l0"}},
 		{"fork-latch-shared", 2, 2, {"G0 | C3 l0 m0 d0 u0", "3~: G0 | d0 u0 d0"}},
 		{"fork-latch-of-ours", 2, 3, {"G0 l0 G1 d1 | C3 u1 m0 l1 l0 m0 u1", "3~: G2 | l2 P2"}},
+		{"fork-peek", 2, 2, {"G0 P0 p0 | C3 p0 G1 P1 p0", "3~: G0 | l0 m0 l0 m0"}},
+		{"fork-peek-evicts", 1, 3, {"G0 P0 p0 | C3 p0 G1 P1 p0", "3~: G2 P2 | G0 P0 G2 P2"}},
 		{"fork-latch-only", 2, 2, {"i1 G0 | C3 A0 l0 A0 m0", "3~: G0 G1 | l0 m0 l0"}},
 		{"fork-latch-first", 2, 2, {"G0 | C3 l0 m0", "3~: G0 | l0 m0 d0"}},
 
