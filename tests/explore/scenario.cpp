@@ -485,6 +485,13 @@ void tune(int what, unsigned value)
 		fail("tune fails: %s", std::strerror(errno));
 }
 
+void have_cleaners(unsigned n)
+{
+	tune(MPOOL_CLEANERS, n);
+	if (n == 0)
+		maid_ends();
+}
+
 // Each event is told once.
 void end_background()
 {
@@ -967,6 +974,8 @@ void perform(const Op &op)
 		return tune(MPOOL_READAHEAD, op.arg);
 	case 'e':
 		return tune(MPOOL_IO_ENGINE, op.arg);
+	case 'h':
+		return have_cleaners(op.arg);
 	case 'l':
 	case 'y':
 		return latch_page(page_number(op), MPOOL_EXCLUSIVE, op.what == 'y');

@@ -22,6 +22,7 @@
 //   v<p>  get pages, as many as there are digits: mpool_getv
 //   r<p>  prefetch pages, the same way       k<p>  get page p, if it is in memory
 //   a<n>  read ahead n pages at the most     e<n>  have that engine
+//   h<n>  have n cleaners; 0: and wait until the one that there was has ended
 //   l<p>  latch page p, which is held, exclusively; d<p>: shared
 //   y<p>  try to; z<p>: the same, shared
 //   u<p>  unlatch it, if it is latched      m<p>  modify it, unlatch it dirty

@@ -362,6 +362,14 @@ std::vector<Scenario> make()
 		bounded(1, failing(fail_reads, {"failed-prefetch", 3, 3, {"e1 | r01 q k0 P0 k1 P1", "b", "G0 P0"}})),
 		bounded(1, failing(fail_memory, {"failed-prefetch-memory", 3, 3, {"e1 G2 P2 | r01 q", "b"}})),
 
+		// A cleaner, and who waits for it.
+		bounded(1, {"cleaner-get", 1, 2, {"G0 D0 | h1 G1 P1 h0", "b"}}),
+		bounded(1, {"cleaner-line", 1, 3, {"G0 D0 | h1 G1 P1 h0", "b", "G0 P0 | G2 P2"}}),
+		bounded(1, {"cleaner-rescue", 1, 2, {"G0 D0 | h1 G1 P1 h0", "b", "G0 P0 | G0 P0 G0 D0"}}),
+		bounded(1, {"cleaner-pinned", 1, 2, {"G0 | h1 G1 P1 P0 h0", "b"}}),
+		bounded(1, {"cleaner-sync", 1, 2, {"G0 D0 | h1 G1 P1 h0", "b", "G0 P0 | S"}}),
+		bounded(1, failing(fail_writes, {"failed-cleaner", 1, 2, {"G0 D0 | h1 G1 P1 h0", "b"}})),
+
 		// Processes that share the pool.
 		bounded(1, {"processes-getv", 2, 3, {"G2 P2 | v01 P0 D1", "1: v10 D0 P1"}}),
 		bounded(1, {"processes-prefetch", 3, 3, {"e1 | r01 q", "b", "1: G0 D0"}}),
@@ -440,6 +448,9 @@ std::vector<Scenario> make()
 		{"death-readahead", 3, 4, {"G3 P3 | G1 P1 G2 D2", "L", "1!: a4 G0 P0 | G1 P1 G2 P2"}},
 		{"death-prefetch", 3, 4, {"G3 P3 | G0 P0 G1 D1", "L", "1!: e1 G3 P3 | r01 q", "1!: b"}},
 		{"death-prefetch-workers", 3, 4, {"G3 P3 | v02 P0 D2", "L", "1!: G3 P3 | r02 q", "1!: b"}},
+
+		{"death-cleaner", 1, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | h1 G0 D0 G1 P1 h0", "1!: b"}},
+		{"death-cleaner-sync", 1, 2, {"G1 P1 | S", "L", "1!: G1 D1 | h1 G0 P0 h0", "1!: b"}},
 
 		// One loader for a page, and he is dead.
 		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
