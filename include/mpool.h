@@ -506,17 +506,24 @@ int mpool_upgrade(MPOOL *mp, void *page, uint64_t version);
  * mpool_peek - the address of a page in memory, without a pin; and the page's version.
  *
  * It is for reads that are checked afterwards: until mpool_unchanged has said that nothing was changed meanwhile,
- * what was read may be of any page, and lengths and offsets in it may be garbage.
+ * what was read may be of any page, and lengths and offsets in it may be garbage.  The address stays one of
+ * memory that can be read until mpool_close.  mpool_peek.h has the usual loop, loads that are right in it, and both
+ * calls as inline functions; mpool_peek(3) tells how a tree is read this way.
  *
- * EAGAIN   the page is not in memory, or latched exclusively, or abandoned, or beyond maxcache: get it
+ * It writes nothing that others use but, now and then, that the page is in use; it is no hit to the statistics.  A
+ * pool's first peek takes the memory that mpool_latch tells of.
+ *
+ * EAGAIN   the page is not in memory, or about to leave it, or latched exclusively, or abandoned, or beyond maxcache:
+ *          get it
+ * ENOMEM, ETIMEDOUT  as mpool_latch
  */
 const void *mpool_peek(MPOOL *mp, pgno_t pgno, uint64_t *version);
 
 /*
  * mpool_unchanged - is the page still the one that mpool_peek gave, as it was then?
  *
- * 1: all that was read of it since mpool_peek was the page at one instant.  0: it was latched exclusively, or
- * evicted, deleted or forgotten, since.
+ * 1: all that was read of it since mpool_peek was the page at one instant, and is so still.  0: it was latched
+ * exclusively, or evicted, deleted or forgotten, since.  Who modifies a page under a pin alone is not seen.
  */
 int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples.sh HELLO COUNTER SCAN EVENTLOOP WAL - the documents' programs do what they are shown for,
+# examples.sh HELLO COUNTER SCAN EVENTLOOP WAL PEEK - the documents' programs do what they are shown for,
 # and say why when they cannot.
 set -euo pipefail
 export LC_ALL=C
@@ -9,6 +9,7 @@ counter=$2
 scan=$3
 eventloop=$4
 wal=$5
+peek=$6
 key=examples.sh.$$
 tmp=$(mktemp -d)
 started=()
@@ -120,6 +121,14 @@ refused "$wal" "wal: without an argument"
 mkdir "$tmp/wal.full" && cd "$tmp/wal.full"
 mkdir log
 refused "$wal" "wal: log is a folder" 0
+
+echo "== peek"
+mkdir "$tmp/peek" && cd "$tmp/peek"
+"$peek" 20000 > out || fail "peek: exit status $?"
+[[ $(cat out) =~ ^([0-9]+)\ sums,\ ([0-9]+)\ looks\ more$ ]] || fail "peek: $(cat out)"
+[ "${BASH_REMATCH[1]}" -ge 32 ] || fail "peek: not each page was looked at by both: $(cat out)"
+mkdir accounts.d && rm accounts && mv accounts.d accounts
+refused "$peek" "peek: accounts is a folder"
 
 for program in scan eventloop; do
 	refused "${!program}" "$program: there is no such file" "$tmp/no file"

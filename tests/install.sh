@@ -67,7 +67,7 @@ so=$(find "$root" -name libmpool.so)
 lib=$(dirname "$so")
 include=$(dirname "$(find "$root" -name mpool.h)")
 archive=$lib/libmpool.a
-for file in "$so" "$so.0" "$archive" "$include/mpool.h" "$lib/pkgconfig/mpool.pc" \
+for file in "$so" "$so.0" "$archive" "$include/mpool.h" "$include/mpool_peek.h" "$lib/pkgconfig/mpool.pc" \
 	"$lib/cmake/mpool/mpoolConfig.cmake" "$lib/cmake/mpool/mpoolConfigVersion.cmake"; do
 	[ -f "$file" ] || fail "not installed: $file"
 done
