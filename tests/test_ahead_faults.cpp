@@ -13,6 +13,7 @@
 
 #include "fault_io.hpp"
 #include "fault_mem.hpp"
+#include "ring_full.h"
 #include "seccomp.hpp"
 #include "share.hpp" // SKIP_CASE
 #include "support.hpp"
@@ -426,6 +427,25 @@ TEST_CASE("a ring that the kernel takes nothing from any more is closed, and thr
 			return 6;
 		return mpool_close(mp) == 0 ? 0 : 7;
 	}) == 0);
+}
+
+TEST_CASE("a ring that takes nothing just now waits for what it has in flight; with another error it takes no more")
+{
+	for (int error : {EAGAIN, EBUSY, EPERM}) {
+		CAPTURE(error);
+		struct ring_full r;
+		if (ring_full(error, &r) != 0)
+			return; // there are none here
+		CHECK(r.told == 1);
+		if (error != EPERM) {
+			CHECK(r.waited == 1);
+			CHECK(r.first == 512);
+			CHECK(r.second == 512);
+			CHECK(r.broken == 0);
+		} else {
+			CHECK(r.broken == EPERM);
+		}
+	}
 }
 
 TEST_CASE("a refusal of io_uring that may pass is none for ever")
