@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "api/pool.h"
+#include "core/changed.h"
 #include "core/thread.h"
 #include "core/window.h"
 
@@ -69,7 +70,7 @@ static void clean_unwritten(MPOOL *mp, char *page)
 {
 	struct victim v = victim_of(mp, 1);
 	(void)page;
-	frame_set_dirty(v.fr);
+	frame_set_dirty(&mp->core.frames, v.frame);
 	victim_change(&v, FRAME_DIRTY, 0);
 }
 
@@ -84,7 +85,7 @@ static void written_and_synced(MPOOL *mp, char *page)
 {
 	struct victim v = victim_of(mp, 1);
 	(void)page;
-	frame_set_dirty(v.fr);
+	frame_set_dirty(&mp->core.frames, v.frame);
 	victim_change(&v, FRAME_DIRTY, FRAME_WRITING);
 	victim_change(&v, FRAME_WRITING, 0);
 }
@@ -93,7 +94,7 @@ static void unclaim_while_writing(MPOOL *mp, char *page)
 {
 	struct victim v = victim_of(mp, 1);
 	(void)page;
-	frame_set_dirty(v.fr);
+	frame_set_dirty(&mp->core.frames, v.frame);
 	victim_change(&v, FRAME_DIRTY, FRAME_WRITING);
 	frame_unclaim(v.fr);
 }
