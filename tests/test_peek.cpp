@@ -114,7 +114,7 @@ TEST_CASE("a page in memory can be peeked at")
 		CHECK(way.peek(0).version == s.version);
 		pool.touch(1, 3);
 		CHECK(way.unchanged(s));
-		return;
+		CHECK(pool.get(0) == page);
 	}
 	SECTION("an exclusive latch")
 	{
@@ -145,7 +145,7 @@ TEST_CASE("a page in memory can be peeked at")
 		pool.touch(0, 1);
 		CHECK(!way.unchanged(s));
 		must_see(way, 0);
-		return;
+		page = pool.get(0);
 	}
 	SECTION("another page's address, or no page's")
 	{

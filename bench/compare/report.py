@@ -30,6 +30,7 @@ import reports
 from reports import OURS, Broken, Goal, Spread, compact, emphasised, number, picture, ratio, spread, table, thousands, threads_text
 
 SHARED, STATIC, ARRAY, HCC, BDB = "libmpool, shared", "libmpool, static", "array", "RocksDB HyperClockCache", "Berkeley DB"
+PEEK, PEEK_INLINE = "libmpool, peek", "libmpool, peek inline"
 PREAD, PWRITEV = "pread alone", "pwritev in order"
 
 # By mpool-bench's ids: the name, which goals know, and how it is drawn, in Okabe and
@@ -37,6 +38,7 @@ PREAD, PWRITEV = "pread alone", "pwritev in order"
 SUBJECTS = {
     "mpool": (OURS, "#D55E00", "o"), "mpool-shared": (SHARED, "#8F3E00", "h"),
     "mpool-static": (STATIC, "#F0B27A", "d"),
+    "mpool-peek": (PEEK, "#A6761D", "<"), "mpool-peek-inline": (PEEK_INLINE, "#E6AB02", ">"),
     "bdb": (BDB, "#0072B2", "s"), "bdb-shared": ("Berkeley DB, shared", "#004A75", "p"),
     "hcc": (HCC, "#009E73", "^"), "lru": ("RocksDB LRUCache", "#56B4E9", "v"),
     "sqlite": ("SQLite", "#CC79A7", "D"), "mutex": ("mutex + LRU", "#E69F00", "P"), "mmap": ("mmap", "#8C6D31", "X"),
