@@ -11,10 +11,8 @@
 #include "share/liveness.h"
 #include "share/object.h"
 
-int latches_begin(MPOOL *mp)
+static int make(MPOOL *mp)
 {
-	if (latches_ready(&mp->core))
-		return 0;
 	if (!region_shared(&mp->core.region))
 		return latches_make(&mp->core);
 	/* Nobody else makes them now, or lets the pool grow. */
@@ -25,6 +23,15 @@ int latches_begin(MPOOL *mp)
 		return error;
 	error = latches_make(&mp->core);
 	member_unlock(&lock);
+	return error;
+}
+
+int latches_begin(MPOOL *mp)
+{
+	int error = latches_ready(&mp->core) ? 0 : make(mp);
+	/* Release: pairs with the fast paths. */
+	if (!error && !atomic_load_explicit(&mp->core.latch_words, memory_order_relaxed))
+		atomic_store_explicit(&mp->core.latch_words, latch_words(&mp->core), memory_order_release);
 	return error;
 }
 
@@ -171,56 +178,83 @@ __attribute__((noinline)) static int tell_slow(const MPOOL *mp, uint32_t f, _Ato
 	return 0;
 }
 
-/* The number of a page's frame in segment 0, where there are latches and the thread's next call may be a hit; or more than there are. */
-static inline uint64_t frame_at_hand(const MPOOL *mp, const struct attachment *a, const void *page)
+/* Those of segment 0, of a pool with latches, once this process has found them; else NULL. */
+static inline _Atomic uint64_t *words_at_hand(const MPOOL *mp)
 {
-	return likely(a && latches_ready(&mp->core))
-	               ? frame_quotient(&mp->core.frames, mp->core.frames.base.pages, page)
-	               : UINT64_MAX;
+	/* Acquire: pairs with latches_begin. */
+	return atomic_load_explicit(&mp->core.latch_words, memory_order_acquire);
+}
+
+/* The number of a page's frame, in segment 0; or more than there are. */
+static inline uint64_t quotient(const MPOOL *mp, const void *page)
+{
+	return frame_quotient(&mp->core.frames, mp->core.frames.base.pages, page);
+}
+
+/* Neither is made part of what is for exclusive latches: that has its few values in registers. */
+__attribute__((noinline)) static int latch_beside(MPOOL *mp, void *page, struct attachment *a, _Atomic uint64_t *words)
+{
+	uint64_t f = quotient(mp, page), w = atomic_load_explicit(&words[f], memory_order_relaxed);
+	_Atomic uint64_t *mark;
+	if (unlikely(!latch_sharable(w) || !a->marks || marks_find(a->marks, mark_of((uint32_t)f)) ||
+	             !(mark = marks_find(a->marks, 0)) || !latch_mark(&mp->core, (uint32_t)f, &words[f], mark, &w)))
+		return latch_slow(mp, page, MPOOL_SHARED);
+	return 0;
+}
+
+__attribute__((noinline)) static int unlatch_shared(MPOOL *mp, void *page, struct attachment *a, unsigned flags)
+{
+	uint64_t f = quotient(mp, page);
+	_Atomic uint64_t *mark = a->marks ? marks_find(a->marks, mark_of((uint32_t)f)) : NULL;
+	if (unlikely(!mark))
+		return unlatch_slow(mp, page, flags);
+	if (flags & MPOOL_DIRTY)
+		frame_set_dirty_base(&mp->core.frames, f);
+	latch_unmark(&mp->core, (uint32_t)f, &latch_words(&mp->core)[f], mark);
+	return 0;
+}
+
+/* Before the latch goes: without a pin, an evictor that finds no latch must find the mark. */
+__attribute__((noinline)) static int unlatch_dirty(MPOOL *mp, uint64_t f, struct attachment *a)
+{
+	_Atomic uint64_t *word = &latch_words(&mp->core)[f];
+	frame_set_dirty_base(&mp->core.frames, f);
+	a->latches--;
+	return latch_release(word, a->stripe->id) ? tell_slow(mp, (uint32_t)f, word) : 0;
 }
 
 PUBLIC int mpool_latch(MPOOL *mp, void *page, unsigned int flags)
 {
-	struct attachment *a = thread_attached(mp->core.serial);
-	uint64_t f = frame_at_hand(mp, a, page);
-	_Atomic uint64_t *slot, *mark;
-	if (unlikely(f >= mp->core.frames.base.count || !stripe_find(a->stripe, slot_pin(f), &slot)))
+	struct stripe *s;
+	_Atomic uint64_t *slot, *words = words_at_hand(mp);
+	uint64_t f = quotient(mp, page);
+	if (unlikely(!words || f >= mp->core.frames.base.count || !thread_knows(mp->core.serial, &s) ||
+	             !stripe_find(s, slot_pin(f), &slot)))
 		return latch_slow(mp, page, flags);
-	_Atomic uint64_t *word = &latch_words(&mp->core)[f];
-	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
-	if (flags == MPOOL_EXCLUSIVE) {
-		if (unlikely((w & (LATCH_OWNER | LATCH_SHARED)) || !latch_own(word, &w, a->stripe->id)))
-			return latch_slow(mp, page, flags);
-		a->latches++;
-		return 0;
-	}
-	if (unlikely(flags != MPOOL_SHARED || !latch_sharable(w) || !a->marks ||
-	             marks_find(a->marks, mark_of((uint32_t)f)) || !(mark = marks_find(a->marks, 0)) ||
-	             !latch_mark(&mp->core, (uint32_t)f, word, mark, &w)))
+	if (flags == MPOOL_SHARED)
+		return latch_beside(mp, page, thread_last.a, words);
+	uint64_t w = atomic_load_explicit(&words[f], memory_order_relaxed);
+	if (unlikely(flags != MPOOL_EXCLUSIVE || (w & (LATCH_OWNER | LATCH_SHARED)) ||
+	             !latch_own(&words[f], &w, s->id)))
 		return latch_slow(mp, page, flags);
+	thread_last.a->latches++;
 	return 0;
 }
 
 PUBLIC int mpool_unlatch(MPOOL *mp, void *page, unsigned int flags)
 {
-	struct attachment *a = thread_attached(mp->core.serial);
-	uint64_t f = frame_at_hand(mp, a, page);
-	if (unlikely(f >= mp->core.frames.base.count || (flags & ~(unsigned)MPOOL_DIRTY)))
+	struct stripe *s;
+	_Atomic uint64_t *words = words_at_hand(mp);
+	uint64_t f = quotient(mp, page);
+	if (unlikely(!words || f >= mp->core.frames.base.count || !thread_knows(mp->core.serial, &s) ||
+	             (flags & ~(unsigned)MPOOL_DIRTY)))
 		return unlatch_slow(mp, page, flags);
-	_Atomic uint64_t *word = &latch_words(&mp->core)[f];
-	bool exclusive = latch_owned_by(atomic_load_explicit(word, memory_order_relaxed), a->stripe->id);
-	_Atomic uint64_t *mark = exclusive || !a->marks ? NULL : marks_find(a->marks, mark_of((uint32_t)f));
-	if (unlikely(!exclusive && !mark))
-		return unlatch_slow(mp, page, flags);
-	/* Before the latch goes: without a pin, an evictor that finds no latch must find the mark. */
+	if (!latch_owned_by(atomic_load_explicit(&words[f], memory_order_relaxed), s->id))
+		return unlatch_shared(mp, page, thread_last.a, flags);
 	if (flags & MPOOL_DIRTY)
-		frame_set_dirty_base(&mp->core.frames, f);
-	if (mark) {
-		latch_unmark(&mp->core, (uint32_t)f, word, mark);
-		return 0;
-	}
-	a->latches--;
-	return unlikely(latch_release(word, a->stripe->id)) ? tell_slow(mp, (uint32_t)f, word) : 0;
+		return unlatch_dirty(mp, f, thread_last.a);
+	thread_last.a->latches--;
+	return unlikely(latch_release(&words[f], s->id)) ? tell_slow(mp, (uint32_t)f, &words[f]) : 0;
 }
 
 PUBLIC int mpool_upgrade(MPOOL *mp, void *page, uint64_t version)

@@ -46,8 +46,9 @@ struct core {
 	struct frames frames;
 	struct pins pins;
 	struct wait_state *wait;
-	struct member_state *members; /* of a private pool: one */
-	struct latch_state *latch;    /* of latch.h */
+	struct member_state *members;            /* of a private pool: one */
+	struct latch_state *latch;               /* of latch.h */
+	_Atomic(_Atomic uint64_t *) latch_words; /* of segment 0, once latches are ready; NULL: not yet */
 	const struct core_above *above;
 	/* Written now and then. */
 	_Alignas(CACHE_LINE) struct region region;

@@ -663,6 +663,7 @@ struct attachment *thread_enter(struct core *c, uintptr_t stack)
 	drop_peek(k->a);
 	k->serial = thread_last.serial = c->serial;
 	thread_last.stripe = k->stripe;
+	thread_last.a = k->a;
 	/* Before whatever the call takes: the kernel stops a process between two
 	 * instructions, with what came before them done. */
 	atomic_store_explicit(&k->stripe->busy, BUSY_IN_CALL, memory_order_release);

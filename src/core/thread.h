@@ -61,7 +61,8 @@ struct known {
 struct last_used {
 	uint64_t serial;
 	struct stripe *stripe;
-	struct known *known; /* the thread's table, mask + 1 lines: a power of two */
+	struct attachment *a; /* of that stripe */
+	struct known *known;  /* the thread's table, mask + 1 lines: a power of two */
 	uint64_t mask;
 };
 extern _Thread_local struct last_used thread_last;
@@ -77,15 +78,9 @@ static inline bool thread_knows(uint64_t serial, struct stripe **s)
 	if (k->serial != serial)
 		return false;
 	thread_last.serial = serial;
+	thread_last.a = k->a;
 	*s = thread_last.stripe = k->stripe;
 	return true;
-}
-
-/* The same; its attachment, or NULL. */
-static inline struct attachment *thread_attached(uint64_t serial)
-{
-	const struct known *k = &thread_last.known[serial & thread_last.mask];
-	return likely(k->serial == serial) ? k->a : NULL;
 }
 
 /*

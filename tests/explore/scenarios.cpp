@@ -147,7 +147,7 @@ std::vector<Scenario> make()
 		{"latch-shared-two", 2, 2, {"G0 d0 u0 | l0 m0", "G0 | d0 u0", "G0 | d0 u0"}},
 		{"latch-exclusive-two", 2, 2, {"G0 d0 u0 | l0 m0", "G0 | d0 u0", "G0 | l0 m0"}},
 		{"latch-try", 2, 2, {"G0 d0 u0 | y0 m0 l0 m0", "G0 | z0 u0 y0 m0"}},
-		{"latch-try-waits", 2, 2, {"G0 d0 u0 | y0 m0", "G0 | d0 u0", "G0 | l0 m0"}},
+		bounded(2, {"latch-try-waits", 2, 2, {"G0 d0 u0 | y0 m0", "G0 | d0 u0", "G0 | l0 m0"}}),
 		{"latch-upgrade", 2, 2, {"G0 l0 u0 | j0 g0 m0", "G0 | l0 m0 d0 u0"}},
 		{"latch-upgrade-two", 2, 2, {"G0 l0 u0 | j0 g0 m0", "G0 | j0 g0 m0"}},
 		{"latch-upgrade-shared", 2, 2, {"G0 d0 u0 | j0 g0 m0", "G0 | d0 u0 j0 g0 m0"}},
