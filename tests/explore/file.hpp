@@ -22,7 +22,7 @@ constexpr int kEvent = 1500;
 
 struct Faults {
 	// The n-th call from the run's start on fails (1: the first; 0: none).
-	unsigned read = 0, write = 0, sync = 0, memory = 0;
+	unsigned read = 0, write = 0, sync = 0, memory = 0, hook = 0;
 	int error = 5; // EIO
 };
 
@@ -37,6 +37,10 @@ void file_filled();
 void file_faults(const Faults &faults);
 // One has failed since.
 bool file_faulted();
+// A hook of the program's is called, which counts as one of these: does it fail?
+bool hook_fails();
+// Told of each page that is written; NULL: nobody is.
+extern void (*file_writes)(unsigned page);
 // The kernel writes what it has, and cannot: it is thrown away, and will be told of.
 void file_write_back_fails();
 // Another program's fsync.

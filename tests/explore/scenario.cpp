@@ -75,8 +75,10 @@ struct Worker {
 	unsigned new_page = 0;
 	std::map<unsigned, Words> last; // where a page was
 	Pin peek{0, nullptr};
-	char doing = 0;      // the call that it is in
-	unsigned looked = 0; // for so many who died
+	char doing = 0;                         // the call that it is in
+	unsigned waits = 0;                     // for that token, in before_write; 0: for none
+	std::multiset<unsigned> out, announced; // pages that were shown to the hook, and are not written yet
+	unsigned looked = 0;                    // for so many who died
 };
 
 // What a process that died had pinned.
@@ -732,6 +734,66 @@ void await_token(Signal &signal)
 	signal.token.acquire();
 }
 
+// ---- hooks -----------------------------------------------------------------
+
+// The page is one's own, in memory and in the file; or it was never written.
+int hook_result(unsigned page, const void *bytes)
+{
+	auto at = static_cast<Words>(const_cast<void *>(bytes));
+	uint64_t mark = word(at, 0);
+	if (mark != (kMark | page) && mark != 0)
+		fail("a hook is given page %u, and it is not: %#llx", page, static_cast<unsigned long long>(mark));
+	return running() && hook_fails() ? EIO : 0;
+}
+
+int hook_in(void *, pgno_t page, void *bytes)
+{
+	return hook_result(page, bytes);
+}
+
+int hook_out(void *, pgno_t page, void *bytes)
+{
+	int result = hook_result(page, bytes);
+	if (result == 0)
+		s.worker[current()].out.insert(page);
+	return result;
+}
+
+int hook_before_write(void *, const pgno_t *pages, void *const *copies, size_t n)
+{
+	Worker &w = s.worker[current()];
+	if (w.waits)
+		await_token(s.signal[w.waits]);
+	int result = hook_result(pages[0], copies[0]);
+	for (size_t i = 0; i < n; i++) {
+		if (w.out.count(pages[i]) == 0)
+			fail("page %u is about to be written, and out was not given it", pages[i]);
+		w.out.erase(pages[i]);
+		if (result == 0)
+			w.announced.insert(pages[i]);
+	}
+	if (!w.out.empty())
+		fail("page %u has gone through out, and is not among what is about to be written", *w.out.begin());
+	return result;
+}
+
+void hook_sees_write(unsigned page)
+{
+	Worker &w = s.worker[current()];
+	if (w.announced.count(page) == 0)
+		fail("page %u is written, and before_write was not told, or refused it", page);
+	w.announced.erase(w.announced.find(page));
+}
+
+void set_hooks(unsigned token)
+{
+	struct mpool_hooks hooks = {hook_in, hook_out, hook_before_write, nullptr};
+	s.worker[current()].waits = token;
+	if (mpool_hooks(pool(), &hooks, sizeof hooks) != 0)
+		fail("hooks: %s", std::strerror(errno));
+	file_writes = hook_sees_write;
+}
+
 // ---- processes ---------------------------------------------------------------
 
 void look_for_dead(unsigned n)
@@ -970,6 +1032,8 @@ void perform(const Op &op)
 		return prefetch(op);
 	case 'k':
 		return get_cached(page_number(op));
+	case 'Q':
+		return set_hooks(op.arg);
 	case 'a':
 		return tune(MPOOL_READAHEAD, op.arg);
 	case 'e':
@@ -1154,6 +1218,7 @@ void plant_fault(const Scenario &scenario, unsigned nth)
 	(scenario.fails == fail_reads           ? f.read
 		: scenario.fails == fail_writes ? f.write
 		: scenario.fails == fail_syncs  ? f.sync
+		: scenario.fails == fail_hooks  ? f.hook
 						: f.memory) = nth;
 	file_faults(scenario.fails ? f : Faults{});
 }
@@ -1280,6 +1345,7 @@ std::string run_once(const Scenario &scenario, const Options &options, Decider &
 {
 	decider.begin();
 	watch = nullptr;
+	file_writes = nullptr;
 	set_up(scenario, options);
 	plant_fault(scenario, options.nth);
 	std::string wrong = run(decider, static_cast<unsigned>(scenario.threads.size()), thread_body);

@@ -21,6 +21,8 @@
 //
 //   v<p>  get pages, as many as there are digits: mpool_getv
 //   r<p>  prefetch pages, the same way       k<p>  get page p, if it is in memory
+//   Q     have hooks, which look at each page; before all calls of the process
+//   Q<n>  the same; this thread's before_write waits for token n, of 1 to 3
 //   a<n>  read ahead n pages at the most     e<n>  have that engine
 //   h<n>  have n cleaners; 0: and wait until the one that there was has ended
 //   l<p>  latch page p, which is held, exclusively; d<p>: shared
@@ -65,7 +67,7 @@
 
 namespace explore {
 
-enum Kind { fail_nothing, fail_reads, fail_writes, fail_syncs, fail_memory };
+enum Kind { fail_nothing, fail_reads, fail_writes, fail_syncs, fail_memory, fail_hooks };
 
 struct Scenario {
 	std::string name;

@@ -49,7 +49,7 @@ struct File {
 	std::vector<char> bytes, stable;
 	std::vector<Page> page;
 	Faults faults;
-	unsigned reads = 0, writes = 0, syncs = 0, memories = 0;
+	unsigned reads = 0, writes = 0, syncs = 0, memories = 0, hooks = 0;
 	bool faulted = false;
 	// Failed write-backs, as the kernel keeps them (errseq_t): their number, and whether anybody
 	// was told of the last.  By open file description: how many it was told of.
@@ -161,7 +161,7 @@ void explore::file_filled()
 void explore::file_faults(const Faults &faults)
 {
 	file.faults = faults;
-	file.reads = file.writes = file.syncs = file.memories = 0;
+	file.reads = file.writes = file.syncs = file.memories = file.hooks = 0;
 	file.faulted = false;
 }
 
@@ -169,6 +169,13 @@ bool explore::file_faulted()
 {
 	return file.faulted;
 }
+
+bool explore::hook_fails()
+{
+	return fails(&file.hooks, file.faults.hook);
+}
+
+void (*explore::file_writes)(unsigned page);
 
 const char *explore::file_stable(unsigned n)
 {
@@ -307,6 +314,8 @@ static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 		trace_line("pwrite", nullptr, at / file.page_bytes, __builtin_return_address(0));
 	grow_to(at + bytes);
 	pass_over_pages(at, bytes, from);
+	for (size_t n = at / file.page_bytes; file_writes && n * file.page_bytes < at + bytes; n++)
+		file_writes(static_cast<unsigned>(n));
 	plain_read(from, bytes, __builtin_return_address(0));
 	std::memcpy(&file.bytes[at], from, bytes);
 	return static_cast<ssize_t>(bytes);
