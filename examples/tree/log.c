@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOG_MAGIC  UINT64_C(0x314c4545525450) /* PTREEL1 */
@@ -19,6 +19,8 @@ enum {
 	HEADER_APART = 4096,
 	RING_AT = HEADER_SLOTS * HEADER_APART,
 	RECORD_ALIGN = 8,
+	NANO = 1000000000,
+	LOOK_AGAIN_NANO = 50000000,
 };
 
 struct log_header {
@@ -62,10 +64,21 @@ enum {
 	RECORD_MAX = sizeof(struct record) + CHANGES_MAX * PART_MAX,
 };
 
-/* Who died in it has left nothing half-done. */
+/*
+ * Who died in it has left nothing half-done.  And who died just after an unlock woke him may have taken the waking with him, that
+ * another needed: robust mutexes are so.  So nobody sleeps for long without another look.
+ */
 static int lock(pthread_mutex_t *m)
 {
-	int error = pthread_mutex_lock(m);
+	int error = pthread_mutex_trylock(m);
+	while (error == EBUSY || error == ETIMEDOUT) {
+		struct timespec until;
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_AGAIN_NANO;
+		until.tv_sec += until.tv_nsec / NANO;
+		until.tv_nsec %= NANO;
+		error = pthread_mutex_timedlock(m, &until);
+	}
 	return error == EOWNERDEAD ? pthread_mutex_consistent(m) : error;
 }
 
@@ -373,7 +386,7 @@ uint64_t log_end(const struct log *log)
 int log_lock(struct log *log, bool only_try)
 {
 	pthread_mutex_t *m = &log->state->checkpoint;
-	int error = only_try ? pthread_mutex_trylock(m) : pthread_mutex_lock(m);
+	int error = only_try ? pthread_mutex_trylock(m) : lock(m);
 	return error == EOWNERDEAD ? pthread_mutex_consistent(m) : error;
 }
 
