@@ -159,6 +159,9 @@ PUBLIC int mpool_close(MPOOL *mp)
 	for (unsigned i = 0; i < WRITE_BUFFERS; i++)
 		if (mp->io.buffers[i])
 			mem_free(&mp->core.region.mem, mp->io.buffers[i]);
+	for (unsigned i = 0; i < SMALL_BUFFERS; i++)
+		if (mp->io.small[i])
+			mem_free(&mp->core.region.mem, mp->io.small[i]);
 	region_fini(&mp->core.region);
 	free(mp);
 	return 0;

@@ -33,6 +33,7 @@ static int flush(MPOOL *mp, struct stripe *me, uint64_t since)
 		return sync_result(&mp->io, number, since);
 	int error = witness_have(&mp->sharing, me);
 	if (!error) {
+		sync_gather(&mp->io);
 		sync_flush(&mp->io, me);
 		error = sync_result(&mp->io, number, since);
 	}

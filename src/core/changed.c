@@ -141,7 +141,7 @@ bool changed_told(const struct frames *fs, uint32_t f)
 	return !place(fs, f, &seg, &i) || !is_changed(&seg, i) || changed_bit(seg.changed_bits, i);
 }
 
-void changed_recover(const struct frames *fs, uint32_t f)
+void changed_see_to(const struct frames *fs, uint32_t f)
 {
 	struct segment seg;
 	uint32_t i;

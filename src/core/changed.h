@@ -76,8 +76,8 @@ void changed_sweep(const struct frames *fs, frame_seen *see, void *to);
 
 /* Is the frame's bit on, if its word has one of them? */
 bool changed_told(const struct frames *fs, uint32_t f);
-/* Whoever may have made the frame dirty is gone: see to its bit.  In an epoch section. */
-void changed_recover(const struct frames *fs, uint32_t f);
+/* See to the bit of a frame for who has made it dirty: he may be gone, or not have come to it.  In an epoch section, or claimed. */
+void changed_see_to(const struct frames *fs, uint32_t f);
 /* ... and whoever may have swept. */
 void changed_recover_sweep(const struct frames *fs);
 

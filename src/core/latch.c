@@ -409,7 +409,7 @@ void latch_drop_marks(const struct core *c, const struct stripe *s)
 		uint64_t m = atomic_load_explicit(&marks->word[i], memory_order_relaxed);
 		/* It may have been unlatched as modified. */
 		if (m)
-			changed_recover(&c->frames, (uint32_t)(m - 1));
+			changed_see_to(&c->frames, (uint32_t)(m - 1));
 		if (m)
 			latch_unmark(c, (uint32_t)(m - 1), latch_word(c, (uint32_t)(m - 1)), &marks->word[i]);
 	}
@@ -430,7 +430,7 @@ static void free_latch(void *gone_owners, uint32_t frame, struct frame *fr)
 	if (!latch_owned(w) || !g->gone(g->of, (uint32_t)((w & LATCH_OWNER) >> LATCH_OWNER_SHIFT) - 1))
 		return;
 	/* It may have been unlatched as modified. */
-	changed_recover(&g->c->frames, frame);
+	changed_see_to(&g->c->frames, frame);
 	/* Shared still: it was waiting, and has not touched the page.  The mark first: who latches the page next is to
 	 * find it. */
 	if (g->died && !(w & LATCH_SHARED))

@@ -13,6 +13,9 @@
 
 /* Write buffers that are kept: so many threads write back at once without allocating memory. */
 #define WRITE_BUFFERS 4u
+/* The same of small ones, for who syncs a page or a few: many threads do so at once. */
+#define SMALL_BUFFERS 16u
+#define SMALL_PAGES   16u
 
 struct engine;
 
@@ -22,6 +25,7 @@ struct io {
 	struct pageio file;
 	struct torn_state *torn;
 	_Alignas(CACHE_LINE) _Atomic(void *) buffers[WRITE_BUFFERS]; /* not in use, or NULL */
+	_Atomic(void *) small[SMALL_BUFFERS];
 };
 
 #endif

@@ -101,7 +101,12 @@ struct pageio_state {
 	 * as it was when all that was modified was written and flushed.
 	 */
 	_Atomic uint64_t undone, mended;
-	uint64_t name; /* of the pool, for its witnesses' names; 0: it is private */
+	/* Of sync.h, all of them hints: how many have come to be flushed; ... before the last flush began; */
+	_Atomic uint32_t came, came_before;
+	_Atomic uint32_t together; /* were in it, or waiting, when it ended; */
+	_Atomic uint32_t wanted;   /* `came`, when whoever has the turn waits no longer; */
+	_Atomic uint64_t flush_ns; /* and how long that flush took */
+	uint64_t name;             /* of the pool, for its witnesses' names; 0: it is private */
 };
 
 struct pageio {

@@ -7,6 +7,7 @@
 #include "core/changed.h"
 #include "core/latch.h"
 #include "io/writeback.h"
+#include "os/time.h"
 
 /* A modified page, when sync began. */
 struct modified {
@@ -97,6 +98,8 @@ static void collect(struct io *io, struct stripe *me, const struct sync_range *r
 static bool copy_open(struct io *io, const struct victim *v, struct buffer *b, bool keep, int *refused)
 {
 	char *copy = write_buffer_room(io, b);
+	/* Whoever has marked it may not have come to the bit; should the flush fail, it is found by that. */
+	changed_see_to(&io->core->frames, v->frame);
 	victim_change(v, keep ? 0 : FRAME_DIRTY, FRAME_WRITING | (keep ? FRAME_WRITTEN_PINNED : 0));
 	uint64_t before = latch_now(io->core, v->frame);
 	bool whole = !latch_writes(before);
@@ -301,6 +304,12 @@ static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
 	} while (!frame_step(fr, &w, to));
 }
 
+/* Numbers go round. */
+static bool is_later(uint32_t number, uint32_t than)
+{
+	return (int32_t)(number - than) > 0;
+}
+
 /* The word `undone`: the errno of the flush, 0: none has failed; its number; and, above, the count. */
 #define UNDONE_NUMBER 12
 #define UNDONE_COUNT  (UNDONE_NUMBER + 32)
@@ -333,9 +342,29 @@ static void note_in_frames(struct io *io, struct stripe *me, unsigned turn, bool
 	epoch_leave(me);
 }
 
+/* Half of a flush, and no more than that. */
+#define GATHER_NS_MAX (5 * NS_PER_MS)
+
+void sync_gather(struct io *io)
+{
+	struct pageio_state *st = io->file.state;
+	uint32_t wanted = atomic_load(&st->came_before) + atomic_load(&st->together);
+	uint64_t ns = atomic_load(&st->flush_ns) / 2;
+	struct wait_queue *q = wait_queue_of(io->core->wait, wait_for_company());
+	if (!is_later(wanted, atomic_load(&st->came)))
+		return;
+	uint32_t count = wait_prepare(q, wait_for_company());
+	/* Sequentially consistent, before `came`: pairs with sync_next. */
+	atomic_store(&st->wanted, wanted);
+	if (is_later(wanted, atomic_load(&st->came)))
+		wait_sleep_ns(io->core->wait, q, count, ns < GATHER_NS_MAX ? ns : GATHER_NS_MAX);
+}
+
 void sync_flush(struct io *io, struct stripe *me)
 {
 	struct pageio_state *st = io->file.state;
+	uint32_t before = atomic_exchange(&st->came_before, atomic_load(&st->came));
+	uint64_t began = time_ns();
 	uint32_t flushes = atomic_load(&st->flushes), turn = pageio_turn_of(flushes);
 	/* Sequentially consistent, before the flush: see the heads of pageio.h and sync.h. */
 	atomic_store(&st->flushes, flushes + 1);
@@ -353,6 +382,8 @@ void sync_flush(struct io *io, struct stripe *me)
 	if (error)
 		undo(io, error);
 	pageio_noted(&io->file);
+	atomic_store(&st->flush_ns, time_ns() - began);
+	atomic_store(&st->together, atomic_load(&st->came) - before);
 	/* Last: who waits for it then finds all of the above. */
 	atomic_store(&st->flushed, flushes + 1);
 }
@@ -365,16 +396,16 @@ uint64_t sync_undone(const struct io *io)
 	return atomic_load(&io->file.state->undone);
 }
 
-uint32_t sync_next(const struct io *io)
+uint32_t sync_next(struct io *io)
 {
+	struct pageio_state *st = io->file.state;
 	/* Sequentially consistent, after the writes: pairs with sync_flush. */
-	return atomic_load(&io->file.state->flushes) + 1;
-}
-
-/* Numbers go round. */
-static bool is_later(uint32_t flush, uint32_t number)
-{
-	return (int32_t)(flush - number) > 0;
+	uint32_t number = atomic_load(&st->flushes) + 1;
+	/* The last of those that whoever has the turn waits for. */
+	uint32_t came = atomic_fetch_add(&st->came, 1) + 1;
+	if (came == atomic_load(&st->wanted))
+		wait_notify(io->core->wait, wait_for_company());
+	return number;
 }
 
 static bool flush_ended(const struct io *io, uint32_t number)

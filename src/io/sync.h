@@ -51,9 +51,15 @@ void sync_end(struct io *io);
 
 /* The count of `undone`, and the first flush that covers what is written now. */
 uint64_t sync_undone(const struct io *io);
-uint32_t sync_next(const struct io *io);
+uint32_t sync_next(struct io *io);
 /* Wait until flush `number` has ended.  True: the caller has the turn, and is to make it. */
 bool sync_lead(struct io *io, const struct stripe *me, uint32_t number);
+/*
+ * With the turn: wait until as many have come as were in the last flush, or waiting, when it ended, but for no
+ * longer than half of such a flush.  They were all woken then, and if they sync again one flush is for all of them: who
+ * went ahead with a part would make each wait for two.
+ */
+void sync_gather(struct io *io);
 /* With the turn: flush, and what it means for the pages written since the last one. */
 void sync_flush(struct io *io, struct stripe *me);
 /*

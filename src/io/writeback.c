@@ -9,6 +9,16 @@
 
 /* ---- copies ------------------------------------------------------------- */
 
+static char *take(_Atomic(void *) *buffers, unsigned n)
+{
+	char *bytes = NULL;
+	for (unsigned i = 0; i < n && !bytes; i++)
+		/* Acquire: pairs with the release in keep. */
+		if (atomic_load_explicit(&buffers[i], memory_order_relaxed))
+			bytes = atomic_exchange(&buffers[i], NULL);
+	return bytes;
+}
+
 bool write_buffer_get(struct io *io, struct buffer *b, size_t most)
 {
 	size_t page = io->file.pagesize;
@@ -19,14 +29,10 @@ bool write_buffer_get(struct io *io, struct buffer *b, size_t most)
 	/* A private pool's capacity stays, and so does the size of its buffers. */
 	if (!region_shared(&io->core->region) && b->pages > frames_capacity(&io->core->frames))
 		b->pages = frames_capacity(&io->core->frames);
-	b->bytes = NULL;
-	for (unsigned i = 0; i < WRITE_BUFFERS && !b->bytes; i++)
-		/* Acquire: pairs with the release in write_buffer_put. */
-		if (atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
-			b->bytes = atomic_exchange(&io->buffers[i], NULL);
-	b->small = !b->bytes && most < b->pages;
+	b->small = most <= SMALL_PAGES && SMALL_PAGES < b->pages;
 	if (b->small)
-		b->pages = (unsigned)most;
+		b->pages = SMALL_PAGES;
+	b->bytes = b->small ? take(io->small, SMALL_BUFFERS) : take(io->buffers, WRITE_BUFFERS);
 	if (!b->bytes)
 		b->bytes = mem_alloc(&io->core->region.mem, b->pages * page, io->file.align);
 	if (!b->bytes) {
@@ -36,12 +42,19 @@ bool write_buffer_get(struct io *io, struct buffer *b, size_t most)
 	return b->bytes;
 }
 
+/* What there is no place for. */
+static char *keep(_Atomic(void *) *buffers, unsigned n, char *bytes)
+{
+	for (unsigned i = 0; i < n && bytes; i++)
+		if (!atomic_load_explicit(&buffers[i], memory_order_relaxed))
+			bytes = atomic_exchange(&buffers[i], bytes);
+	return bytes;
+}
+
 void write_buffer_put(struct buffer *b)
 {
 	struct io *io = b->io;
-	for (unsigned i = 0; i < WRITE_BUFFERS && b->bytes && !b->small; i++)
-		if (!atomic_load_explicit(&io->buffers[i], memory_order_relaxed))
-			b->bytes = atomic_exchange(&io->buffers[i], b->bytes);
+	b->bytes = b->small ? keep(io->small, SMALL_BUFFERS, b->bytes) : keep(io->buffers, WRITE_BUFFERS, b->bytes);
 	if (b->bytes)
 		mem_free(&io->core->region.mem, b->bytes);
 	b->bytes = NULL;

@@ -38,7 +38,7 @@ struct buffer {
 	char *bytes;
 	unsigned pages; /* that fit */
 	unsigned used;
-	bool small; /* it is not kept */
+	bool small;
 };
 #define BUFFER(b, its_io) __attribute__((cleanup(write_buffer_put))) struct buffer b = {.io = its_io}
 /* `most`: more pages are not needed. */

@@ -15,6 +15,7 @@
 
 #define MS_PER_S  1000u
 #define NS_PER_MS 1000000L
+#define NS_PER_S  1000000000u
 
 uint32_t wait_prepare(struct wait_queue *q, uint64_t what)
 {
@@ -41,6 +42,12 @@ static long futex(const struct wait_state *w, struct wait_queue *q, int op, uint
                   const struct timespec *limit)
 {
 	return syscall(FUTEX_CALL, &q->count, w->shared ? op : op | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
+}
+
+bool wait_sleep_ns(const struct wait_state *w, struct wait_queue *q, uint32_t count, uint64_t timeout_ns)
+{
+	struct timespec limit = {(time_t)(timeout_ns / NS_PER_S), (long)(timeout_ns % NS_PER_S)};
+	return futex(w, q, FUTEX_WAIT, count, &limit) == 0 || errno != ETIMEDOUT;
 }
 
 bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned timeout_ms)

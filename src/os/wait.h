@@ -55,6 +55,12 @@ static inline uint64_t wait_for_sync(void)
 	return wait_for_frame(UINT32_MAX);
 }
 
+/* Others that are about to sync; nor has any frame that one. */
+static inline uint64_t wait_for_company(void)
+{
+	return wait_for_frame(UINT32_MAX - 1);
+}
+
 struct wait_queue {
 	_Alignas(CACHE_LINE) _Atomic uint64_t waiting;
 	_Atomic uint32_t count; /* of events; the futex */
@@ -77,6 +83,9 @@ static inline struct wait_queue *wait_queue_of(struct wait_state *w, uint64_t wh
 uint32_t wait_prepare(struct wait_queue *q, uint64_t what);
 /* False: no event came within `timeout_ms`; WAIT_FOR_EVER: no limit. */
 bool wait_sleep(const struct wait_state *w, struct wait_queue *q, uint32_t count, unsigned timeout_ms);
+
+/* The same, for a time that is not much. */
+bool wait_sleep_ns(const struct wait_state *w, struct wait_queue *q, uint32_t count, uint64_t timeout_ns);
 
 /* After the change: wake those that wait for it.  They all check again. */
 void wait_notify(struct wait_state *w, uint64_t what);

@@ -37,7 +37,7 @@ static void abandon(struct sharing *sh, uint32_t frame)
 /* Whoever had the pin may have been putting it, as modified. */
 static void was_put(const struct sharing *sh, uint32_t frame)
 {
-	changed_recover(&sh->core->frames, frame);
+	changed_see_to(&sh->core->frames, frame);
 }
 
 /* Do pins say nothing of modifications?  MPOOL_LATCHED. */
@@ -124,7 +124,7 @@ static void end_claim(void *gone, uint32_t frame, struct frame *fr)
 	uint32_t w = atomic_load(&fr->word), to;
 	/* Of a page that was put by who had not pinned it. */
 	if (w & FRAME_CHANGED)
-		changed_recover(&g->sh->core->frames, frame);
+		changed_see_to(&g->sh->core->frames, frame);
 	if (!frame_claimed(w) || !is_gone(gone, (w >> FRAME_OWNER_SHIFT) - 1))
 		return;
 	__attribute__((cleanup(acts_as_before), unused)) const uint32_t before = check_act_for(w >> FRAME_OWNER_SHIFT);
