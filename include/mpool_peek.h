@@ -53,9 +53,9 @@ extern "C" {
 /* Not to be inlined into what it watches. */
 #define MPOOL_UNWATCHED static __attribute__((noinline, unused, no_sanitize("thread")))
 #else
-#define MPOOL_UNWATCHED static __inline__ __attribute__((unused))
+#define MPOOL_UNWATCHED static __inline__ __attribute__((always_inline, unused))
 #endif
-#define MPOOL_PEEK_INLINE static __inline__ __attribute__((unused))
+#define MPOOL_PEEK_INLINE static __inline__ __attribute__((always_inline, unused))
 
 /* ---- loads and stores of a page's bytes ---------------------------------- */
 
@@ -145,24 +145,24 @@ struct mpool_view_table {
 #define MPOOL_VIEW_WORDS   8   /* a bucket */
 
 struct mpool_view {
-	const uint64_t *words; /* NULL: ask mpool_peek */
+	uint64_t frames; /* 0: ask mpool_peek */
+	const uint64_t *words;
 	struct mpool_view_table *const *table;
 	const char *pages;
 	uint64_t stride;
 	uint8_t *marks;
-	uint64_t frames;
 	MPOOL *pool;
 };
 
 const struct mpool_view *mpool_view(MPOOL *mp, uint32_t layout);
 
 #define MPOOL_VIEW_USED    1  /* a mark of use */
-#define MPOOL_VIEW_SHIFT   26 /* of a word's version */
-#define MPOOL_VIEW_VERSION 36 /* bits of it that a caller's version has; above them is the frame */
-/* Bits of a word: the exclusive latch's owner; those with which to ask mpool_peek; that of the version which are a caller's. */
-#define MPOOL_VIEW_OWNER ((UINT64_C(1) << MPOOL_VIEW_SHIFT) - 16)
+#define MPOOL_VIEW_SHIFT   28 /* of a word's version */
+#define MPOOL_VIEW_VERSION 36 /* bits of a version; above them a caller's has the frame */
+/* Bits of a word: the exclusive latch's owner; those with which to ask mpool_peek; those that say nothing of a change. */
+#define MPOOL_VIEW_OWNER ((UINT64_C(1) << MPOOL_VIEW_SHIFT) - 64)
 #define MPOOL_VIEW_ASK   (MPOOL_VIEW_OWNER | 4)
-#define MPOOL_VIEW_SAME  (((UINT64_C(1) << MPOOL_VIEW_VERSION) - 1) << MPOOL_VIEW_SHIFT)
+#define MPOOL_VIEW_OTHER UINT64_C(63)
 
 /* Which of the eight words at `bucket` has that number in its lower half; or more than there are.  It may be another by now. */
 #if defined(__SSE2__) && !defined(MPOOL_PEEK_TSAN)
@@ -213,22 +213,22 @@ MPOOL_PEEK_INLINE const uint64_t *mpool_view_entry(const struct mpool_view_table
 /* mpool_peek. */
 MPOOL_PEEK_INLINE const void *mpool_peek_view(const struct mpool_view *v, pgno_t pgno, uint64_t *version)
 {
-	const uint64_t *words = __atomic_load_n(&v->words, __ATOMIC_ACQUIRE), *entry;
-	uint64_t e, frame, word;
-	if (__builtin_expect(!words, 0) ||
-	    __builtin_expect(!(entry = mpool_view_entry(__atomic_load_n(v->table, __ATOMIC_ACQUIRE), pgno)), 0))
+	uint64_t frames = __atomic_load_n(&v->frames, __ATOMIC_ACQUIRE), e, frame, word;
+	const uint64_t *entry = mpool_view_entry(__atomic_load_n(v->table, __ATOMIC_ACQUIRE), pgno);
+	if (__builtin_expect(!entry, 0))
 		return mpool_peek(v->pool, pgno, version);
 	e = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-	/* Of a resident page nothing is left but the frame. */
-	frame = (e - ((uint64_t)pgno + 1)) >> 32;
-	if (__builtin_expect((uint32_t)e != (uint32_t)(pgno + 1) || frame >= v->frames, 0))
+	/* Of a resident page nothing is left beside the frame; what is of another is turned to where it makes a huge number. */
+	frame = e - ((uint64_t)pgno + 1);
+	frame = frame >> 32 | frame << 32;
+	if (__builtin_expect(frame >= frames, 0))
 		return mpool_peek(v->pool, pgno, version);
-	word = __atomic_load_n(&words[frame], __ATOMIC_ACQUIRE);
+	word = __atomic_load_n(&v->words[frame], __ATOMIC_ACQUIRE);
 	if (__builtin_expect((word & MPOOL_VIEW_ASK) || __atomic_load_n(entry, __ATOMIC_ACQUIRE) != e, 0))
 		return mpool_peek(v->pool, pgno, version);
 	if (__builtin_expect(__atomic_load_n(&v->marks[frame], __ATOMIC_RELAXED) != MPOOL_VIEW_USED, 0))
 		__atomic_store_n(&v->marks[frame], (uint8_t)MPOOL_VIEW_USED, __ATOMIC_RELAXED);
-	*version = frame << MPOOL_VIEW_VERSION | (word & MPOOL_VIEW_SAME) >> MPOOL_VIEW_SHIFT;
+	*version = frame << MPOOL_VIEW_VERSION | word >> MPOOL_VIEW_SHIFT;
 	return v->pages + frame * v->stride;
 }
 
@@ -239,15 +239,14 @@ MPOOL_PEEK_INLINE int mpool_unchanged_view(const struct mpool_view *v, const voi
 	/* Which does not know fences. */
 	return mpool_unchanged(v->pool, page, version);
 #else
-	const uint64_t *words = __atomic_load_n(&v->words, __ATOMIC_RELAXED);
 	uint64_t frame = version >> MPOOL_VIEW_VERSION;
 	(void)page;
-	if (__builtin_expect(!words || frame >= v->frames, 0))
+	if (__builtin_expect(frame >= __atomic_load_n(&v->frames, __ATOMIC_RELAXED), 0))
 		return 0;
 	/* What was read of the page is read before. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return !((__atomic_load_n(&words[frame], __ATOMIC_RELAXED) ^ version << MPOOL_VIEW_SHIFT) &
-	         (MPOOL_VIEW_SAME | MPOOL_VIEW_OWNER));
+	return !((__atomic_load_n(&v->words[frame], __ATOMIC_RELAXED) ^ version << MPOOL_VIEW_SHIFT) &
+	         ~MPOOL_VIEW_OTHER);
 #endif
 }
 

@@ -1,10 +1,10 @@
 /*
  * peek.c - mpool_peek, mpool_unchanged, and what mpool_peek.h looks at of a pool.
  *
- * Owns the pool's views.  A view's `words`, all else of it being as it was at open:
+ * Owns the pool's views.  A view's `frames`, all else of it being as it was at open, but for `words`, which are there before:
  *
- *   NULL --in a call on the pool, with latches ready--> the words of segment 0
- *   the words --in a child of fork, before it goes on (core/thread.c)--> NULL
+ *   0 --in a call on the pool, with latches ready--> those of segment 0
+ *   those of segment 0 --in a child of fork, before it goes on (core/thread.c)--> 0
  *
  * A peek writes nothing but the frame's mark:
  *
@@ -32,7 +32,8 @@ _Static_assert(offsetof(struct table, buckets) == offsetof(struct mpool_view_tab
                        sizeof(struct line) == MPOOL_VIEW_WORDS * sizeof(uint64_t) && TABLE_NEAR == 2,
                "a view is of tables as they are");
 _Static_assert(LATCH_VERSION_SHIFT == MPOOL_VIEW_SHIFT && LATCH_SEEN_BITS == MPOOL_VIEW_VERSION &&
-                       LATCH_OWNER == MPOOL_VIEW_OWNER && (LATCH_OWNER | LATCH_LOOK) == MPOOL_VIEW_ASK,
+                       LATCH_OWNER == MPOOL_VIEW_OWNER && LATCH_OTHER == MPOOL_VIEW_OTHER &&
+                       (LATCH_OWNER | LATCH_LOOK) == MPOOL_VIEW_ASK,
                "... of latch words");
 _Static_assert(ENTRY_RESIDENT == 0 && ENTRY_WHO_SHIFT == 32 && MARK_USED == MPOOL_VIEW_USED,
                "... of entries and marks");
@@ -45,7 +46,6 @@ void peek_open(MPOOL *mp)
 		.pages = fs->base.pages,
 		.stride = fs->stride,
 		.marks = (uint8_t *)(uintptr_t)fs->base.mark,
-		.frames = fs->base.count,
 		.pool = mp,
 	};
 	mp->no_view = (struct mpool_view){.pool = mp};
@@ -56,21 +56,29 @@ PUBLIC const struct mpool_view *mpool_view(MPOOL *mp, uint32_t layout)
 	return layout == MPOOL_VIEW_LAYOUT ? &mp->view : &mp->no_view;
 }
 
-static inline const _Atomic uint64_t *words_of(const MPOOL *mp)
+/* How many frames may be peeked at; 0: it has not begun. */
+static inline uint64_t frames_of(const MPOOL *mp)
 {
 	/* Acquire: pairs with begin. */
-	return (const _Atomic uint64_t *)__atomic_load_n(&mp->view.words, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&mp->view.frames, __ATOMIC_ACQUIRE);
 }
 
-/* In a call: there are words from now on.  0, or an errno. */
+/* Their words, for who has found that there are some. */
+static inline const _Atomic uint64_t *words_of(const MPOOL *mp)
+{
+	return (const _Atomic uint64_t *)__atomic_load_n(&mp->view.words, __ATOMIC_RELAXED);
+}
+
+/* In a call: there are frames from now on.  0, or an errno. */
 static int begin(MPOOL *mp)
 {
 	int error = latches_begin(mp);
 	if (error)
 		return error;
-	thread_views(&mp->core, &mp->view.words);
+	thread_views(&mp->core, &mp->view.frames);
+	__atomic_store_n(&mp->view.words, (const uint64_t *)(uintptr_t)latch_words(&mp->core), __ATOMIC_RELAXED);
 	/* Release: who finds them finds latches ready. */
-	__atomic_store_n(&mp->view.words, (const uint64_t *)(uintptr_t)latch_words(&mp->core), __ATOMIC_RELEASE);
+	__atomic_store_n(&mp->view.frames, mp->core.frames.base.count, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -105,7 +113,7 @@ __attribute__((noinline)) static const void *peek_slow(MPOOL *mp, uint32_t page,
 	CALL(mp, a);
 	if (!a)
 		return NULL;
-	int error = words_of(mp) ? 0 : begin(mp);
+	int error = frames_of(mp) ? 0 : begin(mp);
 	enum look seen = LOOK_AGAIN;
 	uint32_t f;
 	uint64_t w;
@@ -122,16 +130,17 @@ __attribute__((noinline)) static const void *peek_slow(MPOOL *mp, uint32_t page,
 
 PUBLIC const void *mpool_peek(MPOOL *mp, pgno_t page, uint64_t *version)
 {
-	const _Atomic uint64_t *words = words_of(mp), *entry;
-	if (unlikely(!words || !(entry = table_peek(&mp->core.tables, page))))
+	uint64_t frames = frames_of(mp);
+	const _Atomic uint64_t *entry = table_peek(&mp->core.tables, page);
+	if (unlikely(!entry))
 		return peek_slow(mp, page, version);
 	/* Acquire: pairs with table_publish: the page's bytes are there. */
 	uint64_t e = atomic_load_explicit(entry, memory_order_acquire);
 	uint64_t f = entry_resident_frame(e, page);
-	if (unlikely(f >= mp->core.frames.base.count))
+	if (unlikely(f >= frames))
 		return peek_slow(mp, page, version);
 	/* Acquire: pairs with latch_release: the owner's bytes; and with latch_changed: whose version it is, his closing. */
-	uint64_t w = atomic_load_explicit(&words[f], memory_order_acquire);
+	uint64_t w = atomic_load_explicit(&words_of(mp)[f], memory_order_acquire);
 	/* Acquire: what the caller reads is read after it. */
 	if (unlikely((w & (LATCH_OWNER | LATCH_LOOK)) || atomic_load_explicit(entry, memory_order_acquire) != e))
 		return peek_slow(mp, page, version);
@@ -140,13 +149,13 @@ PUBLIC const void *mpool_peek(MPOOL *mp, pgno_t page, uint64_t *version)
 
 PUBLIC int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version)
 {
-	const _Atomic uint64_t *words = words_of(mp);
 	uint64_t f = version >> LATCH_SEEN_BITS;
-	if (unlikely(!words || f >= mp->core.frames.base.count || page != frame_page_base(&mp->core.frames, f)))
+	(void)page; /* it is that frame's */
+	if (unlikely(f >= frames_of(mp)))
 		return 0;
 	/* What the caller has read is read before: who has read a byte of an owner's, or of the next page in the frame, finds
 	 * the word changed.  Pairs with barrier_stores in latch_own, and in handed_out. */
 	barrier_loads();
-	uint64_t w = atomic_load_explicit(&words[f], memory_order_relaxed);
-	return !latch_owned(w) && latch_seen((uint32_t)f, w) == version;
+	uint64_t w = atomic_load_explicit(&words_of(mp)[f], memory_order_relaxed);
+	return !((w ^ version << LATCH_VERSION_SHIFT) & ~LATCH_OTHER);
 }

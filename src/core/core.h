@@ -55,7 +55,7 @@ struct core {
 	_Atomic bool deaths_told; /* to this process; false: its waiters must check themselves */
 	_Atomic uint64_t forks;   /* that this process came from when it opened or adopted the pool */
 	uint32_t place;           /* among the open pools; thread.h */
-	const uint64_t **view;    /* what thread_views was given; NULL: nothing */
+	uint64_t *view;           /* what thread_views was given; NULL: nothing */
 #if MPOOL_CHECK
 	bool recovered; /* something was, in a private pool: counts may be too high (api/quiet.h) */
 #endif

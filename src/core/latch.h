@@ -9,7 +9,7 @@
  * outside of calls, and keeps the page in its frame when the last pin is put: a window finds its victim busy (window.c).
  *
  * Latch word: waiting (1 bit), shared (1 bit: there may be shared latches), look (1 bit: the page may be abandoned),
- * owner (22 bits: of an exclusive latch, a stripe's number + 1), version (38 bits).  Who may change it:
+ * owner (22 bits: of an exclusive latch, a stripe's number + 1), version (36 bits).  Who may change it:
  *
  *   no owner       --L, any-->         owner                  an exclusive latch is taken; then a release fence
  *   owner          --L, the owner-->   no owner, version + 1  it is released
@@ -52,11 +52,12 @@
 #define LATCH_WAITING       ((uint64_t)1 << 0)
 #define LATCH_SHARED        ((uint64_t)1 << 1)
 #define LATCH_LOOK          ((uint64_t)1 << 2)
-#define LATCH_OWNER_SHIFT   4
+#define LATCH_OWNER_SHIFT   6
 #define LATCH_OWNER_BITS    22
 #define LATCH_VERSION_SHIFT (LATCH_OWNER_SHIFT + LATCH_OWNER_BITS)
 #define LATCH_OWNER         ((((uint64_t)1 << LATCH_OWNER_BITS) - 1) << LATCH_OWNER_SHIFT)
-#define LATCH_CHANGE        ((uint64_t)1 << LATCH_VERSION_SHIFT) /* one more, in the version */
+#define LATCH_OTHER         (((uint64_t)1 << LATCH_OWNER_SHIFT) - 1) /* neither owner nor version */
+#define LATCH_CHANGE        ((uint64_t)1 << LATCH_VERSION_SHIFT)     /* one more, in the version */
 _Static_assert(STRIPES_MAX < 1u << LATCH_OWNER_BITS, "an owner is a stripe's number + 1");
 
 enum { LATCHES_OFF, LATCHES_ON, LATCHES_READY };

@@ -500,11 +500,11 @@ void thread_pool_closed(struct core *c)
 	}
 }
 
-void thread_views(struct core *c, const uint64_t **words)
+void thread_views(struct core *c, uint64_t *frames)
 {
 	pthread_mutex_lock(&lock);
 	pools_viewed += c->view == NULL;
-	c->view = words;
+	c->view = frames;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -518,7 +518,7 @@ static void end_views(void)
 {
 	for (uint32_t i = 0; i < places_used && pools_viewed > 0; i++)
 		if (places[i].c && places[i].c->view)
-			*places[i].c->view = NULL;
+			*places[i].c->view = 0;
 }
 
 /* The same. */

@@ -89,8 +89,8 @@ static inline bool thread_knows(uint64_t serial, struct stripe **s)
  */
 bool thread_pool_opened(struct core *c);
 void thread_pool_closed(struct core *c);
-/* From now on *words is NULL in a child of fork, when it begins: for calls that are made in no attachment. */
-void thread_views(struct core *c, const uint64_t **words);
+/* From now on *frames is 0 in a child of fork, when it begins: for calls that are made in no attachment. */
+void thread_views(struct core *c, uint64_t *frames);
 
 /*
  * Around a fork; see fork.h.  What the forking thread knew of its pools is then
