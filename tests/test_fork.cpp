@@ -517,6 +517,12 @@ void forking(void *forker, pgno_t, void *)
 	f->verdict = pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
+int forking_hook(void *forker, const pgno_t *, void *const *, size_t)
+{
+	forking(forker, 0, nullptr);
+	return 0;
+}
+
 } // namespace
 
 TEST_CASE("in a child latches of the other threads are free, and the forking thread keeps its own")
@@ -562,7 +568,7 @@ TEST_CASE("in a child latches of the other threads are free, and the forking thr
 	REQUIRE(mpool_unlatch(pool, shared, 0) == 0);
 }
 
-TEST_CASE("a filter that forks leaves its child every pool but the one that it is for")
+TEST_CASE("a filter or hook that forks leaves its child every pool but the one that it is for")
 {
 	File file(page_size, 20), own(page_size, 12);
 	Pool pool(file.fd(), page_size, 4), other(file.fd(), page_size, 4);
@@ -575,6 +581,16 @@ TEST_CASE("a filter that forks leaves its child every pool but the one that it i
 	}
 	SECTION("pgout")
 	{
+		pool.modify(1, 1);
+		forker.forks = true;
+		pool.sync();
+		CHECK(file.holds(1, 1));
+	}
+	SECTION("before_write")
+	{
+		struct mpool_hooks hooks = {nullptr, nullptr, forking_hook, &forker};
+		mpool_filter(pool, nullptr, nullptr, nullptr);
+		REQUIRE(mpool_hooks(pool, &hooks, sizeof hooks) == 0);
 		pool.modify(1, 1);
 		forker.forks = true;
 		pool.sync();

@@ -1,4 +1,4 @@
-// filterthrow.cpp - a filter leaves by an exception, by longjmp, or by the end of its thread,
+// filterthrow.cpp - a filter, or a hook, leaves by an exception, by longjmp, or by the end of its thread,
 // in a get that reads, in one that has to write to make room, and in a sync; or it calls
 // the pool.  It must not; but what the call held is given back, and nothing is lost.
 //
@@ -15,8 +15,12 @@ enum How { throws, jumps, ends, calls, HOWS };
 enum Where { reading, evicting, syncing, WHERES };
 const char *const hows[] = {"throws", "jumps", "ends", "calls the pool"}, *const wheres[] = {
 										  "reading", "evicting", "syncing"};
+// What goes wrong: a filter; a hook: in, or out; or before_write, which does not run on reads.
+enum Who { filters, hooks, before_write, WHOS };
+const char *const whos[] = {"a filter", "a hook", "before_write"};
 enum { PAGE = 512, PAGES = 40, CACHE = 8 };
 
+Who who;
 How how;
 Where where;
 bool bad; // once
@@ -52,6 +56,46 @@ void pgout(void *, pgno_t n, void *page)
 		leave(n);
 	for (int i = 0; i < PAGE; i++)
 		static_cast<char *>(page)[i] ^= 0x5a;
+}
+
+int hook_in(void *, pgno_t n, void *page)
+{
+	pgin(nullptr, n, page);
+	return 0;
+}
+
+int hook_out(void *, pgno_t n, void *page)
+{
+	pgout(nullptr, n, page);
+	return 0;
+}
+
+// Those that only look; the filters convert.
+void just_in(void *, pgno_t, void *page)
+{
+	for (int i = 0; i < PAGE; i++)
+		static_cast<char *>(page)[i] ^= 0x5a;
+}
+
+int announced(void *, const pgno_t *n, void *const *, size_t)
+{
+	if (bad)
+		leave(n[0]);
+	return 0;
+}
+
+void set_who()
+{
+	struct mpool_hooks h = {nullptr, nullptr, nullptr, nullptr};
+	if (who == filters)
+		return mpool_filter(mp, pgin, pgout, nullptr);
+	if (who == hooks)
+		h.in = hook_in, h.out = hook_out;
+	else
+		h.before_write = announced;
+	MUST(mpool_hooks(mp, &h, sizeof h) == 0);
+	if (who == before_write)
+		mpool_filter(mp, just_in, just_in, nullptr);
 }
 
 // Something in the pool's way, and what is to be done where the filter goes wrong.
@@ -118,7 +162,7 @@ void run(void *stays)
 	pthread_t t;
 	mp = mpool_open(nullptr, fd, PAGE, CACHE);
 	MUST(mp);
-	mpool_filter(mp, pgin, pgout, nullptr);
+	set_who();
 	bad = refused = false;
 	for (pgno_t n = 0; n < CACHE; n++) {
 		void *page = mpool_get(mp, n, 0);
@@ -128,7 +172,7 @@ void run(void *stays)
 	}
 	bad = true;
 	MUST(pthread_create(&t, nullptr, first, stays) == 0 && pthread_join(t, nullptr) == 0);
-	RIGHT(!bad, "%s, %s: the filter was not called", hows[how], wheres[where]);
+	RIGHT(!bad, "%s, %s: %s was not called", hows[how], wheres[where], whos[who]);
 	RIGHT(how != calls || refused, "%s: its call was not refused", wheres[where]);
 	MUST(pthread_create(&t, nullptr, second, nullptr) == 0 && pthread_join(t, nullptr) == 0);
 	for (pgno_t n = 0; n < CACHE; n++) {
@@ -146,13 +190,15 @@ void run(void *stays)
 
 int main()
 {
-	for (int h = 0; h < HOWS; h++)
-		for (int w = 0; w < WHERES; w++) {
-			how = static_cast<How>(h);
-			where = static_cast<Where>(w);
-			run(nullptr);
-			if (how == jumps)
-				run(&how);
-		}
+	for (int i = 0; i < WHOS * HOWS * WHERES; i++) {
+		who = static_cast<Who>(i / (HOWS * WHERES));
+		how = static_cast<How>(i / WHERES % HOWS);
+		where = static_cast<Where>(i % WHERES);
+		if (who == before_write && where == reading)
+			continue;
+		run(nullptr);
+		if (how == jumps)
+			run(&how);
+	}
 	return 0;
 }
