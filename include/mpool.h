@@ -557,7 +557,9 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
  *
  * MPOOL_READAHEAD: a thread that misses pages in the order of the file reads more of them
  * at each miss, up to so many and no more than 256, neighbours by one system call.  Those that
- * it did not ask for take the frames that mpool_prefetch would take.
+ * it did not ask for take the frames that mpool_prefetch would take.  Of a file that is open with O_DIRECT, in a
+ * pool without filters that change pages, the next of them are on their way while the thread works, as mpool_prefetch
+ * begins them, and it waits for those alone that are not there when it comes to them.
  *
  * MPOOL_LATCHED is the pool's, of all processes that share it: then a pin alone is no sign of a modification, and
  * when a process dies only the pages that it had latched exclusively are abandoned.

@@ -567,6 +567,56 @@ TEST_CASE("a scan in file order reads more and more at once, up to what was tune
 	CHECK(pool.stats().reads - pages == script.reads() - before);
 }
 
+TEST_CASE("of a file open for O_DIRECT the next window is on its way while the thread works, and nobody waits for it")
+{
+	constexpr pgno_t size = 4096, pages = 400;
+	const bool filtered = GENERATE(false, true);
+	CAPTURE(filtered);
+	File file(size, pages);
+	if (fcntl(file.fd(), F_SETFL, O_DIRECT) != 0)
+		return; // this file system has none of it
+	Pool pool(file.fd(), size, 2 * pages);
+	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_WORKERS) == 0);
+	REQUIRE(mpool_tune(pool, MPOOL_READAHEAD, 16) == 0);
+	if (filtered)
+		mpool_filter(pool, [](void *, pgno_t, void *) {}, nullptr, nullptr);
+	// Page 0; 1 to 4; 5 to 12, by who gets them; then 13 to 28, which are held up.
+	Gate held;
+	std::atomic<pgno_t> last{0};
+	fault::Script script(file.fd(), [&](const Call &call) {
+		auto first = static_cast<pgno_t>(call.offset / static_cast<off_t>(size));
+		last = std::max<pgno_t>(last, first + static_cast<pgno_t>(call.bytes / size) - 1);
+		if (first >= 13 && !filtered)
+			held.pass();
+		return fault::real();
+	});
+	for (pgno_t i = 0; i < 13; i++)
+		REQUIRE(pool.shows(i, 0));
+	if (filtered) { // its pages would wait for one thread that runs the filter
+		CHECK(last == 12);
+		return;
+	}
+	held.await(1);
+	CHECK(last == 28);
+	Threads threads;
+	// Who comes to a page that is not there yet has the one after that begun.
+	pgno_t seen = 0;
+	threads.start([&] {
+		while (last < 44)
+			sched_yield();
+		seen = last;
+		held.open();
+	});
+	REQUIRE(pool.shows(13, 0));
+	for (pgno_t i = 14; i < pages; i++)
+		REQUIRE(pool.shows(i, 0));
+	threads.join();
+	CHECK(seen == 44);
+	CHECK(pool.stats().ahead_wasted == 0);
+	CHECK(pool.stats().reads == pages);
+	CHECK(pool.stats().cached == pages);
+}
+
 TEST_CASE("an error in a page that was read ahead is not the error of the one that was asked for")
 {
 	File file(page_size, 100);

@@ -47,8 +47,33 @@ uint32_t ahead_window(MPOOL *mp, struct attachment *a, uint32_t page)
 	uint32_t end = pageio_pages(&mp->io.file) - page;
 	n = n < end ? n : end;
 	a->ahead_window = n;
+	a->ahead_next = page;
 	a->ahead_last = page + n - 1;
 	return n;
+}
+
+uint32_t ahead_entered(MPOOL *mp, const struct attachment *a, uint32_t page, uint32_t *from)
+{
+	uint32_t most = atomic_load_explicit(&mp->readahead, memory_order_relaxed), n = 2 * a->ahead_window;
+	/* Two misses in the file's order may be chance. */
+	if (a->ahead_window <= 1 || (a->ahead_window <= AHEAD_FIRST && a->ahead_window < most))
+		return 0;
+	if (page < a->ahead_next || page > a->ahead_last)
+		return 0;
+	if (hooks_convert(&mp->io.file.hooks) || !pageio_direct(&mp->io.file))
+		return 0;
+	n = n < most ? n : most;
+	n = n < BATCH_PAGES ? n : BATCH_PAGES;
+	*from = a->ahead_last + 1;
+	uint32_t pages = pageio_pages(&mp->io.file), end = pages > *from ? pages - *from : 0;
+	return n < end ? n : end;
+}
+
+void ahead_on_way(struct attachment *a, uint32_t from, uint32_t n)
+{
+	a->ahead_next = from; /* none of them: until the thread misses a page behind the last */
+	a->ahead_last = from + n - 1;
+	a->ahead_window = n > 0 ? n : a->ahead_window;
 }
 
 /* Begin to load what is not in memory of the pages after the first of the batch. */

@@ -7,6 +7,11 @@
  *   window 1  --a miss behind the last one, no farther than its window-->  AHEAD_FIRST, then doubled
  *   any       --a miss elsewhere-->                                       1
  *
+ * Of a file that is open for O_DIRECT, and where no filter has to run, the window that follows is begun
+ * when the thread has read one, or waits for a page of the last that was begun, and is waited for by nobody
+ * (prefetch_ahead): so the device reads while the thread works.  Other files' next pages the kernel reads
+ * by itself.
+ *
  * The pages beside the one that was asked for take frames only from those that cost nothing:
  * free, or of clean cold pages that were asked for (frame_alloc_ahead).
  */
@@ -32,6 +37,12 @@ void ahead_expect(MPOOL *mp, struct attachment *a, uint32_t page, enum ahead bef
 
 /* How many pages a miss of `page` is to bring in: 1, or more that follow it. */
 uint32_t ahead_window(MPOOL *mp, struct attachment *a, uint32_t page);
+/*
+ * The thread has come to `page`, of the last window that was begun: which pages are to be on their way next?
+ * How many, from *from on; 0: none.  And so many of them are.
+ */
+uint32_t ahead_entered(MPOOL *mp, const struct attachment *a, uint32_t page, uint32_t *from);
+void ahead_on_way(struct attachment *a, uint32_t from, uint32_t n);
 /* Load the page of `l`, which is wanted, and of the next n - 1 what is not in memory.  False: no memory, nothing is done. */
 bool ahead_load(MPOOL *mp, struct attachment *a, const struct want *want, const struct load *l, uint32_t n,
                 struct pinned *p);

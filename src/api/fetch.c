@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/ahead.h"
+#include "api/prefetch.h"
 #include "core/changed.h"
 #include "core/resize.h"
 #include "core/tsan.h"
@@ -98,6 +99,16 @@ static struct pinned load(MPOOL *mp, struct attachment *a, struct want *want, co
 	return reads < 0 ? load_fail(mp, a, &l) : load_publish(mp, a, &l, want, (unsigned)reads);
 }
 
+/* The thread has come to `page`, for which it has waited, or is about to: what follows is to be on its way. */
+static void read_on(MPOOL *mp, struct attachment *a, uint32_t page)
+{
+	int error = errno;
+	uint32_t from, n = ahead_entered(mp, a, page, &from);
+	if (n > 0)
+		ahead_on_way(a, from, prefetch_ahead(mp, a, from, n));
+	errno = error;
+}
+
 /* Sleep until another thread's read of `page` has ended. */
 static void wait_for_load(MPOOL *mp, struct attachment *a, uint32_t page)
 {
@@ -182,11 +193,14 @@ struct pinned page_fetch(MPOOL *mp, struct attachment *a, struct want want)
 	struct table_ref at;
 	enum start s;
 	int error;
-	while ((s = page_start(mp, a, &want, true, &p, &at, &error)) == START_BUSY)
+	while ((s = page_start(mp, a, &want, true, &p, &at, &error)) == START_BUSY) {
+		read_on(mp, a, want.page);
 		wait_for_load(mp, a, want.page);
+	}
 	if (s == START_WON) {
 		p = load(mp, a, &want, &at);
 		error = p.frame == FRAME_NONE ? errno : 0;
+		read_on(mp, a, want.page);
 		resize_step(&mp->core, a->stripe);
 	}
 	if (want.frame != FRAME_NONE)

@@ -27,6 +27,7 @@ struct group {
 struct ahead_read {
 	struct io_run read;  /* first: the engine knows no more */
 	struct group *group; /* NULL: nobody is to be told */
+	bool asked;          /* for these pages, by the program */
 	struct load *load;
 	struct iovec iov[];
 };
@@ -118,14 +119,15 @@ static void finished(const struct finishing *f)
 }
 
 /* Publish it, or note that it has failed. */
-static void end(MPOOL *mp, struct attachment *a, const struct load *l)
+static void end(MPOOL *mp, struct attachment *a, const struct load *l, bool asked)
 {
 	if (!l->error) {
 		load_leave(mp, a, l, l->read);
 		return;
 	}
 	/* Before the entry is free: who finds that finds this. */
-	failed_note(mp, l->page, l->error);
+	if (asked)
+		failed_note(mp, l->page, l->error);
 	load_fail(mp, a, l);
 }
 
@@ -138,7 +140,7 @@ static void finish(struct attachment *a, struct io_run *read)
 	for (; f.done < read->n; f.done++) {
 		struct load *l = &h->load[f.done];
 		load_decode(mp, l);
-		end(mp, a, l);
+		end(mp, a, l, h->asked);
 	}
 }
 
@@ -177,6 +179,7 @@ struct call {
 	struct engine *engine;
 	uint32_t background; /* its stripe's number */
 	struct group *group; /* NULL: nobody is to be told */
+	bool asked;          /* by the program */
 	uint32_t frame;      /* one that is not needed yet; FRAME_NONE */
 	size_t done;         /* pages that are in memory, or being loaded */
 	bool over;           /* it was not left in the middle, by a filter */
@@ -199,7 +202,8 @@ static void call_over(const struct call *c)
 static void let_fail(const struct call *c, const struct load *l, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		failed_note(c->mp, l[i].page, ENOMEM);
+		if (c->asked)
+			failed_note(c->mp, l[i].page, ENOMEM);
 		errno = ENOMEM;
 		load_fail(c->mp, c->a, &l[i]);
 	}
@@ -222,6 +226,7 @@ static void start(const struct call *c, struct load *l, unsigned n)
 	}
 	h->read = (struct io_run){.page = l->page, .n = n, .iov = h->iov};
 	h->group = c->group;
+	h->asked = c->asked;
 	if (c->group)
 		atomic_fetch_add(&c->group->left, 1);
 	engine_start(c->engine, &h->read);
@@ -232,7 +237,7 @@ static void fill_zeros(const struct call *c, struct load *l)
 {
 	memset(load_bytes(c->mp, l), 0, c->mp->io.file.pagesize);
 	load_decode(c->mp, l);
-	end(c->mp, c->a, l);
+	end(c->mp, c->a, l, c->asked);
 }
 
 /* Begin to load pages of the list, at most a batch.  How many are in memory or being loaded now; *more: the next may be too. */
@@ -311,12 +316,25 @@ static bool prepare(struct call *c, size_t n, int efd)
 	return true;
 }
 
+uint32_t prefetch_ahead(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t n)
+{
+	pgno_t list[BATCH_PAGES];
+	struct call c = {.mp = mp, .a = a, .frame = FRAME_NONE, .over = true};
+	if (!prepare(&c, n, -1) || engine_kind(c.engine) == ENGINE_PLAIN)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		list[i] = page + i;
+	all(&c, list, n);
+	return (uint32_t)c.done;
+}
+
 PUBLIC ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd)
 {
 	CALL(mp, a);
 	if (!a)
 		return -1;
-	__attribute__((cleanup(call_over))) struct call c = {.mp = mp, .a = a, .frame = FRAME_NONE, .over = true};
+	__attribute__((cleanup(call_over))) struct call c = {
+		.mp = mp, .a = a, .asked = true, .frame = FRAME_NONE, .over = true};
 	size_t there = valid(mp, pgnos, n);
 	if (there == 0 && n > 0)
 		errno = EINVAL;

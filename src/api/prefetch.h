@@ -17,6 +17,12 @@
 
 struct prefetch;
 
+/*
+ * Begin to load the `n` pages from `page` on, BATCH_PAGES at the most, that are not in memory, for a thread that is to come to them; in one of its
+ * calls.  How many of them are in memory or being loaded then.  Nobody is told what they fail with.
+ */
+uint32_t prefetch_ahead(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t n);
+
 /* The pool is closed; the background has ended. */
 void prefetch_close(MPOOL *mp);
 

@@ -45,7 +45,7 @@ struct attachment {
 	uint32_t latches;
 	struct line *marks;
 	/* api/ahead.h: the last page that the thread has read, and of how many at once. */
-	uint32_t ahead_last, ahead_window;
+	uint32_t ahead_next, ahead_last, ahead_window;
 #if MPOOL_CHECK
 	uint32_t acted_before; /* check.h: for whom the thread acted when its call began */
 #endif
