@@ -9,6 +9,7 @@
 
 #include "api/pool.h"
 #include "core/changed.h"
+#include "core/latch.h"
 #include "core/thread.h"
 #include "core/window.h"
 
@@ -255,7 +256,58 @@ static void keep_the_drain(MPOOL *mp, char *page)
 	mp->core.tables.state->draining = ONE;
 }
 
+/* ---- a latch ------------------------------------------------------------- */
+
+static _Atomic uint64_t *latch_of(MPOOL *mp)
+{
+	if (latches_make(&mp->core) != 0)
+		abort();
+	return latch_words(&mp->core);
+}
+
+static void release_anothers(MPOOL *mp, char *page)
+{
+	uint64_t w = 0;
+	(void)page;
+	latch_own(latch_of(mp), &w, ONE);
+	latch_release(latch_of(mp), OTHER);
+}
+
+static void release_nobodys(MPOOL *mp, char *page)
+{
+	(void)page;
+	latch_release(latch_of(mp), ONE);
+}
+
+static void release_shared(MPOOL *mp, char *page)
+{
+	uint64_t w = LATCH_SHARED;
+	(void)page;
+	*latch_of(mp) = w;
+	latch_own(latch_of(mp), &w, ONE);
+	latch_release(latch_of(mp), ONE);
+}
+
+static void leave_to_nobody(MPOOL *mp, char *page)
+{
+	uint64_t w = 0;
+	(void)page;
+	latch_own(latch_of(mp), &w, ONE);
+}
+
+static void mark_unshared(MPOOL *mp, char *page)
+{
+	(void)page;
+	(void)latch_of(mp);
+	latch_marks_made(&mp->core, 0)->word[0] = mark_of(0);
+}
+
 const struct planted planted[] = {
+	{"a latch is released by another", "a latch is changed by one that does not own it", release_anothers},
+	{"a latch is released that nobody has", "a latch's word makes a step", release_nobodys},
+	{"a latch is released that may be shared", "a latch's word makes a step", release_shared},
+	{"a latch is left to nobody", "a page is latched by no thread", leave_to_nobody},
+	{"a mark is set, and the word not", "a page is latched shared, and its word does not say so", mark_unshared},
 	{"a claim is dropped by another", "one that does not hold its claim", unclaim_anothers},
 	{"what nobody has claimed becomes free", "a frame becomes free that nobody had claimed", unclaim_unclaimed},
 	{"a frame becomes free twice", "a frame becomes free that nobody had claimed", free_twice},

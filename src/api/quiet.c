@@ -1,6 +1,8 @@
 /* quiet.c - see quiet.h. */
 #include "api/quiet.h"
 
+#include "core/latch.h"
+
 #include "core/changed.h"
 
 #define BITS_PER_WORD 64u
@@ -163,6 +165,32 @@ static void check_roles(const MPOOL *mp)
 	       atomic_load(&core_member(&mp->core)->evictors), 0);
 }
 
+/* ---- latches, which are held outside of calls ---------------------------- */
+
+static void check_latch(void *to, uint32_t frame, struct frame *fr)
+{
+	const MPOOL *mp = to;
+	uint64_t w = latch_now(&mp->core, frame), owner = (w & LATCH_OWNER) >> LATCH_OWNER_SHIFT;
+	(void)fr;
+	expect(!owner || (owner <= stripes_of(mp) &&
+	                  atomic_load(&pin_stripe(&mp->core.pins, (uint32_t)owner - 1)->owner) ==
+	                          stripe_owner(STRIPE_OWNED, mp->core.pins.member)),
+	       "a page is latched by no thread", frame, w);
+}
+
+static void check_mark(void *to, uint32_t frame)
+{
+	const MPOOL *mp = to;
+	expect(latch_now(&mp->core, frame) & LATCH_SHARED, "a page is latched shared, and its word does not say so",
+	       frame, latch_now(&mp->core, frame));
+}
+
+static void check_latches(MPOOL *mp)
+{
+	frames_each(&mp->core.frames, check_latch, mp);
+	latch_each_mark(&mp->core, check_mark, mp);
+}
+
 /* ---- a process leaves --------------------------------------------------- */
 
 /* Of a shared pool: this process has no claim.  Frames of the overflow may go any moment, and are left out. */
@@ -188,6 +216,7 @@ void quiet_check_close(MPOOL *mp)
 	check_memory(mp);
 	check_shards(mp);
 	check_roles(mp);
+	check_latches(mp);
 }
 
 void quiet_check_sync(MPOOL *mp, const struct stripe *me)
@@ -199,4 +228,5 @@ void quiet_check_sync(MPOOL *mp, const struct stripe *me)
 	check_memory(mp);
 	check_shards(mp);
 	check_roles(mp);
+	check_latches(mp);
 }

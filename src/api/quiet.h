@@ -13,6 +13,7 @@
  *   shard    as many hints, hot frames and frames wanted once as it counts; all shards together
  *            the frames that there are
  *   roles    nobody has any
+ *   latch    its owner is a thread of the process; where a mark is, the word says shared
  *
  * After a recovery the counts may be too high, and are not looked at.
  */
