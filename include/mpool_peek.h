@@ -145,13 +145,15 @@ struct mpool_view_table {
 #define MPOOL_VIEW_WORDS   8   /* a bucket */
 
 struct mpool_view {
-	uint64_t frames; /* 0: ask mpool_peek */
+	/* So in every layout. */
+	uint64_t frames; /* 0: ask mpool_peek, and mpool_unchanged */
+	MPOOL *pool;
+	/* Where there are frames. */
 	const uint64_t *words;
 	struct mpool_view_table *const *table;
 	const char *pages;
 	uint64_t stride;
 	uint8_t *marks;
-	MPOOL *pool;
 };
 
 const struct mpool_view *mpool_view(MPOOL *mp, uint32_t layout);
@@ -214,8 +216,9 @@ MPOOL_PEEK_INLINE const uint64_t *mpool_view_entry(const struct mpool_view_table
 MPOOL_PEEK_INLINE const void *mpool_peek_view(const struct mpool_view *v, pgno_t pgno, uint64_t *version)
 {
 	uint64_t frames = __atomic_load_n(&v->frames, __ATOMIC_ACQUIRE), e, frame, word;
-	const uint64_t *entry = mpool_view_entry(__atomic_load_n(v->table, __ATOMIC_ACQUIRE), pgno);
-	if (__builtin_expect(!entry, 0))
+	const uint64_t *entry;
+	if (__builtin_expect(!frames, 0) ||
+	    __builtin_expect(!(entry = mpool_view_entry(__atomic_load_n(v->table, __ATOMIC_ACQUIRE), pgno)), 0))
 		return mpool_peek(v->pool, pgno, version);
 	e = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 	/* Of a resident page nothing is left beside the frame; what is of another is turned to where it makes a huge number. */
@@ -240,9 +243,8 @@ MPOOL_PEEK_INLINE int mpool_unchanged_view(const struct mpool_view *v, const voi
 	return mpool_unchanged(v->pool, page, version);
 #else
 	uint64_t frame = version >> MPOOL_VIEW_VERSION;
-	(void)page;
 	if (__builtin_expect(frame >= __atomic_load_n(&v->frames, __ATOMIC_RELAXED), 0))
-		return 0;
+		return mpool_unchanged(v->pool, page, version);
 	/* What was read of the page is read before. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return !((__atomic_load_n(&v->words[frame], __ATOMIC_RELAXED) ^ version << MPOOL_VIEW_SHIFT) &

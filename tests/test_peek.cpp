@@ -25,22 +25,25 @@ struct Seen {
 // The two ways of it: calls, and the header's inline ones.
 class Way {
 public:
-	Way(MPOOL *mp, bool is_inline) : mp_(mp), view_(mpool_view(mp, is_inline ? MPOOL_VIEW_LAYOUT : 0)) {}
+	Way(MPOOL *mp, bool is_inline)
+	    : mp_(mp), inline_(is_inline), view_(mpool_view(mp, is_inline ? MPOOL_VIEW_LAYOUT : 0))
+	{
+	}
 	Seen peek(pgno_t pgno) const
 	{
 		Seen s{nullptr, 0};
-		s.page = by_call() ? mpool_peek(mp_, pgno, &s.version) : mpool_peek_view(view_, pgno, &s.version);
+		s.page = !inline_ ? mpool_peek(mp_, pgno, &s.version) : mpool_peek_view(view_, pgno, &s.version);
 		return s;
 	}
 	bool unchanged(const Seen &s) const
 	{
-		return by_call() ? mpool_unchanged(mp_, s.page, s.version)
-		                 : mpool_unchanged_view(view_, s.page, s.version);
+		return !inline_ ? mpool_unchanged(mp_, s.page, s.version)
+		                : mpool_unchanged_view(view_, s.page, s.version);
 	}
 
 private:
-	bool by_call() const { return view_->words == nullptr && view_->frames == 0; }
 	MPOOL *mp_;
+	bool inline_;
 	const struct mpool_view *view_;
 };
 
@@ -207,6 +210,24 @@ TEST_CASE("a page beyond maxcache is not peeked at")
 		pool.put(p);
 }
 
+TEST_CASE("a header of another layout than the library's makes calls")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 4);
+	const struct mpool_view *view = mpool_view(pool, MPOOL_VIEW_LAYOUT + 1);
+	uint64_t version;
+	errno = 0;
+	CHECK((mpool_peek(pool, 0, &version) == nullptr && errno == EAGAIN));
+	pool.touch(0, 1);
+	REQUIRE(mpool_peek(pool, 0, &version) != nullptr);
+	const void *page = mpool_peek_view(view, 0, &version);
+	REQUIRE(page != nullptr);
+	CHECK(mpool_unchanged_view(view, page, version));
+	REQUIRE(latch_and_write(pool, 0, 1));
+	CHECK(!mpool_unchanged_view(view, page, version));
+	CHECK(mpool_peek_view(view, 7, &version) == nullptr);
+}
+
 TEST_CASE("a page that is only peeked at stays in memory")
 {
 	File file(page_size, 2000);
@@ -337,15 +358,10 @@ TEST_CASE("a process that dies with a page latched leaves it to be got, not peek
 {
 	Key key;
 	File file(page_size, 8);
-	MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
-	REQUIRE(mp != nullptr);
-	Way way(mp, GENERATE(false, true));
-	const bool latched_only = GENERATE(false, true);
-	REQUIRE(mpool_tune(mp, MPOOL_LATCHED, latched_only) == 0);
-	mpool_put(mp, mpool_get(mp, 0, 0), 0);
-	mpool_put(mp, mpool_get(mp, 1, 0), 0);
-	Seen s = must_see(way, 0), t = must_see(way, 1);
-	Process child([&] {
+	Common<std::atomic<bool>> may_begin;
+	Process child([&] { // before there are threads
+		while (!*may_begin)
+			nap();
 		MPOOL *own = mpool_open(key.get(), -1, page_size, 4);
 		CHILD_CHECK(own);
 		void *page = mpool_get(own, 0, 0);
@@ -354,6 +370,15 @@ TEST_CASE("a process that dies with a page latched leaves it to be got, not peek
 		raise(SIGKILL);
 		return 0;
 	});
+	MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+	REQUIRE(mp != nullptr);
+	Way way(mp, GENERATE(false, true));
+	const bool latched_only = GENERATE(false, true);
+	REQUIRE(mpool_tune(mp, MPOOL_LATCHED, latched_only) == 0);
+	mpool_put(mp, mpool_get(mp, 0, 0), 0);
+	mpool_put(mp, mpool_get(mp, 1, 0), 0);
+	Seen s = must_see(way, 0), t = must_see(way, 1);
+	*may_begin = true;
 	CHECK(child.wait() == 1000 + SIGKILL);
 	void *page = mpool_get(mp, 0, 0);
 	REQUIRE(page != nullptr);
@@ -377,6 +402,16 @@ TEST_CASE("an abandoned page that is evicted and read again is not peeked at")
 {
 	Key key;
 	File file(page_size, 8);
+	Common<std::atomic<bool>> may_begin;
+	Process child([&] { // before there are threads
+		while (!*may_begin)
+			nap();
+		MPOOL *own = mpool_open(key.get(), -1, page_size, 2);
+		void *page = own ? mpool_get(own, 0, 0) : nullptr;
+		CHILD_CHECK(page && mpool_put(own, mpool_get(own, 0, 0), MPOOL_DIRTY) == 0);
+		raise(SIGKILL);
+		return 0;
+	});
 	MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 2);
 	REQUIRE(mp != nullptr);
 	Way way(mp, GENERATE(false, true));
@@ -384,13 +419,7 @@ TEST_CASE("an abandoned page that is evicted and read again is not peeked at")
 	const bool peeked = GENERATE(true, false);
 	if (peeked)
 		must_see(way, 0);
-	Process child([&] {
-		MPOOL *own = mpool_open(key.get(), -1, page_size, 2);
-		void *page = own ? mpool_get(own, 0, 0) : nullptr;
-		CHILD_CHECK(page && mpool_put(own, mpool_get(own, 0, 0), MPOOL_DIRTY) == 0);
-		raise(SIGKILL);
-		return 0;
-	});
+	*may_begin = true;
 	CHECK(child.wait() == 1000 + SIGKILL);
 	void *page = mpool_get(mp, 0, 0);
 	REQUIRE(comes([&] { return mpool_abandoned(mp, page, 0) == 1; }));
