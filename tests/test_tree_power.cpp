@@ -188,6 +188,19 @@ public:
 			}
 	}
 
+	// The process is killed; what it wrote is in the kernel's cache.
+	void kill(size_t index)
+	{
+		for (Sectors &sectors : sectors_)
+			for (auto &sector : sectors)
+				for (Content &content : sector.second)
+					if (!content.ended) {
+						content.ended = true;
+						content.ended_at = index;
+					}
+	}
+
+	// What who reads the files sees: after a cut, what the disk holds.
 	void write(const std::string &path) const
 	{
 		for (size_t f = 0; f < files; f++) {
@@ -195,7 +208,7 @@ public:
 			int fd = open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 			REQUIRE(fd >= 0);
 			for (const auto &sector : sectors_[f])
-				REQUIRE(__real_pwrite(fd, sector.second[0].bytes.data(), sector_size,
+				REQUIRE(__real_pwrite(fd, sector.second.back().bytes.data(), sector_size,
 						static_cast<off_t>(sector.first * sector_size)) ==
 					static_cast<ssize_t>(sector_size));
 			close(fd);
@@ -292,12 +305,16 @@ void require_right(tree *t, const Progress &progress)
 	}
 }
 
-// As the power fails now; and once more while the tree is recovered.
-void cut_twice(Disk disk, const Progress &progress, Random &random)
+// As the power fails now, or the process is killed; and the power once more while the tree is recovered.
+void cut_twice(Disk disk, size_t index, const Progress &progress, Random &random)
 {
 	std::string path = path_of("cut");
+	bool killed = random.below(2) == 0;
 	for (bool again : {true, false}) {
-		disk.cut(random);
+		if (again && killed)
+			disk.kill(index);
+		else
+			disk.cut(random);
 		remove_files(path);
 		disk.write(path);
 		Recorder recorder(path);
@@ -306,9 +323,12 @@ void cut_twice(Disk disk, const Progress &progress, Random &random)
 		REQUIRE(tree_close(t) == 0);
 		if (!again)
 			break;
-		size_t events = recorder.events().size();
-		for (size_t i = 0, end = random.below(events + 1); i < end; i++)
-			disk.take(recorder.events()[i], i);
+		const std::vector<Event> &events = recorder.events();
+		for (size_t i = 0, end = random.below(events.size() + 1), before = index + 1; i < end; i++) {
+			Event event = events[i];
+			event.id += before;
+			disk.take(event, i + before);
+		}
 	}
 	remove_files(path);
 }
@@ -377,7 +397,7 @@ TEST_CASE("a tree has all that was committed, after any power cut")
 		if (i != next)
 			continue;
 		INFO("cut after event " << i << " of " << events.size());
-		cut_twice(disk, events[i].progress, random);
+		cut_twice(disk, i, events[i].progress, random);
 		next += 1 + random.below(2 * apart);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * tree.c [alone|shared] - processes that use examples/tree are killed at random instants.
+ * tree.c [alone|shared] - processes that use examples/tree are killed, at any instant, or where it matters.
  *
  * alone   One has the tree: who opens it next finds what was committed, and of the rest a beginning.
  * shared  Three share its pool: when some are killed the others go on, and find of their work all that they had done, and of the
@@ -18,14 +18,16 @@
 #include <sys/wait.h>
 
 #include "case.h"
+#include "log.h"
 #include "tree.h"
 
-enum { WORKERS = 3, KEYS = 400, ROUNDS = 25, WORK_MICRO = 30000, COMMIT_EVERY = 50, KEY_NAME_MORE = 60 };
+enum { WORKERS = 3, KEYS = 400, ROUNDS = 25, WORK_MICRO = 30000, COMMIT_EVERY = 50, POINTS = 200, KEY_NAME_MORE = 60 };
 #define LOG_BYTES (UINT64_C(4) << 20)
 
 /* How far a worker is: these operations were begun, have returned, and were committed. */
 struct progress {
 	_Atomic uint64_t begun, done, committed;
+	_Atomic uint64_t points; /* it dies after so many of the points below; 0: not by itself */
 	atomic_bool rests;
 };
 
@@ -73,6 +75,62 @@ static size_t make_value(unsigned char value[TREE_ENTRY_MAX], unsigned worker, u
 	return len;
 }
 
+/* ---- where a worker dies ------------------------------------------------------------------- */
+
+bool __real_change_make(struct page *p, const struct change *c);
+bool __wrap_change_make(struct page *p, const struct change *c);
+int __real_log_append(struct log *log, const struct change *c, unsigned n, uint64_t *lsn);
+int __wrap_log_append(struct log *log, const struct change *c, unsigned n, uint64_t *lsn);
+ssize_t __real_pwrite(int fd, const void *from, size_t n, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t offset);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+static struct progress *mine; /* in a worker */
+
+static bool is_last_point(void)
+{
+	return mine != NULL && atomic_load(&mine->points) > 0 && atomic_fetch_sub(&mine->points, 1) == 1;
+}
+
+static void point(void)
+{
+	if (is_last_point())
+		(void)raise(SIGKILL);
+}
+
+/* In the middle of a change a page may be anything. */
+bool __wrap_change_make(struct page *p, const struct change *c)
+{
+	if (is_last_point()) {
+		memset((unsigned char *)p + PAGE_BODY, 0xee, PAGE_SIZE - PAGE_BODY);
+		(void)raise(SIGKILL);
+	}
+	bool made = __real_change_make(p, c);
+	point();
+	return made;
+}
+
+int __wrap_log_append(struct log *log, const struct change *c, unsigned n, uint64_t *lsn)
+{
+	point();
+	int error = __real_log_append(log, c, n, lsn);
+	point();
+	return error;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *from, size_t n, off_t offset)
+{
+	point();
+	return __real_pwrite(fd, from, n, offset);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	point();
+	return __real_fdatasync(fd);
+}
+
 /* ---- a worker ------------------------------------------------------------------------------ */
 
 static struct tree *open_tree(bool shared)
@@ -97,6 +155,7 @@ static void do_operation(struct tree *t, unsigned worker, uint64_t n)
 __attribute__((noreturn)) static void work(unsigned worker, bool shared)
 {
 	struct progress *p = &progress[worker];
+	mine = p;
 	/* What was begun and not done was looked at: `done` is right. */
 	struct tree *t = open_tree(shared);
 	for (uint64_t n = atomic_load(&p->done) + 1;; n++) {
@@ -187,12 +246,22 @@ static void check_sound(struct tree *t)
 	RIGHT(why == NULL, "%s", why);
 }
 
-static void kill_now(pid_t pid)
+static void await_death(pid_t pid)
 {
 	int status;
-	MUST(waitpid(pid, &status, WNOHANG) == 0);
-	MUST(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
+	MUST(waitpid(pid, &status, 0) == pid);
 	RIGHT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "a worker ended by itself: %x", (unsigned)status);
+}
+
+/* At an instant that nobody chooses, or at a point. */
+static void kill_now(pid_t pid, unsigned worker, uint64_t random)
+{
+	if (random % 3 > 0)
+		atomic_store(&progress[worker].points, 1 + (random >> 8) % POINTS);
+	else
+		MUST(kill(pid, SIGKILL) == 0);
+	await_death(pid);
+	atomic_store(&progress[worker].points, 0);
 }
 
 /* It must not end meanwhile. */
@@ -216,7 +285,7 @@ static void alone(uint64_t seed)
 		pid_t pid = start(0, false);
 		await(pid, 0, atomic_load(&p->done) + 1 + mix(seed + round) % 300);
 		usleep((useconds_t)(mix(seed - round) % WORK_MICRO));
-		kill_now(pid);
+		kill_now(pid, 0, mix(seed + round));
 		struct tree *t = open_tree(false);
 		check_sound(t);
 		uint64_t n = reached(t, 0, atomic_load(&p->committed), atomic_load(&p->begun));
@@ -280,7 +349,7 @@ static void shared(uint64_t seed)
 		usleep((useconds_t)(mix(seed + round) % WORK_MICRO));
 		for (unsigned w = 0; w < WORKERS; w++)
 			if (dead & 1u << w) {
-				kill_now(pid[w]);
+				kill_now(pid[w], w, mix(seed + round + w));
 				pid[w] = 0;
 			}
 		/* The others go on, and then rest while one looks. */
@@ -296,7 +365,7 @@ static void shared(uint64_t seed)
 	}
 	for (unsigned w = 0; w < WORKERS; w++)
 		if (pid[w] != 0)
-			kill_now(pid[w]);
+			kill_now(pid[w], w, 0);
 	look(committed_by);
 }
 
