@@ -303,6 +303,8 @@ static void look(uint64_t (*least)(const struct progress *p))
 	MUST(pid >= 0);
 	if (pid == 0) {
 		struct tree *t = open_tree(true);
+		/* Before anybody has come to pages that the dead left in the middle of a change. */
+		MUST(tree_checkpoint(t) == 0);
 		check_sound(t);
 		for (unsigned w = 0; w < WORKERS; w++) {
 			struct progress *p = &progress[w];
