@@ -552,7 +552,7 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
  * that can make room the pool grows, as for pins; when their write fails the call fails with its errno,
  * if there is no page that need not be written.  mpool_getv, which has begun to read other pages, does not
  * wait: the pool grows.  Processes that share a pool have cleaners each for itself: a
- * process that has none writes itself.  pgout runs on these threads.  The child of a fork begins as
+ * process that has none writes itself.  pgout, and the hooks of writes, run on these threads.  The child of a fork begins as
  * many anew in its first call.
  *
  * MPOOL_READAHEAD: a thread that misses pages in the order of the file reads more of them
