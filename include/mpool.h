@@ -534,7 +534,7 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
 #define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
 #define MPOOL_LATCHED   6 /* 1: all who modify pages of this pool latch them exclusively; 0 at first */
 
-#define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools; writes only with O_DIRECT */
+#define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools; see below */
 #define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them, or completes a prefetch */
 #define MPOOL_IO_RING    2 /* by io_uring(7) */
 #define MPOOL_IO_WORKERS 3 /* by threads */
