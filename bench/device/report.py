@@ -31,7 +31,8 @@ SUBJECTS = {
     "mpool-events": ("libmpool, MPOOL_CACHED", "#D55E00", "<"), "mpool-waits": ("libmpool, gets that wait", "#8F3E00", ">"),
     "bdb": ("Berkeley DB", "#0072B2", "s"), "bdb-trickle": ("Berkeley DB, trickle", "#56B4E9", "p"),
     "rocksdb": ("RocksDB MultiGet", "#009E73", "^"), "mmap": ("mmap", "#8C6D31", "X"),
-    "mmap-order": ("mmap, MADV_SEQUENTIAL", "#8C6D31", "d"), "pread": ("pread alone", "#7F7F7F", "*"), "fio": ("fio", "#000000", "x"),
+    "mmap-order": ("mmap, MADV_SEQUENTIAL", "#8C6D31", "d"), "pread": ("pread alone", "#7F7F7F", "*"),
+    "pread-far": ("pread, each page elsewhere", "#B5B5B5", "1"), "fio": ("fio", "#000000", "x"),
 }
 PLACES = {"direct": "O_DIRECT", "cold": "buffered, cold", "cached": "in the kernel's memory"}
 SHORT = {"direct": "O_DIRECT", "cold": "cold", "cached": "buffered"}  # in a chart's titles
@@ -184,7 +185,8 @@ GOALS = [
          divided(of("half", "cached", 2, "mpool"), of("half", "cached", 2, "bdb")), at_least=1.7),
     Goal("half", "half cached: a miss takes at most 1.45 times what pread alone takes, two threads",
          divided(of("half", "cached", 2, "pread", "reads_per_second"), of("half", "cached", 2, "mpool", "reads_per_second")),
-         at_most=1.45),
+         at_most=1.45, beside=beside("pread, each page elsewhere, / pread alone",
+                                     divided(of("half", "cached", 2, "pread"), of("half", "cached", 2, "pread-far")))),
     Goal("half", "half cached: two threads / one, at least that of pread alone",
          divided(scaling("mpool", PAGES), scaling("pread", PAGES)), at_least=1,
          beside=beside("pread's own", scaling("pread", PAGES))),

@@ -20,10 +20,10 @@ using compare::throw_errno;
 
 namespace {
 
-/* Aligned for O_DIRECT; a thread has one for good. */
+/* Aligned for O_DIRECT. */
 class Buffer {
 public:
-	Buffer() : bytes(aligned_alloc(PAGE_BYTES, PAGE_BYTES))
+	explicit Buffer(size_t pages = 1) : bytes(aligned_alloc(PAGE_BYTES, pages * PAGE_BYTES))
 	{
 		if (bytes == nullptr)
 			throw_errno("a buffer");
@@ -46,17 +46,42 @@ public:
 
 	void visit(uint32_t page, unsigned thread, bool modify) override
 	{
-		static thread_local Buffer buffer;
+		static thread_local Buffer buffer; /* for good */
 
-		if (pread(fd, buffer.bytes, PAGE_BYTES, offset_of(page)) != PAGE_BYTES)
+		visit_in(buffer.bytes, page, thread, modify);
+	}
+
+protected:
+	void visit_in(void *bytes, uint32_t page, unsigned thread, bool modify)
+	{
+		if (pread(fd, bytes, PAGE_BYTES, offset_of(page)) != PAGE_BYTES)
 			throw_errno("pread");
-		look_at(buffer.bytes, page, thread, modify);
-		if (modify && pwrite(fd, buffer.bytes, PAGE_BYTES, offset_of(page)) != PAGE_BYTES)
+		look_at(bytes, page, thread, modify);
+		if (modify && pwrite(fd, bytes, PAGE_BYTES, offset_of(page)) != PAGE_BYTES)
 			throw_errno("pwrite");
 	}
 
 private:
 	const int fd;
+};
+
+/* A cache of its size has each page in another place of memory, which the processor's own caches do not hold. */
+class PreadFar : public Pread {
+public:
+	explicit PreadFar(const Setup &s) : Pread(s), places(s.cache_pages) {}
+
+	void visit(uint32_t page, unsigned thread, bool modify) override
+	{
+		static thread_local Buffer far(places);
+		static thread_local size_t next;
+
+		next = (next + FAR) % places;
+		visit_in(static_cast<char *>(far.bytes) + next * PAGE_BYTES, page, thread, modify);
+	}
+
+private:
+	static constexpr size_t FAR = 4099; /* a prime: all places in turn, neighbours seldom */
+	const size_t places;
 };
 
 /* Pages that are far from each other are not to be read with their neighbours, but ahead of need. */
@@ -121,6 +146,9 @@ std::vector<Kind> system_kinds()
 	return {
 		{"pread", "pread alone",
 	         "a pread of a page into the thread's own buffer, and a pwrite if it was modified", open_as<Pread>},
+		{"pread-far", "pread, each page elsewhere",
+	         "as pread alone, but by each thread into as many places in turn as the pools have frames",
+	         open_as<PreadFar>},
 		{"mmap", "mmap",
 	         "MADV_RANDOM, and MADV_WILLNEED of as many pages as the depth; the memory is not bounded",
 	         open_as<Mapped>},

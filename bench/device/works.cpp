@@ -31,6 +31,7 @@ const std::vector<Subject> &subjects()
 		{"mmap", "mmap", nullptr, nullptr},
 		{"mmap-order", "mmap-order", nullptr, nullptr},
 		{"pread", "pread", nullptr, nullptr},
+		{"pread-far", "pread-far", nullptr, nullptr},
 		{"fio", nullptr, "fio",
 	         "io_uring or libaio at depths of more than 1, else psync; no pool: the device's own figures"},
 	};
@@ -81,7 +82,7 @@ const std::vector<Work> &works()
 	         "threads",
 	         {cached},
 	         {1, 2},
-	         {"mpool", "bdb", "pread"},
+	         {"mpool", "bdb", "pread", "pread-far"},
 	         half},
 		{"half-modify",
 	         "as half, but every second get modifies the page",
