@@ -414,7 +414,8 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  *          those who could tell are stopped, or have died, in other processes that share
  *          the pool, or in a parent or child of fork.  If a parent or child ended in its
  *          own mpool_sync, and modified pages had left memory by then, it never can
- * EDEADLK  the calling thread has an exclusive latch (mpool_latch)
+ * EDEADLK  the calling thread has an exclusive latch (mpool_latch).  Beside its shared ones it waits for
+ *          modified pages as who latches them would: others are to take latches in an order that allows it
  * EBADF    the file is not open for writing, or its descriptor was closed
  * EFBIG    a modified page lies behind the last byte that the file may have
  * EIO      a page could not be written or flushed, or is lost, perhaps: see above
@@ -452,7 +453,7 @@ int mpool_sync(MPOOL *mp);
  * be written, the others are, and the file is not flushed.
  *
  * EINVAL   neither MPOOL_WRITE nor MPOOL_FLUSH is given, or other flags are
- * and as mpool_sync; EDEADLK with MPOOL_WRITE only
+ * and as mpool_sync; EDEADLK with MPOOL_WRITE, or when what was written is to be written again, since a flush has failed
  */
 ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned int flags);
 

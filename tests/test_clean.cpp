@@ -481,6 +481,45 @@ TEST_CASE("with cleaners and all pages pinned the pool grows, and shrinks when t
 	CHECK(pool.stats().overflow == 0);
 }
 
+TEST_CASE("with cleaners who has a latch waits for no write: others may be waiting for the latch")
+{
+	const pgno_t frames = 8;
+	const unsigned mode = GENERATE(MPOOL_SHARED, MPOOL_EXCLUSIVE);
+	File file(page_size, 100);
+	Pool pool(file.fd(), page_size, frames);
+	for (pgno_t i = 0; i < frames; i++)
+		pool.modify(i, 1);
+	Gate in_write;
+	std::atomic<unsigned> waits{0};
+	std::atomic<bool> done{false};
+	fault::Script script(file.fd(), [&](const Call &call) {
+		if (call.op == Op::write)
+			in_write.pass();
+		return fault::real();
+	});
+	tune(pool, 1);
+	Threads threads;
+	Report report;
+	threads.start([&] {
+		waits_of_thread = &waits;
+		void *page = mpool_get(pool, 0, 0);
+		if (report.check(page && mpool_latch(pool, page, mode) == 0, "mpool_latch")) {
+			void *other = mpool_get(pool, 50, 0);
+			done = true;
+			report.check(other && mpool_put(pool, other, 0) == 0, "a page beside it");
+			report.check(mpool_unlatch(pool, page, 0) == 0, "mpool_unlatch");
+		}
+		report.check(page && mpool_put(pool, page, 0) == 0, "mpool_put");
+	});
+	while (!done && waits == 0)
+		sched_yield();
+	CHECK(done);
+	in_write.open();
+	threads.join();
+	report.require_none();
+	tune(pool, 0);
+}
+
 TEST_CASE("with cleaners mpool_getv of more pages than the pool keeps waits for no write when it has begun to read")
 {
 	const pgno_t frames = 8;

@@ -516,6 +516,25 @@ TEST_CASE("when the flush of mpool_sync_range fails its pages are modified again
 	CHECK(script.writes() == writes);
 }
 
+TEST_CASE("a flush that has to write is not for who has a latch, as another had failed before")
+{
+	File file(512, 20);
+	Pool pool(file.fd(), 512, 20);
+	fault::Script script(file.fd(), [&](const Call &call) {
+		return call.op == Op::sync && call.nth == 0 ? fault::error(EIO) : fault::real();
+	});
+	pool.modify(0, 1);
+	CHECK(mpool_sync_range(pool, 0, 1, MPOOL_WRITE) == 0);
+	REQUIRE_FAILS(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH), EIO);
+	void *page = pool.get(0);
+	REQUIRE(mpool_latch(pool, page, MPOOL_EXCLUSIVE) == 0);
+	REQUIRE_FAILS(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH), EDEADLK);
+	REQUIRE(mpool_unlatch(pool, page, 0) == 0);
+	CHECK(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH) == 0);
+	CHECK(file.holds(0, 1));
+	pool.put(page);
+}
+
 TEST_CASE("when a flush fails after eviction wrote a page that left memory, mpool_sync_range fails for good")
 {
 	File file(512, 60);

@@ -237,6 +237,24 @@ TEST_CASE("a thread has as many latches as it likes")
 		pool.put(p);
 }
 
+TEST_CASE("a page that a thread has latched besides seven others is no other's for it")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 8);
+	std::vector<void *> page;
+	for (pgno_t i = 0; i < 8; i++)
+		page.push_back(pool.get(i));
+	for (void *p : page)
+		latch(pool, p, MPOOL_SHARED);
+	unlatch(pool, page[0]);
+	REQUIRE_FAILS(mpool_latch(pool, page[7], MPOOL_SHARED), EDEADLK);
+	for (pgno_t i = 1; i < 8; i++)
+		unlatch(pool, page[i]);
+	CHECK(latch_elsewhere(pool, 7, exclusive_try) == 0);
+	for (void *p : page)
+		pool.put(p);
+}
+
 TEST_CASE("a thread that ends leaves its latches to nobody")
 {
 	File file(page_size, 40);

@@ -196,7 +196,7 @@ __attribute__((noinline)) static int latch_beside(MPOOL *mp, void *page, struct 
 {
 	uint64_t f = quotient(mp, page), w = atomic_load_explicit(&words[f], memory_order_relaxed);
 	_Atomic uint64_t *mark;
-	if (unlikely(!latch_sharable(w) || !a->marks || marks_find(a->marks, mark_of((uint32_t)f)) ||
+	if (unlikely(!latch_sharable(w) || !a->marks || a->groups > 0 || marks_find(a->marks, mark_of((uint32_t)f)) ||
 	             !(mark = marks_find(a->marks, 0)) || !latch_mark(&mp->core, (uint32_t)f, &words[f], mark, &w)))
 		return latch_slow(mp, page, MPOOL_SHARED);
 	return 0;

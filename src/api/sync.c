@@ -68,22 +68,22 @@ static int sync_all(MPOOL *mp, struct stripe *me)
 	return error;
 }
 
-/* What was written is flushed; if some of that is modified again, since a flush came to nothing, all is written. */
-static int flush_written(MPOOL *mp, struct stripe *me)
-{
-	uint64_t since = sync_undone(&mp->io);
-	if (!sync_mended(&mp->io, since))
-		return sync_all(mp, me);
-	int error = have_witnesses(mp, me);
-	return error ? error : flush(mp, me, since);
-}
-
 /* A sync waits for exclusive latches: the caller must have none.  False and errno. */
 static bool may_wait(const struct attachment *a)
 {
 	if (a && a->latches > 0)
 		errno = EDEADLK;
 	return a && a->latches == 0;
+}
+
+/* What was written is flushed; if some of that is modified again, since a flush came to nothing, all is written. */
+static int flush_written(MPOOL *mp, const struct attachment *a)
+{
+	uint64_t since = sync_undone(&mp->io);
+	if (!sync_mended(&mp->io, since))
+		return may_wait(a) ? sync_all(mp, a->stripe) : EDEADLK;
+	int error = have_witnesses(mp, a->stripe);
+	return error ? error : flush(mp, a->stripe, since);
 }
 
 PUBLIC int mpool_sync(MPOOL *mp)
@@ -107,13 +107,13 @@ PUBLIC int mpool_sync(MPOOL *mp)
 }
 
 /* As the flags say.  0, an errno, or SYNC_AGAIN. */
-static int sync_range(MPOOL *mp, struct stripe *me, struct sync_range *range, unsigned flags)
+static int sync_range(MPOOL *mp, const struct attachment *a, struct sync_range *range, unsigned flags)
 {
 	if (!(flags & MPOOL_WRITE))
-		return flush_written(mp, me);
+		return flush_written(mp, a);
 	if (flags & MPOOL_FLUSH)
-		return write_and_flush(mp, me, range);
-	return sync_write(&mp->io, me, range);
+		return write_and_flush(mp, a->stripe, range);
+	return sync_write(&mp->io, a->stripe, range);
 }
 
 PUBLIC ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned flags)
@@ -133,7 +133,7 @@ PUBLIC ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned flag
 	int error;
 	MPOOL_PROBE(sync_start, &mp->core);
 	do
-		error = sync_range(mp, a->stripe, &range, flags);
+		error = sync_range(mp, a, &range, flags);
 	while (error == SYNC_AGAIN);
 	MPOOL_PROBE(sync_done, &mp->core, error);
 	if (!error)

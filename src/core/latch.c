@@ -290,6 +290,8 @@ static void unshare(_Atomic uint64_t *word, uint32_t me)
 	LATCH_CHECK_STEP(w, w & ~LATCH_SHARED, me + 1);
 	(void)w;
 	(void)me;
+	/* Before the page is changed: who copies a byte of that, and looks at the word again, finds shared off. */
+	barrier_stores();
 }
 
 /* Its owner, which has changed nothing: owner off. */
@@ -343,6 +345,9 @@ int latch_exclusive(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint
 int latch_upgrade(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint32_t me, uint64_t version)
 {
 	uint64_t w = atomic_load(word);
+	/* No version was ever seen of a page of the overflow, whose numbers may be more than a version has room for. */
+	if (frame >= c->frames.base.count)
+		return EAGAIN;
 	while (!latch_owned(w) && latch_seen(frame, w) == version)
 		if (latch_own(word, &w, me))
 			return w & LATCH_SHARED ? outwait(c, frame, word, me, false) : 0;

@@ -1132,13 +1132,24 @@ static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t hom
 	return search_everywhere(ev, me, home, false, error);
 }
 
+/* May others wait for the calling thread, since it has a latch?  Shared ones beyond its first line of marks are not looked for. */
+static bool latches_held(const struct attachment *a)
+{
+	bool held = a->latches > 0;
+	for (unsigned i = 0; a->marks && i < MARKS_LATCHES; i++)
+		held |= atomic_load_explicit(&a->marks->word[i], memory_order_relaxed) != 0;
+	return held;
+}
+
 uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool waits)
 {
 	struct stripe *me = a->stripe;
 	uint32_t home = hash_place(number_hash(page), shards_of(ev->clock));
 	int error = 0;
 	bool served = demand_served(&ev->demand), writes = waits || !hooks_write(&ev->io->file.hooks);
-	uint32_t f = served ? alloc_served(ev, a, home, waits, &error) : alloc_alone(ev, a, home, writes, &error);
+	/* Nor for a cleaner does it wait while others may wait for it. */
+	uint32_t f = served ? alloc_served(ev, a, home, waits && !latches_held(a), &error)
+	                    : alloc_alone(ev, a, home, writes, &error);
 	/* Before growing: pins may be those of a dead process, which no other thread may notice. */
 	if (f == FRAME_NONE && core_timeout(ev->core) != WAIT_FOR_EVER && core_overdue(ev->core))
 		f = search_everywhere(ev, me, home, served || !writes, &error);

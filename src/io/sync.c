@@ -94,8 +94,10 @@ static void collect(struct io *io, struct stripe *me, const struct sync_range *r
  * Copy a page that others may have pinned, its entry open; `keep`: it stays dirty, for they may be modifying it.
  * False: the program does not let it be, *refused; or it was modified under a latch meanwhile: nothing has changed.
  * Dirty is off before the latch is looked at: who modifies the page afterwards marks it again.
+ * `held`: by latch_hold, which ends before the program has the copy.
  */
-static bool copy_open(struct io *io, const struct victim *v, struct buffer *b, bool keep, int *refused)
+static bool copy_open(struct io *io, const struct stripe *me, const struct victim *v, struct buffer *b, bool keep,
+                      bool held, int *refused)
 {
 	char *copy = write_buffer_room(io, b);
 	/* Whoever has marked it may not have come to the bit; should the flush fail, it is found by that. */
@@ -108,6 +110,8 @@ static bool copy_open(struct io *io, const struct victim *v, struct buffer *b, b
 		barrier_loads(); /* pairs with barrier_stores in latch_own */
 		whole = latch_same(before, latch_now(io->core, v->frame));
 	}
+	if (held)
+		latch_let_go(io->core, v->frame, me->id);
 	if (whole && !keep)
 		victim_note_torn(io, v);
 	int error = whole ? pageio_encode(&io->file, v->page, copy) : 0;
@@ -174,10 +178,7 @@ static bool copy_in_use(struct io *io, const struct stripe *me, const struct vic
                         const struct look *look, int *refused)
 {
 	bool held = look->number > LATCH_LOOKS && latch_hold(io->core, v->frame, me->id);
-	bool copied = copy_open(io, v, b, look->pinned == WRITTEN_PINNED, refused);
-	if (held)
-		latch_let_go(io->core, v->frame, me->id);
-	return copied;
+	return copy_open(io, me, v, b, look->pinned == WRITTEN_PINNED, held, refused);
 }
 
 /* Copy a dirty page.  False: it is not to be, or cannot be, as it is just now, or *refused; its entry is open again. */
