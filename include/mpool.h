@@ -219,6 +219,8 @@ struct mpool_hooks {
  * long as it takes: to bring a log to stable storage, up to the last record of these pages.  If it returns other than 0 none of
  * them is written, and all stay modified.
  *
+ * A hook that returns what is no errno of the system's, -1 say, counts as one that returned EIO.
+ *
  * A write that is refused counts as one that has failed, with what the hook returned: mpool_sync fails with that.  A get that needs room passes
  * by what is refused; it fails with that errno only when nothing else can make room.
  *

@@ -124,7 +124,7 @@ TEST_CASE("a page modified, written by a sync whose fsync failed, is not evicted
 
 TEST_CASE("when fsync fails after eviction wrote a page that left memory, every later sync fails with EIO")
 {
-	const int number = GENERATE(EIO, ENOSPC);
+	const int number = GENERATE(EIO, ENOSPC, EAGAIN);
 	CAPTURE(number);
 	File file(512, 20);
 	Pool pool(file.fd(), 512, 1);

@@ -5,6 +5,7 @@
 #include "support.hpp"
 
 #include <algorithm>
+#include <climits>
 
 #include "fault_io.hpp"
 
@@ -373,7 +374,7 @@ TEST_CASE("who needs room passes by what out refuses, as long as anything else c
 	// Nothing can go: then the get fails, and says why.
 	pool.modify(kept + 50 - 1, 1);
 	hooks.out = [](pgno_t, char *) { return EPERM; };
-	REQUIRE_NULL(mpool_get(pool, kept + 60 < 2 * frames + 50 ? kept + 60 - 10 : kept + 50, 0), EPERM);
+	REQUIRE_NULL(mpool_get(pool, kept + 50, 0), EPERM);
 	REQUIRE_FAILS(mpool_sync(pool), EPERM);
 	pgno_t made;
 	REQUIRE_NULL((mpool_new)(pool, &made), EPERM);
@@ -492,6 +493,38 @@ TEST_CASE("pages beyond maxcache that may not be written are passed by as well")
 	pool.sync();
 	pool.touch(pinned + 100, pinned + 110);
 	CHECK(pool.stats().overflow == 0);
+}
+
+TEST_CASE("a hook that returns what is no errno refuses with EIO")
+{
+	const int returned = GENERATE(-1, -EPERM, INT_MIN, 4096, INT_MAX);
+	const unsigned which = GENERATE(0u, 1u, 2u);
+	CAPTURE(returned, which);
+	File file(page_size, 20);
+	Pool pool(file.fd(), page_size, 10);
+	Hooks hooks;
+	std::atomic<unsigned> refusals{0};
+	auto refuses = [&] {
+		return refusals++ < 10 ? returned : 0;
+	}; // so that it ends, if it is called again and again
+	if (which == 0)
+		hooks.in = [&](pgno_t, char *) { return refuses(); };
+	else if (which == 1)
+		hooks.out = [&](pgno_t, char *) { return refuses(); };
+	else
+		hooks.before_write = [&](const std::vector<pgno_t> &, void *const *) { return refuses(); };
+	hooks.set(pool);
+	if (which == 0) {
+		REQUIRE_NULL(mpool_get(pool, 3, 0), EIO);
+	} else {
+		pool.modify(3, 1);
+		REQUIRE_FAILS(mpool_sync(pool), EIO);
+		errno = 0;
+		CHECK(mpool_sync_range(pool, 0, 20, MPOOL_WRITE | MPOOL_FLUSH) == -1);
+		CHECK(errno == EIO);
+		CHECK(pool.stats().write_errno == EIO);
+	}
+	CHECK(refusals == (which == 0 ? 1 : 2));
 }
 
 // ---- before_write refuses ----------------------------------------------------
@@ -650,8 +683,9 @@ TEST_CASE("while a sync is in before_write pages are got, those too that it writ
 		CHECK(b.file.holds(i, 1));
 }
 
-TEST_CASE("a clean page makes room for who comes while a thread is in before_write, wherever it is; not after")
+TEST_CASE("a clean page makes room for who comes while a thread is in out or before_write, wherever it is; not after")
 {
+	const bool in_out = GENERATE(false, true);
 	const pgno_t frames = 9000; // a page looks for room in its own shard first
 	File file(page_size, frames + 200);
 	Pool pool(file.fd(), page_size, frames);
@@ -659,7 +693,11 @@ TEST_CASE("a clean page makes room for who comes while a thread is in before_wri
 	Report report;
 	Threads threads;
 	Stop stop;
-	hooks.before_write = [&](const std::vector<pgno_t> &, void *const *) { return stop.enter(); };
+	std::atomic<unsigned> &calls = in_out ? hooks.outs : hooks.batches;
+	if (in_out)
+		hooks.out = [&](pgno_t, char *) { return stop.enter(); };
+	else
+		hooks.before_write = [&](const std::vector<pgno_t> &, void *const *) { return stop.enter(); };
 	hooks.set(pool);
 	for (pgno_t i = 0; i < frames - 1; i++)
 		pool.modify(i, 1);
@@ -668,7 +706,7 @@ TEST_CASE("a clean page makes room for who comes while a thread is in before_wri
 	stop.await();
 	for (pgno_t i = frames + 1; i < frames + 50; i++)
 		REQUIRE(pool.shows(i, 0));
-	CHECK(hooks.batches == 1);
+	CHECK(calls == 1);
 	CHECK(pool.stats().writes == 0);
 	CHECK(pool.stats().overflow == 0);
 	stop.open();

@@ -1178,8 +1178,9 @@ uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page
 {
 	struct clock_state *c = ev->clock;
 	uint32_t home = hash_place(number_hash(page), shards_of(c));
-	if (atomic_load(&c->overflow_used))
-		return FRAME_NONE; /* the pool is fuller than it is to be */
+	/* The pool is fuller than it is to be; or what cleaners make is for who needs it. */
+	if (atomic_load(&c->overflow_used) || demand_lined_up(&ev->demand))
+		return FRAME_NONE;
 	uint32_t f = take_own(ev, a);
 	if (f == FRAME_NONE)
 		f = take_hinted_anywhere(ev, home, a);

@@ -33,7 +33,7 @@
  * another search (`backoff`).
  *
  * No thread waits here for another.  Claimed frames are skipped.  While a thread is in the
- * program's before_write (io/hooks.h), others take clean pages first, wherever they are.
+ * program's out or before_write (io/hooks.h), others take clean pages first, wherever they are.
  *
  * But where this process has cleaners (cleaner.h), a thread writes nothing here: it takes what
  * is free or evictable, of any shard; then waits in the line (demand.h) while a cleaner's write

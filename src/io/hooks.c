@@ -59,12 +59,20 @@ static void filter(const struct hooks *h, mpool_filter_t *by, uint32_t page, voi
 	thread_filtering = before;
 }
 
+/* A hook's -1, say, is no errno: those of the system are up to this. */
+#define ERRNO_MOST 4095
+
+static int errno_of(int returned)
+{
+	return returned >= 0 && returned <= ERRNO_MOST ? returned : EIO;
+}
+
 static int hook(const struct hooks *h, int (*by)(void *, pgno_t, void *), uint32_t page, void *bytes)
 {
 	struct filtering before = begin(h);
 	int error = by(h->own.cookie, page, bytes);
 	thread_filtering = before;
-	return error;
+	return errno_of(error);
 }
 
 int hooks_in(const struct hooks *h, uint32_t page, void *bytes)
@@ -75,25 +83,33 @@ int hooks_in(const struct hooks *h, uint32_t page, void *bytes)
 	return error;
 }
 
-int hooks_out(const struct hooks *h, uint32_t page, void *copy)
-{
-	if (h->pgout)
-		filter(h, h->pgout, page, copy);
-	return h->own.out ? hook(h, h->own.out, page, copy) : 0;
-}
-
+/* Also when the hook does not return; after a longjmp it is one too many, and clean pages go before modified ones. */
 static void is_out(_Atomic uint32_t *const *inside)
 {
 	atomic_fetch_sub_explicit(*inside, 1, memory_order_relaxed);
 }
+#define INSIDE(h)                                                                               \
+	__attribute__((cleanup(is_out), unused)) _Atomic uint32_t *const inside = &(h)->inside; \
+	atomic_fetch_add_explicit(&(h)->inside, 1, memory_order_relaxed)
+
+static int hook_out(struct hooks *h, uint32_t page, void *copy)
+{
+	INSIDE(h);
+	return hook(h, h->own.out, page, copy);
+}
+
+int hooks_out(struct hooks *h, uint32_t page, void *copy)
+{
+	if (h->pgout)
+		filter(h, h->pgout, page, copy);
+	return h->own.out ? hook_out(h, page, copy) : 0;
+}
 
 int hooks_before_write(struct hooks *h, const pgno_t *page, void *const *copy, size_t n)
 {
-	/* Also when it does not return; after a longjmp it is one too many, and clean pages go before modified ones. */
-	__attribute__((cleanup(is_out))) _Atomic uint32_t *const inside = &h->inside;
-	atomic_fetch_add_explicit(inside, 1, memory_order_relaxed);
+	INSIDE(h);
 	struct filtering before = begin(h);
 	int error = h->own.before_write(h->own.cookie, page, copy, n);
 	thread_filtering = before;
-	return error;
+	return errno_of(error);
 }

@@ -1,7 +1,7 @@
 /*
  * hooks.h - the program's own functions, which pages go through on their way from the file and to it.
  *
- * Owns this process's filters and hooks of a pool, and how many threads are in before_write.
+ * Owns this process's filters and hooks of a pool, and how many threads are in out or before_write.
  *
  *   from the file  read -> in -> pgin -> memory
  *   to the file    copy -> pgout -> out -> before_write, once for all the copies of a batch -> write
@@ -12,7 +12,7 @@
  * Those of a write may block, before_write for as long as a log takes: so who writes holds nothing then
  * that a getter needs, and not the turn to sync.  Pages that it has claimed can be got (core/window.h); it has no load
  * of its own that others may wait for (the frame comes before the entry: hooks_write, fetch.c); and
- * while somebody is in before_write, others that need a frame look for one that needs no write first (hooks_held_up,
+ * while somebody is in one, others that need a frame look for one that needs no write first (hooks_held_up,
  * clock.c).  in and pgin run while their page is loading, and those that were read with it.
  *
  * They belong to each process.  A process without them must not read or write pages of a pool
@@ -42,7 +42,7 @@ struct hooks {
 	void (*pgout)(void *, pgno_t, void *);
 	void *cookie;            /* of these */
 	struct mpool_hooks own;  /* none: all NULL */
-	_Atomic uint32_t inside; /* threads in before_write; after a longjmp out of it, one too many */
+	_Atomic uint32_t inside; /* threads in out or before_write; after a longjmp out of it, one too many */
 };
 
 void hooks_set_filters(struct hooks *h, mpool_filter_t *pgin, mpool_filter_t *pgout, void *cookie);
@@ -69,15 +69,15 @@ static inline bool hooks_write(const struct hooks *h)
 	return h->own.out || h->own.before_write;
 }
 
-/* Is a thread of this process's in before_write?  Relaxed: who comes just then may meet it in a write of its own. */
+/* Is a thread of this process's in out or before_write?  Relaxed: who comes just then may meet it in a write of its own. */
 static inline bool hooks_held_up(const struct hooks *h)
 {
 	return atomic_load_explicit(&h->inside, memory_order_relaxed) > 0;
 }
 
-/* 0, or what the hook returned.  Should one not return, thread_filtering tells (core/thread.h). */
+/* 0, or the errno that the hook returned; EIO: it returned what is none.  Should one not return, thread_filtering tells (core/thread.h). */
 int hooks_in(const struct hooks *h, uint32_t page, void *bytes);
-int hooks_out(const struct hooks *h, uint32_t page, void *copy);
+int hooks_out(struct hooks *h, uint32_t page, void *copy);
 int hooks_before_write(struct hooks *h, const pgno_t *page, void *const *copy, size_t n);
 
 /* In the child of a fork: nobody is in one. */

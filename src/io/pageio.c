@@ -182,12 +182,14 @@ static int64_t failures(off_t offset)
  * no page needs, and so mostly a commit of the file system's journal; the size, and where the
  * blocks are, is among what it brings to stable storage, for without them what was
  * written could not be read.  It reports failed write-backs as fsync does.
+ *
+ * EAGAIN has a meaning of its own here (pageio_flush): the kernel's is a failure like any other.
  */
 static int flush_by(int fd)
 {
 	while (fdatasync(fd) != 0)
 		if (errno != EINTR)
-			return errno;
+			return errno == EAGAIN ? EIO : errno;
 	return 0;
 }
 
@@ -455,7 +457,7 @@ static int kept(const struct pageio *io, int error)
 	return error;
 }
 
-int pageio_encode(const struct pageio *io, uint32_t page, void *copy)
+int pageio_encode(struct pageio *io, uint32_t page, void *copy)
 {
 	return kept(io, hooks_out(&io->hooks, page, copy));
 }

@@ -185,7 +185,7 @@ bool pageio_direct(const struct pageio *io);
  * Give a page's copy the form that the file has; and, before the first of a batch's copies is written, tell the program.
  * 0, or the errno of the hook that refuses it, which is kept as that of a write that failed.
  */
-int pageio_encode(const struct pageio *io, uint32_t page, void *copy);
+int pageio_encode(struct pageio *io, uint32_t page, void *copy);
 int pageio_before_write(struct pageio *io, const pgno_t *page, void *const *copy, size_t n);
 /*
  * Write `n` pages from `page` on.  Returns how many were written whole; fewer

@@ -29,6 +29,7 @@
 #ifndef MPOOL_SYNC_H
 #define MPOOL_SYNC_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "io/io.h"
@@ -66,7 +67,7 @@ void sync_flush(struct io *io, struct stripe *me);
  * What flush `number`, which has ended, had to say for whom `undone` was `since` when it began: 0, or an errno, or
  * SYNC_AGAIN: what was written is, or may be, modified again, and it was not this flush that failed.
  */
-#define SYNC_AGAIN (-1)
+#define SYNC_AGAIN INT_MIN /* no errno, nor what a hook gives */
 int sync_result(const struct io *io, uint32_t number, uint64_t since);
 
 /*
