@@ -294,6 +294,59 @@ TEST_CASE("what is no tree is not opened, nor one that another has")
 
 namespace {
 
+// A process that ends without closing the tree.
+void crash_after(const TreeFile &file, const std::function<bool(tree *)> &work)
+{
+	pid_t pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		tree *t = nullptr;
+		tree_options options = {nullptr, 0, 4 << 20};
+		bool well = tree_open(&t, file.path(), &options) == 0 && work(t) && tree_commit(t) == 0;
+		_exit(well ? 0 : 1);
+	}
+	int status = 0;
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	REQUIRE((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+}
+
+// A record is lost, as that of a sector that has not reached the disk.
+void lose_from_log(const TreeFile &file, const std::string &bytes)
+{
+	int fd = open((file.path() + std::string(".log")).c_str(), O_RDWR | O_CLOEXEC);
+	REQUIRE(fd >= 0);
+	std::string log(1 << 20, '\0');
+	ssize_t n = pread(fd, &log[0], log.size(), 0);
+	REQUIRE(n > 0);
+	size_t at = log.find(bytes);
+	REQUIRE(at != std::string::npos);
+	REQUIRE(pwrite(fd, "\0", 1, static_cast<off_t>(at)) == 1);
+	close(fd);
+}
+
+} // namespace
+
+TEST_CASE("what a power cut has left behind the log's end is not taken up again")
+{
+	TreeFile file;
+	std::string value;
+	crash_after(file, [](tree *t) {
+		return put(t, "none", "value") == 0 && tree_checkpoint(t) == 0 && put(t, "one", "value one") == 0 &&
+		       put(t, "two", "value two") == 0;
+	});
+	lose_from_log(file, "value one");
+	// A record of the same length is in its place, and behind it is one that was valid.
+	crash_after(file, [](tree *t) {
+		char had[1];
+		return tree_get(t, "one", 3, had, 1) == -1 && tree_get(t, "two", 3, had, 1) == -1 &&
+		       put(t, "one", "other one") == 0;
+	});
+	Tree t(file);
+	require_same(t, {{"none", "value"}, {"one", "other one"}});
+}
+
+namespace {
+
 constexpr unsigned own_keys = 300, shared_keys = 40;
 
 std::string own_key(unsigned thread, uint64_t n)
