@@ -42,6 +42,7 @@ mpool_new_flags
 mpool_newf
 mpool_open
 mpool_open_key
+mpool_peek
 mpool_prefetch
 mpool_put
 mpool_stat
@@ -50,8 +51,10 @@ mpool_sync
 mpool_sync_range
 mpool_tune
 mpool_tuned
+mpool_unchanged
 mpool_unlatch
 mpool_upgrade
+mpool_view
 EOF
 
 echo "== install"
