@@ -103,7 +103,9 @@ static bool copy_open(struct io *io, const struct stripe *me, const struct victi
 	/* Whoever has marked it may not have come to the bit; should the flush fail, it is found by that. */
 	changed_see_to(&io->core->frames, v->frame);
 	victim_change(v, keep ? 0 : FRAME_DIRTY, FRAME_WRITING | (keep ? FRAME_WRITTEN_PINNED : 0));
-	uint64_t before = latch_now(io->core, v->frame);
+	const _Atomic uint64_t *word = latch_word(io->core, v->frame);
+	/* Sequentially consistent, after dirty is off: whose change is not seen here finds it off, and marks the page again. */
+	uint64_t before = word ? atomic_load(word) : 0;
 	bool whole = !latch_writes(before);
 	if (whole) {
 		writeback_copy_racy(copy, frame_page(&io->core->frames, v->frame), io->file.pagesize);
