@@ -592,7 +592,7 @@ TEST_CASE("of a file open for O_DIRECT the next window is on its way while the t
 	});
 	for (pgno_t i = 0; i < 13; i++)
 		REQUIRE(pool.shows(i, 0));
-	if (filtered) { // its pages would wait for one thread that runs the filter
+	if (filtered) {                     // its pages would wait for one thread that runs the filter
 		REQUIRE(pool.close() == 0); // which waits for what is on its way
 		CHECK(last == 12);
 		return;

@@ -91,6 +91,14 @@ class Goals(unittest.TestCase):
         self.check("two threads / one", lines([15, 20]), "reached", 1)
         self.check("two threads / one", lines([12, 16]), "missed by 20 %", 0.8)
 
+    def test_a_miss_beside_reads(self):
+        lines = [line for subject, metric, values in (("mpool", "reads_per_second", [10, 20]), ("pread", "reads_per_second", [20, 20]),
+                                                      ("pread", "pages_per_second", [20, 20]), ("pread-far", "pages_per_second", [10, 5]))
+                 for line in rows("half", "cached", 2, subject, metric, values)]
+        self.check("a miss takes", lines, "missed by 3 %, reached in some rounds", 1.5)
+        text = "\n".join(report.summary(report.Results(lines, {})))
+        self.assertIn("each page elsewhere, / pread alone: 3.00 (2.00, 4.00)", text)
+
     def test_each_has_a_name(self):
         self.assertEqual(len({g.text for g in report.GOALS}), len(report.GOALS))
 
