@@ -260,5 +260,8 @@ TEST_CASE("scans with MPOOL_ONCE that get the next page before they put the last
 	report.require_none();
 	CHECK(pool.stats().pinned == 0);
 	CHECK(pool.stats().overflow == 0);
-	CHECK(all_cached(pool, 0, used));
+	// But for a few, while threads that are not running have what they scan pinned or claimed.
+	uint64_t reads = pool.stats().reads;
+	pool.touch(0, used);
+	CHECK(pool.stats().reads - reads <= used / 10);
 }
