@@ -5,6 +5,7 @@ SPDX-License-Identifier: BSD-2-Clause
 import argparse
 import csv
 import io
+import json
 import math
 import re
 import statistics
@@ -67,6 +68,59 @@ def read_rows(path, columns, separator):
     if not rows:
         raise Broken(f"{path}: no results")
     return rows
+
+
+def read_results(path, columns, results, program):
+    """What `results` makes of the rows of a CSV file, and of what the JSON beside it says: {} if there is none."""
+    rows = read_rows(path, columns, ",")
+    beside = Path(path).with_suffix(".json")
+    try:
+        return results(rows, json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {})
+    except Broken as error:
+        raise Broken(f"{path}: {error}") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Broken(f"{beside}: not what {program} writes: {error}") from None
+
+
+class Measured:
+    """The values by KEY, whose last field is the metric, and round; and what the JSON says.  The goals of a report are GOALS."""
+    KEY, GOALS = None, ()
+
+    def __init__(self, rows, about):
+        self.about, self.values = about, {}
+        self.texts = {w["name"]: w for w in about.get("workloads", [])}
+        for *key, turn, metric, value in rows:
+            rounds = self.values.setdefault(self.KEY(*key, metric), {})
+            if turn in rounds:
+                raise Broken(f"round {turn} of {', '.join(map(str, (*key, metric)))} is there twice")
+            rounds[turn] = value
+
+    def every(self, field, **wanted):
+        """All that this field of a key is, as they came, of keys that have these fields."""
+        return list(dict.fromkeys(getattr(key, field) for key in self.values
+                                  if all(getattr(key, name) == value for name, value in wanted.items())))
+
+    def rounds(self, *key):
+        return self.values.get(self.KEY(*key), {})
+
+    def busy(self):
+        return busy(self.about)
+
+    def goals(self):
+        return [g for g in self.GOALS if g.workload in self.every("work")]
+
+    def rounds_text(self):
+        count = len({r for rounds in self.values.values() for r in rounds})
+        return "one round" if count == 1 else f"{count} interleaved rounds"
+
+    def machine_text(self):
+        facts = [f"{name}: {value}" for name, value in dict(self.about.get("machine", {})).items()]
+        return ["Measured on: " + "; ".join(facts) + ".", ""] if facts else []
+
+    def setup_section(self):
+        subjects = self.about.get("subjects", [])
+        return subjects and ["## Set-up", "", *table(["subject", "set-up"], [
+            (f"{s['name']} {s.get('version', '')}".strip(), s["setup"]) for s in subjects], left=2)]
 
 
 # --- figures, and as text ---

@@ -4,7 +4,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * A pool holds copies of the fixed-size pages of one open file.  A page is
+ * A pool holds copies of the fixed-size pages of an open file, or of several (mpool_attach), or of what a program
+ * has in the place of one (mpool_open_store).  A page is
  * "pinned" from the call that hands out its address (mpool_get, mpool_new) to
  * the mpool_put that gives it back; a pinned page keeps its address.  The address is a
  * multiple of 16, and of the page size if that is a power of two up to 4096.
@@ -31,8 +32,8 @@
  * that io_uring or threads of the library's have in flight, and for no others: with O_DIRECT,
  * open(2) warns of a fork while another thread may be reading a page.
  * Not to be used by the child, where calls fail with EBADF, and good for mpool_close
- * only: shared pools, which it opens again by their key, and one in whose filter or hook it was
- * forked.
+ * only: shared pools, which it opens again by their key, one in whose filter or hook it was
+ * forked, and those of stores.
  *
  * Processes: those of one user that open the same key share one pool.  A process may
  * die at any instruction; the others go on, and lose nothing that was put.  What
@@ -53,6 +54,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -170,7 +172,7 @@ MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, p
  * a page of zeros for what the program calls a page never written.  It does not run
  * on the zeros of a page that mpool_new makes.  pgout works on a private copy, never on the page that readers see.
  * Both run on several threads at once, for different pages.  They must not
- * call the pool, and are refused with EDEADLK if they do more there than hit.  They
+ * call the pool, and are refused with EDEADLK if they do more there than hit, or latch.  They
  * must return: not leave by an exception, longjmp, or the end of the thread.  If one
  * does, the call it was run by is over, and has failed: what that held is given back,
  * so that the page can be got again, and what it was to write is modified still.  After
@@ -217,7 +219,8 @@ struct mpool_hooks {
  * will be written: after out, in the form of the file.  (So where out enciphers, it leaves readable what before_write has
  * to know, such as the page's place in the log, or keeps the highest that it has seen.)  It may block, for as
  * long as it takes: to bring a log to stable storage, up to the last record of these pages.  If it returns other than 0 none of
- * them is written, and all stay modified.
+ * them is written, and all stay modified.  Who needs room, mpool_clean and cleaners ask then for parts of the batch, at last
+ * for each page by itself.
  *
  * A hook that returns what is no errno of the system's, -1 say, counts as one that returned EIO.
  *
@@ -225,7 +228,8 @@ struct mpool_hooks {
  * by what is refused; it fails with that errno only when nothing else can make room.
  *
  * A thread in out or before_write holds nothing that others need.  Meanwhile pages in memory can be got, those too that are being
- * written; other pages be brought in, if a page that need not be written can make room, or they are let be written;
+ * written; other pages be brought in, if a page that need not be written can make room, or they are let be written (where there
+ * are cleaners, after as long as MPOOL_CLEANERS says);
  * and other pages be written by mpool_sync_range.  mpool_getv does not call them while others may wait for
  * pages that it has begun to read: it lets the pool grow.
  *
@@ -241,7 +245,7 @@ struct mpool_hooks {
  * page, so all must be able to bring the log to stable storage.  Where one has set others of the three than the
  * process that made the first call, its calls fail with ENOTSUP, as told with mpool_filter.
  *
- * EINVAL   the structure is of a later version, and has set what this one does not know
+ * EINVAL   the structure is of a later version, and has set what this one does not know; or size ends within a member
  * EDEADLK  the call was made in a filter or hook of the pool
  */
 int mpool_hooks(MPOOL *mp, const struct mpool_hooks *hooks, size_t size);
@@ -249,7 +253,7 @@ int mpool_hooks(MPOOL *mp, const struct mpool_hooks *hooks, size_t size);
 /*
  * mpool_new - add a page to the file.
  *
- * Stores the next page number, which no other call ever gets, in *pgnoaddr and
+ * Stores the next page number, which no other call gets (but after mpool_truncate), in *pgnoaddr and
  * returns the page, pinned and filled with zeros; unless another thread got the page
  * of that number while it was being made: then it is as that get found it, or left it.  The file grows when the page
  * is put with MPOOL_DIRTY and written.
@@ -351,8 +355,9 @@ ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd);
  * Makes up to n frames evictable, which whoever brings in a page next takes, and returns
  * how many: those that would be evicted next.  Their pages stay in memory until then,
  * and a get of one finds it there, and keeps it.  Modified ones are written first, those
- * of a batch in the order of the file and all of them in flight at once, as MPOOL_IO_ENGINE says; each
- * makes room when it is done.  Pages pinned, and frames free or evictable already, do not count.
+ * of a batch in the order of the file and several of them in flight at once, as MPOOL_IO_ENGINE says: eight,
+ * that a read which comes meanwhile waits for few, and twice as many whenever none has ended for two milliseconds,
+ * up to MPOOL_IO_DEPTH.  Each makes room when it is done.  Pages pinned, and frames free or evictable already, do not count.
  *
  * When a write fails, no other is begun, and pages that need none make room; fails with
  * its errno if there are none either.
@@ -394,7 +399,8 @@ int mpool_delete(MPOOL *mp, void *pgaddr);
  * When it returns 0, every modification put before the call is on stable
  * storage.  Other threads get and put meanwhile; a page that stays pinned is
  * written while pinned, and stays marked, unless all latch what they modify (MPOOL_LATCHED).
- * One that is latched exclusively is waited for: the caller must have no such latch.
+ * One that is latched exclusively is waited for, and has its writers wait, for a copy, if it is so each time that it is
+ * looked at: the caller must have no such latch.
  * On failure, every page that is not
  * known to be on stable storage is still modified, and a later call tries
  * again.  If fdatasync(2) fails after a modified page was written and left memory,
@@ -445,7 +451,7 @@ int mpool_sync(MPOOL *mp);
  *              one flush, and its failure.  After one that failed, what was
  *              written is modified again, so that a call with this flag alone writes
  *              all modified pages, until one has succeeded, or an mpool_sync.
- * MPOOL_WHOLE  with MPOOL_WRITE: pages that are pinned whenever the call looks at them, and so
+ * MPOOL_WHOLE  pages that are pinned whenever the call looks at them, and so
  *              may be in the middle of a modification, are left modified.
  *
  * Pages behind the end are left out: there is nothing to write.  Pages are otherwise
@@ -459,6 +465,52 @@ int mpool_sync(MPOOL *mp);
  */
 ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned int flags);
 
+/*
+ * mpool_truncate - the file ends before page `pages` from now on.
+ *
+ * The pages from there on are dropped from memory, modified or not, and the file is cut, as by ftruncate(2): so
+ * mpool_new gives the number `pages` next, and its page is zeros.  Where `pages` is more than there are the file is
+ * made longer: those between were never written.  The new length is on stable storage after mpool_sync.  If
+ * that fails, and so the length that there was before may come back, the file is cut again, and what was written behind
+ * the end since is modified again: the next mpool_sync that returns 0 has brought both to stable storage, and fails as
+ * ftruncate(2) does if the file cannot be cut.  What others write behind the end before that may be cut off with it; but a file that
+ * they have made longer than it ever was is left so.  (A cut of before a fork is the parent's to be made again, not the child's.)
+ *
+ * Nothing is changed if it fails.  It waits for reads and writes of these pages that are under way, and for a flush; what those have read
+ * nobody gets.  Gets, prefetches and mpool_new of such pages wait meanwhile, and then find that there is no such page
+ * (EINVAL), but MPOOL_CACHED, which does not wait, says that it is not in memory; a number that mpool_new has
+ * just been given is given anew.  All other calls go on.  Calls that cut the file
+ * wait for each other.  In a shared pool it is so for all processes; should the one that makes
+ * the call die, the file is cut or as it was.  Versions that mpool_peek gave of these pages are changed.
+ *
+ * EBUSY    one of the pages is pinned, by whomever, the caller too, or looked at (MPOOL_IGNOREPIN), or latched
+ *          (mpool_latch)
+ * EBADF    the file is not open for writing, or its descriptor was closed
+ * EFBIG    the file cannot be so long; or it is a pool's first, and others have, or had, such numbers (mpool_attach)
+ * EINVAL   the file is a block device
+ * ENOMEM   no memory
+ * ENOTSUP  it is a store that has no truncate
+ * EIO, EPERM, ...  as ftruncate(2), or the store's truncate, gave it
+ */
+int mpool_truncate(MPOOL *mp, pgno_t pages);
+
+/*
+ * mpool_invalidate - forget the pages first to first + n - 1, so that they are read anew.
+ *
+ * For files that others write too, another machine say: what the file has when the call is made is what gets
+ * that begin after it find.  Those of the pages that are in memory, not modified and not pinned, are dropped; the others
+ * stay, and the call fails with EBUSY.  Reads of such pages that are under way are waited for, and nobody gets what they
+ * have read: their pages are read anew.  So are writes waited for.  Versions that mpool_peek gave of what is dropped are
+ * changed.  Pages behind the end are none; n may reach beyond it, MAX_PAGE_NUMBER too.  How long the file is now is asked:
+ * pages of the pool's that it did not have before are read from it.  How many pages the pool has does not change.
+ *
+ * EBUSY    some of the pages are modified, or pinned, or looked at (MPOOL_IGNOREPIN), or latched (mpool_latch): all
+ *          others are forgotten
+ * ENOMEM   no memory: none is forgotten
+ * EIO, ...  as fstat(2), or the store's size, gave it: none is forgotten
+ */
+int mpool_invalidate(MPOOL *mp, pgno_t first, pgno_t n);
+
 /* mpool_latch: beside others, who read the page too; alone; only if that takes no waiting. */
 #define MPOOL_SHARED    0x01
 #define MPOOL_EXCLUSIVE 0x02
@@ -469,7 +521,10 @@ ssize_t mpool_sync_range(MPOOL *mp, pgno_t first, pgno_t n, unsigned int flags);
  *
  * mpool_latch latches a page that the calling thread has pinned: MPOOL_SHARED, which any number of threads may have at a
  * time, or MPOOL_EXCLUSIVE, which one has alone.  It waits until it can be had; with MPOOL_TRY it fails instead, as it may
- * if another thread tries at the same time.  Whoever waits for an exclusive latch lets no new shared ones in.
+ * if another thread tries at the same time, or has waited for long.  Who is to have an exclusive latch lets no new shared ones in.
+ * Nobody is passed by for ever: who has waited while others had the latch a few times is next, or one is that has waited so too;
+ * of several it is chance which.  Who comes meanwhile waits until that one has it, be it that its process is stopped.
+ * Pins of pages that are latched are put by who got them: of several pins of a page, the pool cannot tell which was meant.
  *
  * mpool_unlatch ends the calling thread's latch of the page; with MPOOL_DIRTY, the page is marked as modified first, as
  * by mpool_put.  A thread that has put its last pin may keep the latch: the page stays in memory, at its address,
@@ -498,9 +553,9 @@ int mpool_unlatch(MPOOL *mp, void *page, unsigned int flags);
 /*
  * mpool_upgrade - latch a page exclusively, if it is unchanged since mpool_peek gave that version.
  *
- * The page is one that the calling thread has pinned, since.  It waits for shared latches to end.
+ * The page is one that the calling thread has pinned, since.  It waits for shared latches to end, and for nothing else.
  *
- * EAGAIN   the page was changed, or evicted, since; or is latched exclusively
+ * EAGAIN   the page was changed, or evicted, since; or the version is another page's; or the page is latched exclusively, or about to be
  * and as mpool_latch
  */
 int mpool_upgrade(MPOOL *mp, void *page, uint64_t version);
@@ -516,8 +571,8 @@ int mpool_upgrade(MPOOL *mp, void *page, uint64_t version);
  * It writes nothing that others use but, now and then, that the page is in use; it is no hit to the statistics.  A
  * pool's first peek takes the memory that mpool_latch tells of.
  *
- * EAGAIN   the page is not in memory, or about to leave it, or latched exclusively, or abandoned, or beyond maxcache:
- *          get it
+ * EAGAIN   the page is not in memory, or about to leave it, or latched exclusively, or about to be, or abandoned, or
+ *          beyond maxcache: get it
  * ENOMEM, ETIMEDOUT  as mpool_latch
  */
 const void *mpool_peek(MPOOL *mp, pgno_t pgno, uint64_t *version);
@@ -527,25 +582,40 @@ const void *mpool_peek(MPOOL *mp, pgno_t pgno, uint64_t *version);
  *
  * 1: all that was read of it since mpool_peek was the page at one instant, and is so still.  0: it was latched
  * exclusively, or evicted, deleted or forgotten, since.  Who modifies a page under a pin alone is not seen.
+ * Which page it is asked of the version says alone: with another address the answer is the same.
  */
 int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
 
-/* What can be set, of a pool as this process has it, but MPOOL_LATCHED.  A child of fork has its parent's settings. */
+/* What can be set, of a pool as this process has it, but MPOOL_LATCHED and MPOOL_MAXCACHE.  A child of fork has its parent's settings. */
+#define MPOOL_MAXCACHE  1 /* pages to keep in memory; 0 counts as 1.  As mpool_open had it, at first */
 #define MPOOL_CLEANERS  2 /* threads of the pool's that write ahead of need; 0, as it is at first: none; 64 at most */
 #define MPOOL_READAHEAD 3 /* pages that are read at once at the most; 0, as it is at first: one at a time */
 #define MPOOL_IO_ENGINE 4 /* how reads, and the writes of mpool_clean and of MPOOL_CLEANERS, are in flight at once: */
 #define MPOOL_IO_DEPTH  5 /* how many, at the most: 1 to 1024; 64 at first */
 #define MPOOL_LATCHED   6 /* 1: all who modify pages of this pool latch them exclusively; 0 at first */
 
-#define MPOOL_IO_AUTO    0 /* by io_uring; by threads where that is refused, and in shared pools; see below */
+#define MPOOL_IO_AUTO    0 /* as MPOOL_IO_RING; by threads where that is refused, and in shared pools; see below */
 #define MPOOL_IO_PLAIN   1 /* one after the other, by the thread that waits for them, or completes a prefetch */
-#define MPOOL_IO_RING    2 /* by io_uring(7) */
+#define MPOOL_IO_RING    2 /* by io_uring(7); of a store, by its `submit` */
 #define MPOOL_IO_WORKERS 3 /* by threads */
 
 /*
  * mpool_tune, mpool_tuned - set, and get, one of the settings above.
  *
  * By any thread at any time.
+ *
+ * MPOOL_MAXCACHE: the pool keeps so many pages from now on, for all processes that share it.  Where that is fewer than before the pages for which
+ * there is no room any more are evicted, modified ones written, and their memory is given back to the system, before the
+ * call returns; what is pinned or latched stays, can be put, and goes with the misses and syncs that come after that.
+ * So does what cannot be written just now.  Memory goes back from the end down to the highest frame in use: one page that stays
+ * keeps what was allocated below it, until it has gone too.  While other threads get pages the call may return with more of them in
+ * memory than it allows; later misses bring it down.  Where
+ * it is more, the pool fills as a new one does.  It has addresses for as many pages as mpool_open was asked for, of a
+ * shared pool by whoever asked for most, and no
+ * more: who may want more later opens it for that, and tunes it down at once, which costs addresses and no memory.
+ * Who opens a shared pool that was made smaller, and asks for more pages than it keeps now, makes it so much larger again.
+ * Gets, puts, and all other calls go on meanwhile.  A shared pool whose pages were ever latched or peeked at keeps
+ * the memory of its pages for them, which who peeks may still look at.
  *
  * MPOOL_CLEANERS: so many threads do what mpool_clean does, each by itself and as much
  * as the misses of the next tenth of a second will need, by those of the last.  A call that brings in a page
@@ -570,12 +640,17 @@ int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version);
  * MPOOL_IO_ENGINE: with MPOOL_IO_AUTO writes to a file that is not open with O_DIRECT, which end
  * in the kernel's memory, are one after the other.  What io_uring has in flight may arrive when its process
  * is dead: whoever opens the file after one that was killed, and writes to it, should wait for that, as
- * a lock of flock(2) on the pool's descriptor does, which is let go of after the last of it.
+ * a lock of flock(2) on the pool's descriptor does, which is let go of after the last of it.  Whether MPOOL_IO_RING can be set the
+ * pool's first file, or store, says; a store that is attached is asked by its `submit` then, or, if it has none, by threads.
+ * In a pool of which one file is a store (mpool_attach_store), pages of files that are read or written together with that
+ * are so by threads.
  *
  * EINVAL   there is no such setting, or it cannot have that value: MPOOL_IO_RING in a
  *          shared pool, where the kernel's late reads and writes would arrive after their process
- *          has died
+ *          has died, or one whose first is a store that has no submit; MPOOL_MAXCACHE: 2^32 or more
  * EAGAIN   there can be no thread
+ * ENOMEM   MPOOL_MAXCACHE: more than mpool_open was asked for, and less than 2^32
+ * ENOSPC   MPOOL_MAXCACHE of a shared pool: there is no memory in /dev/shm for what more pages need besides
  * EPERM, ENOSYS, ENOMEM, ...  io_uring is refused, as io_uring_setup(2) tells
  * ENOMEM   no memory
  */
@@ -583,10 +658,174 @@ int mpool_tune(MPOOL *mp, int what, uint64_t value);
 int mpool_tuned(MPOOL *mp, int what, uint64_t *value);
 
 /*
+ * mpool_attach - have the pages of one more file in the pool.
+ *
+ * Returns a handle for that file, for all calls.  Its pages are of the pool's size, are numbered from 0, and compete for the
+ * pool's memory with those of all its files: whichever pages are used are kept, whosever they are.  The file has filters,
+ * hooks, syncs, errors and statistics of its own.  What is tuned, and mpool_clean, is the pool's, by any of its handles; and
+ * by any of them a page may be put, latched, deleted and asked about that was got by another.
+ *
+ * fd is as for mpool_open, and stays the caller's, who keeps it open until after the mpool_close of the handle.  Any thread
+ * may attach, while others use the pool.  A file that is attached twice to a private pool, or that is the pool's first too, in any, is two files to
+ * the pool, which knows nothing of the one when it writes the other.
+ *
+ * In a shared pool a file is known by its device and inode.  Whoever attaches one that any process has attached gets a handle for the
+ * same pages, with one length; what one of them syncs is synced.  Handles of one process have one set of filters and hooks,
+ * which must be those of the others, or calls fail with ENOTSUP.  The pool opens the file again, three times in each process that
+ * attaches it, or writes a page of it: by descriptors that a process which has it attached hands over, as those of the first file are.
+ * Processes that have not attached a file make room as others do: they write its modified pages, by such a descriptor, or, if none of
+ * those that have it answers, or it has filters or hooks, take other pages, or the pool grows.
+ *
+ * mpool_close of the handle takes the file's pages out of memory, without writing any, and leaves all others.  In a shared pool it
+ * does so when no process has the file attached any more; a process that dies has closed its handles.  It fails with EBUSY if a page is in use;
+ * in a shared pool: by this process, of which it is the last handle of the file.
+ * The first file's handle closes the pool, and with it all files that are attached: their handles are not to be used any
+ * more.
+ *
+ * In a pool with more than one file, also when the others are closed, a get of a page in memory looks in one more place, at the
+ * file's map of its pages to the pool's own numbers, before and after: five loads more, and one in a put.  The numbers are given
+ * out 256 at a time, and the first file's are its own; 256 numbers of which no page is in memory may be given to another file.
+ * mpool_stats of such a handle tells its pages (in the file, in memory, modified, pinned), misses, evictions, reads, writes and errors;
+ * hits, what was forgotten and what was read ahead are counted for the pool, in what the first file's handle
+ * tells, which has all files' sums but for the number of pages.  Of a shared pool's file they are all processes' counts, and `processes` is how many
+ * have it attached.  The bytes of bookkeeping, the engine and its refusal, rescues,
+ * and what cleaners did, are told by that handle alone too, and are 0 here.  A get that has to write another file's page to make room
+ * fails with what that write fails with.
+ *
+ * EINVAL, EBADF, ESPIPE, ENOMEM  as with mpool_open
+ * in a shared pool:
+ * EAGAIN   others have the file attached, and none of them hands its descriptors over: they are stopped, or this process has none left
+ * EROFS    they could not open it for writing, and fd is open for that
+ * EMFILE, ENFILE  no more descriptors; ENFILE also: 16,384 files are attached
+ * ETIMEDOUT  for some ten seconds others have kept the pool's lock, so that mpool_close of the handle may fail, too; or a process that
+ *          is stopped was closing the file
+ * and besides, mpool_get, mpool_getv and mpool_new of any of the files:
+ * EFBIG    all of the pool's numbers, 2^32 less the pages of its first file, are of 256 pages one of which is in memory (in a shared
+ *          pool: one of which was in memory since the file was attached);
+ *          or it is a new page of the first file, whose number the others have, or had
+ */
+MPOOL *mpool_attach(MPOOL *mp, int fd);
+
+/* What a store is asked for.  `submit` is given reads and writes only: flushes are made by `flush`. */
+#define MPOOL_IO_READ  1
+#define MPOOL_IO_WRITE 2
+#define MPOOL_IO_FLUSH 3
+
+/* One request to a store: whole pages, from a byte on that a page begins with. */
+struct mpool_io {
+	int op;                  /* MPOOL_IO_... */
+	uint64_t offset;         /* in bytes; of a flush: 0 */
+	const struct iovec *iov; /* of a flush: NULL */
+	int iovcnt;
+	/* To be called once, by any thread, when the request is done: with how many bytes, or an errno's negative. */
+	void (*done)(struct mpool_io *io, ssize_t bytes);
+	void *own;          /* the store's, to use as it likes */
+	const void *waiter; /* for whom `wait` is going to be called until it is done; NULL: nobody */
+};
+
+/*
+ * struct mpool_store - where pages live that are not in a file: what a pool calls to have them.
+ *
+ * Functions return what system calls return: -1, and errno, when they fail.  That errno is the one of the call that needed the
+ * page, or the size; but after EINTR the function is called again, whichever it is.  An errno that the system does not have, and more
+ * bytes than were asked for, count as EIO.  A store had better not fail with EAGAIN, EINVAL, EBADF, EBUSY or EDEADLK, which are passed on
+ * but for a flush's EAGAIN: calls give them other meanings, as mpool_get with MPOOL_CACHED does EAGAIN.
+ * Any number of threads call them at the same time, but for one page one at a time.  They must not call the pool, which is refused
+ * with EDEADLK where it is noticed, nor wait for a lock that anybody holds while he makes a call on it; and must return.  Who calls
+ * them may have pages pinned and latched, and holds nothing else that others need but the page.
+ *
+ * size      how many bytes there are: asked when it is opened or attached, and by mpool_invalidate, which does not change how many
+ *           pages the pool has, but where what may be read ends
+ * readv     read from a byte on, as preadv(2).  Fewer bytes than asked for: the rest is asked for anew.  None: it ends there, EIO
+ * writev    write, as pwritev(2); what is written beyond the end moves the end, and what was skipped is zeros.  Fewer bytes, or none:
+ *           the same
+ * flush     when it returns 0, all whose write had succeeded before it was called is on stable storage, also what flushes that failed were
+ *           called for.  See below
+ * truncate  it ends there; what it has beyond, if it is made longer, is zeros.  After a flush that failed it may be called while pages
+ *           behind are written; those are written again.  NULL: mpool_truncate fails with ENOTSUP
+ * submit    begin a request, and return 0: `done` is called once, by whichever thread, perhaps before submit
+ *           returns; or return -1 and errno: it is not called, and the request is made by readv or writev.  Must not wait for the
+ *           store, but may for room.  The request and its memory are the store's until `done` is called, which never
+ *           calls the store, nor waits for it; a store may hold locks of its own meanwhile that it takes in submit.
+ *           NULL: it has none; threads call readv and writev
+ * close     the pool is closed, or the handle, and nothing is in flight.  NULL: nothing is to be done
+ * wait      called by a thread that waits for requests whose `waiter` is that one, so that a store can do with this thread what it would
+ *           have others wake it for: have requests go on, whosever they are, and call `done` of those that are.  Return 0 once
+ *           `done` was called of some, or `fd` can be read (-1: there is none), or so many ms have passed (-1: there is no limit); it may
+ *           return sooner, and is called again.  Return -1 at once: others see to it, that is, the waiter's requests are done
+ *           some time without him, and he sleeps.  Requests without a waiter are done without any call of this.  NULL: it has none
+ *
+ * When a flush fails, what was written since the last that did not fail counts as modified again, as far as it is in memory.  With
+ * ETIMEDOUT, ENOTCONN, ECONNRESET, ECONNABORTED, ECONNREFUSED, EPIPE, ESHUTDOWN, EHOSTDOWN, EHOSTUNREACH, ENETDOWN,
+ * ENETUNREACH and ENETRESET the store could not be reached, and has said nothing of what it had been given: that is the next flush's matter.
+ * With any other errno (a flush's EAGAIN counts as EIO) it says that some of that may be lost: if a page of it has left memory since, mpool_sync
+ * fails with EIO from then on, as with a file.  So a store that may have lost what it had taken, as when a server began anew,
+ * has to fail the next flush with EIO, once.
+ */
+struct mpool_store {
+	int (*size)(void *cookie, uint64_t *bytes);
+	ssize_t (*readv)(void *cookie, const struct iovec *iov, int n, uint64_t offset);
+	ssize_t (*writev)(void *cookie, const struct iovec *iov, int n, uint64_t offset);
+	int (*flush)(void *cookie);
+	int (*truncate)(void *cookie, uint64_t bytes);
+	int (*submit)(void *cookie, struct mpool_io *io);
+	void (*close)(void *cookie);
+	int (*wait)(void *cookie, const void *waiter, int fd, int ms);
+};
+
+/*
+ * mpool_open_store - make a private pool for the pages of a store.
+ *
+ * Pass sizeof *store, so that programs built with another version's struct go on working: members that a smaller one has not are NULL.
+ * The structure is copied.  Sizes are as with mpool_open, and so is a partial page at the store's end.
+ *
+ * What is said of files holds for stores, but for what is said here.  A get that misses a page calls readv by itself.
+ * Where several reads or writes are in flight, as mpool_getv, mpool_prefetch, MPOOL_READAHEAD, mpool_clean and
+ * MPOOL_CLEANERS have them, and whoever writes pages that are no neighbours, they are given to `submit`; where there is none,
+ * threads call readv and writev.  So do threads for pages of files that are read or written together with a store's.
+ * MPOOL_IO_DEPTH is how many each call has in flight at the most, and those together that nobody
+ * waits for.
+ *
+ * Nothing is published of a read that fails, and the next get reads anew; a page whose write fails stays modified.  So a store
+ * that could not be reached, and can be again, has lost nothing of what was in memory.
+ *
+ * A pool one of whose files is a store, or was, is not for a child of fork: its calls fail there with EBADF, and mpool_close calls
+ * nothing of the store's.  A fork waits for no store.
+ *
+ * mpool_close waits until nothing is in flight, and calls `close` once.  When mpool_open_store fails the cookie stays the
+ * caller's, and `close` is not called.
+ *
+ * EINVAL   store is NULL, or has no size, readv, writev or flush; or the structure is of a later version, and has set what this
+ *          one does not know; or size ends within a member; or pagesize is 0
+ * ENOMEM   no memory, or no addresses for maxcache pages
+ * and what `size` fails with
+ */
+MPOOL *mpool_open_store(const struct mpool_store *store, size_t size, void *cookie, pgno_t pagesize, pgno_t maxcache);
+
+/*
+ * mpool_attach_store - have the pages of a store in a private pool, be that of a file or of a store: as mpool_attach does those
+ * of a file.
+ *
+ * mpool_close of the handle calls `close`, if it does not fail; so does that of the pool.
+ *
+ * ENOTSUP  the pool is shared
+ * and as mpool_open_store, and mpool_attach
+ */
+MPOOL *mpool_attach_store(MPOOL *mp, const struct mpool_store *store, size_t size, void *cookie);
+
+/*
  * mpool_close - free the pool and all its pages, without writing any.
  *
  * Returns 0.  Pages still pinned are gone too.  No other thread may be in, or
  * make, a call on the pool.
+ *
+ * Of a handle that mpool_attach gave: the pages of its file leave memory.  No other thread may be in, or make,
+ * a call with that handle, but with others of the pool.
+ *
+ * EBUSY    a page of the attached file is pinned or latched, or a thread that was given one with MPOOL_IGNOREPIN has made no
+ *          call since: nothing has changed
+ * EDEADLK  an attached file's close was called in a filter or hook of the pool
+ * ENOMEM   the same, by a thread that has not used the pool, and there is no memory
  */
 int mpool_close(MPOOL *mp);
 
@@ -649,6 +888,7 @@ struct mpool_stats {
 	uint64_t cleaned;      /* frames that mpool_clean and MPOOL_CLEANERS made room in, ahead of need */
 	uint64_t write_waits;  /* calls that waited for the cleaners to write */
 	uint64_t write_errno;  /* of the first write that failed since a sync succeeded; 0: none did */
+	uint64_t forgotten;    /* pages that mpool_truncate and mpool_invalidate took out of memory */
 };
 
 /*

@@ -100,6 +100,7 @@ static void *live(void *member)
 	struct member *m = member;
 	struct worker *w = worker_make(m->number, m->life);
 
+	w->hired = true;
 	pthread_cleanup_push(say_ended, m);
 	pthread_cleanup_push(leave, w);
 	pthread_cleanup_push(count_cancelled, w);

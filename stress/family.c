@@ -53,8 +53,9 @@ static void stay(uint64_t life, uint64_t *random)
 
 	run.leave_at = report_seconds() + (1 + draw_below(random, 2 * o->stay)) / (double)MILLI;
 	/* The pool has its file from the witness. */
-	pool_open(draw_below(random, 2) == 0 ? -1 : run.fd, cache);
+	pool_open(draw_below(random, 2) == 0 ? -1 : run.file->fd, cache);
 	watch_count(run.main, COUNT_OPENS, 1);
+	files_come(w, FILES_SOME);
 	crew_work(life << LIFE_OF_PROCESS);
 	drain(w, draw_below(random, LEAVE_PINS + 1));
 	worker_free(w);
@@ -80,7 +81,7 @@ static _Noreturn void be_witness(void)
 {
 	run.process = run.o->processes;
 	run.main = watch_place(place_after(PLACE_WITNESS));
-	pool_open(run.fd, run.o->cache);
+	pool_open(run.file->fd, run.o->cache);
 	witness_work();
 	exit(EXIT_OK);
 }
@@ -119,7 +120,7 @@ static void sweep_away(void)
 
 	if (pid == 0) {
 		alarm(SWEEP_SECONDS);
-		pool = mpool_open(run.key, run.fd, run.o->page_size, 1);
+		pool = mpool_open(run.key, run.file->fd, run.o->page_size, 1);
 		if (pool != NULL)
 			mpool_close(pool);
 		_exit(EXIT_OK);

@@ -1,7 +1,7 @@
 /*
  * hands.c - what a thread does to one page; see run.h.
  *
- * Owns the rules of every get and put: a page is locked while its bytes are looked at or
+ * Owns the rules of every get, latch and put: a page is locked while its bytes are looked at or
  * changed, must show the last version, and is put as it was used.
  *
  * SPDX-License-Identifier: BSD-2-Clause
@@ -27,6 +27,8 @@ enum {
 	SLOW_ONE_IN = 16,    /* changes that take their time */
 	SLOW_MICRO = 50,     /* so much at most */
 	MICRO = 1000000,
+	LATCHED_STEP = 61, /* so that neighbours are latched, and not */
+	COUNTED_OF = 16,   /* one page of so many is_counted */
 };
 
 #define READERS (UINT32_C(1) << 31)
@@ -100,11 +102,13 @@ struct worker *worker_make(unsigned number, uint64_t life)
 	w->name = (uint64_t)number << LIFE_BITS | life;
 	w->random = draw_start(run.o->seed ^ w->name);
 	w->buffer = page_buffer(run.o->page_size);
+	images_thread(w);
 	return w;
 }
 
 void worker_free(struct worker *w)
 {
+	images_thread(NULL);
 	free(w->buffer);
 	free(w);
 }
@@ -134,18 +138,119 @@ bool to_be_avoided(pgno_t pgno)
 	return false;
 }
 
-bool choose_page(struct worker *w, pgno_t *pgno)
+bool choose_page_of(struct worker *w, const struct file *f, pgno_t *pgno)
 {
-	unsigned pages = (unsigned)atomic_load(&run.board->allotted), hot = run.o->cache / 2;
+	unsigned pages = (unsigned)atomic_load(&f->allotted), hot = run.o->cache / 2;
 
 	if (pages == 0)
 		return false;
 	hot = hot > HOT_PAGES_MIN ? hot : HOT_PAGES_MIN;
-	*pgno = below(w, hot < pages && below(w, HOT_ONE_IN) == 0 ? hot : pages);
+	*pgno = f->first + below(w, hot < pages && below(w, HOT_ONE_IN) == 0 ? hot : pages);
 	return !to_be_avoided(*pgno);
 }
 
-bool lock_page(struct worker *w, pgno_t pgno, enum access access)
+bool choose_page(struct worker *w, pgno_t *pgno)
+{
+	return choose_page_of(w, choose_file(w), pgno);
+}
+
+/* --- locks --------------------------------------------------------------------- */
+
+bool is_latched(pgno_t pgno)
+{
+	return (uint64_t)pgno * LATCHED_STEP % PERCENT < run.o->latched;
+}
+
+bool all_latched(void)
+{
+	return run.o->latched == PERCENT;
+}
+
+/* The thread's latch of the page; of NO_PAGE: one that it has not; NULL: none. */
+static struct latch *latch_of(struct worker *w, pgno_t pgno)
+{
+	for (unsigned i = 0; i < LATCHED_MAX; i++)
+		if (pgno == NO_PAGE ? w->latch[i].kind == LATCH_NONE
+		                    : w->latch[i].kind != LATCH_NONE && w->latch[i].pgno == pgno)
+			return &w->latch[i];
+	return NULL;
+}
+
+static bool has_latches(const struct worker *w)
+{
+	for (unsigned i = 0; i < LATCHED_MAX; i++)
+		if (w->latch[i].kind != LATCH_NONE)
+			return true;
+	return false;
+}
+
+void note_latch(struct worker *w, pgno_t pgno, bool exclusive)
+{
+	struct latch *l = latch_of(w, NO_PAGE);
+
+	*l = (struct latch){exclusive ? LATCH_EXCLUSIVE : LATCH_SHARED, pgno};
+	if (exclusive)
+		atomic_store_explicit(&w->at->latched[l - w->latch], (uint64_t)pgno + 1, memory_order_release);
+}
+
+void forget_latch(struct worker *w, pgno_t pgno)
+{
+	struct latch *l = latch_of(w, pgno);
+
+	if (l == NULL)
+		return;
+	atomic_store_explicit(&w->at->latched[l - w->latch], 0, memory_order_release);
+	l->kind = LATCH_NONE;
+}
+
+/* Who has a latch waits for no other; and nobody, while one is stopped. */
+static bool latch_page(struct worker *w, const struct pin *pin, enum access access)
+{
+	bool has = latch_of(w, pin->pgno) != NULL, exclusive = access == ACCESS_WRITE;
+	bool tries = has_latches(w) || atomic_load(&run.board->calm) || (w->hired && flip(w));
+	unsigned flags = (exclusive ? MPOOL_EXCLUSIVE : MPOOL_SHARED) | (tries ? MPOOL_TRY : 0);
+	int error;
+
+	watch_doing(w->at, !exclusive ? DOING_SHARE : tries ? DOING_TRY : DOING_LATCH, pin->pgno);
+	error = mpool_latch(any_handle(w, pin->pgno), pin->page, flags) != 0 ? errno : 0;
+	if (error == 0 && !has)
+		note_latch(w, pin->pgno, exclusive);
+	watch_done(w->at);
+	watch_count(w->at, error != 0 ? COUNT_REFUSED : exclusive ? COUNT_LATCHES : COUNT_SHARED, 1);
+	if (has ? error != EDEADLK : error != 0 && !(tries && error == EBUSY)) {
+		errno = error;
+		fault_call(has ? "mpool_latch, once more," : "mpool_latch of a page that is pinned", pin->pgno);
+	}
+	return error == 0;
+}
+
+static void unlatch_page(struct worker *w, const struct pin *pin, unsigned flags)
+{
+	const struct latch *l = latch_of(w, pin->pgno);
+
+	watch_doing(w->at, l->kind == LATCH_EXCLUSIVE ? DOING_UNLATCH : DOING_UNSHARE, pin->pgno);
+	forget_latch(w, pin->pgno);
+	if (mpool_unlatch(any_handle(w, pin->pgno), pin->page, flags) != 0)
+		fault_call("mpool_unlatch of a page that is latched", pin->pgno);
+	watch_done(w->at);
+}
+
+bool upgrade_page(struct worker *w, const struct pin *pin, uint64_t version)
+{
+	int error;
+
+	watch_doing(w->at, DOING_UPGRADE, pin->pgno);
+	error = mpool_upgrade(any_handle(w, pin->pgno), pin->page, version) != 0 ? errno : 0;
+	if (error == 0)
+		note_latch(w, pin->pgno, true);
+	else if (error != EAGAIN)
+		fault_call("mpool_upgrade of a page that is pinned", pin->pgno);
+	watch_done(w->at);
+	watch_count(w->at, error == 0 ? COUNT_UPGRADES : COUNT_REFUSED, 1);
+	return error == 0;
+}
+
+static bool lock_record(struct worker *w, pgno_t pgno, enum access access)
 {
 	struct record *r = &run.record[pgno];
 	bool done = record_lock(r, w->number, run.killing ? ACCESS_WRITE : access);
@@ -155,8 +260,28 @@ bool lock_page(struct worker *w, pgno_t pgno, enum access access)
 		sched_yield();
 		done = record_lock(r, w->number, access);
 	}
+	return done;
+}
+
+bool lock_page(struct worker *w, const struct pin *pin, enum access access)
+{
+	bool latched = is_latched(pin->pgno);
+	bool done = latched ? latch_page(w, pin, access) : lock_record(w, pin->pgno, access);
+
+	if (done && latched && access == ACCESS_READ && run.killing && !record_sure(&run.record[pin->pgno])) {
+		unlatch_page(w, pin, 0);
+		done = latch_page(w, pin, ACCESS_WRITE);
+	}
 	watch_count(w->at, COUNT_LOCKED, !done);
 	return done;
+}
+
+void unlock_page(struct worker *w, const struct pin *pin)
+{
+	if (is_latched(pin->pgno))
+		unlatch_page(w, pin, 0);
+	else
+		record_unlock(&run.record[pin->pgno]);
 }
 
 /* --- get and put --------------------------------------------------------------- */
@@ -188,16 +313,56 @@ void forget_pin(struct worker *w, const struct pin *pin)
 	note(w, pin->noted, 0);
 }
 
+/* Relaxed: it must order nothing that the pool is to order. */
+bool is_counted(pgno_t pgno)
+{
+	return !run.killing && pgno % COUNTED_OF == 0;
+}
+
+void count_pin(pgno_t pgno)
+{
+	if (!is_counted(pgno))
+		return;
+	atomic_fetch_add_explicit(&run.record[pgno].pins_begun, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&run.record[pgno].pins, 1, memory_order_relaxed);
+}
+
+static void uncount_pin(pgno_t pgno)
+{
+	if (is_counted(pgno))
+		atomic_fetch_sub_explicit(&run.record[pgno].pins, 1, memory_order_relaxed);
+}
+
+bool pin_begins(pgno_t pgno)
+{
+	bool shared = share_page(pgno);
+
+	if (shared)
+		count_pin(pgno);
+	return shared;
+}
+
+void pin_ends(pgno_t pgno)
+{
+	uncount_pin(pgno);
+	unshare_page(pgno);
+}
+
 bool get_page(struct worker *w, pgno_t pgno, struct pin *pin)
 {
 	bool again = run.killing && noted_at(w, (uint64_t)pgno + 1) < HELD_MAX;
 
 	*pin = (struct pin){.pgno = pgno};
-	watch_count(w->at, COUNT_GETS_BEGUN, 1);
-	watch_doing(w->at, again ? DOING_GET_AGAIN : DOING_GET, pgno);
-	pin->page = mpool_get(run.pool, pgno, 0);
+	if (!pin_begins(pgno))
+		return false;
+	do {
+		watch_count(w->at, COUNT_GETS_BEGUN, 1);
+		watch_doing(w->at, again ? DOING_GET_AGAIN : DOING_GET, pgno);
+		pin->page = mpool_get(handle_of(file_of(pgno)), page_in(pgno), 0);
+	} while (pin->page == NULL && is_refusal());
 	if (pin->page == NULL) {
 		fault_call("mpool_get", pgno);
+		pin_ends(pgno);
 	} else {
 		watch_count(w->at, COUNT_GETS, 1);
 		note_pin(w, pin);
@@ -223,35 +388,62 @@ void put_page(struct worker *w, const struct pin *pin)
 
 	watch_doing(w->at, flags != 0 ? DOING_PUT_DIRTY : DOING_PUT, pin->pgno);
 	forget_pin(w, pin);
-	if (mpool_put(run.pool, pin->page, flags) != 0)
+	if (mpool_put(any_handle(w, pin->pgno), pin->page, flags) != 0)
 		fault_call("mpool_put of a page that is pinned", pin->pgno);
 	else if (pin->version != 0) /* after the unlocking, puts come back in any order: the highest counts */
 		raise_to(&run.record[pin->pgno].put, pin->version);
+	pin_ends(pin->pgno);
 	watch_done(w->at);
 }
 
 bool enter_page(struct worker *w, pgno_t pgno, enum access access, struct pin *pin)
 {
-	bool lock_first = flip(w);
+	bool lock_first = !is_latched(pgno) && flip(w);
 
-	if (lock_first && !lock_page(w, pgno, access))
+	if (lock_first && !lock_page(w, &(struct pin){.pgno = pgno}, access))
 		return false;
 	if (!get_page(w, pgno, pin)) {
 		if (lock_first)
 			record_unlock(&run.record[pgno]);
 		return false;
 	}
-	if (!lock_first && !lock_page(w, pgno, access)) {
+	if (!lock_first && !lock_page(w, pin, access)) {
 		put_page(w, pin);
 		return false;
 	}
 	return true;
 }
 
+/* A latch may outlive the pin; and, where nobody is killed, end before the page is marked, or mark it itself. */
+static void leave_latched(struct worker *w, struct pin pin)
+{
+	bool mark = pin.version != 0 && flip(w);
+
+	if (flip(w)) {
+		share_page(pin.pgno);
+		put_page(w, &pin);
+		unlatch_page(w, &pin, 0);
+		unshare_page(pin.pgno);
+		return;
+	}
+	if (pin.version != 0 && run.killing)
+		save_through_another_pin(w, &pin);
+	unlatch_page(w, &pin, mark ? MPOOL_DIRTY : 0);
+	if (mark && pin.version != 0) {
+		raise_to(&run.record[pin.pgno].put, pin.version);
+		pin.version = 0;
+	}
+	put_page(w, &pin);
+}
+
 void leave_page(struct worker *w, const struct pin *pin)
 {
 	bool put_first = run.killing || flip(w);
 
+	if (is_latched(pin->pgno)) {
+		leave_latched(w, *pin);
+		return;
+	}
 	if (put_first)
 		put_page(w, pin);
 	record_unlock(&run.record[pin->pgno]);
@@ -302,7 +494,7 @@ void save_through_another_pin(struct worker *w, struct pin *pin)
 	other.version = pin->version;
 	put_page(w, &other);
 	pin->version = 0;
-	pin->marked = true;
+	pin->marked = !all_latched(); /* else a pinned page does not stay marked */
 }
 
 /* --- checking, and mending ----------------------------------------------------- */
@@ -312,7 +504,7 @@ int look_abandoned(struct worker *w, const struct pin *pin, unsigned flags)
 	int result;
 
 	watch_doing(w->at, DOING_ABANDONED, pin->pgno);
-	result = mpool_abandoned(run.pool, pin->page, flags);
+	result = mpool_abandoned(any_handle(w, pin->pgno), pin->page, flags);
 	if (result != 0 && result != 1)
 		fault_call("mpool_abandoned of a page that is pinned", pin->pgno);
 	watch_done(w->at);
@@ -351,7 +543,8 @@ void check_older(const char *where, pgno_t pgno, const struct page_view *view)
 	bool header = view->state == PAGE_INTACT || view->state == PAGE_DAMAGED;
 
 	/* Of a page of zeros, who was killed may have written the end first. */
-	if ((header && (view->pgno != pgno || view->version > newest)) || (view->state == PAGE_FOREIGN && !run.killing))
+	if ((header && (view->pgno != pgno || view->version > newest)) ||
+	    (view->state == PAGE_FOREIGN && !run.killing && !is_lossy(file_of(pgno))))
 		fault_page(where, pgno, newest, view);
 }
 
@@ -379,7 +572,7 @@ static void mend(struct worker *w, const char *where, struct pin *pin, const str
 {
 	struct record *r = &run.record[pin->pgno];
 
-	if (atomic_load(&r->upsets) % 2 != 0) {
+	if (is_upset(atomic_load(&r->upsets)) || may_be_older(pin->pgno)) {
 		check_older(where, pin->pgno, view);
 		watch_count(w->at, COUNT_UPSET, 1);
 	} else {
@@ -396,10 +589,18 @@ void check_page(struct worker *w, const char *where, struct pin *pin)
 	struct record *r = &run.record[pin->pgno];
 	uint64_t expected = atomic_load(&r->version);
 	struct page_view view;
+	bool sure;
 
 	page_read(pin->page, run.o->page_size, &view);
-	if (run.killing && !record_sure(r))
-		mend(w, where, pin, &view);
-	else if (!page_is(&view, pin->pgno, expected))
+	/* Of one that is not latched, who finds it upset has made it so himself, where nobody is killed. */
+	sure = !is_upset(atomic_load(&r->upsets)) && (!run.killing || record_sure(r));
+	if (sure && page_is(&view, pin->pgno, expected))
+		return;
+	watch_count(w->at, COUNT_LOST, sure);
+	if (sure && !may_be_older(pin->pgno))
 		fault_page(where, pin->pgno, expected, &view);
+	else if (sure || (is_latched(pin->pgno) && latch_of(w, pin->pgno)->kind == LATCH_SHARED))
+		check_older(where, pin->pgno, &view);
+	else
+		mend(w, where, pin, &view);
 }

@@ -58,23 +58,58 @@ static void count(enum count what, uint64_t more)
 
 /* --- what a dead process leaves ------------------------------------------------ */
 
+/* Who died in this call may have had its page so that it is marked: pinned; or, where pins say nothing, latched. */
+static bool may_mark(int doing)
+{
+	switch (doing) {
+	case DOING_LATCH:
+	case DOING_TRY:
+	case DOING_UPGRADE:
+	case DOING_UNLATCH:
+	case DOING_DELETE:
+		return true;
+	default:
+		return !all_latched();
+	}
+}
+
+/* Those that the dead noted, of pages that are surely marked, if it is by these; how many. */
+static unsigned take_notes(_Atomic uint64_t *note, unsigned n, bool mark)
+{
+	unsigned noted = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t page = atomic_exchange(&note[i], 0);
+
+		if (page == 0)
+			continue;
+		run.record[page - 1].deaths_since += mark;
+		run.record[page - 1].sure_deaths += mark;
+		noted++;
+	}
+	return noted;
+}
+
 static unsigned take_pins(struct place *at)
 {
 	pgno_t pgno = atomic_load(&at->pgno);
-	unsigned pins = 0;
 
-	if (pgno != NO_PAGE)
+	if (pgno != NO_PAGE && may_mark(atomic_load(&at->doing)))
 		run.record[pgno].deaths_since++;
-	for (unsigned i = 0; i < HELD_MAX; i++) {
-		uint64_t held = atomic_exchange(&at->held[i], 0);
+	return take_notes(at->held, HELD_MAX, !all_latched());
+}
 
-		if (held == 0)
-			continue;
-		run.record[held - 1].deaths_since++;
-		run.record[held - 1].sure_deaths++;
-		pins++;
+static unsigned take_latches(struct place *at)
+{
+	unsigned changing = 0;
+
+	for (unsigned i = 0; i < LATCHED_MAX; i++) {
+		uint64_t page = atomic_load(&at->latched[i]);
+
+		changing += page != 0 && !record_sure(&run.record[page - 1]);
 	}
-	return pins;
+	count(COUNT_DIED_LATCHED, take_notes(at->latched, LATCHED_MAX, true));
+	return changing;
 }
 
 /* The lock comes last: whoever takes it then finds the page as the dead left it. */
@@ -82,12 +117,13 @@ static unsigned take_pages(unsigned place)
 {
 	unsigned changing = 0;
 
-	for (uint64_t p = 0; p < atomic_load(&run.board->allotted); p++) {
-		if (atomic_load(&run.record[p].lock) != place + 1)
-			continue;
-		changing += !record_sure(&run.record[p]);
-		record_unlock(&run.record[p]);
-	}
+	for (unsigned i = 0; i < files(); i++)
+		for (pgno_t p = run.file[i].first; p < page_end(&run.file[i]); p++) {
+			if (atomic_load(&run.record[p].lock) != place + 1)
+				continue;
+			changing += !record_sure(&run.record[p]);
+			record_unlock(&run.record[p]);
+		}
 	return changing;
 }
 
@@ -95,7 +131,7 @@ static void bury_thread(unsigned process, unsigned thread)
 {
 	struct place *at = place_of(process, thread);
 	int doing = atomic_load(&at->doing);
-	unsigned pins = take_pins(at), changing = take_pages(place_number(process, thread));
+	unsigned pins = take_pins(at), changing = take_pages(place_number(process, thread)) + take_latches(at);
 
 	if (doing == DOING_NEW) {
 		atomic_fetch_add(&run.board->lost_new, 1);
@@ -125,14 +161,15 @@ static void bury(unsigned process)
 /* Now that all rest: what is known of the dead is what the pool knows. */
 static void settle_losses(void)
 {
-	uint64_t given = atomic_load(&run.board->allotted) + atomic_load(&run.board->lost_new) + MARK_BEYOND;
+	uint64_t lost = atomic_load(&run.board->lost_new) + MARK_BEYOND;
 
-	for (uint64_t p = 0; p < given && p < run.records; p++) {
-		struct record *r = &run.record[p];
+	for (const struct file *f = run.file; f < run.file + files(); f++)
+		for (pgno_t p = f->first; p < page_end(f) + lost && p < f->first + f->records; p++) {
+			struct record *r = &run.record[p];
 
-		r->deaths += r->deaths_since + (lost_a_new_page && !atomic_load(&r->allotted));
-		r->deaths_since = 0;
-	}
+			r->deaths += r->deaths_since + (lost_a_new_page && !atomic_load(&r->allotted));
+			r->deaths_since = 0;
+		}
 	lost_a_new_page = false;
 }
 
@@ -267,10 +304,15 @@ static bool may_wait(const struct place *at)
 	case DOING_SYNC:
 	case DOING_DELETE:
 	case DOING_REQUEST:
+	case DOING_ATTACH:
+	case DOING_DETACH:
 	case DOING_OPEN:
 	case DOING_CLOSE:
 	case DOING_PARKED:
 	case DOING_ENDED:
+	case DOING_LATCH: /* begun before it was stopped */
+	case DOING_SHARE:
+	case DOING_UPGRADE:
 		return true;
 	case DOING_GET:
 		return to_be_avoided(atomic_load(&at->pgno));

@@ -16,7 +16,14 @@
 #include "page.h"
 #include "report.h"
 
-enum { THREADS_MAX = 4096, PAGE_SIZE_MAX = 1 << 30, WEIGHT_MAX = 1000000, KILL_PAGES_MIN = 8, KILL_GROWTH = 3 };
+enum {
+	THREADS_MAX = 4096,
+	FILES_MAX = 150 /* of two descriptors each, and the pool's */,
+	PAGE_SIZE_MAX = 1 << 30,
+	WEIGHT_MAX = 1000000,
+	KILL_PAGES_MIN = 8,
+	KILL_GROWTH = 3
+};
 
 #define PAGES_MAX (MAX_PAGE_NUMBER / 4) /* so that some times as many is still a number */
 
@@ -47,12 +54,17 @@ static const struct choice table[] = {
 	{"seconds", 's', "N", FIELD(seconds), C | K, 1, UINT32_MAX, "How long (10; kill: 20, or as --rounds take)"},
 	{"processes", 0, "N", FIELD(processes), C | K, 1, PROCESSES_MAX,
          "Processes that share the pool (none; kill: 4)"},
+	{"files", 0, "N", FIELD(files), C | K, 0, FILES_MAX, "More files, that are attached, and come and go (0)"},
 	{"life", 0, "N", FIELD(life), C | K, 1, INT32_MAX,
          "Operations until a thread ends, on average (5000; kill: 300)"},
 	{"rounds", 0, "N", FIELD(rounds), K, 1, UINT32_MAX, "How often somebody is struck (as the time allows)"},
+	{"latched", 0, "PERCENT", FIELD(latched), C | K, 0, PERCENT,
+         "Pages that are latched, not locked by this program (50); 100: by MPOOL_LATCHED"},
 	{"mix", 0, "NAME=WEIGHT,...", FIELD(weight), C, 0, 0,
          "How often to do what, of what the summary lists; or all"},
 	{"filter", 0, NULL, FIELD(filter), C, 0, 0, "Use mpool_filter: pages look different in the file"},
+	{"hooks", 0, NULL, FIELD(hooks), C, 0, 0,
+         "Use mpool_hooks: some refuse; nothing is written that they have not seen"},
 	{"signals", 0, NULL, FIELD(signals), C, 0, 0, "A storm of signals that interrupt system calls"},
 	{"cancel", 0, NULL, FIELD(cancel), C, 0, 0, "Cancel threads at random, wherever they are"},
 	{"soak", 0, NULL, FIELD(soak), C, 0, 0, "Until a signal, if no --seconds are given; and nothing may grow"},
@@ -69,7 +81,8 @@ static const struct options defaults[MODES] = {
                         .pages = 1024,
                         .life = 5000,
                         .stay = 500,
-                        .several = 8},
+                        .several = 8,
+                        .latched = 50},
 	[MODE_KILL] = {.threads = 2,
                        .cache = 8,
                        .page_size = 4096,
@@ -78,7 +91,8 @@ static const struct options defaults[MODES] = {
                        .life = 300,
                        .stay = 30,
                        .several = 3,
-                       .processes = 4},
+                       .processes = 4,
+                       .latched = 50},
 };
 static const unsigned seconds[MODES] = {[MODE_CHURN] = 10, [MODE_KILL] = 20};
 
@@ -141,6 +155,8 @@ static void check(struct argp_state *state, struct options *o)
 	o->pages_max = o->pages == 0 ? 1 : o->pages * (o->mode == MODE_KILL ? KILL_GROWTH : 2);
 	if (o->pages == 0 && o->weight[OP_NEW] == 0)
 		argp_error(state, "no pages, and no new ones");
+	if (o->files == 0)
+		o->weight[OP_FILE] = 0;
 	for (unsigned i = 0; i < OPERATIONS; i++)
 		sum += o->weight[i];
 	if (sum == 0)

@@ -24,6 +24,8 @@ enum {
 	OP_TAKE,
 	OP_NEW,
 	OP_PEEK,
+	OP_UNCHANGED,
+	OP_UPGRADE,
 	OP_CACHED,
 	OP_PREFETCH,
 	OP_BATCH,
@@ -31,6 +33,8 @@ enum {
 	OP_DELETE,
 	OP_REQUEST,
 	OP_SYNC,
+	OP_RANGE,
+	OP_FILE,
 	OP_STATS,
 	OP_WRONG,
 	OPERATIONS,
@@ -58,7 +62,7 @@ void drain(struct worker *w, unsigned leave);
 
 enum mode { MODE_VERIFY, MODE_CHURN, MODE_KILL, MODES };
 
-enum { PROCESSES_MAX = 8 };
+enum { PROCESSES_MAX = 8, PERCENT = 100 };
 
 struct options {
 	enum mode mode;
@@ -69,6 +73,7 @@ struct options {
 	unsigned rounds;    /* 0: as the time allows */
 	unsigned pages;     /* at the start */
 	unsigned pages_max;
+	unsigned files; /* attached */
 	unsigned cache;
 	unsigned page_size;
 	unsigned seed;
@@ -76,7 +81,8 @@ struct options {
 	unsigned stay;     /* milliseconds, of a process in the pool */
 	unsigned several;  /* pages that one operation has at most */
 	unsigned watchdog; /* seconds */
-	bool direct, filter, signals, cancel, soak;
+	unsigned latched;  /* of a hundred pages, so many are latched by who looks at them, or changes them */
+	bool direct, filter, hooks, signals, cancel, soak;
 	unsigned weight[OPERATIONS];
 	char *again; /* the command that makes the same choices */
 };

@@ -130,6 +130,11 @@ bool page_is(const struct page_view *view, pgno_t pgno, uint64_t version)
 	return view->state == PAGE_INTACT && view->pgno == pgno && view->version == version;
 }
 
+uint64_t page_hash(const void *page, size_t size)
+{
+	return XXH3_64bits(page, size);
+}
+
 char *page_buffer(size_t size)
 {
 	char *buffer = aligned_alloc(ALIGNMENT, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);

@@ -42,6 +42,9 @@ void page_read(const void *page, size_t size, struct page_view *view);
 /* Is it exactly this version of this page? */
 bool page_is(const struct page_view *view, pgno_t pgno, uint64_t version);
 
+/* Of all its bytes. */
+uint64_t page_hash(const void *page, size_t size);
+
 /* Room for one; good for O_DIRECT. */
 char *page_buffer(size_t size);
 /* As much as the file has there, read plainly. */

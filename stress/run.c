@@ -1,18 +1,16 @@
 /*
  * run.c - mpool-stress: does a pool keep its promises when many threads, and processes, use it?
  *
- * Makes the file and the pool, tells of the progress and sums up; see run.h.
+ * Makes the pool, tells of the progress and sums up; see run.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include "run.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "report.h"
@@ -22,7 +20,6 @@ enum {
 	MEBI_BITS = 20,
 	READ_AHEAD = 8,     /* pages */
 	OFFSET_MARK = 3,    /* where the descriptor's offset is put, and must stay */
-	LOST_MAX = 1 << 14, /* page numbers that the dead may take with them */
 	SOAK_PROGRESS = 60, /* seconds between lines of progress */
 };
 
@@ -103,25 +100,39 @@ static void rotate(pgno_t pgno, unsigned char *page, bool back)
 		page[i] = (unsigned char)(page[i] << by | page[i] >> (BYTE_BITS - by));
 }
 
+static pgno_t number_of(const struct file *f, pgno_t pgno)
+{
+	return f->first + pgno;
+}
+
 void to_file(void *cookie, pgno_t pgno, void *page)
 {
-	(void)cookie;
-	rotate(pgno, page, false);
+	rotate(number_of(cookie, pgno), page, false);
 }
 
 void to_memory(void *cookie, pgno_t pgno, void *page)
 {
-	(void)cookie;
-	rotate(pgno, page, true);
+	rotate(number_of(cookie, pgno), page, true);
 }
 
 /* --- the pool ------------------------------------------------------------------ */
+
+void pool_settings(struct file *f)
+{
+	struct mpool_hooks hooks = image_hooks;
+
+	hooks.cookie = f;
+	if (run.o->filter)
+		mpool_filter(handle_of(f), to_memory, to_file, f);
+	if (run.o->hooks && mpool_hooks(handle_of(f), &hooks, sizeof hooks) != 0)
+		fault_call("mpool_hooks", NO_PAGE);
+}
 
 void pool_open(int fd, pgno_t cache)
 {
 	const struct options *o = run.o;
 
-	if (!o->direct && lseek(run.fd, OFFSET_MARK, SEEK_SET) < 0)
+	if (!o->direct && lseek(run.file->fd, OFFSET_MARK, SEEK_SET) < 0)
 		trouble("seeking in the file");
 	raise_to(&run.board->cache_asked, cache == 0 ? 1 : cache);
 	watch_doing(run.main, DOING_OPEN, NO_PAGE);
@@ -132,11 +143,13 @@ void pool_open(int fd, pgno_t cache)
 		fault_call("mpool_open of the pool that others have open", NO_PAGE);
 		exit(EXIT_FAULTS);
 	}
+	run.own[0].pool = run.pool;
 	atomic_store(&run.board->inside[run.process], true);
 	watch_done(run.main);
 	raise_to(&run.board->cache_given, cache == 0 ? 1 : cache);
-	if (o->filter)
-		mpool_filter(run.pool, to_memory, to_file, NULL);
+	pool_settings(run.file);
+	if (all_latched() && mpool_tune(run.pool, MPOOL_LATCHED, 1) != 0)
+		fault_call("mpool_tune", NO_PAGE);
 	/* Of those that are killed, or stopped, it must be known which page they read. */
 	if (!run.killing && mpool_tune(run.pool, MPOOL_READAHEAD, READ_AHEAD) != 0)
 		fault_call("mpool_tune", NO_PAGE);
@@ -149,7 +162,8 @@ void pool_close(void)
 	if (mpool_close(run.pool) != 0)
 		fault_call("mpool_close", NO_PAGE);
 	watch_done(run.main);
-	if (!run.o->direct && lseek(run.fd, 0, SEEK_CUR) != OFFSET_MARK)
+	files_closed();
+	if (!run.o->direct && lseek(run.file->fd, 0, SEEK_CUR) != OFFSET_MARK)
 		fault("the pool moved the descriptor's offset");
 }
 
@@ -204,62 +218,13 @@ static void print_start(const struct options *o)
 		printf("%u s, ", o->seconds);
 	if (o->rounds > 0)
 		printf("%u rounds, ", o->rounds);
-	printf("%u to %u pages of %u bytes, cache %u%s%s%s%s%s, seed %u\n", o->pages, o->pages_max, o->page_size,
-	       o->cache, o->filter ? ", filters" : "", o->direct ? ", O_DIRECT" : "", o->signals ? ", signals" : "",
+	printf("%u to %u pages of %u bytes, %u more files, cache %u, %u%% latched%s%s%s%s%s%s, seed %u\n", o->pages,
+	       o->pages_max, o->page_size, o->files, o->cache, o->latched, o->filter ? ", filters" : "",
+	       o->hooks ? ", hooks" : "", o->direct ? ", O_DIRECT" : "", o->signals ? ", signals" : "",
 	       o->cancel ? ", cancellation" : "", o->soak ? ", soak" : "", o->seed);
 }
 
 /* --- the run ------------------------------------------------------------------- */
-
-static int open_one(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC);
-
-	if (fd < 0)
-		trouble("opening %s", path);
-	return fd;
-}
-
-/* A temporary file without a name, which cannot stay behind, open twice: to change it; to read it. */
-static void make_file(const char *directory, bool direct)
-{
-	int flags = direct ? O_DIRECT : 0, made;
-	char *path;
-
-	if (asprintf(&path, "%s/mpool-stress.XXXXXX", directory) < 0)
-		trouble("no memory for a file name");
-	made = mkstemp(path);
-	if (made < 0)
-		trouble("making %s", path);
-	run.fd = open_one(path, O_RDWR | flags);
-	run.plain_fd = open_one(path, O_RDONLY | flags);
-	unlink(path);
-	close(made);
-	free(path);
-}
-
-/* The pages at the start are written plainly: so the pool must also read what it never wrote. */
-static void write_first_pages(void)
-{
-	size_t size = run.o->page_size;
-	char *page = page_buffer(size);
-
-	for (pgno_t p = 0; p < run.o->pages; p++) {
-		struct record *r = &run.record[p];
-
-		page_write(page, size, p, 1, 0);
-		if (run.o->filter)
-			to_file(NULL, p, page);
-		if (pwrite(run.fd, page, size, (off_t)p * (off_t)size) != (ssize_t)size)
-			trouble("writing page %" PRIu32, p);
-		atomic_store(&r->version, 1);
-		atomic_store(&r->put, 1);
-		atomic_store(&r->allotted, true);
-	}
-	atomic_store(&run.board->allotted, run.o->pages);
-	atomic_store(&run.board->reserved, run.o->pages);
-	free(page);
-}
 
 static void prepare(const struct options *o)
 {
@@ -268,12 +233,9 @@ static void prepare(const struct options *o)
 	run.o = o;
 	run.killing = o->mode == MODE_KILL;
 	run.board = shared_make(sizeof *run.board);
-	run.records = o->pages_max + (run.killing ? LOST_MAX : 0);
-	run.record = shared_make(run.records * sizeof *run.record);
 	run.growth = o->soak ? SOAK_GROWTH : 0;
 	atomic_store(&run.board->pause, run.killing);
-	make_file(o->file != NULL ? o->file : ".", o->direct);
-	write_first_pages();
+	files_make();
 	watch_make(place_after(PLACES_AFTER), o->watchdog);
 	print_start(o);
 	sigaction(SIGINT, &action, NULL);
@@ -296,7 +258,8 @@ static void run_here(void)
 
 	run.main = main_of(0);
 	ticker_start(&guard, watch_guard);
-	pool_open(run.fd, run.o->cache);
+	pool_open(run.file->fd, run.o->cache);
+	files_come(w, FILES_ALL);
 	start_thread(&witness, be_witness, NULL);
 	crew_work(0);
 	drain(w, 0);
@@ -323,8 +286,6 @@ static int churn(void)
 	if (run.killing)
 		kill_print();
 	watch_print_counts();
-	close(run.plain_fd);
-	close(run.fd);
 	return report_verdict();
 }
 

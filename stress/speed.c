@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 #include "draw.h"
 #include "mpool.h"
 
-enum { PAGE = 4096, DEPTH = 32, TURNS = 10, PAGES_MIN = 64 };
+enum { PAGE = 4096, DEPTH = 32, TURNS = 10, PAGES_MIN = 64, STATUS_USAGE = 2 };
 #define TURN_SECONDS 0.05
 
 struct rate {
@@ -92,23 +93,41 @@ static void say_engine(const struct mpool_stats *s)
 		printf(" (threads)\n");
 }
 
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	char **file = state->input;
+
+	if (key == ARGP_KEY_NO_ARGS)
+		argp_error(state, "no file given");
+	if (key != ARGP_KEY_ARG || state->arg_num > 0)
+		return ARGP_ERR_UNKNOWN;
+	*file = arg;
+	return 0;
+}
+
+static const struct argp parser = {
+	.parser = parse,
+	.args_doc = "FILE",
+	.doc = "Say how many pages of a file a pool reads in a second, one at a time and many at once.",
+};
+
 int main(int argc, char **argv)
 {
 	struct rate one = {0}, many = {0};
 	uint64_t random = draw_start((uint64_t)time(NULL));
 	bool direct = true;
+	char *file = NULL;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: mpool-speed FILE\n");
-		return 2;
-	}
-	MPOOL *mp = open_pool(argv[1], O_DIRECT);
+	argp_program_version = "mpool-speed " MPOOL_VERSION;
+	argp_err_exit_status = STATUS_USAGE;
+	argp_parse(&parser, argc, argv, 0, NULL, &file);
+	MPOOL *mp = open_pool(file, O_DIRECT);
 	if (mp == NULL && errno == EINVAL) {
 		direct = false;
-		mp = open_pool(argv[1], 0);
+		mp = open_pool(file, 0);
 	}
 	if (mp == NULL)
-		die(argv[1]);
+		die(file);
 	struct mpool_stats s = stats_of(mp);
 	if (s.pages < PAGES_MIN) {
 		printf("too few pages to tell how fast they are read: %" PRIu64 "\n", s.pages);

@@ -197,6 +197,9 @@ static void print_place(unsigned i)
 	for (unsigned h = 0; h < HELD_MAX; h++)
 		if (atomic_load(&p->held[h]) != 0)
 			fprintf(stderr, ", holds %" PRIu64, atomic_load(&p->held[h]) - 1);
+	for (unsigned l = 0; l < LATCHED_MAX; l++)
+		if (atomic_load(&p->latched[l]) != 0)
+			fprintf(stderr, ", latches %" PRIu64, atomic_load(&p->latched[l]) - 1);
 	fprintf(stderr, "\n");
 }
 

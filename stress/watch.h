@@ -33,8 +33,17 @@
 	X(REQUEST, "new, requested")       \
 	X(DELETE, "delete")                \
 	X(ABANDONED, "abandoned")          \
+	X(LATCH, "latch")                  \
+	X(TRY, "latch, tried")             \
+	X(SHARE, "latch, shared")          \
+	X(UPGRADE, "upgrade")              \
+	X(UNLATCH, "unlatch")              \
+	X(UNSHARE, "unlatch, shared")      \
+	X(LOOK, "peek, or unchanged")      \
 	X(SYNC, "sync")                    \
 	X(STATS, "stats")                  \
+	X(ATTACH, "attach")                \
+	X(DETACH, "close of a file")       \
 	X(OPEN, "open")                    \
 	X(CLOSE, "close")                  \
 	X(THREADS, "its threads at work")  \
@@ -47,44 +56,59 @@ enum doing { DOINGS_OF(DOING_NUMBER) DOINGS, DOING_AIMS = DOING_CLOSE + 1 };
 extern const char *const doing_name[DOINGS];
 
 /* What is counted, after the operations, and what that is called. */
-#define COUNTS_OF(X)                        \
-	X(GETS_BEGUN, "gets begun")         \
-	X(GETS, "gets")                     \
-	X(LOCKED, "pages in others' hands") \
-	X(BUSY, "deletes refused")          \
-	X(OPENS, "opens")                   \
-	X(THREADS, "threads")               \
-	X(CANCELLED, "  cancelled")         \
-	X(ORPHANS, "pins that outlived")    \
-	X(SYNCS, "syncs checked")           \
-	X(EXACT, "  pages exact")           \
-	X(NEWER, "  being changed")         \
-	X(OLD, "died changing: as before")  \
-	X(NEW, "  changed")                 \
-	X(HALF, "  half, and marked")       \
-	X(UPSET, "  deleted, or afresh")    \
-	X(MARKS, "marks of a death")        \
-	X(KILLED, "processes killed")       \
-	X(INSIDE, "  inside the pool")      \
-	X(BESIDE, "  beside one stopped")   \
-	X(AIMED, "  at a chosen call")      \
-	X(STOPPED, "processes stopped")     \
-	X(WENT_ON, "  threads went on")     \
-	X(WAITED, "  threads might wait")   \
+#define COUNTS_OF(X)                           \
+	X(GETS_BEGUN, "gets begun")            \
+	X(GETS, "gets")                        \
+	X(LOCKED, "pages in others' hands")    \
+	X(BUSY, "deletes refused")             \
+	X(LATCHES, "latches")                  \
+	X(SHARED, "  shared")                  \
+	X(UPGRADES, "  upgrades")              \
+	X(REFUSED, "  refused")                \
+	X(LOOKS, "peeks")                      \
+	X(NOT_SEEN, "  refused")               \
+	X(CHANGED, "  changed meanwhile")      \
+	X(IMAGES, "pages written")             \
+	X(TORN, "  torn, pinned alone")        \
+	X(WITHHELD, "pages withheld")          \
+	X(HOOKED, "refused by hooks")          \
+	X(OPENS, "opens")                      \
+	X(ATTACHED, "files attached")          \
+	X(THREADS, "threads")                  \
+	X(CANCELLED, "  cancelled")            \
+	X(ORPHANS, "pins that outlived")       \
+	X(SYNCS, "syncs checked")              \
+	X(EXACT, "  pages exact")              \
+	X(NEWER, "  being changed")            \
+	X(OLD, "died changing: as before")     \
+	X(NEW, "  changed")                    \
+	X(HALF, "  half, and marked")          \
+	X(UPSET, "deleted, or afresh")         \
+	X(LOST, "older, as nobody had it")     \
+	X(MARKS, "marks of a death")           \
+	X(DIED_LATCHED, "latches of the dead") \
+	X(KILLED, "processes killed")          \
+	X(INSIDE, "  inside the pool")         \
+	X(BESIDE, "  beside one stopped")      \
+	X(AIMED, "  at a chosen call")         \
+	X(STOPPED, "processes stopped")        \
+	X(WENT_ON, "  threads went on")        \
+	X(WAITED, "  threads might wait")      \
 	X(QUIT, "processes that left")
 
 #define COUNT_NUMBER(name, text) COUNT_##name,
 enum count { COUNT_AFTER_OPERATIONS = OPERATIONS - 1, COUNTS_OF(COUNT_NUMBER) COUNTS };
 
-enum { HELD_MAX = 16, LINE_SIZE = 64 /* watching must not slow the watched */ };
+enum { HELD_MAX = 16, LATCHED_MAX = 10, LINE_SIZE = 64 /* watching must not slow the watched */ };
 
 /* One thread's; its own to write, and when it was killed, that of the process which killed it. */
 struct place {
 	_Alignas(LINE_SIZE) _Atomic int doing;
-	_Atomic pgno_t pgno;             /* that the call is about */
-	_Atomic int parked_for;          /* DOING_PARKED: the pause that it waits for the end of */
-	_Atomic uint64_t steps;          /* calls begun */
-	_Atomic uint64_t held[HELD_MAX]; /* page number + 1: surely pinned; 0: none */
+	_Atomic pgno_t pgno;                   /* that the call is about */
+	_Atomic int parked_for;                /* DOING_PARKED: the pause that it waits for the end of */
+	_Atomic uint64_t steps;                /* calls begun */
+	_Atomic uint64_t held[HELD_MAX];       /* page number + 1: surely pinned; 0: none */
+	_Atomic uint64_t latched[LATCHED_MAX]; /* ... latched exclusively */
 	_Atomic uint64_t count[COUNTS];
 	/* The guard's own, and what it had done when one was stopped. */
 	uint64_t steps_then;

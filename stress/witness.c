@@ -7,10 +7,13 @@
  * to count, and then no older than what was put before the sync, no newer than what was
  * begun since.
  *
+ * MPOOL_WHOLE writes all then but what the witness has pinned.
+ *
  * SPDX-License-Identifier: BSD-2-Clause
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -33,19 +36,21 @@ enum {
 /* Reads a page around the pool; what the file has not is zeros. */
 static void read_plainly(struct worker *w, pgno_t pgno, struct page_view *view)
 {
-	size_t size = run.o->page_size, done = read_at(run.plain_fd, w->buffer, size, (off_t)pgno * (off_t)size);
+	struct file *f = file_of(pgno);
+	size_t size = run.o->page_size, done;
+	int state;
 
+	/* Nothing that a worker does is a cancellation point: crew.c. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	done = read_at(f->plain_fd, w->buffer, size, (off_t)page_in(pgno) * (off_t)size);
+	pthread_setcancelstate(state, NULL);
 	memset(w->buffer + done, 0, size - done);
 	if (run.o->filter)
-		to_memory(NULL, pgno, w->buffer);
+		to_memory(f, page_in(pgno), w->buffer);
 	page_read(w->buffer, size, view);
 }
 
-struct before {
-	uint64_t version, put, upsets;
-};
-
-static struct before look_before(const struct record *r)
+struct before look_before(const struct record *r)
 {
 	return (struct before){atomic_load(&r->version), atomic_load(&r->put), atomic_load(&r->upsets)};
 }
@@ -63,7 +68,7 @@ static bool plausible(const struct page_view *view, pgno_t pgno, uint64_t oldest
 }
 
 /* False: the page is just upset. */
-static bool check_saved(struct worker *w, const char *where, pgno_t pgno, const struct before *before)
+bool check_saved(struct worker *w, const char *where, pgno_t pgno, const struct before *before)
 {
 	struct record *r = &run.record[pgno];
 	struct page_view view;
@@ -76,53 +81,83 @@ static bool check_saved(struct worker *w, const char *where, pgno_t pgno, const 
 	if (before->upsets % 2 != 0 || atomic_load(&r->upsets) != before->upsets)
 		return false;
 	exact = before->version == before->put && newest == before->version;
+	if (exact && page_is(&view, pgno, newest))
+		raise_to(&r->image, newest);
 	watch_count(w->at, exact ? COUNT_EXACT : COUNT_NEWER, 1);
-	if (exact ? !page_is(&view, pgno, newest) : !plausible(&view, pgno, before->put, newest))
+	if (may_be_older(pgno))
+		check_older(where, pgno, &view);
+	else if (exact ? !page_is(&view, pgno, newest) : !plausible(&view, pgno, before->put, newest))
 		fault_page(where, pgno, before->put, &view);
 	return exact;
 }
 
-/* One mpool_sync, while others work or rest, then the file against what was put before it. */
-static void check_sync(struct worker *w)
+bool check_sync(struct worker *w, struct file *f)
 {
-	pgno_t pages = (pgno_t)atomic_load(&run.board->allotted);
+	pgno_t pages = (pgno_t)atomic_load(&f->allotted), first = f->first;
 	struct before *before = malloc((pages + (size_t)1) * sizeof *before);
-	int result;
+	bool done;
 
 	if (before == NULL)
 		trouble("no memory for the versions before a sync");
 	for (pgno_t p = 0; p < pages; p++)
-		before[p] = look_before(&run.record[p]);
+		before[p] = look_before(&run.record[first + p]);
 	watch_doing(w->at, DOING_SYNC, NO_PAGE);
-	result = mpool_sync(run.pool);
+	images_may_tear(true);
+	done = mpool_sync(handle_of(f)) == 0;
+	images_may_tear(false);
 	watch_done(w->at);
-	if (result != 0)
-		fault_call("mpool_sync", NO_PAGE);
-	for (pgno_t p = 0; p < pages && result == 0 && !faults_too_many(); p++)
-		check_saved(w, "in the file after mpool_sync", p, &before[p]);
-	watch_count(w->at, COUNT_SYNCS, result == 0);
+	if (!done && !is_refusal())
+		fault_call("mpool_sync", first);
+	for (pgno_t p = 0; p < pages && done && !faults_too_many(); p++)
+		check_saved(w, "in the file after mpool_sync", first + p, &before[p]);
+	watch_count(w->at, COUNT_SYNCS, done);
 	free(before);
+	return done;
+}
+
+static void check_sync_of(struct worker *w, struct file *f)
+{
+	if (!share_file(f))
+		return;
+	check_sync(w, f);
+	unshare_file(f);
+}
+
+/* When all rest: nothing but these pins is a cause to withhold a page. */
+static void check_whole(struct worker *w, const struct file *f, unsigned pinned)
+{
+	unsigned most = all_latched() ? 0 : pinned;
+	ssize_t withheld;
+
+	watch_doing(w->at, DOING_SYNC, NO_PAGE);
+	withheld = mpool_sync_range(handle_of(f), 0, MAX_PAGE_NUMBER, MPOOL_WRITE | MPOOL_WHOLE);
+	watch_done(w->at);
+	if (withheld < 0)
+		fault_call("mpool_sync_range", NO_PAGE);
+	else if (withheld > most)
+		fault("mpool_sync_range: %zd pages are withheld, and %u are pinned", withheld, most);
 }
 
 /*
  * When the pool is closed.  Pages at the end that were never written need not be there.
- * With filters they may: a page of zeros has an external form, which the file must have
+ * With filters, or hooks, they may: a page of zeros has an external form, which the file must have
  * before the page can leave memory.
  */
-static void check_file(struct worker *w)
+static void check_file(struct worker *w, const struct file *f)
 {
-	pgno_t pages = (pgno_t)atomic_load(&run.board->allotted), written = 0;
-	off_t size = lseek(run.plain_fd, 0, SEEK_END), page_size = run.o->page_size;
+	pgno_t pages = (pgno_t)atomic_load(&f->allotted), written = 0;
+	off_t size = lseek(f->plain_fd, 0, SEEK_END), page_size = run.o->page_size;
+	bool new_are_written = run.o->filter || run.o->hooks;
 
 	for (pgno_t p = 0; p < pages && !faults_too_many(); p++) {
-		struct before now = look_before(&run.record[p]);
+		struct before now = look_before(&run.record[f->first + p]);
 
-		if (!check_saved(w, "in the file at the end", p, &now) && faults() == 0)
-			fault("page %" PRIu32 ": this program lost a put", p);
+		if (!check_saved(w, "in the file at the end", f->first + p, &now) && faults() == 0)
+			fault("page %" PRIu32 ": this program lost a put", f->first + p);
 		written = now.version != 0 ? p + 1 : written;
 	}
 	if (atomic_load(&run.board->lost_new) == 0 &&
-	    (size < written * page_size || size > (run.o->filter ? pages : written) * page_size ||
+	    (size < written * page_size || size > (new_are_written ? pages : written) * page_size ||
 	     size % page_size != 0))
 		fault("the file has %jd bytes: page %jd of %" PRIu32 " is the last written", (intmax_t)size,
 		      (intmax_t)written - 1, pages);
@@ -183,20 +218,20 @@ static void check_mark(struct worker *w, const struct pin *pin)
 		fault("mpool_abandoned: MPOOL_FORGIVE of page %" PRIu32 " does not unmark it", pin->pgno);
 }
 
-static void sweep(struct worker *w, pgno_t pages)
+static void sweep(struct worker *w, const struct file *f)
 {
 	struct pin pin;
 
-	for (pgno_t p = 0; p < pages && !faults_too_many(); p++) {
+	for (pgno_t p = f->first; p < page_end(f) && !faults_too_many(); p++) {
 		if (!get_page(w, p, &pin))
 			continue;
-		if (!lock_page(w, p, ACCESS_WRITE)) {
+		if (!lock_page(w, &pin, ACCESS_WRITE)) {
 			fault("page %" PRIu32 ": this program lost a lock", p);
 		} else {
 			if (run.killing)
 				check_mark(w, &pin);
 			check_page(w, "when all rest", &pin);
-			record_unlock(&run.record[p]);
+			unlock_page(w, &pin);
 		}
 		put_page(w, &pin);
 	}
@@ -215,9 +250,11 @@ static uint64_t overflow_left(const struct mpool_stats *before, const struct mpo
 /* Of one thread, with nobody else there: each get is a hit or a miss. */
 static void check_sweep(const struct mpool_stats *before, const struct mpool_stats *now, uint64_t gets)
 {
-	uint64_t may_stay = overflow_left(before, now), pages = atomic_load(&run.board->allotted);
+	uint64_t may_stay = overflow_left(before, now), pages = atomic_load(&run.file->allotted), others = 0;
 	uint64_t lost = atomic_load(&run.board->lost_new);
 
+	for (unsigned i = 1; i < files(); i++)
+		others += atomic_load(&run.file[i].allotted);
 	if (now->hits - before->hits + now->misses - before->misses != gets)
 		fault_stats("not each get of one thread is a hit or a miss", now);
 	if (now->overflow > may_stay || now->cached > now->maxcache + may_stay)
@@ -225,12 +262,20 @@ static void check_sweep(const struct mpool_stats *before, const struct mpool_sta
 	if (before->overflow > before->cached || before->cached - before->overflow > before->maxcache ||
 	    (before->overflow > pins_most() && !run.killing))
 		fault_stats("more pages in memory than were ever pinned at once beside the cache's", before);
-	if (now->dirty > now->cached || now->cached > now->pages)
+	if (now->dirty > now->cached || now->cached > now->pages + others)
 		fault_stats("more pages in memory than in the file, or more modified", now);
 	if (now->pages < pages || now->pages > pages + lost)
 		fault_stats("other pages in the file than were made", now);
-	if (lost == 0 && (mpool_get(run.pool, (pgno_t)pages, 0) != NULL || errno != EINVAL))
-		fault("mpool_get of page %" PRIu64 ", one past the last, does not fail with EINVAL", pages);
+}
+
+/* Also in a pool whose other files have that number. */
+static void check_end(const struct file *f)
+{
+	pgno_t end = page_end(f);
+
+	if (atomic_load(&run.board->lost_new) == 0 &&
+	    (mpool_get(handle_of(f), page_in(end), 0) != NULL || errno != EINVAL))
+		fault("mpool_get of page %" PRIu32 ", one past the last, does not fail with EINVAL", end);
 }
 
 /* --- pages that never leave memory --------------------------------------------- */
@@ -304,14 +349,19 @@ static void check(struct worker *w, bool last)
 	if (before.hits + before.misses < watch_sum(COUNT_GETS) ||
 	    before.hits + before.misses > watch_sum(COUNT_GETS_BEGUN))
 		fault_stats("fewer gets than were done, or more than were begun", &before);
-	sweep(w, (pgno_t)atomic_load(&run.board->allotted));
+	for (unsigned i = 0; i < files(); i++)
+		sweep(w, &run.file[i]);
 	after = pool_stats(w->at);
 	if (!faults_too_many())
 		check_sweep(&before, &after, atomic_load(&w->at->count[COUNT_GETS_BEGUN]) - gets);
 	remember_watched();
 	if (!last && below(w, FILE_ONE_IN) != 0)
 		return;
-	check_sync(w);
+	for (unsigned i = 0; i < files(); i++) {
+		check_end(&run.file[i]);
+		check_whole(w, &run.file[i], pinned);
+		check_sync_of(w, &run.file[i]);
+	}
 	after = pool_stats(w->at);
 	if (after.dirty > pinned || after.pinned != pinned) /* a pinned page stays marked */
 		fault_stats("pages modified after mpool_sync", &after);
@@ -325,24 +375,29 @@ void witness_work(void)
 
 	if (run.killing)
 		pin_watched(w);
+	files_come(w, FILES_KEPT);
 	ticker_start(&teller, print_progress);
 	while (!last) {
 		int done = atomic_load(&run.board->done);
 
 		watch_doing(w->at, DOING_PARKED, NO_PAGE);
 		if (!wait_while(&run.board->order, done, run.killing ? FOREVER : SYNC_EVERY)) {
-			check_sync(w);
+			check_sync_of(w, run.file);
+			check_sync_of(w, choose_file(w));
 			continue;
 		}
 		watch_doing(w->at, DOING_NOTHING, NO_PAGE);
 		last = atomic_load(&run.board->last);
 		if (last)
 			ticker_stop(&teller);
+		files_come(w, FILES_ALL);
 		check(w, last);
+		files_go(w);
 		if (last) {
 			mpool_stat(run.pool);
 			leave();
-			check_file(w);
+			for (unsigned i = 0; i < files(); i++)
+				check_file(w, &run.file[i]);
 		}
 		atomic_store(&run.board->done, atomic_load(&run.board->order));
 	}

@@ -3,9 +3,11 @@
 SPDX-License-Identifier: BSD-2-Clause
 """
 import contextlib
+import csv
 import importlib.util
 import io
 import itertools
+import json
 import sys
 import tempfile
 import unittest
@@ -34,6 +36,13 @@ class Directory(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
         self.file = self.directory / self.results
+
+    def write(self, lines, about=None):
+        """The results, of these lines; and what was measured, beside them."""
+        with open(self.file, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([list(self.report.COLUMNS), *lines])
+        if about is not None:
+            self.file.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
 
     def run_main(self, *arguments):
         with contextlib.redirect_stderr(io.StringIO()) as said:

@@ -269,7 +269,7 @@ static void release_anothers(MPOOL *mp, char *page)
 {
 	uint64_t w = 0;
 	(void)page;
-	latch_own(latch_of(mp), &w, ONE);
+	latch_own(latch_of(mp), &w, ONE, 0);
 	latch_release(latch_of(mp), OTHER);
 }
 
@@ -284,7 +284,7 @@ static void release_shared(MPOOL *mp, char *page)
 	uint64_t w = LATCH_SHARED;
 	(void)page;
 	*latch_of(mp) = w;
-	latch_own(latch_of(mp), &w, ONE);
+	latch_own(latch_of(mp), &w, ONE, 0);
 	latch_release(latch_of(mp), ONE);
 }
 
@@ -292,7 +292,7 @@ static void leave_to_nobody(MPOOL *mp, char *page)
 {
 	uint64_t w = 0;
 	(void)page;
-	latch_own(latch_of(mp), &w, ONE);
+	latch_own(latch_of(mp), &w, ONE, 0);
 }
 
 static void mark_unshared(MPOOL *mp, char *page)

@@ -28,23 +28,28 @@ BUILD = None  # set by main
 
 # The documents, and the folder in which their commands are to be run.
 DOCUMENTS = {"README.md": ".", "CONTRIBUTING.md": ".", "bench/README.md": ".", "src/README.md": ".",
-             "tests/explore/README.md": ".", "tests/litmus/README.md": "tests/litmus",
+             "stores/README.md": ".", "stores/rados/README.md": ".", "tests/explore/README.md": ".", "tests/litmus/README.md": "tests/litmus",
              "docs/use.md": ".", "docs/sharing.md": ".", "docs/eviction.md": ".", "docs/evidence.md": "."}
 
 # What a stranger is shown: the README, and what it leads to.
-SHOWN = ["README.md", "docs/use.md", "docs/sharing.md", "docs/eviction.md", "docs/evidence.md"]
+SHOWN = ["README.md", "docs/use.md", "docs/sharing.md", "docs/eviction.md", "docs/evidence.md", "docs/machines.md"]
 
 # The project's programs, as inline code has them; where they are in a build.
 PROGRAMS = {"explore": "tests/explore/explore", "mpool-stress": "stress/mpool-stress", "mpool-top": "tools/mpool-top",
             "mpool-bench": "bench/mpool-bench", "mpool-replay": "bench/mpool-replay",
-            "mpool-device": "bench/mpool-device"}
+            "mpool-device": "bench/mpool-device", "mpool-trees": "bench/mpool-trees", "mpool-commits": "bench/mpool-commits", "mpool-files": "bench/mpool-files",
+            "mpool-speed": "stress/mpool-speed"}
 # Those that a reader brings.
 SYSTEM = {"cmake", "ctest", "cc", "sudo", "ldconfig", "clang-format", "python3", "nbdkit", "nbdcopy"}
 MODES = {"verify", "churn", "kill"}  # of mpool-stress, each with options of its own
 # A script gives its options to the program.
-PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/bench-device": "mpool-device", "scripts/replay": "mpool-replay"}
+PASSED_ON = {"scripts/bench": "mpool-bench", "scripts/bench-device": "mpool-device", "scripts/bench-trees": "mpool-trees",
+             "scripts/replay": "mpool-replay"}
+# Which know workloads and subjects by name, and end after --list.
+MEASURED = ("mpool-bench", "mpool-device", "mpool-trees")
 TESTS_WITH_CASES = "tests/test_"
 MOST_OF_A_PICTURE = 100_000  # bytes
+USAGE = 2  # the exit status of who is used wrongly
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*(\.csv|\.tsv)?(,\.\.\.)?$")
 
 
@@ -223,7 +228,7 @@ def check_words(path, name, words):
             options_exist((SOURCE / "tests/fuzz/replay.cpp").read_text(), words)
         else:
             options_exist(help_of(*program), words)
-    if name in ("mpool-bench", "scripts/bench", "mpool-device", "scripts/bench-device") and not any(PLACEHOLDER.match(w) for w in words):
+    if PASSED_ON.get(name, name) in MEASURED and not any(PLACEHOLDER.match(w) for w in words):
         text, status = output(*program, *words, "--list")
         if status != 0 and "in this build" not in text:  # another project's pool, which may be missing here
             raise Wrong(text.strip())
@@ -337,6 +342,44 @@ class Documents(unittest.TestCase):
                 self.assertTrue(tests, "no test shows it")
                 for test in tests:
                     self.assertTrue((SOURCE / test).is_file() or f'TEST_CASE("{test}")' in cases, test)
+
+    def test_programs_say_what_they_are(self):
+        """--version and --help, and of wrong usage which option is meant, with one status."""
+        version = re.search(r"^CMAKE_PROJECT_VERSION:\w+=(.*)$", (BUILD / "CMakeCache.txt").read_text(), re.M)[1]
+        for name, path in PROGRAMS.items():
+            if name.startswith("mpool-"):
+                with self.subTest(program=name):
+                    self.assertEqual(output(BUILD / path, "--version"), (f"{name} {version}\n", 0))
+                    self.assertEqual(output(BUILD / path, "--help")[1], 0)
+                    text, status = output(BUILD / path, "--bogus")
+                    self.assertIn("--bogus", text)
+                    self.assertEqual(status, USAGE)
+
+    def test_counts_are_of_today(self):
+        """How many planted faults, scenarios, litmus tests and cases of the models there are, wherever that is said."""
+        cases = [sum(1 for line in (SOURCE / f"tests/model/{model}.runs").read_text().splitlines()
+                     if line.strip() and not line.startswith("#")) for model in ("pins", "latches", "extents", "catalog")]
+        # A line that is not indented is a name.
+        faults = len(re.findall(r"^\w", output(SOURCE / "scripts/mutants", "--list")[0], re.M))
+        scenarios = len(re.findall(r"^[\w-]+:", output(BUILD / PROGRAMS["explore"], "--list")[0], re.M))
+        litmus = len(list((SOURCE / "tests/litmus").glob("*.litmus")))
+        for document, said, count in (
+                ("README.md", r"(\d+) planted faults", faults), ("docs/evidence.md", r"^- (\d+) faults to plant", faults),
+                ("src/README.md", r"planted faults, one for each line that matters \| (\d+) \|", faults),
+                ("docs/evidence.md", r"in (\d+)\nsmall scenarios", scenarios),
+                ("src/README.md", r"schedules in (\d+) scenarios", scenarios),
+                ("src/README.md", r"(\d+) tests, \d+ verdicts", litmus),
+                ("src/README.md", r"(\d+), \d+, \d+ and \d+ cases", cases[0]),
+                ("src/README.md", r"\d+, (\d+), \d+ and \d+ cases", cases[1]),
+                ("src/README.md", r"\d+, \d+, (\d+) and \d+ cases", cases[2]),
+                ("src/README.md", r"\d+, \d+, \d+ and (\d+) cases", cases[3])):
+            with self.subTest(document=document, said=said):
+                found = re.findall(said, re.sub(r"\n +", "\n", (SOURCE / document).read_text(encoding="utf-8")), re.M)
+                self.assertEqual(found, [str(count)])
+
+    def test_lists_of_faults_are_named(self):
+        text = (SOURCE / "tests/mutants/README.md").read_text(encoding="utf-8")
+        self.assertEqual({p.name for p in (SOURCE / "tests/mutants").glob("*.txt")}, set(re.findall(r"^\| \[(.*?\.txt)\]", text, re.M)))
 
     def test_labels_are_listed(self):
         text = (SOURCE / "CONTRIBUTING.md").read_text(encoding="utf-8")

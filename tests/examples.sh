@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples.sh HELLO COUNTER SCAN EVENTLOOP WAL PEEK - the documents' programs do what they are shown for,
+# examples.sh HELLO COUNTER SCAN EVENTLOOP WAL PEEK FILES STORE [NBD] - the documents' programs do what they are shown for,
 # and say why when they cannot.
 set -euo pipefail
 export LC_ALL=C
@@ -10,6 +10,9 @@ scan=$3
 eventloop=$4
 wal=$5
 peek=$6
+files=$7
+store=$8
+nbd=${9:-}
 key=examples.sh.$$
 tmp=$(mktemp -d)
 started=()
@@ -42,6 +45,16 @@ mkdir "$tmp/hello" && cd "$tmp/hello"
 [ "$(cat out)" = "page 0: hello" ] || fail "hello says: $(cat out)"
 [ "$(head -c 5 pages)" = hello ] || fail "the page is not in the file"
 [ "$(stat -c %s pages)" = 4096 ] || fail "the file has not one page"
+
+echo "== store"
+mkdir "$tmp/store" && cd "$tmp/store"
+mkdir pages
+"$store" pages 7 hello
+"$store" pages 99 "the last"
+"$store" pages 7 "hello again"
+[ "$("$store" pages)" = "7: hello again"$'\n'"99: the last" ] || fail "store has: $("$store" pages)"
+[ "$(echo pages/*)" = "pages/000007 pages/000099" ] || fail "store has $(echo pages/*)"
+refused "$store" "no directory" nowhere
 
 echo "== counter, by two processes, into pipes; one is killed"
 mkdir "$tmp/counter" && cd "$tmp/counter"
@@ -130,7 +143,28 @@ mkdir "$tmp/peek" && cd "$tmp/peek"
 mkdir accounts.d && rm accounts && mv accounts.d accounts
 refused "$peek" "peek: accounts is a folder"
 
-for program in scan eventloop; do
+echo "== files"
+mkdir "$tmp/files" && cd "$tmp/files"
+head -c 8192 /dev/zero > zeros
+tr '\0' a < zeros > letters
+: > empty
+"$files" zeros letters empty letters > out || fail "files: exit status $?"
+[ "$(cat out)" = "00 8192
+61 16384" ] || fail "files: $(cat out)"
+
+if [ -n "$nbd" ] && command -v nbdkit > /dev/null; then
+	echo "== nbd"
+	mkdir "$tmp/nbd" && cd "$tmp/nbd"
+	head -c 8192 /dev/zero > disk
+	# It ends with the command that it runs.
+	nbdkit -U - file disk --run "'$nbd' \"\$uri\" hello && '$nbd' \"\$uri\"" > out || fail "nbd: exit status $?"
+	[ "$(cat out)" = "page 0: hello
+page 0: hello" ] || fail "nbd: $(cat out)"
+	[ "$(head -c 5 disk)" = hello ] || fail "nbd: the page is not on the disk"
+	refused "$nbd" "nbd: there is no server" "nbd+unix:///?socket=$tmp/nowhere"
+fi
+
+for program in scan eventloop files; do
 	refused "${!program}" "$program: there is no such file" "$tmp/no file"
 done
 : > empty

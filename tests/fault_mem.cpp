@@ -19,7 +19,7 @@ Ask refused;
 uint64_t first_refused, times_refused;
 std::atomic<uint64_t> count{0};
 
-std::atomic<int64_t> maps{0}, map_bytes{0}, blocks{0}, arena_blocks{0};
+std::atomic<int64_t> maps{0}, map_bytes{0}, blocks{0}, arena_blocks{0}, never_had{0};
 
 bool refuse(Ask ask)
 {
@@ -72,7 +72,7 @@ uint64_t Refusal::asked() const
 
 Held held()
 {
-	return {maps.load(), map_bytes.load(), blocks.load(), arena_blocks.load()};
+	return {maps.load(), map_bytes.load(), blocks.load(), arena_blocks.load(), never_had.load()};
 }
 
 } // namespace fault
@@ -139,6 +139,7 @@ WRAP(int, munmap, (void *p, size_t bytes))
 		add(maps, -1);
 		add(map_bytes, -static_cast<int64_t>(bytes));
 	}
+	add(never_had, result != 0);
 	return result;
 }
 

@@ -36,12 +36,13 @@ struct Held {
 	int64_t maps, map_bytes; // mmap
 	int64_t blocks;          // malloc and its kin
 	int64_t arena_blocks;    // mallocx
+	int64_t never_had;       // times that munmap was called for what is no mapping
 };
 Held held();
 inline bool operator==(const Held &a, const Held &b)
 {
 	return a.maps == b.maps && a.map_bytes == b.map_bytes && a.blocks == b.blocks &&
-	       a.arena_blocks == b.arena_blocks;
+	       a.arena_blocks == b.arena_blocks && a.never_had == b.never_had;
 }
 
 } // namespace fault

@@ -29,7 +29,11 @@ warn=(-Wall -Wextra -Wpedantic -Werror)
 
 sort > "$tmp/public" <<'EOF'
 mpool_abandoned
+mpool_attach
+mpool_attach_store
 mpool_clean
+mpool_truncate
+mpool_invalidate
 mpool_close
 mpool_delete
 mpool_filter
@@ -42,6 +46,7 @@ mpool_new_flags
 mpool_newf
 mpool_open
 mpool_open_key
+mpool_open_store
 mpool_peek
 mpool_prefetch
 mpool_put
@@ -89,6 +94,20 @@ if [ -e "$build/servers/nbd/nbdkit-mpool-plugin.so" ]; then
 	[ "$(nm -D --defined-only --format=posix "$plugin" | sed 's/ .*//')" = plugin_init ] || fail "the plugin exports more than nbdkit needs"
 	find "$root" -name nbdkit-mpool-plugin.1 | grep -q . || fail "no manual page of the plugin"
 fi
+nbd=$(find "$root" -name libmpool_nbd.so)
+if [ -n "$(cached MPOOL_HAS_NBD)" ]; then
+	for file in "$nbd" "$nbd.0" "$lib/libmpool_nbd.a" "$include/mpool_nbd.h" "$lib/pkgconfig/mpool-nbd.pc"; do
+		[ -f "$file" ] || fail "not installed: $file"
+	done
+	find "$root" -name mpool_nbd.3 | grep -q . || fail "no manual page of the store over NBD"
+fi
+rados=$(find "$root" -name libmpool_rados.so)
+if [ -n "$(cached MPOOL_HAS_RADOS)" ]; then
+	for file in "$rados" "$rados.0" "$lib/libmpool_rados.a" "$include/mpool_rados.h" "$lib/pkgconfig/mpool-rados.pc"; do
+		[ -f "$file" ] || fail "not installed: $file"
+	done
+	find "$root" -name mpool_rados.3 | grep -q . || fail "no manual page of the store over RADOS"
+fi
 if grep -rIlF -e "$source" -e "$build" "$root"; then
 	fail "these files name the directory they were built in"
 fi
@@ -111,6 +130,20 @@ if grep NEEDED "$tmp/dynamic" | grep -vE "\[(libc|libpthread|libgcc_s|ld-linux[^
 	fail "libmpool.so needs that"
 fi
 
+if [ -n "$nbd" ]; then
+	printf '%s\n' mpool_attach_nbd mpool_nbd_connect mpool_nbd_store mpool_open_nbd > "$tmp/public_nbd"
+	nm -D --defined-only --format=posix "$nbd" | awk '$2 != "A" { sub(/@.*/, "", $1); print $1 }' | sort > "$tmp/so"
+	diff -u "$tmp/public_nbd" "$tmp/so" || fail "libmpool_nbd.so exports other symbols than the public ones"
+	readelf -dW "$nbd" | grep -q 'SONAME.*\[libmpool_nbd\.so\.0\]' || fail "SONAME is not libmpool_nbd.so.0"
+fi
+if [ -n "$rados" ]; then
+	printf '%s\n' mpool_open_rados mpool_rados_calls mpool_rados_close mpool_rados_open mpool_rados_refresh mpool_rados_serve \
+		mpool_rados_stats > "$tmp/public_rados"
+	nm -D --defined-only --format=posix "$rados" | awk '$2 != "A" { sub(/@.*/, "", $1); print $1 }' | sort > "$tmp/so"
+	diff -u "$tmp/public_rados" "$tmp/so" || fail "libmpool_rados.so exports other symbols than the public ones"
+	readelf -dW "$rados" | grep -q 'SONAME.*\[libmpool_rados\.so\.0\]' || fail "SONAME is not libmpool_rados.so.0"
+fi
+
 echo "== the header in every language"
 cat > "$tmp/header.c" <<'EOF'
 #include <mpool.h>
@@ -120,6 +153,8 @@ void *two(MPOOL *mp, pgno_t *pgno) { return mpool_new(mp, pgno); }
 void *three(MPOOL *mp, pgno_t *pgno) { return mpool_new(mp, pgno, MPOOL_PAGE_NEXT); }
 EOF
 cp "$tmp/header.c" "$tmp/header.cpp"
+[ -z "$nbd" ] || sed -i '1s/.*/#include <mpool_nbd.h>/' "$tmp/header.c" "$tmp/header.cpp"
+[ -z "$rados" ] || sed -i '1i #include <mpool_rados.h>' "$tmp/header.c" "$tmp/header.cpp"
 # Variadic macros are not in C89, but every compiler has had them since.
 "$cc" -std=gnu89 "${warn[@]}" -Wno-variadic-macros -I"$include" -c "$tmp/header.c" -o "$tmp/header.o"
 for std in c99 gnu99 c11 gnu11; do
@@ -178,6 +213,39 @@ read -ra static_flags <<< "$(pkg-config --static --cflags --libs mpool)"
 for program in c cxx c-static cxx-static; do
 	"$tmp/user/$program" || fail "$program: exit status $?"
 done
+if [ -n "$nbd" ]; then
+	cat > "$tmp/user/nbd.c" <<'EOF'
+#include <mpool_nbd.h>
+#include <errno.h>
+#include <stdio.h>
+int main(void)
+{
+	MPOOL *mp = mpool_open_nbd("nbd+unix:///?socket=/nowhere", NULL, 0, 4096, 2);
+	puts(!mp && errno == ENOENT ? "ok" : "there is a server where there is none");
+	return mp || errno != ENOENT;
+}
+EOF
+	read -ra nbd_flags <<< "$(pkg-config --cflags --libs mpool-nbd)"
+	"$cc" "$tmp/user/nbd.c" "${nbd_flags[@]}" -o "$tmp/user/nbd"
+	"$tmp/user/nbd" || fail "a program with libmpool_nbd: exit status $?"
+fi
+if [ -n "$rados" ]; then
+	cat > "$tmp/user/rados.c" <<'EOF'
+#include <mpool_rados.h>
+#include <errno.h>
+#include <stdio.h>
+int main(void)
+{
+	const struct mpool_rados_how how = {.conf = "/no/where", .pool = "pages", .name = "x", .flags = MPOOL_RADOS_READER};
+	MPOOL *mp = mpool_open_rados(&how, sizeof how, 4096, 2, NULL);
+	puts(!mp && errno == ENOENT ? "ok" : "there is a cluster where there is none");
+	return mp || errno != ENOENT;
+}
+EOF
+	read -ra rados_flags <<< "$(pkg-config --cflags --libs mpool-rados)"
+	"$cc" "$tmp/user/rados.c" "${rados_flags[@]}" -o "$tmp/user/rados"
+	"$tmp/user/rados" || fail "a program with libmpool_rados: exit status $?"
+fi
 unset LD_LIBRARY_PATH
 # As the README has it, for a prefix in which the loader does not look.
 "$cc" "$tmp/user/user.c" "${flags[@]}" "-Wl,-rpath,$(pkg-config --variable=libdir mpool)" -o "$tmp/user/c-rpath"

@@ -14,7 +14,7 @@ library what is in the list here, and nothing else: so whoever wraps the system'
 make them fail or to run them in any order, knows where they come from.  Whatever else these two
 want, the explorer must know: its CMakeLists.txt has a list of what it wraps, and of what it need not.
 
-The servers are as users' programs: they include mpool.h and their own headers, nothing of src/.
+The servers and stores are as users' programs: they include mpool.h and their own headers, nothing of src/.
 
 Before it looks at the library it plants a call upwards, a circle and a call of the system's,
 and must see them.
@@ -31,19 +31,27 @@ FOLDERS = ["os", "core", "io", "evict", "share", "api"]  # from below
 POINTERS = {
     "core/core.h": {
         "overdue": "a wait has taken long: look whether somebody died",
-        "left": "a thread has left a call: give back what it held"},
+        "left": "a thread has left a call: give back what it held",
+        "wanted": "a page was not written: ask for its file's descriptor"},
     "core/frame.h": {"frame_seen": "told of each frame"},
     "core/latch.h": {"mark_seen": "told of each mark"},
     "core/pin.h": {"pin_seen": "told of each slot", "stripe_test": "is it that stripe?"},
+    "core/table.h": {"entry_seen": "told of each entry"},
     "core/thread.h": {"see": "told of each stripe of the thread"},
     "core/thread.c": {"see": "the same"},
     "evict/policy.h": {"skip": "is this frame passed by?"},
     "io/background.h": {
         "finish": "a read that nobody waits for is done: its pages are to be published",
         "look": "has what others load come?"},
+    "io/torn.h": {"torn_test": "is that page cut off?"},
     "io/run.h": {"done": "who is told of a worker's read"},
+    "io/submit.c": {"done": "the same, of a store's"},
+    "io/submit.h": {"done": "the same"},
     "io/workers.c": {"done": "the same"},
     "io/workers.h": {"done": "the same"},
+    "io/catalog.h": {"extent_seen": "told of each extent of a file"},
+    "io/extent.h": {"see": "told of each file that is attached"},
+    "io/extent.c": {"see": "the same"},
     "io/hooks.h": {"pgin": "the user's filter", "pgout": "the user's filter"},
     "io/hooks.c": {"by": "the user's hook"},
     "os/process.h": {"run": "what a thread of the library's own does"},
@@ -59,7 +67,7 @@ DOORS = {"os", "io"}
 LIBRARY = {
     "bytes and text": "memcpy memmove memset memcmp strlen strnlen strcmp snprintf sscanf qsort",
     "the process's memory": "malloc calloc realloc aligned_alloc free",
-    "locks of its threads": "pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_cond_wait"
+    "locks of its threads": "pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_cond_wait"
                             " pthread_cond_broadcast pthread_mutex_destroy pthread_cond_init pthread_cond_signal"
                             " pthread_cond_destroy pthread_cond_timedwait pthread_condattr_init"
                             " pthread_condattr_setclock pthread_condattr_destroy",
@@ -186,13 +194,13 @@ def pointers(src):
     return wrong + [f"{f} has no pointer to a function {n} any more" for f, n in sorted(unused)]
 
 
-def from_outside(servers):
-    """What a server includes that is neither its own nor installed."""
+def from_outside(folder):
+    """What a server or store includes that is neither its own nor installed."""
     wrong = []
-    for path in sorted(servers.glob("*/*.[ch]")):
+    for path in sorted(folder.glob("*/*.[ch]")):
         for name in INCLUDE.findall(path.read_text()):
             if not (path.parent / name).is_file() or "/" in name:
-                wrong.append(f"servers/{path.relative_to(servers)} includes {name}, which is not its own")
+                wrong.append(f"{path.relative_to(folder.parent)} includes {name}, which is not its own")
     return wrong
 
 
@@ -224,7 +232,7 @@ def main():
     wrong += [f"{module} calls {name}, which the explorer has not heard of: name it in tests/explore/CMakeLists.txt"
               for module, name in not_explored(wanted, explorer)]
     wrong += pointers(src)
-    wrong += from_outside(src.parent / "servers")
+    wrong += from_outside(src.parent / "servers") + from_outside(src.parent / "stores")
     for line in wrong:
         print(f"layers: {line}", file=sys.stderr)
     modules = {m for edge in {**included, **called} for m in edge}

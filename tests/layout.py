@@ -14,10 +14,11 @@ import pathlib
 import re
 import sys
 
-ROOTS = ["preamble", "header", "stripe", "table", "frame", "line"]
+ROOTS = ["preamble", "header", "stripe", "table", "frame", "line", "catalog_state", "file_slot", "extent_owner"]
 # Macros and enums that give meaning to bits, or sizes to arrays.
 MEANING = re.compile(r"^#define ((?:FRAME|ENTRY|SLOT|CHUNK|MEMBER|STRIPE|STRIPES|BUSY|PAST|TORN|WAIT_QUEUES|SHARDS_MAX|SHARD|"
-                     r"MEMBERS_MAX|PENDING_MAX|LINE_WORDS|CACHE_LINE|PAGE_ALIGN|TABLE|WITNESSES|SUMMARY|USERS|COUNT)\w*)(.*)$",
+                     r"MEMBERS_MAX|PENDING_MAX|LINE_WORDS|CACHE_LINE|PAGE_ALIGN|TABLE|LATCH|WITNESSES|SUMMARY|USERS|COUNT|"
+                     r"FILE|FILES|EXTENT|OWNER|CLOSER|CATALOG|CUT|END|FORM)\w*)(.*)$",
                      re.M)
 STRUCT = re.compile(r"^struct (\w+) \{\n(.*?)^\}", re.M | re.S)
 VERSION = re.compile(r"^#define LAYOUT_VERSION +(\d+)u", re.M)

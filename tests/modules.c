@@ -16,11 +16,14 @@
 #include "core/changed.h"
 #include "core/epoch.h"
 #include "core/frame.h"
+#include "core/latch.h"
 #include "core/pin.h"
 #include "core/region.h"
 #include "core/table.h"
 #include "evict/policy.h"
+#include "io/sync.h"
 #include "io/torn.h"
+#include "io/writeback.h"
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/line.h"
@@ -236,7 +239,7 @@ void module_torn(uint32_t pages, struct module_torn_result *result)
 	for (uint32_t page = 0; page < pages; page++) {
 		torn_add(&d, page);
 		torn_add(&d, page); /* written again */
-		if (on_list(&d, pages) == page + 1)
+		if (result->first == page && on_list(&d, page + 1) == page + 1)
 			result->first = page + 1;
 	}
 	result->all = on_list(&d, pages);
@@ -342,7 +345,7 @@ int module_table(unsigned threads, uint32_t pages, struct module_table_result *r
 	struct table_run run = {.pages = pages};
 	pthread_t *thread = calloc(threads, sizeof *thread);
 	modules_init(&run.r);
-	run.tables = (struct tables){NULL, &run.r.region, &run.state};
+	run.tables = (struct tables){NULL, &run.r.region, &run.state, false};
 	run.published = calloc(pages, sizeof *run.published);
 	if (!thread || !run.published || table_init(&run.tables, 0, pages / 4) != 0)
 		return -1;
@@ -388,8 +391,8 @@ static void *peek_all(void *rest_run)
 	struct rest_run *run = rest_run;
 	while (!run->over)
 		for (uint32_t page = 0; page < run->pages; page++) {
-			_Atomic uint64_t *word = table_peek(&run->tables, page);
-			uint64_t f = word ? entry_resident_frame(atomic_load(word), page) : FRAMES_MAX;
+			_Atomic uint64_t *word = table_peek(&run->tables, entry_key(page));
+			uint64_t f = word ? entry_resident_frame(atomic_load(word), entry_key(page)) : FRAMES_MAX;
 			run->seen += f < FRAMES_MAX;
 			run->wrong += f < FRAMES_MAX && f != page;
 		}
@@ -414,7 +417,7 @@ static int rest_init(struct rest_run *run, uint32_t pages)
 	modules_init(&run->r);
 	run->me = pin_adopt(&run->r.pins, true, &from);
 	run->pages = pages;
-	run->tables = (struct tables){NULL, &run->r.region, &run->state};
+	run->tables = (struct tables){NULL, &run->r.region, &run->state, false};
 	return table_init(&run->tables, 0, pages) == 0 ? insert_stride(&run->tables, pages, 1) : -1;
 }
 
@@ -485,13 +488,31 @@ int module_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint
 	struct modules r;
 	struct table_state state = {0};
 	modules_init(&r);
-	struct tables ts = {NULL, &r.region, &state};
+	struct tables ts = {NULL, &r.region, &state, false};
 	if (table_init(&ts, 0, entries) != 0 || table_replace(&ts, 0, table_head(&ts), entries, factor_number) != 0)
 		return -1;
 	bool all = insert_stride(&ts, pages, stride) == 0;
 	bool clumped = table_clumped(table_head(&ts), !all);
 	region_fini(&r.region);
 	return clumped ? all ? 1 : 2 : 0;
+}
+
+uint32_t module_table_lost(uint32_t entries, uint32_t pages, uint32_t stride)
+{
+	struct modules r;
+	struct table_state state = {0};
+	modules_init(&r);
+	struct tables ts = {NULL, &r.region, &state, false};
+	uint32_t lost = pages;
+	if (table_init(&ts, 0, entries) == 0 && insert_stride(&ts, pages, stride) == 0) {
+		lost = 0;
+		for (uint32_t i = 0; i < pages; i++) {
+			struct table_ref at;
+			lost += !entry_in_memory(table_find(&ts, i * stride, &at));
+		}
+	}
+	region_fini(&r.region);
+	return lost;
 }
 
 /* ---- policy ------------------------------------------------------------- */
@@ -643,6 +664,44 @@ int module_policy_once(uint32_t frames, struct module_policy_once *result)
 	return 0;
 }
 
+/* The page in frame `f` goes; without a ghost, unless it was `evicted`. */
+static void leave(struct policy_run *run, uint32_t f, bool evicted)
+{
+	run->frame_of[run->fs.base.frame[f].page] = FRAME_NONE;
+	if (evicted)
+		policy_leave(&run->of, &run->of, f, run->fs.base.frame[f].page);
+	else
+		policy_drop(&run->of, f);
+}
+
+/* So many hot pages go, each for one that was never seen: of these so many come in hot. */
+static uint32_t replace_hot(struct policy_run *run, uint32_t n, uint32_t page, bool evicted)
+{
+	uint32_t before = hot_bits(run), left = n;
+	for (uint32_t f = 0; f < run->of.count && left > 0; f++)
+		if (frame_bit(run->fs.base.hot_bits, f)) {
+			leave(run, f, evicted);
+			policy_enter(&run->of, &run->of, f, page++, false);
+			left--;
+		}
+	return hot_bits(run) + n - before;
+}
+
+int module_policy_room(uint32_t frames, struct module_policy_room *result)
+{
+	struct policy_run run;
+	result->lost = frames / 10;
+	for (int evicted = 0; evicted < 2; evicted++) {
+		if (policy_run_init(&run, frames, frames) != 0)
+			return -1;
+		for (uint32_t page = 0; page < frames; page++)
+			use(&run, page, false);
+		*(evicted ? &result->evicted : &result->forgotten) = replace_hot(&run, result->lost, frames, evicted);
+		policy_run_fini(&run);
+	}
+	return 0;
+}
+
 static void hear_all(int instance, const int number[2], struct module_closings *result)
 {
 	struct closings said;
@@ -672,4 +731,96 @@ int module_closings(const char *const path[2], unsigned times, struct module_clo
 		hear_all(instance, number, result);
 	descriptor_close(instance);
 	return error;
+}
+
+/* ---- latch, sync -------------------------------------------------------- */
+
+bool module_latch_awaited(struct MPOOL *mp, const void *page)
+{
+	return latch_now(&mp->core, frame_at(&mp->core.frames, page)) & LATCH_WAITING;
+}
+
+bool module_latch_is_anothers(struct MPOOL *mp, const void *latched, uint32_t page)
+{
+	uint32_t frame = frame_at(&mp->core.frames, latched);
+	latch_outlast(&mp->core, thread_last.stripe, frame, page);
+	return !latch_take_turn(&mp->core, thread_last.stripe, frame, page) && !module_latch_turn(mp, latched);
+}
+
+bool module_latch_again(struct MPOOL *mp, const void *page, bool modified)
+{
+	uint32_t frame = frame_at(&mp->core.frames, page), me = thread_last.stripe->id;
+	_Atomic uint64_t *word = latch_word(&mp->core, frame);
+	if (modified)
+		frame_set_dirty(&mp->core.frames, frame);
+	bool awaited = latch_release(word, me);
+	uint64_t w = atomic_load(word);
+	bool again = !latch_closed(w) && !(w & LATCH_SHARED) && latch_own(word, &w, me, 0);
+	thread_last.a->latches -= !again;
+	if (awaited)
+		latch_tell_all(&mp->core, frame, word);
+	return again;
+}
+
+bool module_latch_turn(struct MPOOL *mp, const void *page)
+{
+	return latch_now(&mp->core, frame_at(&mp->core.frames, page)) & LATCH_TURN;
+}
+
+bool module_latch_turn_begin(struct MPOOL *mp, const void *page)
+{
+	uint32_t frame = frame_at(&mp->core.frames, page);
+	const struct frame *fr = frame_of(&mp->core.frames, frame);
+	return latch_take_turn(&mp->core, thread_last.stripe, frame, atomic_load(&fr->page));
+}
+
+void module_latch_turn_end(struct MPOOL *mp, const void *page)
+{
+	latch_end_turn(&mp->core, frame_at(&mp->core.frames, page));
+}
+
+bool module_distrust_told(struct MPOOL *mp)
+{
+	struct stripe *me = thread_last.stripe;
+	uint64_t since = sync_undone(&mp->io);
+	uint32_t number = sync_next(&mp->io);
+	bool before = sync_result(&mp->io, number, since) == 0;
+	epoch_enter(&mp->core.epoch, me);
+	sync_distrust(&mp->io);
+	epoch_leave(me);
+	return before && sync_result(&mp->io, number, since) == SYNC_AGAIN;
+}
+
+uint32_t module_frame_becomes(struct MPOOL *mp, const void *page, uint32_t number)
+{
+	return atomic_exchange(&frame_of(&mp->core.frames, frame_at(&mp->core.frames, page))->page, number);
+}
+
+static int told(struct io *io, uint32_t number, uint64_t since)
+{
+	int result = sync_result(io, number, since);
+	return result == SYNC_AGAIN ? MODULE_AGAIN : result;
+}
+
+void module_flushes(struct MPOOL *mp, void (*before_second)(void *), void *to, struct module_flushes *r)
+{
+	struct io *io = &mp->io;
+	struct stripe *me = thread_last.stripe;
+	uint64_t since = sync_undone(io);
+	uint32_t first = sync_next(io);
+	sync_begin(io, me);
+	sync_flush(io, me);
+	r->first = told(io, first, since);
+	uint32_t second = sync_next(io);
+	before_second(to);
+	sync_flush(io, me);
+	r->first_later = told(io, first, since);
+	r->second = told(io, second, since);
+	sync_end(io);
+}
+
+unsigned module_write_buffer_pages(struct MPOOL *mp)
+{
+	BUFFER(b, &mp->io);
+	return write_buffer_get(&mp->io, &b, WINDOW_MAX) ? b.pages : 0;
 }

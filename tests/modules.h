@@ -103,6 +103,9 @@ int module_table_cached(uint32_t pages, unsigned times, struct module_cached_res
 /* table: pages 0, stride, 2 * stride, ... in one for `entries` with the factor of that number: is it clumped?  2: so that not all found a place. */
 int module_table_clumped(uint32_t entries, uint32_t pages, uint32_t stride, uint32_t factor_number);
 
+/* table: ... in one for `entries`: of these how many are not found?  They are as many if one has no place. */
+uint32_t module_table_lost(uint32_t entries, uint32_t pages, uint32_t stride);
+
 /*
  * policy: one shard of so many frames, through which pages are used; nothing is
  * claimed or pinned.
@@ -133,11 +136,46 @@ struct module_policy_once {
 };
 int module_policy_once(uint32_t frames, struct module_policy_once *result);
 
+/* policy: a pool in full use, of which some hot pages go, and others come that were never seen: how many of these are hot. */
+struct module_policy_room {
+	uint32_t lost;      /* so many go: less than the room that is kept for pages that come back */
+	uint32_t evicted;   /* ... where they were evicted */
+	uint32_t forgotten; /* ... where they were not */
+};
+int module_policy_room(uint32_t frames, struct module_policy_room *result);
+
+/* writeback: for how many pages is a buffer, if no fewer are needed? */
+unsigned module_write_buffer_pages(struct MPOOL *mp);
+
 /* notify: of two files, one after the other, each is closed so many times; what is told of it.  -1: no instance to be had. */
 struct module_closings {
 	unsigned of[2], any, others;
 };
 int module_closings(const char *const path[2], unsigned times, struct module_closings *result);
+
+/* latch: does anybody sleep until the page of the pool that the caller has latched is unlatched? */
+bool module_latch_awaited(struct MPOOL *mp, const void *page);
+/* ... if who is to copy page `page`, which is not in its frame any more, finds that latched: does it not wait, and take no turn? */
+bool module_latch_is_anothers(struct MPOOL *mp, const void *latched, uint32_t page);
+/* ... end the caller's exclusive latch, and take it again before anybody who sleeps is told.  False: it is not to be had again. */
+bool module_latch_again(struct MPOOL *mp, const void *page, bool modified);
+/* ... take the turn of its latch, until it is given back; has anybody the turn? */
+bool module_latch_turn_begin(struct MPOOL *mp, const void *page);
+void module_latch_turn_end(struct MPOOL *mp, const void *page);
+bool module_latch_turn(struct MPOOL *mp, const void *page);
+
+/* frame: the page's frame has the number of another from now on.  The number that it had. */
+uint32_t module_frame_becomes(struct MPOOL *mp, const void *page, uint32_t number);
+
+/* sync: a flush, and one after it, that fails: what those are told whom the first covers, before and after it, and those whom the second covers. */
+#define MODULE_AGAIN (-1) /* to write again */
+struct module_flushes {
+	int first, first_later, second; /* 0, an errno, or MODULE_AGAIN */
+};
+void module_flushes(struct MPOOL *mp, void (*before_second)(void *), void *to, struct module_flushes *told);
+
+/* sync: is who began before writes were distrusted told to write again? */
+bool module_distrust_told(struct MPOOL *mp);
 
 #ifdef __cplusplus
 }

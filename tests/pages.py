@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""pages.py SOURCE COMPILER - the manual pages' programs compile, without a warning; of each call of mpool.h there is a page.
+"""pages.py SOURCE COMPILER - the manual pages' programs compile, without a warning; of each call of mpool.h, and of the
+stores' headers, there is a page.
 
 SPDX-License-Identifier: BSD-2-Clause
 """
@@ -18,9 +19,10 @@ def programs(page):
     return [text.replace(r"\e", "\\") for text in LITERAL.findall(page) if re.search(r"^main\(", text, re.M)]
 
 
-def compiles(compiler, include, text):
+def compiles(compiler, headers, text):
     """What the compiler says against it."""
-    done = subprocess.run([compiler, *WARNINGS, "-fsyntax-only", f"-I{include}", "-x", "c", "-"], input=text,
+    folders = [f"-I{folder}" for folder in sorted({header.parent for header in headers})]
+    done = subprocess.run([compiler, *WARNINGS, "-fsyntax-only", *folders, "-x", "c", "-"], input=text,
                           capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 
@@ -28,15 +30,16 @@ def compiles(compiler, include, text):
 def main(source, compiler):
     source = pathlib.Path(source)
     pages = {path.name: path.read_text() for path in sorted((source / "man").glob("*.3"))}
+    headers = [source / "include/mpool.h", source / "stores/nbd/mpool_nbd.h", source / "stores/rados/mpool_rados.h"]
     found = []
-    assert compiles(compiler, source / "include", '#include <mpool.h>\nint main(void) { return mpool_bogus(); }\n')
+    assert compiles(compiler, headers, '#include <mpool.h>\nint main(void) { return mpool_bogus(); }\n')
     for name, page in pages.items():
         shown = programs(page)
         if not shown:
             found.append(f"{name} has no program")
-        found += [f"{name}: {wrong}" for text in shown if (wrong := compiles(compiler, source / "include", text))]
+        found += [f"{name}: {wrong}" for text in shown if (wrong := compiles(compiler, headers, text))]
     named = {call for page in pages.values() for call in re.findall(r"^\.Nm (mpool_\w+)", page, re.M)}
-    declared = set(DECLARED.findall((source / "include/mpool.h").read_text().split("#ifdef __cplusplus\n}")[0]))
+    declared = {call for header in headers for call in DECLARED.findall(header.read_text().split("#ifdef __cplusplus\n}")[0])}
     assert len(declared) > 10, "no declarations are found"
     found += [f"no page is about {call}" for call in sorted(declared - named)]
     for line in found:

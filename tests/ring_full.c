@@ -55,16 +55,16 @@ static int run(struct ring *r, int error)
 {
 	char bytes[2][BYTES];
 	struct iovec iov[2] = {{bytes[0], BYTES}, {bytes[1], BYTES}};
-	struct io_run read[2] = {{.n = 1, .iov = &iov[0]}, {.n = 1, .iov = &iov[1]}};
 	int ends[2];
 	if (pipe(ends) != 0)
 		return -1;
 	struct pageio io = {.fd = ends[0], .pagesize = BYTES};
+	struct io_run read[2] = {{.file = &io, .n = 1, .iov = &iov[0]}, {.file = &io, .n = 1, .iov = &iov[1]}};
 	full.write_to = ends[1];
 	full.result = (struct ring_full){0};
-	ring_start(r, &io, &read[0]);
+	ring_start(r, &read[0]);
 	struct io_run *none = ring_next(r, BEGIN_US);
-	ring_start(r, &io, &read[1]);
+	ring_start(r, &read[1]);
 	full.error = error;
 	struct io_run *done = ring_next(r, 0);
 	full.error = 0;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# scripts.sh SOURCE [MPOOL_BENCH MPOOL_REPLAY MPOOL_DEVICE] - the scripts look at their options before they do anything.
+# scripts.sh SOURCE [MPOOL_BENCH MPOOL_REPLAY MPOOL_DEVICE MPOOL_TREES] - the scripts look at their options before they do anything.
 #
 # Each is run in a copy of scripts/ with nothing around it, where cmake and setup
 # do nothing: what they would have done shows in a file.
@@ -37,11 +37,11 @@ says()
 	grep -q -- "$what" out || fail "$*: it does not say \"$what\": $(cat out)"
 }
 
-for script in try test coverage fuzz bench bench-nbd bench-device replay mutants; do
+for script in try test coverage fuzz bench bench-nbd bench-nbd-store bench-device bench-trees replay mutants rados; do
 	echo "== $script"
 	says 0 "^$script\|usage: $script" $script --help
 	case $script in
-	bench | bench-nbd | bench-device | replay) ;; # below, and in the test bench_nbd
+	bench | bench-nbd | bench-nbd-store | bench-device | bench-trees | replay) ;; # below, and in the tests bench_nbd and bench_nbd_store
 	mutants) says 2 "bogus" $script --bogus ;;
 	*)
 		says 2 "usage: $script" $script --bogus
@@ -75,6 +75,7 @@ if [ $# -gt 1 ]; then
 	results "$2" bench mpool-bench --threads
 	results "$3" replay mpool-replay --threads
 	results "$4" bench-device mpool-device --depth
+	results "$5" bench-trees mpool-trees --threads
 fi
 
 echo "scripts.sh: all is well"

@@ -16,3 +16,8 @@ size_t inside_evictors_at(void)
 {
 	return offsetof(struct header, members.member[0].evictors);
 }
+
+size_t inside_shards_at(void)
+{
+	return offsetof(struct header, clock.shards);
+}

@@ -13,9 +13,10 @@
 extern "C" {
 #endif
 
-/* The header, and in it how many of the first member's threads evict. */
+/* The header, and in it how many of the first member's threads evict, and how many shards there are. */
 size_t inside_header_bytes(void);
 size_t inside_evictors_at(void);
+size_t inside_shards_at(void);
 
 #ifdef __cplusplus
 }

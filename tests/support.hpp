@@ -224,9 +224,13 @@ private:
 class Pool {
 public:
 	Pool(int fd, pgno_t page_size, pgno_t maxcache)
-	    : mp_(mpool_open(nullptr, fd, page_size, maxcache)), size_(page_size)
+	    : Pool(mpool_open(nullptr, fd, page_size, maxcache), static_cast<size_t>(page_size))
 	{
-		INFO("mpool_open: " << strerror(errno));
+	}
+	// One that was opened just now.
+	Pool(MPOOL *mp, size_t page_size) : mp_(mp), size_(page_size)
+	{
+		INFO("it is not opened: " << strerror(errno));
 		REQUIRE(mp_ != nullptr);
 	}
 	Pool(const Pool &) = delete;
@@ -249,36 +253,35 @@ public:
 		return st;
 	}
 
-	// The calls as a test on the main thread wants them: they must succeed.
+	// The calls as tests want them: they must succeed.  Any thread may make them: Catch, which is for one thread, is
+	// called only when one has failed.
 	void *get(pgno_t pgno, unsigned flags = 0) const
 	{
 		errno = 0;
 		void *page = mpool_get(mp_, pgno, flags);
-		INFO("mpool_get of page " << pgno << ": " << strerror(errno));
-		REQUIRE(page != nullptr);
+		if (page == nullptr)
+			FAIL("mpool_get of page " << pgno << ": " << strerror(errno));
 		return page;
 	}
 	void put(void *page, unsigned flags = 0) const
 	{
 		errno = 0;
-		int result = mpool_put(mp_, page, flags);
-		INFO("mpool_put: " << strerror(errno));
-		REQUIRE(result == 0);
+		if (mpool_put(mp_, page, flags) != 0)
+			FAIL("mpool_put: " << strerror(errno));
 	}
 	void *make(pgno_t &pgno) const
 	{
 		errno = 0;
 		void *page = (mpool_new)(mp_, &pgno);
-		INFO("mpool_new: " << strerror(errno));
-		REQUIRE(page != nullptr);
+		if (page == nullptr)
+			FAIL("mpool_new: " << strerror(errno));
 		return page;
 	}
 	void sync() const
 	{
 		errno = 0;
-		int result = mpool_sync(mp_);
-		INFO("mpool_sync: " << strerror(errno));
-		REQUIRE(result == 0);
+		if (mpool_sync(mp_) != 0)
+			FAIL("mpool_sync: " << strerror(errno));
 	}
 
 	// Get, look, put.

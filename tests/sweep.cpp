@@ -88,9 +88,54 @@ bool Subject::open()
 		if (!mp_ && !(fault_.kind == Fault::memory && again("mpool_open", first)))
 			return false;
 	}
-	if (shape_.filter)
+	if (shape_.hooks)
+		set_hooks();
+	else if (shape_.filter)
 		mpool_filter(mp_, convert, convert, nullptr);
 	return true;
+}
+
+void Subject::set_hooks()
+{
+	struct mpool_hooks hooks = {hook_in, hook_out, hook_before_write, this};
+	require(mpool_hooks(mp_, &hooks, sizeof hooks) == 0, "mpool_hooks");
+}
+
+int Subject::hooked(Fault::Kind kind)
+{
+	if (kind != fault_.kind)
+		return 0;
+	uint64_t n = hooked_++;
+	return n >= refuse_from_ && n - refuse_from_ < refuse_times_ ? *fault_.errors.begin() : 0;
+}
+
+void Subject::refuse(uint64_t nth, uint64_t times)
+{
+	hooked_ = 0;
+	refuse_from_ = nth;
+	refuse_times_ = times;
+}
+
+int Subject::hook_in(void *subject, pgno_t pgno, void *page)
+{
+	convert(nullptr, pgno, page);
+	return static_cast<Subject *>(subject)->hooked(Fault::ins);
+}
+
+int Subject::hook_out(void *subject, pgno_t pgno, void *page)
+{
+	convert(nullptr, pgno, page);
+	return static_cast<Subject *>(subject)->hooked(Fault::outs);
+}
+
+int Subject::hook_before_write(void *subject, const pgno_t *pgnos, void *const *, size_t n)
+{
+	Subject *s = static_cast<Subject *>(subject);
+	int refused = s->hooked(Fault::batches);
+	s->announced_.clear();
+	if (!refused)
+		s->announced_.insert(pgnos, pgnos + n);
+	return refused;
 }
 
 bool Subject::shows(const char *bytes, pgno_t pgno, uint64_t version) const
@@ -229,9 +274,10 @@ bool Subject::sync()
 			break;
 		if (for_good())
 			return false;
-		if (!(fault_.kind != Fault::reads && again("mpool_sync", first)))
+		if (!(fault_.kind != Fault::reads && fault_.kind != Fault::ins && again("mpool_sync", first)))
 			return false;
 	}
+	undone_ = false;
 	require(!for_good_, "mpool_sync succeeded after a page was lost");
 	require(flushed_, "mpool_sync succeeded without an fsync that did");
 	for (pgno_t i = 0; i < page_.size(); i++)
@@ -239,6 +285,71 @@ bool Subject::sync()
 			"mpool_sync succeeded, and this page is not on stable storage:", i);
 	file_is_right();
 	return true;
+}
+
+bool Subject::sync_range(pgno_t first, pgno_t n, unsigned flags, pgno_t pinned)
+{
+	bool writes = flags & MPOOL_WRITE, flushes = flags & MPOOL_FLUSH;
+	ssize_t withheld;
+	for (bool begun = true;; begun = false) {
+		flushed_ = false;
+		errno = 0;
+		if ((withheld = mpool_sync_range(mp_, first, n, flags)) >= 0)
+			break;
+		if (flushes && for_good())
+			return false;
+		if (!(fault_.kind != Fault::reads && fault_.kind != Fault::ins && again("mpool_sync_range", begun)))
+			return false;
+	}
+	require(withheld == static_cast<ssize_t>(flags & MPOOL_WHOLE ? pinned : 0),
+		"mpool_sync_range withholds so many pages:", static_cast<uint64_t>(withheld));
+	require(!flushes || (flushed_ && !for_good_), "mpool_sync_range succeeded without an fsync that did");
+	for (pgno_t i = 0; i < page_.size(); i++) {
+		bool of_it = (writes && i >= first && i - first < n) || (!writes && undone_);
+		require(!flushes || !page_[i].pending, "mpool_sync_range succeeded, and did not flush page", i);
+		require(!flushes || !of_it || !page_[i].lost,
+			"mpool_sync_range succeeded, and did not write what a flush has lost, page", i);
+		require(!of_it || withheld > 0 || in_file(i),
+			"mpool_sync_range succeeded, and the file has an old page", i);
+	}
+	if (!writes)
+		undone_ = false;
+	return true;
+}
+
+bool Subject::latch(void *page, unsigned flags)
+{
+	for (bool first = true;; first = false) {
+		errno = 0;
+		if (mpool_latch(mp_, page, flags) == 0)
+			return true;
+		if (!(fault_.kind == Fault::memory && again("mpool_latch", first)))
+			return false;
+	}
+}
+
+void Subject::unlatch(void *page, pgno_t pgno, unsigned flags)
+{
+	require(mpool_unlatch(mp_, page, flags) == 0, "mpool_unlatch failed");
+	if (flags & MPOOL_DIRTY)
+		page_[pgno].put = page_[pgno].version;
+}
+
+bool Subject::peek(pgno_t pgno)
+{
+	uint64_t version;
+	for (bool first = true;; first = false) {
+		errno = 0;
+		const void *page = mpool_peek(mp_, pgno, &version);
+		if (page) {
+			require(shows(static_cast<const char *>(page), pgno, page_[pgno].version),
+				"mpool_peek does not give what was put last of page", pgno);
+			require(mpool_unchanged(mp_, page, version) == 1, "nobody has changed page", pgno);
+			return true;
+		}
+		if (errno == EAGAIN || !(fault_.kind == Fault::memory && again("mpool_peek", first)))
+			return false;
+	}
 }
 
 bool Subject::stats(struct mpool_stats &st)
@@ -299,6 +410,8 @@ void Subject::written(const Call &call, ssize_t result)
 		size_t pgno = static_cast<size_t>(at) / shape_.page_size;
 		if (pgno >= page_.size())
 			throw Wrong("a write behind the last page");
+		if (shape_.hooks && !announced_.count(static_cast<pgno_t>(pgno)))
+			throw Wrong("a write that before_write was not called for");
 		page_[pgno].pending = true;
 		page_[pgno].lost = false;
 		at = static_cast<off_t>((pgno + 1) * shape_.page_size);
@@ -313,6 +426,7 @@ void Subject::flushed(ssize_t result)
 	fsyncs_failed_ += result != 0 && errno != EINTR;
 	if (result != 0 && errno == EINTR)
 		return;
+	undone_ |= result != 0;
 	for (Page &page : page_) {
 		page.lost |= page.pending && result != 0;
 		page.pending = false;
@@ -330,19 +444,32 @@ uint64_t Subject::version_in_file(pgno_t pgno) const
 	return 0;
 }
 
+// What was put last, or, while the page is pinned, what was written to it since; or it was never put dirty, perhaps.
+bool Subject::is_saved(pgno_t pgno, char *bytes) const
+{
+	const Page &page = page_[pgno];
+	if (page.put == zeros)
+		return true;
+	if (shape_.filter)
+		convert(nullptr, pgno, bytes);
+	return shows(bytes, pgno, page.version) || shows(bytes, pgno, page.put);
+}
+
+bool Subject::in_file(pgno_t pgno) const
+{
+	std::vector<char> bytes(shape_.page_size);
+	require(pread(*beside_, bytes.data(), bytes.size(), static_cast<off_t>(pgno) * shape_.page_size) >= 0,
+		"reading the file");
+	return is_saved(pgno, bytes.data());
+}
+
 void Subject::file_is_right() const
 {
 	std::vector<char> file(page_.size() * shape_.page_size);
 	require(pread(*beside_, file.data(), file.size(), 0) >= 0, "reading the file");
-	for (pgno_t i = 0; i < page_.size(); i++) {
-		char *bytes = file.data() + size_t{i} * shape_.page_size;
-		if (page_[i].put == zeros) // never put dirty, perhaps
-			continue;
-		if (shape_.filter)
-			convert(nullptr, i, bytes);
-		require(shows(bytes, i, page_[i].version) || shows(bytes, i, page_[i].put),
+	for (pgno_t i = 0; i < page_.size(); i++)
+		require(is_saved(i, file.data() + size_t{i} * shape_.page_size),
 			"mpool_sync succeeded, and the file has an old page", i);
-	}
 }
 
 // ---- The end --------------------------------------------------------------------
@@ -391,7 +518,8 @@ void Subject::close()
 	std::ostringstream what;
 	what << "not given back: " << now.maps - held_.maps << " mappings, " << now.map_bytes - held_.map_bytes
 	     << " bytes of them, " << now.blocks - held_.blocks << " blocks of malloc's, "
-	     << now.arena_blocks - held_.arena_blocks << " of an arena's";
+	     << now.arena_blocks - held_.arena_blocks << " of an arena's; " << now.never_had - held_.never_had
+	     << " given back that were no mappings";
 	require(now == held_, what.str().c_str());
 	require(count_fds() == fds_, "descriptors are open that were not");
 }
@@ -440,7 +568,21 @@ const std::vector<Fault> advice_faults = {
 	{Fault::advice, "madvise: refused from then on", {}, true, {}},
 };
 
+const std::vector<Fault> hook_faults = {
+	{Fault::ins, "in: refuses once", {}, false, {EPROTO}},
+	{Fault::ins, "in: refuses from then on", {}, true, {EPROTO}},
+	{Fault::outs, "out: refuses once", {}, false, {EPROTO}},
+	{Fault::outs, "out: refuses from then on", {}, true, {EPROTO}},
+	{Fault::batches, "before_write: refuses once", {}, false, {EPROTO}},
+	{Fault::batches, "before_write: refuses from then on", {}, true, {EPROTO}},
+};
+
 namespace {
+
+bool is_hook(const Fault &fault)
+{
+	return fault.kind == Fault::ins || fault.kind == Fault::outs || fault.kind == Fault::batches;
+}
 
 Op op_of(const Fault &fault)
 {
@@ -481,8 +623,10 @@ public:
 };
 
 // Calls until now of the kind that fails.
-uint64_t calls_of(const Fault &fault, const fault::Script &script, const fault::Refusal &refusal)
+uint64_t calls_of(const Subject &s, const Fault &fault, const fault::Script &script, const fault::Refusal &refusal)
 {
+	if (is_hook(fault))
+		return s.hooked();
 	switch (fault.kind) {
 	case Fault::reads:
 		return script.reads();
@@ -502,12 +646,14 @@ bool run_once(const Workload &work, const Fault &fault, uint64_t nth)
 	Subject s(work.shape, fault);
 	{
 		Watched script(s, [&](const Call &call) { return fate_of(fault, call, nth); });
-		const uint64_t never = fault::Refusal::for_ever;
+		const uint64_t never = fault::Refusal::for_ever, times = fault.for_ever ? never : 1;
 		fault::Refusal refusal(fault.kind == Fault::advice ? fault::Ask::advice : fault::Ask::memory,
-			fault.fates.empty() ? nth : never, fault.for_ever ? fault::Refusal::for_ever : 1);
+			fault.fates.empty() && !is_hook(fault) ? nth : never, times);
+		s.refuse(nth, times);
 		if (s.open())
 			work.run(s);
-		met = calls_of(fault, script, refusal) > nth;
+		met = calls_of(s, fault, script, refusal) > nth;
+		s.refuse(0, 0);
 	}
 	Watched script(s, unharmed);
 	if (s.open())
@@ -712,6 +858,87 @@ void threads(Subject &s)
 	});
 }
 
+// The first latch and the first peek, which need memory; more latches of a thread than it has place for; latches
+// of pages beyond maxcache; on threads that have none yet.
+void latches(Subject &s)
+{
+	struct mpool_stats before, after;
+	s.stats(before);
+	for (pgno_t i = 0; i < 4; i++)
+		s.peek(i);
+	std::vector<std::pair<void *, pgno_t>> pinned;
+	for (pgno_t i = 0; i < 24; i++)
+		if (void *page = s.get(i))
+			pinned.emplace_back(page, i);
+	for (auto &pin : pinned) {
+		if (!s.latch(pin.first, pin.second % 2 ? MPOOL_EXCLUSIVE : MPOOL_EXCLUSIVE | MPOOL_TRY))
+			continue;
+		s.rewrite(pin.first, pin.second);
+		s.unlatch(pin.first, pin.second, MPOOL_DIRTY);
+	}
+	if (s.stats(after) && s.failures() == 0 && after.metadata < before.metadata + sizeof(uint64_t) * after.maxcache)
+		throw Wrong("latches of no memory");
+	std::vector<std::pair<void *, pgno_t>> latched;
+	for (auto &pin : pinned)
+		if (s.latch(pin.first, MPOOL_SHARED))
+			latched.push_back(pin);
+	s.sync_range(0, 24, MPOOL_WRITE);
+	for (auto &pin : latched)
+		s.unlatch(pin.first, pin.second);
+	for (auto &pin : pinned)
+		s.put(pin.first, pin.second);
+	on_thread([&] { s.peek(23); });
+	for (unsigned mode : {MPOOL_SHARED, MPOOL_EXCLUSIVE})
+		on_thread([&] {
+			void *page = s.get(5);
+			bool latched_it = page && s.latch(page, mode);
+			if (page)
+				s.put(page, 5);
+			if (latched_it)
+				s.unlatch(page, 5);
+		});
+	s.touch(0, 24);
+	s.sync();
+}
+
+// Modified pages that are written, flushed, and withheld, some of them and all.
+void ranges(Subject &s)
+{
+	for (pgno_t i = 0; i < 30; i++)
+		s.modify(i);
+	s.sync_range(3, 5, MPOOL_WRITE);
+	s.sync_range(0, 0, MPOOL_FLUSH);
+	s.sync_range(6, 4, MPOOL_WRITE | MPOOL_FLUSH);
+	s.sync_range(0, 0, MPOOL_FLUSH);
+	for (pgno_t i = 0; i < 40; i += 3)
+		s.modify(i);
+	if (void *page = s.get(9)) {
+		bool is_dirty = s.failures() == 0;
+		if (is_dirty)
+			s.sync_range(8, 4, MPOOL_WRITE | MPOOL_WHOLE, 1);
+		s.rewrite(page, 9);
+		s.put(page, 9, MPOOL_DIRTY);
+	}
+	s.sync_range(0, MAX_PAGE_NUMBER, MPOOL_WRITE | MPOOL_FLUSH | MPOOL_WHOLE);
+	s.modify(2);
+	s.sync_range(2, 1, MPOOL_WRITE);
+	s.sync_range(39, 100, MPOOL_FLUSH | MPOOL_WHOLE);
+	s.sync();
+}
+
+// Pages that hooks see in and out, by evictions, syncs of ranges, and of all.
+void hooks(Subject &s)
+{
+	filters(s);
+	for (pgno_t i = 1; i < 12; i += 3)
+		s.modify(i);
+	s.sync_range(0, 6, MPOOL_WRITE);
+	s.sync_range(0, MAX_PAGE_NUMBER, MPOOL_WRITE | MPOOL_FLUSH);
+	s.append(true);
+	s.touch(0, s.pages());
+	s.sync();
+}
+
 // A table that grows, and frames for twice as many pages as there was room for.
 void grow(Subject &s)
 {
@@ -760,6 +987,9 @@ const std::vector<Workload> small = {
 	{"filters", {512, 3, 12, 0, true}, filters},
 	{"pins", {512, 4, 200, 0, false}, pins},
 	{"threads", {512, 4, 12, 0, false}, threads},
+	{"latches", {512, 8, 24, 0, false}, latches},
+	{"ranges", {512, 64, 40, 0, false}, ranges},
+	{"hooks", {512, 3, 12, 0, true, true}, hooks},
 };
 
 const std::vector<Workload> large = {

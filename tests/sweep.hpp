@@ -34,7 +34,7 @@ struct Wrong : std::runtime_error {
 
 // One kind of fault.
 struct Fault {
-	enum Kind { reads, writes, fsyncs, memory, advice } kind;
+	enum Kind { reads, writes, fsyncs, memory, advice, ins, outs, batches } kind; // the last three: hooks
 	const char *name;
 	std::vector<fault::Fate> fates; // of the n-th call, and of those that follow it
 	bool for_ever;                  // the last of them is that of all calls to come
@@ -43,9 +43,10 @@ struct Fault {
 
 struct Shape {
 	pgno_t page_size, maxcache;
-	pgno_t pages; // in the file, of version 0
-	size_t tail;  // bytes after them
-	bool filter;  // the file's form is another than the memory's
+	pgno_t pages;       // in the file, of version 0
+	size_t tail;        // bytes after them
+	bool filter;        // the file's form is another than the memory's
+	bool hooks = false; // ... by hooks, in place of a filter
 };
 
 // A pool under test, its file, and what must be true of them.
@@ -66,6 +67,11 @@ public:
 	void *request(pgno_t pgno);
 	bool forget(void *page, pgno_t pgno); // mpool_delete
 	bool sync();
+	// mpool_sync_range; `pinned`: pages that MPOOL_WHOLE is to leave as they are, if it is made.
+	bool sync_range(pgno_t first, pgno_t n, unsigned flags, pgno_t pinned = 0);
+	bool latch(void *page, unsigned flags);
+	void unlatch(void *page, pgno_t pgno, unsigned flags = 0);
+	bool peek(pgno_t pgno); // false: get it
 	bool stats(struct mpool_stats &st);
 
 	// Of these.
@@ -86,6 +92,9 @@ public:
 	int beside() const { return *beside_; }
 	void written(const fault::Call &call, ssize_t result);
 	void flushed(ssize_t result);
+	// From call number `nth` of the kind on hooks refuse, so often.
+	void refuse(uint64_t nth, uint64_t times);
+	uint64_t hooked() const { return hooked_; } // calls of that kind until now
 
 private:
 	enum : uint64_t { zeros = UINT64_MAX, no_number = UINT64_MAX };
@@ -97,6 +106,11 @@ private:
 		bool torn = false;        // the last write ended in the middle of it
 	};
 
+	static int hook_in(void *subject, pgno_t pgno, void *page);
+	static int hook_out(void *subject, pgno_t pgno, void *page);
+	static int hook_before_write(void *subject, const pgno_t *pgnos, void *const *pages, size_t n);
+	int hooked(Fault::Kind kind);
+	void set_hooks();
 	// A call failed: may it, and should it be made again?
 	bool again(const char *call, bool first);
 	void require(bool right, const char *what, uint64_t number = no_number) const;
@@ -104,6 +118,8 @@ private:
 	bool for_good();
 	void numbered(pgno_t pgno);
 	uint64_t version_in_file(pgno_t pgno) const;
+	bool is_saved(pgno_t pgno, char *bytes) const;
+	bool in_file(pgno_t pgno) const;
 	void file_is_right() const;
 
 	Shape shape_;
@@ -122,6 +138,9 @@ private:
 	bool over_ = false;     // no more faults come
 	bool for_good_ = false; // a page may be lost, so that every sync fails with EIO
 	bool flushed_ = false;  // an fsync did not fail since
+	bool undone_ = false;   // a flush failed, and none succeeded since: it writes all then
+	uint64_t hooked_ = 0, refuse_from_ = UINT64_MAX, refuse_times_ = 0;
+	std::set<pgno_t> announced_; // what before_write was called for, and is not written yet
 };
 
 struct Workload {
@@ -133,7 +152,7 @@ struct Workload {
 extern const std::vector<Workload> small; // for every kind of fault
 extern const std::vector<Workload> large; // of thousands of pages: for memory, writes and fsync
 
-extern const std::vector<Fault> io_faults, memory_faults, advice_faults;
+extern const std::vector<Fault> io_faults, memory_faults, advice_faults, hook_faults;
 
 // Run `work` with call number 0, `stride`, 2 * stride, ... of the fault's kind
 // failing, until a run needs no more.  Returns how many runs met the fault.

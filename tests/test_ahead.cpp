@@ -6,9 +6,7 @@
 
 #include <future>
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
+#include "event.hpp"
 #include "fault_io.hpp"
 #include "share.hpp" // SKIP_CASE
 
@@ -19,27 +17,6 @@ using fault::Op;
 namespace {
 
 constexpr size_t page_size = 512;
-
-// An eventfd, and the wait for it.
-class Event {
-public:
-	Event() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { REQUIRE(fd_ >= 0); }
-	operator int() const { return fd_; }
-	uint64_t await() const
-	{
-		struct pollfd p = {fd_, POLLIN, 0};
-		REQUIRE(poll(&p, 1, -1) == 1);
-		return count();
-	}
-	uint64_t count() const
-	{
-		uint64_t n = 0;
-		return read(fd_, &n, sizeof n) == sizeof n ? n : 0;
-	}
-
-private:
-	Fd fd_;
-};
 
 // The engine, if there is such a one here; else the test ends.
 void use_engine(const Pool &pool, uint64_t engine)

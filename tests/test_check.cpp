@@ -2,7 +2,10 @@
 // what is wrong; who took a pin that is never put is told to who asks.
 //
 // SPDX-License-Identifier: BSD-2-Clause
+#include <sys/syscall.h>
+
 #include "check_inside.h"
+#include "seccomp.hpp"
 #include "support.hpp"
 
 using namespace test;
@@ -93,6 +96,34 @@ TEST_CASE("what nobody has planted a fault in says nothing")
 	});
 	INFO(e.said);
 	CHECK(e.status == 0);
+	CHECK(e.said.empty());
+}
+
+TEST_CASE("in a child that is refused membarrier each hit has its fence, of an attached file, too")
+{
+	if (!can_filter())
+		return;
+	const bool attached = GENERATE(false, true);
+	CAPTURE(attached);
+	File file(512, 64), other(512, 64);
+	Ended e = in_child([&] {
+		MPOOL *mp = mpool_open(nullptr, file.fd(), 512, 16), *of = attached ? mpool_attach(mp, other.fd()) : mp;
+		mpool_put(of, mpool_get(of, 1, 0), 0);
+		pid_t child = fork();
+		if (child == 0) {
+			if (!install_filter({SYS_membarrier}, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW))
+				_exit(2);
+			for (int i = 0; i < 3; i++)
+				mpool_put(of, mpool_get(of, 1, 0), i ? 0 : MPOOL_DIRTY);
+			_exit(mpool_sync(of) == 0 ? 0 : 1);
+		}
+		int status;
+		if (waitpid(child, &status, 0) != child || status != 0)
+			abort();
+	});
+	INFO(e.said);
+	CHECK(WIFEXITED(e.status));
+	CHECK(WEXITSTATUS(e.status) == 0);
 	CHECK(e.said.empty());
 }
 

@@ -115,6 +115,27 @@ TEST_CASE("a page that mpool_clean made evictable is in memory, and stays if it 
 		REQUIRE(file.holds(i, 1));
 }
 
+TEST_CASE("what mpool_clean made evictable stays while frames are left that were never used, and makes room then")
+{
+	const pgno_t frames = GENERATE(64u, 900u), first = frames / 4, part = first / 2;
+	CAPTURE(frames);
+	File file(page_size, 2 * frames);
+	Pool pool(file.fd(), page_size, frames);
+	modify_all(pool, first);
+	REQUIRE(clean(pool, part) == part);
+	fault::Script script(file.fd(), [](const Call &) { return fault::real(); });
+	for (pgno_t i = first; i < frames; i++)
+		pool.modify(i, 1);
+	CHECK(pool.stats().evictions == 0);
+	CHECK(pool.stats().cached == frames);
+	pool.touch(frames, frames + part);
+	CHECK(pool.stats().evictions == part);
+	CHECK(pool.stats().dirty == frames - part);
+	CHECK(script.writes() == 0);
+	for (pgno_t i = 0; i < frames; i++)
+		REQUIRE(pool.shows(i, 1));
+}
+
 TEST_CASE("mpool_clean leaves what is pinned, and says how much it made")
 {
 	const pgno_t frames = 100, pinned = 60;
@@ -483,6 +504,27 @@ TEST_CASE("with cleaners and all pages pinned the pool grows, and shrinks when t
 	CHECK(pool.stats().overflow == 0);
 }
 
+TEST_CASE("with cleaners the pool does not grow while a page is modified and not pinned, wherever the hands are")
+{
+	// More pinned ones lie between than the choice of a victim looks at.
+	const pgno_t frames = 1000, left = 500;
+	File file(page_size, 2 * frames);
+	Pool pool(file.fd(), page_size, frames);
+	std::vector<void *> pinned;
+	for (pgno_t i = 0; i < frames; i++)
+		if (i == left)
+			pool.modify(i, 1);
+		else
+			pinned.push_back(pool.get(i));
+	tune(pool, 1);
+	REQUIRE(pool.shows(frames, 0));
+	CHECK(file.holds(left, 1));
+	CHECK(pool.stats().overflow == 0);
+	tune(pool, 0);
+	for (void *page : pinned)
+		pool.put(page);
+}
+
 TEST_CASE("with cleaners who has a latch waits for no write: others may be waiting for the latch")
 {
 	const pgno_t frames = 8;
@@ -769,6 +811,43 @@ TEST_CASE("a device that answers only when 32 writes are outstanding gets them f
 	CHECK(held == 2 * wanted);
 }
 
+TEST_CASE("a read does not come after a whole batch of writes: few are in flight while the device answers")
+{
+	constexpr unsigned few = 8, batch = 64;
+	const pgno_t frames = 400;
+	File file(page_size, 2 * frames);
+	Either pool(false, file.fd(), page_size, frames);
+	REQUIRE(use(pool, MPOOL_IO_WORKERS));
+	pool.modify(0, 2 * frames, 2, page_size); // no two are neighbours
+	// The call waits for a write before any ends: by then it has begun as many as it does, each by a thread.
+	Gate in_write;
+	std::atomic<unsigned> waits{0};
+	const unsigned before = threads_now();
+	unsigned begun = 0;
+	{
+		fault::Script script(file.fd(), [&](const Call &) {
+			in_write.pass();
+			return fault::real();
+		});
+		however_long = true; // the device answers, however late
+		Threads threads;
+		threads.start([&] {
+			waits_of_thread = &waits;
+			CHECK(mpool_clean(pool, batch) == batch);
+			waits_of_thread = nullptr;
+		});
+		while (waits == 0)
+			sched_yield();
+		begun = threads_now() - before - 1;
+		in_write.open();
+		threads.join();
+		however_long = false;
+		CHECK(script.writes() == batch);
+	}
+	CHECK(begun <= few);
+	CHECK(pool.stats().writes == batch);
+}
+
 TEST_CASE("each write makes room when it is done, whatever becomes of the others")
 {
 	const pgno_t frames = 100, runs = 8;
@@ -886,6 +965,30 @@ TEST_CASE("who cleans a pool is told of a write-back that failed, whoever was to
 	fault::write_back_fails(file.fd());
 	CHECK(mpool_sync(two) == -1); // it has nothing to lose, and asks by the descriptor
 	REQUIRE_FAILS(mpool_sync(one), EIO);
+}
+
+TEST_CASE("mpool_clean tells why no write could be begun")
+{
+	const pgno_t frames = 16;
+	File file(page_size, frames);
+	Pool pool(file.fd(), page_size, frames);
+	modify_all(pool, frames);
+	// Before its first write the pool opens the file for itself.
+	struct rlimit before, none;
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = before;
+	none.rlim_cur = 0;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	errno = 0;
+	ssize_t made = mpool_clean(pool, 1);
+	int error = errno;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(made == -1);
+	CHECK(error == EMFILE);
+	CHECK(pool.stats().write_errno == EMFILE);
+	CHECK(clean(pool, frames) == frames);
+	for (pgno_t i = 0; i < frames; i++)
+		REQUIRE(file.holds(i, 1));
 }
 
 TEST_CASE("of a batch what cannot be written stays modified, the first error is kept, and the rest is written")

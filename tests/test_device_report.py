@@ -4,8 +4,6 @@
 Goals are judged by ratios that are taken within a round, what is missing is left out, and
 a broken file is named with its line.
 """
-import csv
-import json
 import unittest
 
 import charts
@@ -105,12 +103,6 @@ class Goals(unittest.TestCase):
 
 class Written(charts.Directory):
     report, results = report, "results.csv"
-
-    def write(self, lines, about=None):
-        with open(self.file, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([list(report.COLUMNS), *lines])
-        if about is not None:
-            self.file.with_suffix(".json").write_text(json.dumps(about))
 
     def test_report(self):
         self.write(everything(), ABOUT)

@@ -461,6 +461,16 @@ TEST_CASE("eviction: nothing is learned from pages wanted once only")
 	CHECK(r.counted == r.recounted);
 }
 
+TEST_CASE("eviction: what room hot pages leave that were evicted is not for pages never seen")
+{
+	for (uint32_t frames : {100u, 1000u, 5000u}) {
+		struct module_policy_room r;
+		REQUIRE(module_policy_room(frames, &r) == 0);
+		CHECK(r.evicted == 0);
+		CHECK(r.forgotten == r.lost);
+	}
+}
+
 // ---- barriers: what other threads pay for an eviction ----
 
 namespace {

@@ -486,6 +486,35 @@ TEST_CASE("when a page of mpool_sync_range cannot be written the others are, and
 	CHECK(pool.stats().write_errno == 0);
 }
 
+TEST_CASE(
+	"mpool_sync_range of all pages, written and flushed, is mpool_sync: it has made up for the failures before it")
+{
+	const pgno_t pages = 10;
+	const pgno_t n = GENERATE(as<pgno_t>{}, 9, 10, 11, MAX_PAGE_NUMBER);
+	const bool whole = GENERATE(false, true), pinned = GENERATE(false, true),
+		   all = n >= pages && !(whole && pinned);
+	CAPTURE(n, whole, pinned);
+	File file(512, pages);
+	Pool pool(file.fd(), 512, pages);
+	{
+		fault::Script script(file.fd(), [](const fault::Call &c) {
+			return c.op == fault::Op::write ? fault::error(ENOSPC) : fault::real();
+		});
+		pool.modify(3, 1);
+		REQUIRE(mpool_sync(pool) == -1);
+		REQUIRE(pool.stats().write_errno == ENOSPC);
+	}
+	void *page = pool.get(5);
+	if (pinned)
+		pool.put(pool.get(5), MPOOL_DIRTY);
+	CHECK(mpool_sync_range(pool, 0, n, MPOOL_WRITE | MPOOL_FLUSH | (whole ? MPOOL_WHOLE : 0)) ==
+		(whole && pinned ? 1 : 0));
+	CHECK(pool.stats().write_errno == static_cast<uint64_t>(all ? 0 : ENOSPC));
+	pool.put(page);
+	pool.sync();
+	CHECK(pool.stats().write_errno == 0);
+}
+
 TEST_CASE("when the flush of mpool_sync_range fails its pages are modified again")
 {
 	const int number = GENERATE(EIO, ENOSPC, EDQUOT);
@@ -548,4 +577,31 @@ TEST_CASE("when a flush fails after eviction wrote a page that left memory, mpoo
 	REQUIRE_FAILS(mpool_sync_range(pool, 5, 1, MPOOL_FLUSH), EIO);
 	REQUIRE_FAILS(mpool_sync_range(pool, 5, 1, MPOOL_WRITE | MPOOL_FLUSH), EIO);
 	CHECK(mpool_sync_range(pool, 5, 1, MPOOL_WRITE) == 0);
+}
+
+TEST_CASE("a flush with MPOOL_WHOLE that has to write, as another had failed before, writes no pinned page")
+{
+	File file(512, 20);
+	Pool pool(file.fd(), 512, 20);
+	fault::Script script(file.fd(), [&](const Call &call) {
+		return call.op == Op::sync && call.nth == 0 ? fault::error(EIO) : fault::real();
+	});
+	for (pgno_t i = 0; i < 3; i++)
+		pool.modify(i, 1);
+	CHECK(mpool_sync_range(pool, 0, 3, MPOOL_WRITE) == 0);
+	REQUIRE_FAILS(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH | MPOOL_WHOLE), EIO);
+	void *page = pool.get(1);
+	fill(page, 512, 1, 2);
+	for (int n = 0; n < 2; n++) // it is not over with the first
+		CHECK(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH | MPOOL_WHOLE) == 1);
+	CHECK(file.holds(1, 1));
+	CHECK(pool.stats().dirty == 1);
+	pool.put(page, MPOOL_DIRTY);
+	CHECK(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH | MPOOL_WHOLE) == 0);
+	CHECK(file.holds(1, 2));
+	CHECK(pool.stats().dirty == 0);
+	uint64_t writes = script.writes();
+	pool.modify(2, 3);
+	CHECK(mpool_sync_range(pool, 0, 1, MPOOL_FLUSH | MPOOL_WHOLE) == 0);
+	CHECK(script.writes() == writes);
 }

@@ -373,6 +373,7 @@ TEST_CASE("a page that a thread got with MPOOL_IGNOREPIN can go when the thread 
 {
 	File file(512, 200);
 	Pool pool(file.fd(), 512, 1);
+	pool.touch(199, 200); // a thread that uses its first pool looks for others that are gone: this one is none
 	for (unsigned n = 0; n < 50; n++)
 		run_threads(1, [&](unsigned) {
 			if (!mpool_get(pool, n, MPOOL_IGNOREPIN))
@@ -381,6 +382,32 @@ TEST_CASE("a page that a thread got with MPOOL_IGNOREPIN can go when the thread 
 	pool.touch(100, 200);
 	CHECK(pool.stats().overflow == 0);
 	CHECK(pool.stats().cached <= 1);
+}
+
+TEST_CASE("what a thread has pinned of two pools in turn is each one's own")
+{
+	File file(512, 4), other(512, 4);
+	Pool pool(file.fd(), 512, 4), second(other.fd(), 512, 4);
+	pool.touch(0, 4);
+	second.touch(0, 4);
+	std::vector<void *> held, held_of_second;
+	for (pgno_t i = 0; i < 4; i++) { // all of them hits
+		held.push_back(pool.get(i));
+		held_of_second.push_back(second.get(i));
+		CHECK(pool.stats().pinned == i + 1);
+		CHECK(second.stats().pinned == i + 1);
+		// The statistics' calls were the last ones on their pools.
+		pool.put(pool.get(i));
+		second.put(second.get(i));
+	}
+	for (pgno_t i = 0; i < 4; i++) {
+		pool.put(held[i]);
+		CHECK(pool.stats().pinned == 3 - i);
+		CHECK(second.stats().pinned == 4);
+	}
+	for (void *page : held_of_second)
+		second.put(page);
+	CHECK(second.stats().pinned == 0);
 }
 
 TEST_CASE("a page that a thread got with MPOOL_IGNOREPIN can go after that thread's next call, a hit")

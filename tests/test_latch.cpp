@@ -54,6 +54,7 @@ TEST_CASE("a page is latched by one thread exclusively, or by many shared")
 	if (mode)
 		latch(pool, page, mode);
 	CHECK(latch_elsewhere(pool, 0, exclusive_try) == (mode ? EBUSY : 0));
+	CHECK(latch_elsewhere(pool, 0, exclusive_try) == (mode ? EBUSY : 0)); // the first has left all as it was
 	CHECK(latch_elsewhere(pool, 0, shared_try) == (mode == MPOOL_EXCLUSIVE ? EBUSY : 0));
 	CHECK(latch_elsewhere(pool, 1, exclusive_try) == 0);
 	if (mode)
@@ -182,6 +183,32 @@ TEST_CASE("a latched page stays in memory, its pins put or not")
 	pool.touch(1, 30);
 	CHECK(pool.shows(0, 1));
 	CHECK(pool.stats().cached <= maxcache + 8);
+}
+
+TEST_CASE("who needs room passes by latched pages, and the pool does not grow for them")
+{
+	File file(page_size, 40);
+	unsigned mode = GENERATE(static_cast<unsigned>(MPOOL_EXCLUSIVE), static_cast<unsigned>(MPOOL_SHARED));
+	pgno_t latched = GENERATE(1u, 2u, 3u);
+	unsigned flags = GENERATE(0u, static_cast<unsigned>(MPOOL_DIRTY));
+	bool others_first = GENERATE(false, true);
+	Pool pool(file.fd(), page_size, 4);
+	std::vector<void *> pages;
+	for (pgno_t i = 0; i < 4 - latched && others_first; i++)
+		pool.put(pool.get(4 + i), i == 2 ? 0 : MPOOL_DIRTY);
+	for (pgno_t i = 0; i < latched; i++) {
+		pages.push_back(pool.get(i));
+		pool.put(pages.back(), flags);
+		REQUIRE(pool.get(i) == pages.back());
+		latch(pool, pages.back(), mode);
+		pool.put(pages.back());
+	}
+	for (pgno_t i = 8; i < 40; i++) {
+		pool.put(pool.get(i), i % 2 ? MPOOL_DIRTY : 0);
+		REQUIRE(pool.stats().overflow == 0);
+	}
+	for (void *page : pages)
+		unlatch(pool, page);
 }
 
 TEST_CASE("mpool_delete ends the caller's exclusive latch, and no other")
@@ -600,6 +627,35 @@ TEST_CASE("a sync waits for a latch, and who has one may not sync")
 		pool.put(page);
 	Pool again(file.fd(), page_size, 4);
 	CHECK(again.shows(0, 2));
+}
+
+TEST_CASE("MPOOL_WHOLE withholds a page that is pinned, and waits for one that is latched")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 4);
+	pool.modify(0, 1);
+	pool.modify(1, 1);
+	void *pinned = pool.get(0), *page = pool.get(1);
+	latch(pool, page, MPOOL_EXCLUSIVE);
+	pool.put(page);
+	std::atomic<bool> synced{false};
+	std::atomic<ssize_t> withheld{-1};
+	Threads other;
+	other.start([&] {
+		withheld = mpool_sync_range(pool, 0, 8, MPOOL_WRITE | MPOOL_WHOLE);
+		synced = true;
+	});
+	for (pgno_t i = 0; i < 100; i++) // meanwhile it looks at both
+		REQUIRE(latch_elsewhere(pool, 2 + i % 6, MPOOL_EXCLUSIVE) == 0);
+	fill(page, page_size, 1, 2);
+	CHECK(!synced);
+	unlatch(pool, page, MPOOL_DIRTY);
+	other.join();
+	CHECK(withheld == 1);
+	pool.put(pinned);
+	Pool again(file.fd(), page_size, 4);
+	CHECK(again.shows(0, 0));
+	CHECK(again.shows(1, 2));
 }
 
 TEST_CASE("a sync goes on beside its caller's shared latch, for which another waits")

@@ -4,6 +4,7 @@
 //
 // SPDX-License-Identifier: BSD-2-Clause
 #include "modules.h"
+#include "store.hpp"
 #include "support.hpp"
 
 #include <algorithm>
@@ -23,6 +24,8 @@ TEST_CASE("pins of a page are counted however many there are")
 		pool.touch(8, pages);
 	CHECK(std::string(static_cast<const char *>(page), 512) == was);
 	CHECK(pool.stats().pinned == 1);
+	// Evictors pass by what is pinned; others find it so when they have it claimed.
+	REQUIRE_FAILS(mpool_invalidate(pool, 7, 1), EBUSY);
 	CHECK(pool.get(7) == page);
 }
 
@@ -235,6 +238,25 @@ TEST_CASE("a table whose pages do not spread knows it, and another factor spread
 	CHECK(module_table_clumped(6000, 2000, 58738, 7) == 0);
 }
 
+TEST_CASE("a page is found wherever in the table there was a place for it")
+{
+	CHECK(module_table_lost(6000, 2000, 1) == 0);
+	CHECK(module_table_lost(6000, 2000, 4181) == 0); // few are where a hit looks
+}
+
+TEST_CASE("a buffer for writes that is made and kept while the pool is smaller is as large as others")
+{
+	const unsigned pages = 64;
+	for (unsigned less : {1u, 10u, 30u}) {
+		File file(512, pages);
+		Pool pool(file.fd(), 512, pages);
+		REQUIRE(mpool_tune(pool, MPOOL_MAXCACHE, less) == 0);
+		CHECK(module_write_buffer_pages(pool) == pages);
+		REQUIRE(mpool_tune(pool, MPOOL_MAXCACHE, pages) == 0);
+		CHECK(module_write_buffer_pages(pool) == pages);
+	}
+}
+
 TEST_CASE("who hears of closings is told which file it was, and when too many came to know")
 {
 	const unsigned few = 100;
@@ -257,4 +279,228 @@ TEST_CASE("who hears of closings is told which file it was, and when too many ca
 	REQUIRE(module_closings(paths, most / 2 + few, &told) == 0);
 	CHECK(told.any == 1);
 	CHECK(told.others == 0);
+}
+
+namespace {
+
+const unsigned many_rounds = 20; // more than who waits has patience for
+
+// Until `over`: unlatch a page and latch it again, each time that somebody sleeps for want of it, and before he wakes.  In how many rounds?
+unsigned latch_back_to_back(const Pool &pool, void *page, bool modified, const std::atomic<bool> &over)
+{
+	unsigned rounds = 0;
+	for (; !over && rounds < many_rounds; rounds++) {
+		while (!over && !module_latch_awaited(pool, page))
+			sched_yield();
+		if (!module_latch_again(pool, page, modified))
+			REQUIRE(mpool_latch(pool, page, MPOOL_EXCLUSIVE) == 0);
+	}
+	return rounds;
+}
+
+} // namespace
+
+TEST_CASE("who waits for a latch gets it although its owner takes it again at once")
+{
+	const unsigned mode = GENERATE(unsigned{MPOOL_EXCLUSIVE}, unsigned{MPOOL_SHARED});
+	const bool two = GENERATE(false, true);
+	CAPTURE(mode, two);
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	void *page = pool.get(0);
+	for (unsigned n = 0; n < 20; n++) {
+		REQUIRE(mpool_latch(pool, page, MPOOL_EXCLUSIVE) == 0);
+		std::atomic<bool> over{false};
+		std::atomic<unsigned> in{0};
+		Threads others;
+		for (unsigned t = 0; t < 1u + two; t++)
+			others.start([&] {
+				void *p = mpool_get(pool, 0, 0);
+				if (mpool_latch(pool, p, mode) != 0)
+					abort();
+				if (++in == 1u + two)
+					over = true;
+				if (mpool_unlatch(pool, p, 0) != 0 || mpool_put(pool, p, 0) != 0)
+					abort();
+			});
+		unsigned rounds = latch_back_to_back(pool, page, false, over);
+		REQUIRE(mpool_unlatch(pool, page, 0) == 0);
+		others.join();
+		REQUIRE(rounds < many_rounds);
+	}
+	pool.put(page);
+}
+
+TEST_CASE("a latch that is to be another's next can be read beside it, and had by nobody else")
+{
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	void *page = pool.get(0);
+	uint64_t version = 0;
+	REQUIRE(mpool_peek(pool, 0, &version) == page);
+	REQUIRE(module_latch_turn_begin(pool, page));
+	REQUIRE_FAILS(mpool_latch(pool, page, MPOOL_EXCLUSIVE | MPOOL_TRY), EBUSY);
+	REQUIRE_FAILS(mpool_upgrade(pool, page, version), EAGAIN);
+	CHECK(mpool_unchanged(pool, page, version) == 1);
+	std::atomic<bool> in{false};
+	Threads others;
+	others.start([&] {
+		void *p = mpool_get(pool, 0, 0);
+		if (mpool_latch(pool, p, MPOOL_EXCLUSIVE) != 0)
+			abort();
+		in = true;
+		if (mpool_unlatch(pool, p, 0) != 0 || mpool_put(pool, p, 0) != 0)
+			abort();
+	});
+	while (!in && !module_latch_awaited(pool, page))
+		sched_yield();
+	CHECK_FALSE(in);
+	for (unsigned flags : {0u, unsigned{MPOOL_TRY}}) {
+		REQUIRE(mpool_latch(pool, page, MPOOL_SHARED | flags) == 0);
+		REQUIRE(mpool_unlatch(pool, page, 0) == 0);
+	}
+	module_latch_turn_end(pool, page);
+	others.join();
+	CHECK(in);
+	REQUIRE_FAILS(mpool_upgrade(pool, page, version), EAGAIN); // it was changed since, for all that is known
+	REQUIRE(mpool_latch(pool, page, MPOOL_EXCLUSIVE | MPOOL_TRY) == 0);
+	REQUIRE(mpool_unlatch(pool, page, 0) == 0);
+	pool.put(page);
+}
+
+namespace {
+
+// The program is not to be called in anybody's turn.
+struct NotInTurn {
+	MPOOL *mp;
+	const void *page;
+	std::atomic<bool> was_in{false};
+	static int out(void *self, pgno_t, void *)
+	{
+		auto s = static_cast<NotInTurn *>(self);
+		if (module_latch_turn(s->mp, s->page))
+			s->was_in = true;
+		return 0;
+	}
+};
+
+} // namespace
+
+TEST_CASE("a sync comes to an end although the writer of a page latches it again at once")
+{
+	const int latched_only = GENERATE(0, 1);
+	const unsigned flags = GENERATE(unsigned(MPOOL_WRITE | MPOOL_FLUSH), unsigned(MPOOL_WRITE | MPOOL_WHOLE));
+	CAPTURE(latched_only, flags);
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	REQUIRE(mpool_tune(pool, MPOOL_LATCHED, static_cast<size_t>(latched_only)) == 0);
+	NotInTurn check;
+	struct mpool_hooks hooks = {};
+	hooks.cookie = &check;
+	hooks.out = NotInTurn::out;
+	REQUIRE(mpool_hooks(pool, &hooks, sizeof hooks) == 0);
+	void *page = pool.get(0);
+	check.mp = pool;
+	check.page = page;
+	for (unsigned n = 0; n < 20; n++) {
+		REQUIRE(mpool_latch(pool, page, MPOOL_EXCLUSIVE) == 0);
+		fill(page, 512, 0, n + 1);
+		pool.modify(0, n + 1);
+		std::atomic<bool> over{false};
+		ssize_t withheld = -1;
+		Threads others;
+		others.start([&] {
+			withheld = mpool_sync_range(pool, 0, 4, flags);
+			over = true;
+		});
+		unsigned rounds = latch_back_to_back(pool, page, true, over);
+		REQUIRE(mpool_unlatch(pool, page, 0) == 0);
+		others.join();
+		REQUIRE(rounds < many_rounds);
+		REQUIRE(withheld == ((flags & MPOOL_WHOLE) && !latched_only ? 1 : 0));
+		REQUIRE(file.holds(0, n + 1) == (withheld == 0));
+	}
+	CHECK_FALSE(check.was_in);
+	pool.put(page);
+}
+
+TEST_CASE("who is to copy a page waits for no latch of another that is in its frame by now")
+{
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	void *page = pool.get(0);
+	REQUIRE(mpool_latch(pool, page, MPOOL_EXCLUSIVE) == 0);
+	CHECK(module_latch_is_anothers(pool, page, 1));
+	REQUIRE(mpool_unlatch(pool, page, 0) == 0);
+	pool.put(page);
+}
+
+TEST_CASE(
+	"a page that is latched is waited for, and not withheld, though one that was to be written with it has left memory")
+{
+	const unsigned looks = 3; // then pages whose writers latch them are looked at in turn, if they are there
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	void *gone = pool.get(0), *page = pool.get(1);
+	pool.modify(0, 1);
+	pool.modify(1, 1);
+	for (void *p : {gone, page}) {
+		REQUIRE(mpool_latch(pool, p, MPOOL_EXCLUSIVE) == 0);
+		pool.put(p);
+	}
+	std::atomic<bool> over{false};
+	ssize_t withheld = -1;
+	Threads others;
+	others.start([&] {
+		withheld = mpool_sync_range(pool, 0, 4, MPOOL_WRITE | MPOOL_WHOLE);
+		over = true;
+	});
+	for (unsigned n = 1; n <= looks; n++) {
+		while (!over && !module_latch_awaited(pool, gone))
+			sched_yield();
+		if (n == looks)
+			CHECK(module_frame_becomes(pool, gone, 3) == 0);
+		CHECK(module_latch_again(pool, gone, false));
+	}
+	while (!over && !module_latch_awaited(pool, page))
+		sched_yield();
+	CHECK_FALSE(over);
+	CHECK(module_frame_becomes(pool, gone, 0) == 3);
+	for (void *p : {gone, page})
+		CHECK(mpool_unlatch(pool, p, 0) == 0);
+	others.join();
+	CHECK(withheld == 0);
+	CHECK(file.holds(1, 1));
+}
+
+TEST_CASE("who has written what is distrusted then writes it again, whatever a flush says")
+{
+	File file(512, 4);
+	Pool pool(file.fd(), 512, 4);
+	pool.modify(0, 1);
+	CHECK(module_distrust_told(pool));
+	pool.sync();
+}
+
+TEST_CASE(
+	"who is covered by a flush writes again when a later one has failed, before it could see that its own had not")
+{
+	Store store(512, 4);
+	auto calls = store.calls();
+	MPOOL *mp = mpool_open_store(&calls, sizeof calls, &store, 512, 4);
+	REQUIRE(mp);
+	REQUIRE(mpool_sync(mp) == 0); // the calling thread's first call on the pool
+	struct module_flushes told;
+	auto fails = [](void *to) {
+		static_cast<Store *>(to)->fate = [](const Store::Request &r) -> ssize_t {
+			return r.op == MPOOL_IO_FLUSH ? -EIO : static_cast<ssize_t>(r.bytes);
+		};
+	};
+	module_flushes(mp, fails, &store, &told);
+	CHECK(told.first == 0);
+	CHECK(told.first_later == MODULE_AGAIN);
+	CHECK(told.second == EIO);
+	store.fate = nullptr;
+	CHECK(mpool_sync(mp) == 0);
+	CHECK(mpool_close(mp) == 0);
 }

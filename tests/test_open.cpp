@@ -161,6 +161,7 @@ TEST_CASE("a partial page at the end of the file is not a page")
 	CHECK(pool.stats().pages == 3);
 	CHECK(pool.shows(2, 0));
 	REQUIRE_NULL(mpool_get(pool, 3, 0), EINVAL);
+	REQUIRE_NULL(mpool_get(pool, 3, MPOOL_CACHED), EINVAL); // and not one that is not in memory
 }
 
 TEST_CASE("an empty file, and one shorter than a page, has no page")

@@ -158,6 +158,19 @@ TEST_CASE("a page in memory can be peeked at")
 		CHECK(other.version != s.version);
 		CHECK(!way.unchanged({s.page, UINT64_MAX}));
 	}
+	SECTION("a page with the version of another")
+	{
+		pool.touch(1, 2);
+		Seen other = must_see(way, 1);
+		const Seen crossed{other.page, s.version}, back{s.page, other.version}, nowhere{nullptr, s.version};
+		CHECK((way.unchanged(crossed) && way.unchanged(back) && way.unchanged(nowhere)));
+		REQUIRE_FAILS(mpool_upgrade(pool, page, other.version), EAGAIN);
+		REQUIRE(latch_and_write(pool, 0, 1));
+		CHECK((!way.unchanged(s) && !way.unchanged(crossed) && !way.unchanged(nowhere)));
+		CHECK((way.unchanged(other) && way.unchanged(back)));
+		REQUIRE_FAILS(mpool_upgrade(pool, page, other.version), EAGAIN);
+		CHECK(way.unchanged(other));
+	}
 	pool.put(page);
 }
 
@@ -189,6 +202,25 @@ TEST_CASE("a page that has left memory looks changed, wherever it is now")
 		CHECK(!way.unchanged(s));
 	}
 	CHECK((elsewhere || frames <= 2));
+}
+
+TEST_CASE("a page that a sync finds pinned can be peeked at after it, be it written or withheld")
+{
+	File file(page_size, 8);
+	Pool pool(file.fd(), page_size, 4);
+	Way way(pool, GENERATE(false, true));
+	const unsigned whole = GENERATE(0u, unsigned(MPOOL_WHOLE)), latched = GENERATE(0u, 1u);
+	REQUIRE(mpool_tune(pool, MPOOL_LATCHED, latched) == 0);
+	void *page = pool.get(0);
+	pool.modify(0, 1);
+	REQUIRE(mpool_sync_range(pool, 0, 8, MPOOL_WRITE | whole) == (whole && !latched));
+	Seen s = must_see(way, 0);
+	CHECK(s.page == page);
+	// Nor was it about to go.
+	pool.touch(0, 1);
+	CHECK(pool.stats().rescues == 0);
+	CHECK(way.unchanged(s));
+	pool.put(page);
 }
 
 TEST_CASE("a page beyond maxcache is not peeked at")

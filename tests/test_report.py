@@ -4,8 +4,6 @@
 Medians and ratios are those of the rounds, goals are judged by them, what is
 missing is left out, and a broken file is named with its line.
 """
-import csv
-import json
 import re
 import unittest
 import unittest.mock
@@ -83,7 +81,7 @@ class Goals(unittest.TestCase):
                 ([300, 500, 400], "missed by 60 %", (4, 3, 5)), ([500] * 3, "missed by 100 %", (5,)),
                 ([200, 300, 250], "reached, not in every round", (2.5,)), ([600] * 3, "missed by a factor of 2.40", (6,))):
             with self.subTest(array=array):
-                self.check("uniform-10000", "array", cells("uniform-10000", {"array": array, OURS: [100] * 3}), verdict, found)
+                self.check("uniform-10000", "the array does", cells("uniform-10000", {"array": array, OURS: [100] * 3}), verdict, found)
 
     def test_scaling(self):
         lines = [line for threads, values in ((1, [100, 100]), (2, [195, 205]), (64, [160, 150]))
@@ -100,6 +98,24 @@ class Goals(unittest.TestCase):
         lines = cells("sync", {OURS: [300], BDB: [150], report.PWRITEV: [480]}, 1, "pages_per_second")
         self.check("sync", BDB, lines, "missed by 33 %", (2, 2, 2))
         self.check("sync", "pwritev", lines, "missed by 23 %", (1.6,))
+
+    def test_peeks(self):
+        def lines(workload, peek, others):
+            return cells(workload, {report.PEEK: peek, report.PEEK_INLINE: [1000] * 3, **others})
+        for peek, verdict, found in (([800, 900, 1000], "reached", (9,)), ([400] * 3, "missed by 50 %", (4,))):
+            self.check("btree", f"at least 8 times {HCC}", lines("btree", peek, {HCC: [100] * 3}), verdict, found)
+        self.check("btree", "at least 1.8 times get and put", lines("btree", [400, 380, 300], {OURS: [200] * 3}),
+                   "reached, not in every round", (1.9,))
+        self.check("hot", "peek: a page of the array", lines("hot", [400, 500, 400], {"array": [1000] * 3}), "reached", (2.5,))
+        self.check("hot", "peek inline: a page", lines("hot", [400] * 3, {"array": [2500] * 3}), "missed by 25 %", (2.5,))
+        beside = self.goal("btree", "at least 8 times").beside
+        self.assertEqual(beside(report.Results(lines("btree", [1], {HCC: [100] * 3}), {})), "inline: 10.0 (10.0, 10.0)")
+
+    def test_latches(self):
+        def lines(latch):
+            return cells("latch-own", {report.LATCH: latch, report.EXCHANGE: [10] * 3}, 1, "pair_ns")
+        self.check("latch-own", "exchanges", lines([12, 13, 14]), "reached, not in every round", (1.3,))
+        self.check("latch-own", "exchanges", lines([26] * 3), "missed by 100 %", (2.6,))
 
     def test_latency(self):
         lines = cells("latency", {OURS: [190, 200], HCC: [1000, 1000], "array": [90, 110]}, 4, "p999_ns")
@@ -118,12 +134,6 @@ class Goals(unittest.TestCase):
 
 class Directory(charts.Directory):
     report, results = report, "results.csv"
-
-    def write(self, lines, about=None):
-        with open(self.file, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([report.COLUMNS, *lines])
-        if about is not None:
-            self.file.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
 
     def summary(self, lines, about=None):
         self.write(lines, about)
@@ -159,6 +169,9 @@ def everything():
             ("growth-threads", "ops_per_second", MILLION * 100, (1, 64)), ("memory", "bytes_per_page", 100, (512, 4096))):
         for parameter in parameters:
             lines += rows(workload, 1, OURS, [value] * 3, metric, parameter)
+    for workload in report.LATCHES:
+        for threads in (1, 2):
+            lines += cells(workload, {s: [8, 10, 9] for s in report.LOCKS}, threads, "pair_ns")
     for parameter in (1, 10000):
         lines += cells("processes", {OURS: [10, 20, 10], "mpool-shared": [10, 10, 20]}, 2, "ns_by_threads", parameter)
         lines += cells("processes", {"mpool-shared": [10, 21, 15], "bdb-shared": [50, 60, 70]}, 2, "ns_by_processes", parameter)
@@ -188,13 +201,13 @@ class Reports(Directory):
         for part in ("|  | array | Berkeley DB | system calls alone |",  # in the JSON's order
                      "| hot | 0.300 (0.267, 0.333) | 40.0 (25.0, 90.0) | – |",
                      "| half | 0.300 (0.267, 0.333) | 40.0 (25.0, 90.0) | 3.00 (2.00, 4.00) |",
-                     "| sync (1 thread) | – | – | 2.00 (2.00, 2.00) |", "9 of 19 goals reached, 2 missed, 8 not measured."):
+                     "| sync (1 thread) | – | – | 2.00 (2.00, 2.00) |", "10 of 29 goals reached, 2 missed, 17 not measured."):
             self.assertIn(part, summary)
 
     def test_workloads_that_were_not_chosen_are_not_missed(self):
         text = self.summary(cells("hot", {OURS: [MILLION] * 3, BDB: [2 * MILLION] * 3}),
                             {"workloads": [{"name": "hot", "what": "get the one page"}]})
-        self.assertIn("0 of 5 goals reached, 1 missed, 4 not measured.", text)
+        self.assertIn("0 of 7 goals reached, 1 missed, 6 not measured.", text)
         self.assertIn("| hot | at least 40 times Berkeley DB, two threads | 0.500", text)
         self.assertNotIn("| sync |", text)
         self.assertIn("No goal is about what was measured.", self.summary(
@@ -238,7 +251,7 @@ class Reports(Directory):
             self.assertIn("Nothing to compare", self.summary([line for line in everything() if line[3] != OURS], ABOUT))
 
     def test_nothing_done(self):
-        self.assertIn("0 of 19 goals reached", self.summary(
+        self.assertIn("0 of 29 goals reached", self.summary(
             cells("half", {OURS: [0.0], "pread": [0.0], "bdb": [0.0]}) + rows("half", 2, OURS, [0.0], "reads_per_second")
             + rows("growth-pages", 2, OURS, [0.0], parameter=1) + rows("memory", 1, OURS, [-3.0], "bytes_per_page", 512)))
 
@@ -255,7 +268,7 @@ class Reports(Directory):
         self.write(everything(), ABOUT)
         self.run_main("--output", str(self.directory / "a"))
         self.run_main("--output", str(self.directory / "b"))  # the same again
-        names = ["deaths", "growth", "latency", "memory", "processes", "ratios", "throughput"]
+        names = ["deaths", "growth", "latches", "latency", "memory", "processes", "ratios", "throughput"]
         self.assertEqual(self.drawn("a"), names)
         for name in ("results.md", "summary.md", *(f"charts/{name}.svg" for name in names)):
             text = self.made(f"a/{name}")

@@ -606,6 +606,27 @@ TEST_CASE("a count that is cleared while its process lives divides nothing by ze
 	CHECK(number_at(object, at, 4) == 0);
 }
 
+TEST_CASE("a number of shards that is cleared while there are cleaners divides nothing by zero")
+{
+	if (sanitized)
+		return; // a child of fork starts no threads there
+	Key key;
+	File file(page_size, 200);
+	CHECK(in_child([&] {
+		const uint32_t none = 0;
+		MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+		CHILD_CHECK(mp && mpool_tune(mp, MPOOL_CLEANERS, 1) == 0);
+		Fd object(open(key.objects()[0].c_str(), O_RDWR | O_CLOEXEC));
+		const auto at = number_at(object, at_header_at, 8) + inside_shards_at();
+		CHILD_CHECK(pwrite(object, &none, sizeof none, static_cast<off_t>(at)) == sizeof none);
+		// No shard has a frame: each get asks for a round, and waits for it.
+		for (pgno_t i = 0; i < 20; i++)
+			CHILD_CHECK(works(mp, i));
+		CHILD_CHECK(mpool_close(mp) == 0);
+		return 0;
+	}) == 0);
+}
+
 TEST_CASE("where the system's pages are large, the parts of an object begin with one")
 {
 	const long page = GENERATE(16384, 65536);
@@ -725,6 +746,50 @@ TEST_CASE("a /dev/shm that fills up under a pool stops nothing but its growth")
 		for (void *pin : pins)
 			CHILD_CHECK(mpool_put(mp, pin, 0) == 0);
 		CHILD_CHECK(mpool_sync(two) == 0 && mpool_close(two) == 0 && mpool_close(mp) == 0);
+		return 0;
+	});
+}
+
+TEST_CASE("a pool that was made smaller works when /dev/shm is full, and grows as far as there is memory")
+{
+	const bool latches = GENERATE(false, true);
+	CAPTURE(latches);
+	Key key;
+	const pgno_t big = 4096, pages = 3000;
+	File file(big, pages);
+	REQUIRE_IN_OWN_SHM("32m", [&] {
+		MPOOL *mp = mpool_open(key.get(), file.fd(), big, pages);
+		CHILD_CHECK(mp);
+		auto gets = [&](pgno_t n) {
+			for (pgno_t i = 0; i < n; i++) {
+				void *page = mpool_get(mp, i, 0);
+				CHILD_CHECK(page && is(page, big, i, 0) && mpool_put(mp, page, 0) == 0);
+			}
+		};
+		gets(pages);
+		CHILD_CHECK(mpool_tune(mp, MPOOL_MAXCACHE, 64) == 0);
+		int filler = open("/dev/shm/filler", O_RDWR | O_CREAT, 0600);
+		std::vector<char> bytes(big, 'f');
+		off_t taken = 0;
+		while (write(filler, bytes.data(), big) > 0)
+			taken += big;
+		CHILD_CHECK(errno == ENOSPC);
+		CHILD_CHECK(taken > static_cast<off_t>(big) * (pages - 64) * 9 / 10);
+		gets(pages);
+		// There is no memory for more, but who gets pages one at a time does not mind.
+		(void)mpool_tune(mp, MPOOL_MAXCACHE, pages);
+		gets(pages);
+		uint64_t version;
+		if (latches)
+			(void)mpool_peek(mp, 0, &version);
+		CHILD_CHECK(mpool_tune(mp, MPOOL_MAXCACHE, 10) == 0);
+		gets(pages);
+		CHILD_CHECK(ftruncate(filler, 0) == 0);
+		CHILD_CHECK(mpool_tune(mp, MPOOL_MAXCACHE, pages) == 0);
+		gets(pages);
+		struct mpool_stats st;
+		CHILD_CHECK(mpool_stats(mp, &st, sizeof st) == 0 && st.cached == pages);
+		CHILD_CHECK(mpool_close(mp) == 0);
 		return 0;
 	});
 }
@@ -1124,4 +1189,84 @@ TEST_CASE("whatever call fails when a pool is opened or closed, there is an erro
 		<< ": " << n << " calls, " << refusals << " refusals");
 	CHECK(n >= (sweep >= Sweep::close ? 3 : 15));
 	CHECK((sweep >= Sweep::close || refusals >= 10));
+}
+
+namespace {
+
+enum class FileSweep { attach, attach_held, close, close_held };
+
+// Nothing of a file: three descriptors.  One more may be there than was, for the watch may get its own late; and whoever hands
+// descriptors over is a thread that may not be done.
+bool nothing_left(const Clean &before)
+{
+	return comes([&] { return open_fds().size() < before.fds + 3 && objects_mapped() == before.maps; });
+}
+
+// The n-th call fails, of an attach or a close of a file, which another member of the pool holds too, or not.
+bool sweep_file(FileSweep sweep, const Key &key, const File &file, const File &other, int64_t n, bool &refused)
+{
+	const bool held = sweep == FileSweep::attach_held || sweep == FileSweep::close_held;
+	const bool closing = sweep >= FileSweep::close;
+	Common<bool> struck, failed_attach;
+	int ended = in_child([&] {
+		MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 6);
+		MPOOL *of_another = mpool_open(key.get(), file.fd(), page_size, 6);
+		CHILD_CHECK(mp && of_another);
+		MPOOL *theirs = held ? mpool_attach(of_another, other.fd()) : nullptr;
+		CHILD_CHECK(!held || (theirs && works(theirs, 4)));
+		Clean before;
+		MPOOL *ours = closing ? mpool_attach(mp, other.fd()) : nullptr;
+		CHILD_CHECK(!closing || (ours && works(ours, 5)));
+		int error = 0, result = 0;
+		{
+			Striking striking(n);
+			errno = 0;
+			if (closing)
+				result = mpool_close(ours);
+			else
+				ours = mpool_attach(mp, other.fd());
+			error = errno;
+		}
+		*struck = failed != nullptr;
+		*failed_attach = !closing && !ours;
+		CHILD_CHECK((result == 0 && (closing || ours)) || error != 0);
+		if (closing)
+			CHILD_CHECK(result == 0 || (works(ours, 5) && mpool_close(ours) == 0));
+		else if (ours)
+			CHILD_CHECK(works(ours, 5) && works(mp, 3) && mpool_close(ours) == 0);
+		bool still = nothing_left(before);
+		if (!still)
+			fprintf(stderr, "something is left, %s having failed\n", failed ? failed : "nothing");
+		CHILD_CHECK(still);
+		// And the next one is well.
+		CHILD_CHECK((ours = mpool_attach(mp, other.fd())) && works(ours, 6));
+		struct mpool_stats st;
+		CHILD_CHECK(mpool_stats(ours, &st, sizeof st) == 0 && st.processes == (held ? 2 : 1) && st.pinned == 0);
+		CHILD_CHECK(mpool_close(ours) == 0 && nothing_left(before));
+		CHILD_CHECK(!held || (works(theirs, 4) && mpool_close(theirs) == 0));
+		CHILD_CHECK(mpool_close(of_another) == 0 && mpool_close(mp) == 0);
+		return 0;
+	});
+	CAPTURE(n);
+	REQUIRE(ended == 0);
+	refused = *failed_attach;
+	return *struck;
+}
+
+} // namespace
+
+TEST_CASE("whatever call fails when a file is attached or closed, there is an error or a handle, and nothing is left")
+{
+	const int which = GENERATE(0, 1, 2, 3);
+	const FileSweep sweep = static_cast<FileSweep>(which);
+	CAPTURE(which);
+	Key key;
+	File file(page_size, 20), other(page_size, 20);
+	unsigned refusals = 0, n = 0;
+	for (bool refused = false; sweep_file(sweep, key, file, other, n, refused); n++)
+		refusals += refused;
+	WARN((sweep >= FileSweep::close ? "closing" : "attaching")
+		<< ": " << n << " calls, " << refusals << " refusals");
+	CHECK(n >= (sweep >= FileSweep::close ? 3 : 8));
+	CHECK((sweep >= FileSweep::close || refusals >= 3));
 }

@@ -14,7 +14,8 @@ using test::sanitized;
 namespace {
 
 // Fewer cases than these are not the sweep that this is meant to be.
-constexpr uint64_t least_io = test::slow ? 400 : 5900, least_memory = sanitized ? 40 : 300;
+constexpr uint64_t least_io = test::slow ? 400 : 7900, least_memory = sanitized ? 40 : 450,
+		   least_hooks = test::slow ? 40 : 250;
 
 // Under ThreadSanitizer, ten times slower, calls at that distance fail, elsewhere
 // every one; and what takes thousands of pages is for neither sanitizer.
@@ -34,6 +35,15 @@ uint64_t sweep_io()
 		for (const Fault &fault : io_faults)
 			if (fault.kind == Fault::fsyncs && work.shape.maxcache < 10000 && !sanitized)
 				cases += every_call(work, fault);
+	return cases;
+}
+
+uint64_t sweep_hooks()
+{
+	uint64_t cases = 0;
+	for (const Workload &work : small)
+		for (const Fault &fault : hook_faults)
+			cases += work.shape.hooks ? every_call(work, fault, stride_of(work)) : 0;
 	return cases;
 }
 
@@ -58,11 +68,34 @@ TEST_CASE("each read, write and fsync fails in turn")
 	CHECK(cases >= least_io);
 }
 
+TEST_CASE("each call of a hook is refused in turn")
+{
+	uint64_t cases = sweep_hooks();
+	WARN(cases << " cases");
+	CHECK(cases >= least_hooks);
+}
+
 TEST_CASE("each request for memory is refused in turn")
 {
 	uint64_t cases = sweep_memory();
 	WARN(cases << " cases");
 	CHECK(cases >= least_memory);
+}
+
+TEST_CASE("the memory of a small pool is given back as it was had, whole")
+{
+	test::File file(512, 20);
+	test::Pool(file.fd(), 512, 4).touch(0, 1); // what a thread has of all pools
+	const fault::Held before = fault::held();
+	for (pgno_t frames : {1u, 4u, 16u}) {
+		CAPTURE(frames);
+		test::Pool pool(file.fd(), 512, frames);
+		CHECK(fault::held().blocks > before.blocks);
+		pool.modify(3, 1);
+		pool.touch(0, 20);
+		REQUIRE(pool.close() == 0);
+		CHECK(fault::held() == before);
+	}
 }
 
 TEST_CASE("in a process that never used a pool no key can be had, at first", "[.fresh]")

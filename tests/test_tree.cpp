@@ -34,9 +34,10 @@ private:
 
 class Tree {
 public:
-	explicit Tree(const TreeFile &file, uint32_t cache = 0, uint64_t log_bytes = 4 << 20, const char *key = nullptr)
+	explicit Tree(const TreeFile &file, uint32_t cache = 0, uint64_t log_bytes = 4 << 20, const char *key = nullptr,
+		uint32_t cleaners = 0)
 	{
-		tree_options options = {key, cache, log_bytes};
+		tree_options options = {key, cache, log_bytes, cleaners};
 		REQUIRE(tree_open(&tree_, file.path(), &options) == 0);
 	}
 	~Tree() { CHECK(tree_close(tree_) == 0); }
@@ -162,8 +163,8 @@ TEST_CASE("a tree holds what a map does")
 	Map map;
 	Random random(kind.keys + cache);
 	for (unsigned round = 0; round < 3; round++) {
-		Tree t(file, cache);
-		require_same(t, map); // as it was closed
+		Tree t(file, cache, 4 << 20, nullptr, round); // with as many cleaners
+		require_same(t, map);                         // as it was closed
 		for (unsigned deletes : {20u, 60u, 95u, 30u}) {
 			for (size_t i = 0; i < shrink(1500); i++)
 				operate(t, map, random, kind, deletes);
@@ -301,7 +302,7 @@ void crash_after(const TreeFile &file, const std::function<bool(tree *)> &work)
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
 		tree *t = nullptr;
-		tree_options options = {nullptr, 0, 4 << 20};
+		tree_options options = {nullptr, 0, 4 << 20, 0};
 		bool well = tree_open(&t, file.path(), &options) == 0 && work(t) && tree_commit(t) == 0;
 		_exit(well ? 0 : 1);
 	}

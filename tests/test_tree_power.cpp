@@ -241,7 +241,7 @@ void remove_files(const std::string &path)
 tree *open_tree(const std::string &path)
 {
 	tree *t = nullptr;
-	tree_options options = {nullptr, 24, log_bytes};
+	tree_options options = {nullptr, 24, log_bytes, 0};
 	INFO("tree_open: " << strerror(errno));
 	REQUIRE(tree_open(&t, path.c_str(), &options) == 0);
 	return t;

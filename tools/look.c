@@ -41,6 +41,7 @@ static MPOOL *copy_begin(struct copy *c)
 		return NULL;
 	memset(c->mp, 0, sizeof *c->mp);
 	pool_link(c->mp);
+	pageio_none(&c->mp->io.file);
 	sh = &c->mp->sharing;
 	sh->bytes = c->p->total;
 	sh->map = mmap(NULL, sh->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

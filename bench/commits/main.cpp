@@ -22,6 +22,8 @@
 
 #include <mpool.h>
 
+#include "number.h"
+
 namespace {
 
 constexpr unsigned kCommitters = 16;
@@ -166,18 +168,50 @@ void run(const std::string &directory, unsigned rounds, std::chrono::millisecond
 		printf("| %s | %s | %s |\n", w.name, summary(w.us, 1).c_str(), summary(w.ratio, 2).c_str());
 }
 
+struct Asked {
+	std::string directory = ".";
+	unsigned rounds = 9;
+	std::chrono::milliseconds time{500};
+};
+
+constexpr int kStatusUsage = 2;
+
+error_t parse(int key, char *arg, argp_state *state)
+{
+	constexpr unsigned kMaxRounds = 1000, kMaxMilliseconds = 60'000;
+	auto &o = *static_cast<Asked *>(state->input);
+
+	if (key != ARGP_KEY_ARG || state->arg_num > 2)
+		return ARGP_ERR_UNKNOWN;
+	if (state->arg_num == 0)
+		o.directory = arg;
+	else if (state->arg_num == 1)
+		o.rounds = static_cast<unsigned>(number(state, arg, "ROUNDS", 1, kMaxRounds));
+	else
+		o.time = std::chrono::milliseconds(number(state, arg, "MILLISECONDS", 1, kMaxMilliseconds));
+	return 0;
+}
+
+const argp parser = {
+	nullptr,
+	parse,
+	"[DIRECTORY] [ROUNDS] [MILLISECONDS]",
+	"Measure how long it takes to make a modified page durable, in a file in the directory (.): so many rounds (9) "
+	"of each way in turn, each for so long (500).",
+	nullptr,
+	nullptr,
+	nullptr,
+};
+
 } // namespace
 
 int main(int argc, char **argv)
 try {
-	std::string directory = argc > 1 ? argv[1] : ".";
-	unsigned rounds = argc > 2 ? static_cast<unsigned>(atoi(argv[2])) : 9;
-	std::chrono::milliseconds time(argc > 3 ? atoi(argv[3]) : 500);
-	if (argc > 4 || rounds == 0 || time.count() == 0) {
-		fprintf(stderr, "usage: mpool-commits [DIRECTORY] [ROUNDS] [MILLISECONDS]\n");
-		return 2;
-	}
-	run(directory, rounds, time);
+	Asked o;
+	argp_program_version = "mpool-commits " MPOOL_VERSION;
+	argp_err_exit_status = kStatusUsage;
+	argp_parse(&parser, argc, argv, 0, nullptr, &o);
+	run(o.directory, o.rounds, o.time);
 	return 0;
 } catch (const std::exception &e) {
 	fprintf(stderr, "mpool-commits: %s\n", e.what());

@@ -172,6 +172,24 @@ static void growth_threads(Cases &cases, const Options &)
 	}
 }
 
+static void latches(Cases &cases, const Options &)
+{
+	Case c = all_cached("latch-own", "threads lock and unlock a page each, over and over", 2);
+	c.shape = Shape::latches;
+	c.own_page = true;
+	c.threads = {1, 2};
+	c.only = {"mpool-latch",   "mpool-latch-shared", "exchange",
+	          "pthread-mutex", "pthread-rwlock",     "pthread-rwlock-shared"};
+	c.why_only = "no lock of a page";
+	cases.push_back(c);
+	c.workload = "latch-same";
+	c.what = "two threads lock and unlock the same page";
+	c.file_pages = c.cache_pages = 1;
+	c.own_page = false;
+	c.threads = {2};
+	cases.push_back(c);
+}
+
 static void processes(Cases &cases, const Options &)
 {
 	for (uint32_t pages : {1u, 1000u, 10000u, 100000u}) {
@@ -217,7 +235,7 @@ static void choose_threads(Case &c, const Options &options)
 std::vector<Case> all_cases(const Options &options)
 {
 	Cases cases;
-	for (auto add : {memory, cached, zipf, btree, half, half_direct, modify, scan, append, sync, latency,
+	for (auto add : {memory, cached, zipf, btree, latches, half, half_direct, modify, scan, append, sync, latency,
 	                 growth_pages, growth_threads, processes, deaths})
 		add(cases, options);
 	for (Case &c : cases)

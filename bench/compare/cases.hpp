@@ -26,6 +26,7 @@ enum class Shape {
 	append,    /* plain, on a file that is empty at first */
 	sync,      /* one thread; the sync is what is timed */
 	memory,    /* nothing is timed */
+	latches,   /* plain; a get locks the page */
 	processes, /* plain; where processes share the pool, they do it as well as threads */
 	deaths,    /* processes that share a pool die */
 };
@@ -44,6 +45,7 @@ struct Case {
 	/* The pages that are drawn: 0, stride, 2 * stride, ...: `range` of them, or all when that is 0. */
 	uint32_t stride = 1;
 	uint32_t range = 0;
+	bool own_page = false; /* not drawn: the first thread has the first page, and so on */
 
 	bool modifies = false;
 	bool appends = false;

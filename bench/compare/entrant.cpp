@@ -23,6 +23,7 @@ Work work_of(const Case &c)
 	w.syncs = c.syncs;
 	w.evicts = c.evicts();
 	w.direct = c.direct;
+	w.latches = c.shape == Shape::latches;
 	return w;
 }
 

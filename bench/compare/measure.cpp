@@ -118,7 +118,8 @@ static Part part_of(const Conditions &c, unsigned threads, unsigned thread, unsi
 	p.loop = c.in.loop;
 	p.thread = thread;
 	p.stride = c.in.stride;
-	p.range = c.in.pages_drawn();
+	p.range = c.in.own_page ? 1 : c.in.pages_drawn();
+	p.first = c.in.own_page ? thread : 0;
 	p.sequence = &c.sequence;
 	p.draws = draws_of(round, threads, thread);
 	/* Threads begin at places of one long sequence that differ, and differ every round. */
@@ -253,11 +254,11 @@ static Figures measure_sync(const Conditions &c, Entrant &entrant, unsigned, uns
 }
 
 /* What an operation takes each of them. */
-static Figures measure_processes(const Conditions &c, Entrant &entrant, By by, unsigned threads, unsigned round)
+static Figures measure_time(const Conditions &c, Entrant &entrant, By by, unsigned threads, unsigned round,
+                            const char *metric)
 {
 	Outcome o = run(c, entrant, parts_of(c, threads, round), by);
-	return {{by == By::threads ? "ns_by_threads" : "ns_by_processes",
-	         threads * 1e9 / operations_per_second(all_of(o))}};
+	return {{metric, threads * 1e9 / operations_per_second(all_of(o))}};
 }
 
 Figures measure(const Conditions &c, Entrant &entrant, By by, unsigned threads, unsigned round)
@@ -274,7 +275,10 @@ Figures measure(const Conditions &c, Entrant &entrant, By by, unsigned threads, 
 	case Shape::sync:
 		return measure_sync(c, entrant, threads, round);
 	case Shape::processes:
-		return measure_processes(c, entrant, by, threads, round);
+		return measure_time(c, entrant, by, threads, round,
+		                    by == By::threads ? "ns_by_threads" : "ns_by_processes");
+	case Shape::latches:
+		return measure_time(c, entrant, by, threads, round, "pair_ns");
 	case Shape::memory:
 	case Shape::deaths:
 		break;

@@ -24,12 +24,12 @@ static bool is_among(const std::string &name, const std::vector<std::string> &li
 
 bool Options::wants_workload(const std::string &name) const
 {
-	return workloads.empty() || is_among(name, workloads);
+	return is_wanted(workloads, name);
 }
 
 bool Options::wants_subject(const std::string &id) const
 {
-	return subjects.empty() || is_among(id, subjects);
+	return is_wanted(subjects, id);
 }
 
 namespace {

@@ -11,10 +11,27 @@ namespace compare {
 
 /* This library, its peers, simple ways, and what bounds all of them. */
 static const char *const order[] = {
-	"mpool",        "mpool-static", "mpool-peek", "mpool-peek-inline",
-	"mpool-shared", "bdb",          "bdb-shared", "hcc",
-	"lru",          "sqlite",       "mutex",      "mmap",
-	"array",        "pread",        "pwritev",
+	"mpool",
+	"mpool-static",
+	"mpool-peek",
+	"mpool-peek-inline",
+	"mpool-shared",
+	"mpool-latch",
+	"mpool-latch-shared",
+	"bdb",
+	"bdb-shared",
+	"hcc",
+	"lru",
+	"sqlite",
+	"mutex",
+	"mmap",
+	"array",
+	"pread",
+	"pwritev",
+	"exchange",
+	"pthread-mutex",
+	"pthread-rwlock",
+	"pthread-rwlock-shared",
 };
 
 /* Made at the first call, which can come from any file's initialization. */

@@ -17,7 +17,6 @@ sides.  The same CSV and JSON give the same files.
 
 SPDX-License-Identifier: BSD-2-Clause
 """
-import json
 import statistics
 import sys
 from collections import namedtuple
@@ -44,6 +43,15 @@ SUBJECTS = {
     "sqlite": ("SQLite", "#CC79A7", "D"), "mutex": ("mutex + LRU", "#E69F00", "P"), "mmap": ("mmap", "#8C6D31", "X"),
     "array": (ARRAY, "#000000", "."), "pread": (PREAD, "#7F7F7F", "*"), "pwritev": (PWRITEV, "#7F7F7F", "x"),
 }
+
+# What guards a page, likewise; only beside each other.
+LATCH, EXCHANGE = "libmpool, latch", "exchange pair"
+LOCKS = {
+    "mpool-latch": (LATCH, "#D55E00"), "mpool-latch-shared": ("libmpool, shared latch", "#F0B27A"), "exchange": (EXCHANGE, "#000000"),
+    "pthread-mutex": ("pthread mutex", "#0072B2"), "pthread-rwlock": ("pthread rwlock", "#009E73"),
+    "pthread-rwlock-shared": ("pthread rwlock, shared", "#56B4E9"),
+}
+LATCHES = {"latch-own": "a page each", "latch-same": "the same page"}
 
 # The system calls without a pool: in one workload or two each, so they share a column.
 YARDSTICKS = (PREAD, PWRITEV)
@@ -85,7 +93,7 @@ class Results:
 
     def __init__(self, rows, about):
         self.about, self.machine = about, dict(about.get("machine", {}))
-        names = {key: name for key, (name, *_) in SUBJECTS.items()}
+        names = {key: name for key, (name, *_) in (SUBJECTS | LOCKS).items()}
         self.described = {names.setdefault(s["id"], s["name"]): s for s in about.get("subjects", [])}
         self.texts = {w["name"]: w["what"] for w in about.get("workloads", [])}
         self.absent, self.values = {}, {}
@@ -173,6 +181,10 @@ class Results:
         pair = [self.rounds(workload, threads, subject, metric) for subject in (OURS, peer)]
         return ratio(*(reversed(pair) if cost else pair))
 
+    def pair(self, workload, one, other):
+        """The spread of the throughput of one / that of the other, two threads."""
+        return ratio(*(self.rounds(workload, 2, s, self.metric(workload)) for s in (one, other)))
+
     def ways(self):
         """[(subject, metric)]: who does the work of PROCESSES, and whether threads or processes do."""
         return [(s, m) for s in self.subjects for m in BY if s in self.subjects_of(PROCESSES, m)]
@@ -200,15 +212,7 @@ class Results:
         return [w for w in self.throughput_workloads() if any(w in ratios for ratios in compared)]
 
 
-def read(path):
-    rows = reports.read_rows(path, COLUMNS, ",")
-    beside = Path(path).with_suffix(".json")
-    try:
-        return Results(rows, json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {})
-    except Broken as error:
-        raise Broken(f"{path}: {error}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Broken(f"{beside}: not what mpool-bench writes: {error}") from None
+read = partial(reports.read_results, columns=COLUMNS, results=Results, program="mpool-bench")
 
 
 # --- goals ---
@@ -252,6 +256,27 @@ def processes_goal(pages, text):
                 lambda results: results.times_threads(pages, SHARED, "ns_by_processes"), at_most=1.1, beside=beside)
 
 
+def by_peek(workload, subject, peer, factor):
+    """Of peeks, against what peeks at nothing."""
+    than = "get and put" if peer == OURS else peer
+    return Goal(workload, f"{subject.removeprefix('libmpool, ')}: at least {factor} times {than}, two threads",
+                lambda results: results.pair(workload, subject, peer), at_least=factor, beside=lambda results: (
+                    f"inline: {compact(found)}" if (found := results.pair(workload, PEEK_INLINE, peer)) else ""))
+
+
+def peek_costs(workload, subject, factor):
+    return Goal(workload, f"{subject.removeprefix('libmpool, ')}: a page of the array is had at most {factor} times as often, two threads",
+                lambda results: results.pair(workload, ARRAY, subject), at_most=factor)
+
+
+def pair_costs(factor):
+    """A latch and unlatch."""
+    def measure(results):
+        return ratio(*(results.rounds("latch-own", 1, s, "pair_ns") for s in (LATCH, EXCHANGE)))
+    return Goal("latch-own", f"a latch and unlatch take at most {factor} times what two atomic exchanges take, one thread", measure,
+                at_most=factor)
+
+
 GOALS = [
     times("hot", HCC, 10),
     times("hot", BDB, 40),
@@ -266,6 +291,16 @@ GOALS = [
     no_dearer("uniform-10000", "the array does at most 2.5 times as much, two threads", ARRAY, 2.5),
     times("btree", HCC, 5),
     times("btree", BDB, 15),
+    peek_costs("hot", PEEK, 2.5),
+    peek_costs("hot", PEEK_INLINE, 2.0),
+    peek_costs("uniform-10000", PEEK, 2.8),
+    peek_costs("uniform-10000", PEEK_INLINE, 2.3),
+    by_peek("uniform-10000", PEEK, HCC, 8),
+    by_peek("uniform-10000", PEEK, BDB, 30),
+    by_peek("btree", PEEK, OURS, 1.8),
+    by_peek("btree", PEEK, HCC, 8),
+    by_peek("btree", PEEK, BDB, 30),
+    pair_costs(1.3),
     times("half", BDB, 2.5),
     no_dearer("half", "a miss takes at most 1.5 times what pread alone takes, two threads", PREAD, 1.5),
     times("modify", BDB, 2),
@@ -345,6 +380,14 @@ def throughput_section(results, charts):
         "libmpool's / the other's, two threads; more than 1: libmpool does more.", "",
         *picture(charts, "ratios", "libmpool's throughput divided by each other's, for each workload"), *ratios_table(results),
         *(line for w in results.throughput_workloads() for line in workload_section(results, w))]
+
+
+def locks_section(results, charts):
+    columns = {f"{text}, {threads_text(t)}": (w, t) for w, text in LATCHES.items() for t in results.threads(w, "pair_ns")}
+    rows = [[s, *(compact(results.of(*column, s, "pair_ns")) for column in columns.values())]
+            for s in results.subjects_of_all(LATCHES, "pair_ns")]
+    return rows and ["## Latches", "", "Nanoseconds that a latch and unlatch of a pinned page take each thread, or a lock and unlock.",
+                     "", *picture(charts, "latches", "Time of a latch and unlatch, beside locks"), *table(["ns", *columns], rows)]
 
 
 def by_subject_section(results, metric, title, text, show):
@@ -450,7 +493,7 @@ def report(results, charts):
             *by_subject_section(results, "reads_per_second", "Reads",
                                 "Pages read from the file, 1,000 a second, counted from the start of the warm-up.",
                                 lambda found: compact(scaled(found, 1e-3))),
-            *latency_section(results, charts), *growth_section(results, charts), *memory_section(results, charts),
+            *locks_section(results, charts), *latency_section(results, charts), *growth_section(results, charts), *memory_section(results, charts),
             *processes_section(results, charts), *deaths_section(results, charts),
             *setup_section(results), *absent_section(results)]
 
@@ -518,6 +561,14 @@ def pages_title(pages):
     return "1 page" if pages == "1" else f"{thousands(pages)} pages"
 
 
+def latches_chart(results):
+    drawn = {f"{text}, {threads_text(t)}": {name: (found, hue) for name, hue in LOCKS.values()
+                                            if (found := results.of(w, t, name, "pair_ns"))}
+             for w, text in LATCHES.items() for t in results.threads(w, "pair_ns")}
+    return reports.rows_chart(drawn, results.subjects_of_all(LATCHES, "pair_ns"),
+                              "A latch and unlatch of a pinned page, beside locks: median, least and greatest.", unit="ns", across=3)
+
+
 def memory_chart(results):
     ways = {s: (s, "bytes_per_page") for s in results.subjects_of("memory", "bytes_per_page")}
     return parameter_chart(results, "memory", 1, ways, "Resident memory beside the pages' own bytes, bytes a page.",
@@ -535,7 +586,7 @@ def deaths_chart(results):
                            "A process that shares the pool is killed: median, least and greatest.", pages_title, unit="ms")
 
 
-CHARTS = (throughput_chart, ratios_chart, latency_chart, growth_chart, memory_chart, processes_chart, deaths_chart)
+CHARTS = (throughput_chart, ratios_chart, latches_chart, latency_chart, growth_chart, memory_chart, processes_chart, deaths_chart)
 
 charts_of = partial(reports.charts_by_name, CHARTS)
 

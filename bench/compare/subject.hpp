@@ -49,8 +49,9 @@ struct Work {
 	bool modifies;
 	bool appends;
 	bool syncs;
-	bool evicts; /* the file is larger than the cache */
-	bool direct; /* the file is opened with O_DIRECT */
+	bool evicts;  /* the file is larger than the cache */
+	bool direct;  /* the file is opened with O_DIRECT */
+	bool latches; /* a get is a lock of the page */
 };
 
 struct Setup {

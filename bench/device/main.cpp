@@ -10,87 +10,27 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 
-#include "compare/failure.hpp"
-#include "compare/json.hpp"
-#include "compare/machine.hpp"
 #include "works.hpp"
 
 namespace device {
 
-using compare::throw_errno;
-using compare::json::number;
 using compare::json::object;
-using compare::json::quoted;
 
-class Output {
-public:
-	explicit Output(const Options &o) : options(o), csv(o.csv)
-	{
-		csv << "work,place,parameter,subject,round,metric,value\n" << std::flush;
-		if (!csv)
-			throw_errno("writing", o.csv);
-	}
-
-	/* No name of ours has a comma or a quotation mark.  Rounds are counted from 1. */
-	void figures(const Cell &c, unsigned round, const Figures &figures)
-	{
-		printf("%2u %-11s %-6s %2u %-14s", round + 1, c.work->name, name_of(c.place), c.parameter,
-		       c.subject.c_str());
-		for (const Figure &f : figures) {
-			printf("  %s %s", f.metric.c_str(), number(f.value).c_str());
-			csv << c.work->name << ',' << name_of(c.place) << ',' << c.parameter << ',' << c.subject << ','
-			    << round + 1 << ',' << f.metric << ',' << number(f.value) << '\n';
-		}
-		printf("\n");
-		csv.flush();
-		if (!csv)
-			throw_errno("writing", options.csv);
-		if (fflush(stdout) != 0)
-			throw_errno("writing to standard output");
-	}
-
-	/* What was measured, and on what. */
-	void finish() const
-	{
-		std::string path = options.csv.substr(0, options.csv.rfind(".csv")) + ".json";
-		std::ofstream json(path);
-		json << "{\n  \"program\": \"mpool-device\",\n  \"date\": " << quoted(compare::date_now())
-		     << ",\n  \"rounds\": " << options.rounds << ",\n  \"milliseconds\": " << options.milliseconds
-		     << ",\n  \"pages\": " << options.pages << ",\n  \"machine\": " << object(compare::machine_facts())
-		     << ",\n  \"others\": " << object(others.facts()) << ",\n  \"subjects\": "
-		     << compare::json::list(
-				here(),
-				[](const Subject &s) {
-					return object({{"id", s.id}, {"name", name_of(s)}, {"setup", setup_of(s)}});
-				})
-		     << ",\n  \"workloads\": "
-		     << compare::json::list(
-				works(),
-				[](const Work &w) {
-					return object({{"name", w.name}, {"what", w.what}, {"parameter", w.parameter}});
-				})
-		     << "\n}\n"
-		     << std::flush;
-		if (!json)
-			throw_errno("writing", path);
-	}
-
-	static std::vector<Subject> here()
-	{
-		std::vector<Subject> some;
-		for (const Subject &s : subjects())
-			if (is_subject(s.id))
-				some.push_back(s);
-		return some;
-	}
-
-private:
-	const Options &options;
-	std::ofstream csv;
-	const compare::Others others;
-};
+static void write_about(const FigureFile &output, const Options &options)
+{
+	const auto subject = [](const Subject &s) {
+		return object({{"id", s.id}, {"name", name_of(s)}, {"setup", setup_of(s)}});
+	};
+	const auto work = [](const Work &w) {
+		return object({{"name", w.name}, {"what", w.what}, {"parameter", w.parameter}});
+	};
+	output.finish("mpool-device", {{"rounds", std::to_string(options.rounds)},
+	                               {"milliseconds", std::to_string(options.milliseconds)},
+	                               {"pages", std::to_string(options.pages)},
+	                               {"subjects", compare::json::list(subjects_here(), subject)},
+	                               {"workloads", compare::json::list(works(), work)}});
+}
 
 static void list()
 {
@@ -98,7 +38,7 @@ static void list()
 	for (const Work &w : works())
 		printf("  %-15s %s\n", w.name, w.what);
 	printf("subjects:\n");
-	for (const Subject &s : Output::here())
+	for (const Subject &s : subjects_here())
 		printf("  %-15s %s\n", s.id, name_of(s).c_str());
 }
 
@@ -118,7 +58,7 @@ static std::vector<std::vector<Cell>> possible_groups(const Work &w, const Bench
 	return groups;
 }
 
-static void measure(const Work &w, Bench &b, Output &output)
+static void measure(const Work &w, Bench &b, FigureFile &output)
 {
 	const auto groups = possible_groups(w, b);
 
@@ -126,13 +66,14 @@ static void measure(const Work &w, Bench &b, Output &output)
 		for (const auto &group : groups)
 			for (size_t i = 0; i < group.size(); i++) {
 				const Cell &c = group[(i + b.round) % group.size()];
-				output.figures(c, b.round, w.measure(b, c));
+				output.add({c.work->name, name_of(c.place), std::to_string(c.parameter), c.subject},
+				           b.round, w.measure(b, c));
 			}
 }
 
 static void measure_all(const Options &options)
 {
-	Output output(options);
+	FigureFile output(options.csv, "work,place,parameter,subject");
 	compare::Scratch scratch(options.directory);
 	if (!scratch.allows_direct(PAGE_BYTES))
 		fprintf(stderr, "mpool-device: no file in %s can be opened with O_DIRECT: all is buffered\n",
@@ -145,7 +86,7 @@ static void measure_all(const Options &options)
 	for (const Work &w : works())
 		if (is_for(w, options))
 			measure(w, bench, output);
-	output.finish();
+	write_about(output, options);
 }
 
 } // namespace device

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <exception>
-#include <functional>
 #include <thread>
 
 #include "compare/draw.hpp"
@@ -15,6 +13,7 @@
 #include "compare/histogram.hpp"
 #include "fio.hpp"
 #include "measure.hpp"
+#include "threads.hpp"
 
 namespace device {
 
@@ -70,29 +69,6 @@ static uint64_t first_state(const Bench &b, unsigned thread)
 }
 
 /* ---- threads ---- */
-
-/* Each runs `work`; what the first of them threw is thrown here, after all have ended. */
-static void run_threads(unsigned threads, const std::function<void(unsigned)> &work,
-                        const std::function<void()> &meanwhile)
-{
-	std::vector<std::exception_ptr> failures(threads);
-	std::vector<std::thread> running;
-
-	for (unsigned t = 0; t < threads; t++)
-		running.emplace_back([&, t] {
-			try {
-				work(t);
-			} catch (...) {
-				failures[t] = std::current_exception();
-			}
-		});
-	meanwhile();
-	for (std::thread &t : running)
-		t.join();
-	for (const std::exception_ptr &f : failures)
-		if (f)
-			std::rethrow_exception(f);
-}
 
 enum class Phase { warming, measuring, over };
 

@@ -6,24 +6,18 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
+
+#include "asked.hpp"
 
 namespace device {
 
-struct Options {
-	std::vector<std::string> workloads; /* empty: all */
-	std::vector<std::string> subjects;  /* empty: all */
+/* A cell that writes takes a multiple of the time. */
+struct Options : Asked {
 	std::vector<unsigned> depths = {1, 4, 16, 32, 64};
-	unsigned rounds = 5;
-	unsigned milliseconds = 500; /* of a cell that reads; the others take a multiple */
 	uint32_t pages = 131072;
-	std::string directory = ".";
-	std::string csv = "results.csv";
-	bool list = false;
 
-	bool wants_workload(const std::string &) const;
-	bool wants_subject(const std::string &) const;
+	Options() : Asked(5, 500) {}
 };
 
 /* Ends the program when it cannot be understood. */

@@ -12,7 +12,6 @@ one, says on what machine.  The same files give the same report.
 
 SPDX-License-Identifier: BSD-2-Clause
 """
-import json
 import sys
 from collections import namedtuple
 from functools import partial
@@ -21,7 +20,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True  # Python's copies are not for the source
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import reports
-from reports import Broken, Goal, compact, number, picture, ratio, spread, table, thousands
+from reports import Goal, compact, number, picture, ratio, spread, table, thousands
 
 # By mpool-device's ids: the name, and how it is drawn; libmpool's are warm, in Okabe and Ito's colours.
 SUBJECTS = {
@@ -55,42 +54,11 @@ Key = namedtuple("Key", "work place parameter subject metric")
 
 # --- what was measured ---
 
-class Results:
-    """The values by Key and round, and what the JSON says."""
-
-    def __init__(self, rows, about):
-        self.about, self.values = about, {}
-        self.texts = {w["name"]: w for w in about.get("workloads", [])}
-        for *key, turn, metric, value in rows:
-            rounds = self.values.setdefault(Key(*key, metric), {})
-            if turn in rounds:
-                raise Broken(f"round {turn} of {', '.join(map(str, (*key, metric)))} is there twice")
-            rounds[turn] = value
-
-    def every(self, field, **wanted):
-        """All that this field of a key is, as they came, of keys that have these fields."""
-        return list(dict.fromkeys(getattr(key, field) for key in self.values
-                                  if all(getattr(key, name) == value for name, value in wanted.items())))
-
-    def rounds(self, *key):
-        return self.values.get(Key(*key), {})
-
-    def busy(self):
-        return reports.busy(self.about)
-
-    def goals(self):
-        return [g for g in GOALS if g.workload in self.every("work")]
+class Results(reports.Measured):
+    KEY = Key
 
 
-def read(path):
-    rows = reports.read_rows(path, COLUMNS, ",")
-    beside = Path(path).with_suffix(".json")
-    try:
-        return Results(rows, json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {})
-    except Broken as error:
-        raise Broken(f"{path}: {error}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Broken(f"{beside}: not what mpool-device writes: {error}") from None
+read = partial(reports.read_results, columns=COLUMNS, results=Results, program="mpool-device")
 
 
 # --- the goals ---
@@ -198,23 +166,19 @@ GOALS = [
     half_modify(2),
     half_modify(64),
 ]
+Results.GOALS = GOALS
 
 
 # --- the report ---
 
 def rounds_text(results):
-    count = len({r for rounds in results.values.values() for r in rounds})
-    text = "one round" if count == 1 else f"{count} interleaved rounds"
     long = results.about.get("milliseconds")
-    return text + (f", a cell {long} ms, or four times that where pages are modified" if long else "")
+    return results.rounds_text() + (f", a cell {long} ms, or four times that where pages are modified" if long else "")
 
 
 def machine_text(results):
-    machine = dict(results.about.get("machine", {}))
-    facts = [f"{name}: {value}" for name, value in machine.items()]
     pages = results.about.get("pages")
-    return [*(["Measured on: " + "; ".join(facts) + ".", ""] if facts else []),
-            *([f"The file has {thousands(pages)} pages of 4096 bytes."] if pages else []), ""]
+    return [*results.machine_text(), *([f"The file has {thousands(pages)} pages of 4096 bytes."] if pages else []), ""]
 
 
 def goals_lines(results):
@@ -250,16 +214,11 @@ def work_section(results, work, charts):
     return lines
 
 
-def setup_section(results):
-    subjects = results.about.get("subjects", [])
-    return subjects and ["## Set-up", "", *table(["subject", "set-up"], [(s["name"], s["setup"]) for s in subjects], left=2)]
-
-
 def report(results, charts):
     return ["# libmpool and a device", "",
             f"Each figure is the median (least, greatest) over {rounds_text(results)}. – is what was not measured.", "",
             *results.busy(), *machine_text(results), "## Goals", "", *goals_lines(results),
-            *(line for work in results.every("work") for line in work_section(results, work, charts)), *setup_section(results)]
+            *(line for work in results.every("work") for line in work_section(results, work, charts)), *results.setup_section()]
 
 
 # --- charts; None when nothing of the kind was measured ---

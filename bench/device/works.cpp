@@ -122,6 +122,15 @@ bool is_subject(const std::string &id)
 	return s != nullptr && is_here(*s);
 }
 
+std::vector<Subject> subjects_here()
+{
+	std::vector<Subject> some;
+	for (const Subject &s : subjects())
+		if (is_subject(s.id))
+			some.push_back(s);
+	return some;
+}
+
 std::string name_of(const Subject &s)
 {
 	return s.name != nullptr ? s.name : kind_of(s.peer)->name;

@@ -15,17 +15,11 @@
 #include <vector>
 
 #include "compare/files.hpp"
+#include "figures.hpp"
 #include "options.hpp"
 #include "peer.hpp"
 
 namespace device {
-
-struct Figure {
-	std::string metric;
-	double value;
-};
-
-using Figures = std::vector<Figure>;
 
 struct Work;
 
@@ -67,6 +61,8 @@ const std::vector<Work> &works();
 const std::vector<Subject> &subjects();
 const Subject &subject_of(const std::string &id);
 bool is_subject(const std::string &id);
+/* Those that this build and this machine have. */
+std::vector<Subject> subjects_here();
 
 const char *name_of(Place);
 std::string name_of(const Subject &);

@@ -7,21 +7,27 @@ enum {
 	HEAD_BYTES = 4,                /* of a key, in its slot */
 	ENTRY_HEAD = sizeof(uint16_t), /* the value's length, before the key */
 	SLOT_BYTES = sizeof(uint64_t),
-	ENTRY_MOST = PAGE_SIZE - PAGE_HEAD,
+	LANES = 4, /* of a checksum */
 };
 
-/* 64 bits at a time; what it is to find are torn writes, not forgeries. */
+static uint64_t checksum_step(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * 0xbf58476d1ce4e5b9;
+	return sum ^ sum >> 32;
+}
+
+/* Four words at a time, none of which waits for another; what it is to find are torn writes, not forgeries. */
 uint64_t checksum(const void *bytes, size_t len, uint64_t seed)
 {
 	const unsigned char *from = bytes;
-	uint64_t sum = seed ^ len * 0x9e3779b97f4a7c15, word;
+	uint64_t word[LANES], sum[LANES] = {seed ^ len * 0x9e3779b97f4a7c15, 1, 2, 3};
 	for (; len > 0; len -= len < sizeof word ? len : sizeof word, from += sizeof word) {
-		word = 0;
-		memcpy(&word, from, len < sizeof word ? len : sizeof word);
-		sum = (sum ^ word) * 0xbf58476d1ce4e5b9;
-		sum ^= sum >> 32;
+		memset(word, 0, sizeof word);
+		memcpy(word, from, len < sizeof word ? len : sizeof word);
+		for (unsigned i = 0; i < LANES; i++)
+			sum[i] = checksum_step(sum[i], word[i]);
 	}
-	return sum;
+	return checksum_step(checksum_step(checksum_step(sum[0], sum[1]), sum[2]), sum[3]);
 }
 
 /* ---- entries ---------------------------------------------------------------- */
@@ -99,17 +105,34 @@ static int compare_rest(const struct page *p, struct slot s, struct bytes key, u
 	                     (struct bytes){(const unsigned char *)key.at + done, key.len - done});
 }
 
+static uint32_t head_at(const struct page *p, unsigned i)
+{
+	return (uint32_t)(mpool_load64(&p->slot[i]) >> 32);
+}
+
+/* The first slot from low on whose head is not less than that; without a branch that may be foretold wrongly. */
+static unsigned find_head(const struct page *p, unsigned low, unsigned count, uint64_t head)
+{
+	unsigned n = count - low, half;
+	for (; n > 1; n -= half) {
+		half = n / 2;
+		low += half & -(unsigned)(head_at(p, low + half - 1) < head);
+	}
+	return low + (n == 1 && head_at(p, low) < head);
+}
+
 unsigned page_find(const struct page *p, struct bytes key, bool *found)
 {
-	unsigned prefix = mpool_load16(&p->prefix), low = 0, high = page_count(p);
-	uint32_t head = head_of(key, prefix);
+	unsigned prefix = mpool_load16(&p->prefix), count = page_count(p);
+	uint64_t head = head_of(key, prefix);
+	unsigned low = find_head(p, 0, count, head), high = low;
+	/* Those that have the same: one at most, as a rule. */
+	if (low < count && head_at(p, low) == head)
+		high = low + 1 < count && head_at(p, low + 1) == head ? find_head(p, low, count, head + 1) : low + 1;
 	*found = false;
 	while (low < high) {
 		unsigned middle = (low + high) / 2;
-		struct slot s = slot_load(p, middle);
-		int order = (s.head > head) - (s.head < head);
-		if (order == 0)
-			order = compare_rest(p, s, key, prefix + HEAD_BYTES);
+		int order = compare_rest(p, slot_load(p, middle), key, prefix + HEAD_BYTES);
 		if (order < 0) {
 			low = middle + 1;
 		} else {

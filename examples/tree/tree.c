@@ -590,11 +590,12 @@ static int open_pool(struct tree *t, const struct tree_options *o)
 	t->pool = mpool_open(o->key, t->fd, PAGE_SIZE, o->cache != 0 ? o->cache : CACHE_DEFAULT);
 	if (t->pool == NULL)
 		return errno;
+	t->view = mpool_view(t->pool, MPOOL_VIEW_LAYOUT);
 	int error = node_hooks(t);
 	if (error != 0)
 		return error;
-	if (mpool_tune(t->pool, MPOOL_LATCHED, 1) != 0 || mpool_stats(t->pool, &stats, sizeof stats) != 0 ||
-	    fstat(t->fd, &st) != 0)
+	if (mpool_tune(t->pool, MPOOL_LATCHED, 1) != 0 || mpool_tune(t->pool, MPOOL_CLEANERS, o->cleaners) != 0 ||
+	    mpool_stats(t->pool, &stats, sizeof stats) != 0 || fstat(t->fd, &st) != 0)
 		return errno;
 	return stats.device == st.st_dev && stats.inode == st.st_ino ? 0 : EINVAL;
 }

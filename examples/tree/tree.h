@@ -30,6 +30,7 @@ struct tree_options {
 	const char *key;    /* not NULL: the pool's, by which processes share it; they open the same file */
 	uint32_t cache;     /* pages of 4096 bytes to keep in memory; 0: 1024 */
 	uint64_t log_bytes; /* of a new log, in MiB of 2^20 bytes at least 4; 0: 64 MiB */
+	uint32_t cleaners;  /* threads that write pages ahead of need, so that others do not wait for that; 0: none */
 };
 
 /*

@@ -13,6 +13,7 @@ static uint32_t forgive(MPOOL *mp, struct frame *fr)
 
 PUBLIC int mpool_abandoned(MPOOL *mp, void *pgaddr, unsigned int flags)
 {
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	if (!a)
 		return -1;

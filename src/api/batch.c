@@ -45,30 +45,34 @@ void batch_sort(struct batch *b)
 unsigned batch_run(const struct batch *b, unsigned from)
 {
 	unsigned n = 0;
-	uint32_t page = b->load[from].page;
-	while (from + n < b->n && n < RUN_PAGES && b->load[from + n].page == page + n &&
-	       !pageio_unwritten(&b->mp->io.file, page + n))
+	uint32_t page = b->load[from].page, most = extent_neighbours(&b->mp->io, page);
+	struct whose is = whose_page(&b->mp->io, page);
+	most = most < RUN_PAGES ? most : RUN_PAGES;
+	while (from + n < b->n && n < most && b->load[from + n].page == page + n &&
+	       !pageio_unwritten(&is.io->file, is.page + n))
 		n++;
 	return n;
 }
 
 void load_decode(MPOOL *mp, struct load *l)
 {
+	struct whose is = whose_page(&mp->io, l->page);
 	if (!l->error)
-		l->error = pageio_decode(&mp->io.file, l->page, frame_page(&mp->core.frames, l->frame), false);
+		l->error = pageio_decode(&is.io->file, is.page, frame_page(&mp->core.frames, l->frame), false);
 }
 
 void loads_finish(MPOOL *mp, struct io_run *read, struct load *l)
 {
-	uint32_t i = run_finish(&mp->io.file, read);
+	uint32_t i = run_finish(read);
+	(void)mp; /* without probes */
 	MPOOL_PROBE(read, &mp->core, read->page, read->n, i < read->n ? errno : 0);
 	for (uint32_t j = 0; j < read->n; j++)
 		l[j].read = true;
 	while (i < read->n) {
-		/* What one page fails with is not its neighbours' error. */
+		/* What one page fails with is not its neighbours' error; but a store is not waited for as often as there are pages. */
 		l[i++].error = errno;
-		if (i < read->n)
-			i += pageio_readv(&mp->io.file, read->page + i, read->iov + i, read->n - i, 0);
+		if (i < read->n && !pageio_unreached(read->file, errno))
+			i += pageio_readv(read->file, read->page + i, read->iov + i, read->n - i, 0);
 	}
 }
 
@@ -79,6 +83,12 @@ static void point(struct batch *b, unsigned from, unsigned n)
 		b->iov[i] = (struct iovec){load_bytes(b->mp, &b->load[i]), b->mp->io.file.pagesize};
 }
 
+struct io_run read_of(MPOOL *mp, uint32_t page, unsigned n, struct iovec *iov)
+{
+	struct whose is = whose_page(&mp->io, page);
+	return (struct io_run){.file = &is.io->file, .page = is.page, .n = n, .iov = iov};
+}
+
 void batch_read(struct batch *b)
 {
 	unsigned reads = 0;
@@ -87,7 +97,7 @@ void batch_read(struct batch *b)
 		if (n == 0)
 			memset(load_bytes(b->mp, &b->load[i]), 0, b->mp->io.file.pagesize);
 		else
-			b->reads[reads++] = (struct io_run){.page = b->load[i].page, .n = n, .iov = &b->iov[i]};
+			b->reads[reads++] = read_of(b->mp, b->load[i].page, n, &b->iov[i]);
 		point(b, i, n);
 	}
 	engine_make(&b->mp->io, b->reads, reads);

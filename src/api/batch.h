@@ -48,6 +48,8 @@ unsigned batch_run(const struct batch *b, unsigned from);
 /* Read them all, the batch being sorted.  Of each page its `error` and `read` are set then. */
 void batch_read(struct batch *b);
 
+/* A read of the `n` pages from `page` on, which batch_run has found. */
+struct io_run read_of(MPOOL *mp, uint32_t page, unsigned n, struct iovec *iov);
 /* A read of the pages of `l`, which is done by an engine's one try: complete it, and set what batch_read does. */
 void loads_finish(MPOOL *mp, struct io_run *read, struct load *l);
 /* Give the page, if it was filled, the memory's form. */

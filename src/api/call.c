@@ -6,6 +6,7 @@
 
 #include "api/failed.h"
 #include "io/engine.h"
+#include "share/files.h"
 #include "share/recover.h"
 
 void call_forked(MPOOL *mp)
@@ -24,7 +25,7 @@ static bool adopt(MPOOL *mp)
 	const struct attachment *forked;
 	bool first = thread_adopt_begin(&mp->core, &forked);
 	/* The thread that forked was in a call on it, in a filter: nobody can end that. */
-	bool can = first && !region_shared(&mp->core.region) &&
+	bool can = first && !region_shared(&mp->core.region) && !atomic_load(&mp->io.stores) &&
 	           !(forked && atomic_load(&forked->stripe->busy) == BUSY_IN_CALL);
 	if (can) {
 		/* The threads and rings are the parent's; what they were loading is ended as what any thread was. */
@@ -40,6 +41,17 @@ static bool adopt(MPOOL *mp)
 	return can || !first;
 }
 
+struct attachment *call_begin_on(MPOOL *mp, const struct io *io)
+{
+	/* The pool's own first: it says whose the pool is. */
+	struct attachment *a = call_begin(mp);
+	if (!a || io == &mp->io || pageio_agrees(&io->file))
+		return a;
+	thread_leave(a);
+	errno = ENOTSUP;
+	return NULL;
+}
+
 struct attachment *call_begin(MPOOL *mp)
 {
 	uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
@@ -48,6 +60,11 @@ struct attachment *call_begin(MPOOL *mp)
 	if (!pageio_agrees(&mp->io.file)) {
 		errno = ENOTSUP;
 		return NULL;
+	}
+	if (unlikely(core_untold(&mp->core))) {
+		/* Peeks before hits, for who has been told is asked no more. */
+		peek_slowly(mp);
+		core_told(&mp->core);
 	}
 	return thread_enter(&mp->core, stack);
 }
@@ -73,4 +90,9 @@ static void left(struct core *c, struct stripe *s)
 	recover_call(&pool_of(c)->sharing, s);
 }
 
-const struct core_above call_above = {overdue, left};
+static bool wanted(struct core *c, struct stripe *me)
+{
+	return files_wanted(&pool_of(c)->sharing, me);
+}
+
+const struct core_above call_above = {overdue, left, wanted};

@@ -23,6 +23,11 @@
 	__attribute__((cleanup(call_ends))) struct attachment *const a = call_begin(mp)
 
 struct attachment *call_begin(MPOOL *mp);
+/* The same, on pages of that file. */
+#define CALL_ON(mp, io, a) \
+	NO_CANCELLATION;   \
+	__attribute__((cleanup(call_ends))) struct attachment *const a = call_begin_on(mp, io)
+struct attachment *call_begin_on(MPOOL *mp, const struct io *io);
 /* In the child of a fork, of a pool that was its parent's: what threads had that are not here. */
 void call_forked(MPOOL *mp);
 /* A filter has not returned: by an exception, or its thread has ended (core/thread.h). */

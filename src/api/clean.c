@@ -6,6 +6,7 @@
 
 PUBLIC ssize_t mpool_clean(MPOOL *mp, size_t n)
 {
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	if (!a)
 		return -1;

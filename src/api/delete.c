@@ -35,7 +35,7 @@ static int delete_victim(MPOOL *mp, struct attachment *a, const struct victim *v
 	}
 	/* Earlier writes of the page may fail like those of any other that leaves memory. */
 	uint32_t word = atomic_load(&v->fr->word);
-	pageio_left(&mp->io.file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	pageio_left(&whose_page(&mp->io, v->page).io->file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
 	if (word & FRAME_WRITTEN_PINNED)
 		victim_note_torn(&mp->io, v);
 	tsan_give(&mp->core.region, frame_page(&mp->core.frames, v->frame));
@@ -60,6 +60,7 @@ static int delete_victim(MPOOL *mp, struct attachment *a, const struct victim *v
 
 PUBLIC int mpool_delete(MPOOL *mp, void *pgaddr)
 {
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	if (!a)
 		return -1;

@@ -37,20 +37,22 @@ void failed_note(MPOOL *mp, uint32_t page, int error)
 {
 	struct failed *f = atomic_load(&mp->failed);
 	pthread_mutex_lock(&f->lock);
+	struct whose is = whose_page(&mp->io, page);
 	unsigned i = f->next++ % FAILED_PAGES;
 	atomic_fetch_add(&f->n, f->of[i].error == 0);
-	f->of[i].page = page;
+	f->of[i].io = is.io;
+	f->of[i].page = is.page;
 	f->of[i].error = error;
 	pthread_mutex_unlock(&f->lock);
 }
 
 /* Forget the page's.  The last errno of it, or 0. */
-static int take(struct failed *f, uint32_t page)
+static int take(struct failed *f, struct whose of)
 {
 	int error = 0;
 	pthread_mutex_lock(&f->lock);
 	for (unsigned i = 0; i < FAILED_PAGES; i++)
-		if (f->of[i].error && f->of[i].page == page) {
+		if (f->of[i].error && f->of[i].io == of.io && f->of[i].page == of.page) {
 			error = f->of[i].error;
 			f->of[i].error = 0;
 			atomic_fetch_sub(&f->n, 1);
@@ -59,14 +61,28 @@ static int take(struct failed *f, uint32_t page)
 	return error;
 }
 
-void failed_tell(MPOOL *mp, uint32_t page)
+void failed_tell(MPOOL *mp, const struct io *io, uint32_t number)
 {
 	struct failed *f = atomic_load(&mp->failed);
-	int error = f && atomic_load(&f->n) > 0 ? take(f, page) : 0;
+	int error = f && atomic_load(&f->n) > 0 ? take(f, (struct whose){(struct io *)(uintptr_t)io, number}) : 0;
 	errno = error ? error : errno;
 }
 
-void failed_forget_one(struct failed *f, uint32_t page)
+void failed_forget_one(MPOOL *mp, struct failed *f, uint32_t page)
 {
-	(void)take(f, page);
+	(void)take(f, whose_page(&mp->io, page));
+}
+
+void failed_close(MPOOL *mp, const struct io *io)
+{
+	struct failed *f = atomic_load(&mp->failed);
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	for (unsigned i = 0; i < FAILED_PAGES; i++)
+		if (f->of[i].error && f->of[i].io == io) {
+			f->of[i].error = 0;
+			atomic_fetch_sub(&f->n, 1);
+		}
+	pthread_mutex_unlock(&f->lock);
 }

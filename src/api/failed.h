@@ -21,8 +21,9 @@ struct failed {
 	_Atomic unsigned n;
 	unsigned next;
 	struct {
-		uint32_t page;
-		int error; /* 0: none */
+		const struct io *io; /* whose */
+		uint32_t page;       /* which of its pages; */
+		int error;           /* 0: none */
 	} of[FAILED_PAGES];
 };
 
@@ -33,17 +34,19 @@ void failed_end(MPOOL *mp);
 void failed_forked(MPOOL *mp);
 
 void failed_note(MPOOL *mp, uint32_t page, int error);
-/* errno, which is EAGAIN, becomes what the page's prefetch has failed with, if it has: once. */
-void failed_tell(MPOOL *mp, uint32_t page);
+/* errno, which is EAGAIN, becomes what the file's page's prefetch has failed with, if it has: once. */
+void failed_tell(MPOOL *mp, const struct io *io, uint32_t number);
+/* The file is closed. */
+void failed_close(MPOOL *mp, const struct io *io);
 
-void failed_forget_one(struct failed *f, uint32_t page);
+void failed_forget_one(MPOOL *mp, struct failed *f, uint32_t page);
 /* The page is in memory now, by whatever load: by its only loader, before he publishes it. */
 static inline void failed_forget(MPOOL *mp, uint32_t page)
 {
 	/* Acquire: the list is there.  What was noted of this page was so before its entry was free, which the loader has found. */
 	struct failed *f = atomic_load_explicit(&mp->failed, memory_order_acquire);
 	if (f && atomic_load_explicit(&f->n, memory_order_relaxed) > 0)
-		failed_forget_one(f, page);
+		failed_forget_one(mp, f, page);
 }
 
 #endif

@@ -22,6 +22,6 @@ enum start { START_PINNED, START_WON, START_BUSY, START_FAILED, START_AGAIN, STA
 enum start page_start(MPOOL *mp, struct attachment *a, struct want *want, bool waits, struct pinned *p,
                       struct table_ref *at, int *error);
 /* Pin the page if it is in memory.  Not pinned: EAGAIN, or an errno. */
-struct pinned page_cached(MPOOL *mp, struct attachment *a, const struct want *want);
+struct pinned page_cached(MPOOL *mp, struct attachment *a, struct want *want);
 
 #endif

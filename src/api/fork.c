@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/thread.h"
+#include "io/extent.h"
 #include "os/descriptor.h"
 #include "os/mem.h"
 #include "os/transfer.h"
@@ -17,6 +18,7 @@ static int error;
 static void before_fork(void)
 {
 	transfer_before_fork(); /* first: nobody who has a transfer in flight waits for what follows */
+	extent_lock();
 	thread_before_fork();
 	watch_before_fork();
 	member_before_fork();
@@ -33,6 +35,7 @@ static void after_fork(bool child)
 	member_after_fork(child);
 	watch_after_fork(child);
 	thread_after_fork(child);
+	extent_unlock();
 	if (child)
 		hand_after_fork_child();
 	transfer_after_fork(child);

@@ -4,7 +4,7 @@
  * Owns no state.  The pages of a list are had a batch (batch.h) at a time: first those that are
  * in memory are pinned, and the insertions won of those that nobody has or loads; then these
  * are read, all in flight at once, and published; then those are waited for that others were
- * loading.  The caller waits with pins, and with no load of its own that anybody could wait for.
+ * loading, or that are to be read again.  The caller waits with pins, and with no load of its own that anybody could wait for.
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +21,7 @@
 
 struct getv {
 	MPOOL *mp;
+	struct io *io; /* of the file */
 	struct attachment *a;
 	const pgno_t *page;
 	void **addr; /* of those that are pinned; NULL */
@@ -31,7 +32,7 @@ struct getv {
 
 static struct want want_of(const struct getv *g, size_t i)
 {
-	return (struct want){g->page[i], FILL_READ, 0, g->flags & MPOOL_ONCE, FRAME_NONE};
+	return (struct want){.io = g->io, .number = g->page[i], .once = g->flags & MPOOL_ONCE, .frame = FRAME_NONE};
 }
 
 static void had(const struct getv *g, size_t i, struct pinned p)
@@ -95,7 +96,8 @@ static int end(const struct getv *g, const struct batch *b, int error)
 		struct pinned p =
 			error || l->error ? load_fail(g->mp, g->a, l) : load_publish(g->mp, g->a, l, &want, l->read);
 		had(g, l->index, p);
-		if (p.frame == FRAME_NONE && l->index < first) {
+		bool stale = !error && p.frame == FRAME_NONE && errno == LOAD_STALE;
+		if (p.frame == FRAME_NONE && !stale && l->index < first) {
 			first = l->index;
 			found = errno;
 		}
@@ -103,7 +105,7 @@ static int end(const struct getv *g, const struct batch *b, int error)
 	return error ? error : found;
 }
 
-/* What others were loading.  0, or an errno. */
+/* What others were loading, and what is to be read again.  0, or an errno. */
 static int wait_for_others(const struct getv *g, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
@@ -144,7 +146,7 @@ static int cached(const struct getv *g)
 		struct want want = want_of(g, i);
 		struct pinned p = g->addr[i] ? not_pinned : page_cached(g->mp, g->a, &want);
 		if (!g->addr[i] && p.frame == FRAME_NONE) {
-			failed_tell(g->mp, g->page[i]);
+			failed_tell(g->mp, g->io, g->page[i]);
 			return errno;
 		}
 		had(g, i, p);
@@ -152,16 +154,23 @@ static int cached(const struct getv *g)
 	return 0;
 }
 
+static void *hit_of(const struct getv *g, uint32_t number)
+{
+	struct stripe *s = g->a->stripe;
+	return g->io == &g->mp->io ? page_hit(g->mp, s, number, true)
+	                           : page_hit_of(g->mp, &g->io->map, s, number, true);
+}
+
 /* 0, or an errno. */
 static int all(const struct getv *g)
 {
 	int error = 0;
-	uint32_t pages = pageio_pages(&g->mp->io.file);
+	uint32_t pages = pageio_pages(&g->io->file);
 	for (size_t i = 0; i < g->n; i++)
 		if (g->page[i] >= pages)
 			return EINVAL;
 	for (size_t i = 0; i < g->n && !(g->flags & MPOOL_ONCE); i++)
-		g->addr[i] = page_hit(g->mp, g->a->stripe, g->page[i]);
+		g->addr[i] = hit_of(g, g->page[i]);
 	if (g->flags & MPOOL_CACHED)
 		return cached(g);
 	for (size_t next = 0; next < g->n && !error;)
@@ -172,16 +181,18 @@ static int all(const struct getv *g)
 PUBLIC int mpool_getv(MPOOL *mp, const pgno_t *pgnos, void **addrs, size_t n, unsigned int flags)
 {
 	WHERE_BEGIN();
+	struct io *io = handle_io(mp);
+	mp = handle_pool(mp);
 	if (flags & ~GETV_FLAGS) {
 		errno = EINVAL;
 		return -1;
 	}
-	CALL(mp, a);
+	CALL_ON(mp, io, a);
 	for (size_t i = 0; i < n; i++)
 		addrs[i] = NULL;
 	if (!a)
 		return -1;
-	__attribute__((cleanup(undo))) struct getv g = {mp, a, pgnos, addrs, n, flags, false};
+	__attribute__((cleanup(undo))) struct getv g = {mp, io, a, pgnos, addrs, n, flags, false};
 	int error = all(&g);
 	g.done = !error;
 	errno = error ? error : errno;

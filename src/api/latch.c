@@ -15,7 +15,7 @@ static int make(MPOOL *mp)
 {
 	if (!region_shared(&mp->core.region))
 		return latches_make(&mp->core);
-	/* Nobody else makes them now, or lets the pool grow. */
+	/* Nobody else makes them now. */
 	struct hold lock = {NULL, -1};
 	struct member_object object = share_object(&mp->sharing);
 	int error = member_lock(&lock, &object, LOCK_TIMEOUT_S);
@@ -226,16 +226,17 @@ __attribute__((noinline)) static int unlatch_dirty(MPOOL *mp, uint64_t f, struct
 PUBLIC int mpool_latch(MPOOL *mp, void *page, unsigned int flags)
 {
 	struct stripe *s;
+	if (unlikely(!handle_knows(&mp, &s)))
+		return latch_slow(mp, page, flags);
 	_Atomic uint64_t *slot, *words = words_at_hand(mp);
 	uint64_t f = quotient(mp, page);
-	if (unlikely(!words || f >= mp->core.frames.base.count || !thread_knows(mp->core.serial, &s) ||
-	             !stripe_find(s, slot_pin(f), &slot)))
+	if (unlikely(!words || f >= mp->core.frames.base.count || !stripe_find(s, slot_pin(f), &slot)))
 		return latch_slow(mp, page, flags);
 	if (flags == MPOOL_SHARED)
 		return latch_beside(mp, page, thread_last.a, words);
 	uint64_t w = atomic_load_explicit(&words[f], memory_order_relaxed);
-	if (unlikely(flags != MPOOL_EXCLUSIVE || (w & (LATCH_OWNER | LATCH_SHARED)) ||
-	             !latch_own(&words[f], &w, s->id)))
+	if (unlikely(flags != MPOOL_EXCLUSIVE || (w & (LATCH_OWNER | LATCH_SHARED | LATCH_TURN)) ||
+	             !latch_own(&words[f], &w, s->id, 0)))
 		return latch_slow(mp, page, flags);
 	thread_last.a->latches++;
 	return 0;
@@ -244,10 +245,11 @@ PUBLIC int mpool_latch(MPOOL *mp, void *page, unsigned int flags)
 PUBLIC int mpool_unlatch(MPOOL *mp, void *page, unsigned int flags)
 {
 	struct stripe *s;
+	if (unlikely(!handle_knows(&mp, &s)))
+		return unlatch_slow(mp, page, flags);
 	_Atomic uint64_t *words = words_at_hand(mp);
 	uint64_t f = quotient(mp, page);
-	if (unlikely(!words || f >= mp->core.frames.base.count || !thread_knows(mp->core.serial, &s) ||
-	             (flags & ~(unsigned)MPOOL_DIRTY)))
+	if (unlikely(!words || f >= mp->core.frames.base.count || (flags & ~(unsigned)MPOOL_DIRTY)))
 		return unlatch_slow(mp, page, flags);
 	if (!latch_owned_by(atomic_load_explicit(&words[f], memory_order_relaxed), s->id))
 		return unlatch_shared(mp, page, thread_last.a, flags);
@@ -259,6 +261,7 @@ PUBLIC int mpool_unlatch(MPOOL *mp, void *page, unsigned int flags)
 
 PUBLIC int mpool_upgrade(MPOOL *mp, void *page, uint64_t version)
 {
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	return a ? result(upgrade_page(mp, a, page, version)) : -1;
 }

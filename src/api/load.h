@@ -10,10 +10,15 @@
  *   load_leave   the page is in memory, for whoever comes
  *   load_fail    the entry and the frame are free: the next get tries again
  *
+ * While it loads, the page may be forgotten, or cut off the file (evict/cut.h): then the load is stale, and is given up
+ * when it is to be published.
+ *
  * Whoever ends a load notifies those who wait for the page.
  */
 #ifndef MPOOL_LOAD_H
 #define MPOOL_LOAD_H
+
+#include <limits.h>
 
 #include "api/call.h"
 #include "core/tsan.h"
@@ -26,12 +31,24 @@ enum fill_mode {
 };
 
 struct want {
-	uint32_t page;
+	struct io *io;   /* of the file */
+	uint32_t number; /* of its page */
 	enum fill_mode fill;
 	uint64_t slot_flags; /* 0: a pin; SLOT_PEEK */
 	bool once;           /* MPOOL_ONCE */
 	uint32_t frame;      /* one to load it into, claimed already; FRAME_NONE: none yet */
+	uint64_t cuts;       /* of mpool_new: how often the file was cut when it was given the number */
+	uint32_t page;       /* the page's number in the pool, as fetch.c has found it */
 };
+
+/* As an errno: the load was stale; the number is worth nothing.  It is to be done again.  No errno, nor what a hook gives. */
+#define LOAD_STALE INT_MIN
+
+/* Has the page another number by now, or none?  To be asked when its entry is inserted, or its frame pinned (io/extent.h). */
+static inline bool want_moved(const struct want *want)
+{
+	return unlikely(extent_page(want->io, want->number) != want->page);
+}
 
 /* A pin, or peek, of the calling thread's. */
 struct pinned {
@@ -62,13 +79,15 @@ static inline char *load_bytes(MPOOL *mp, const struct load *l)
 }
 
 /*
- * The frame is filled: publish the page, and pin it.  Not pinned and errno, ENOMEM: the load has
+ * The frame is filled: publish the page, and pin it.  Not pinned and errno, ENOMEM, LOAD_STALE: the load has
  * failed.  `reads`: pages that were read from the file for it.
  */
 struct pinned load_publish(MPOOL *mp, struct attachment *a, const struct load *l, const struct want *want,
                            unsigned reads);
-/* The same, of a page that nobody has asked for yet. */
+/* The same, of a page that nobody has asked for yet.  If it is stale nobody asks for it now. */
 void load_leave(MPOOL *mp, struct attachment *a, const struct load *l, unsigned reads);
+/* The page is not to be loaded: its entry is free, in an epoch section. */
+void load_withdraw(MPOOL *mp, const struct attachment *a, uint32_t page, const struct table_ref *at);
 /* The load has failed; errno stays. */
 struct pinned load_fail(MPOOL *mp, struct attachment *a, const struct load *l);
 

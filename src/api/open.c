@@ -1,5 +1,5 @@
 /*
- * open.c - mpool_open, mpool_open_key, mpool_close.
+ * open.c - mpool_open, mpool_open_key, mpool_open_store, mpool_close.
  *
  * Owns no state.  A private pool is made here, a shared one in share/join.c.
  */
@@ -48,13 +48,33 @@ static void begin_block(MPOOL *mp, size_t header, uint32_t pages, uint32_t frame
 	mem_block_begins(&mp->core.region.mem, bytes + segment <= MEM_BLOCK_MAX ? bytes + segment : bytes);
 }
 
+/* Where a pool's pages are. */
+struct place {
+	struct share_key key; /* `at`: NULL: the pool is private */
+	int fd;
+	/* NULL: it is the file. */
+	const struct mpool_store *store;
+	size_t size;
+	void *cookie;
+};
+
+/* 0, or an errno. */
+static int open_place(MPOOL *mp, const struct place *p, uint32_t pagesize, uint32_t *pages, bool *tail)
+{
+	if (!p->store)
+		return pageio_open(&mp->io.file, p->fd, pagesize, pages, tail) != 0 ? errno : 0;
+	atomic_store(&mp->io.stores, true);
+	return pageio_open_store(&mp->io.file, p->store, p->size, p->cookie, pagesize, pages, tail);
+}
+
 /* A pool of this process's own.  0, or an errno. */
-static int open_private(MPOOL *mp, int fd, uint32_t pagesize, uint32_t maxcache)
+static int open_private(MPOOL *mp, const struct place *p, uint32_t pagesize, uint32_t maxcache)
 {
 	uint32_t pages, frames = maxcache ? maxcache : 1;
 	bool tail;
-	if (pageio_open(&mp->io.file, fd, pagesize, &pages, &tail) != 0)
-		return errno;
+	int error = open_place(mp, p, pagesize, &pages, &tail);
+	if (error)
+		return error;
 	struct private_header at = measure_header(frames);
 	begin_block(mp, at.bytes, pages, frames);
 	struct header *h = region_alloc(&mp->core.region, CHUNK_HEADER, at.bytes, CACHE_LINE);
@@ -84,12 +104,13 @@ void pool_link(MPOOL *mp)
 {
 	mp->core.above = &call_above;
 	mp->io.core = mp->evict.core = mp->sharing.core = &mp->core;
-	mp->evict.io = mp->sharing.io = &mp->io;
+	mp->evict.io = mp->sharing.io = mp->io.pool = &mp->io;
+	mp->io.file.hooks.pool = &mp->io.file.hooks;
+	mp->io.counts = mp->io.own_counts;
 	mp->sharing.evict = &mp->evict;
 }
 
-/* `key`: at NULL: the pool is private. */
-static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t maxcache)
+static MPOOL *open_pool(const struct place *p, pgno_t pagesize, pgno_t maxcache)
 {
 	NO_CANCELLATION;
 	if (fork_error()) {
@@ -110,9 +131,10 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 	}
 	region_init(&mp->core.region);
 	pageio_none(&mp->io.file);
-	int error = key.at ? share_open(&mp->sharing, key, fd, pagesize, maxcache)
-	                   : open_private(mp, fd, pagesize, maxcache);
+	int error = p->key.at ? share_open(&mp->sharing, p->key, p->fd, pagesize, maxcache)
+	                      : open_private(mp, p, pagesize, maxcache);
 	if (error) {
+		pageio_close_store(&mp->io.file, false);
 		cleaner_end(&mp->cleaners);
 		thread_pool_closed(&mp->core);
 		region_fini(&mp->core.region);
@@ -128,13 +150,24 @@ static MPOOL *open_pool(struct share_key key, int fd, pgno_t pagesize, pgno_t ma
 PUBLIC MPOOL *mpool_open(void *key, int fd, pgno_t pagesize, pgno_t maxcache)
 {
 	/* One that is too long need not be looked at to its end. */
-	return open_pool((struct share_key){key, key ? strnlen(key, MPOOL_KEY_MAX + 1) : 0}, fd, pagesize, maxcache);
+	struct place p = {.key = {key, key ? strnlen(key, MPOOL_KEY_MAX + 1) : 0}, .fd = fd};
+	return open_pool(&p, pagesize, maxcache);
 }
 
 PUBLIC MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t pagesize, pgno_t maxcache)
 {
 	if (key)
-		return open_pool((struct share_key){key, keylen}, fd, pagesize, maxcache);
+		return open_pool(&(struct place){.key = {key, keylen}, .fd = fd}, pagesize, maxcache);
+	errno = EINVAL;
+	return NULL;
+}
+
+PUBLIC MPOOL *mpool_open_store(const struct mpool_store *store, size_t size, void *cookie, pgno_t pagesize,
+                               pgno_t maxcache)
+{
+	if (store)
+		return open_pool(&(struct place){.fd = -1, .store = store, .size = size, .cookie = cookie}, pagesize,
+		                 maxcache);
 	errno = EINVAL;
 	return NULL;
 }
@@ -142,6 +175,8 @@ PUBLIC MPOOL *mpool_open_key(const void *key, size_t keylen, int fd, pgno_t page
 PUBLIC int mpool_close(MPOOL *mp)
 {
 	NO_CANCELLATION;
+	if (handle_of(mp)->attached)
+		return attached_close(handle_of(mp)->attached);
 	bool parents = thread_is_parents(&mp->core);
 	if (parents)
 		call_forked(mp);
@@ -156,6 +191,9 @@ PUBLIC int mpool_close(MPOOL *mp)
 		share_close(&mp->sharing, parents);
 	else
 		pageio_close(&mp->io.file, false);
+	/* The child of a fork has not what its parent's stores have. */
+	attached_end(mp, !parents);
+	pageio_close_store(&mp->io.file, !parents);
 	for (unsigned i = 0; i < WRITE_BUFFERS; i++)
 		if (mp->io.buffers[i])
 			mem_free(&mp->core.region.mem, mp->io.buffers[i]);

@@ -53,6 +53,9 @@ void peek_open(MPOOL *mp)
 
 PUBLIC const struct mpool_view *mpool_view(MPOOL *mp, uint32_t layout)
 {
+	const struct attached *f = handle_of(mp)->attached;
+	if (f)
+		return &f->no_view;
 	return layout == MPOOL_VIEW_LAYOUT ? &mp->view : &mp->no_view;
 }
 
@@ -60,7 +63,14 @@ PUBLIC const struct mpool_view *mpool_view(MPOOL *mp, uint32_t layout)
 static inline uint64_t frames_of(const MPOOL *mp)
 {
 	/* Acquire: pairs with begin. */
-	return __atomic_load_n(&mp->view.frames, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&handle_of(mp)->frames, __ATOMIC_ACQUIRE);
+}
+
+/* The same, of a pool of however many files. */
+static inline uint64_t peeked(const MPOOL *mp)
+{
+	/* Acquire: pairs with begin. */
+	return atomic_load_explicit(&mp->core.peeked, memory_order_acquire);
 }
 
 /* Their words, for who has found that there are some. */
@@ -78,7 +88,11 @@ static int begin(MPOOL *mp)
 	thread_views(&mp->core, &mp->view.frames);
 	__atomic_store_n(&mp->view.words, (const uint64_t *)(uintptr_t)latch_words(&mp->core), __ATOMIC_RELAXED);
 	/* Release: who finds them finds latches ready. */
-	__atomic_store_n(&mp->view.frames, mp->core.frames.base.count, __ATOMIC_RELEASE);
+	atomic_store_explicit(&mp->core.peeked, mp->core.frames.base.count, memory_order_release);
+	peek_frames(mp, mp->core.frames.base.count);
+	/* Sequentially consistent: pairs with peek_slowly. */
+	if (extents_are(&mp->io))
+		peek_frames(mp, 0);
 	return 0;
 }
 
@@ -108,19 +122,25 @@ static enum look look(MPOOL *mp, uint32_t page, uint32_t *f, uint64_t *w)
 }
 
 /* Any peek that the fast path below did not finish. */
-__attribute__((noinline)) static const void *peek_slow(MPOOL *mp, uint32_t page, uint64_t *version)
+__attribute__((noinline)) static const void *peek_slow(MPOOL *mp, uint32_t number, uint64_t *version)
 {
+	struct io *io = handle_io(mp);
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	if (!a)
 		return NULL;
-	int error = frames_of(mp) ? 0 : begin(mp);
+	int error = peeked(mp) ? 0 : begin(mp);
 	enum look seen = LOOK_AGAIN;
-	uint32_t f;
-	uint64_t w;
+	uint32_t f = FRAME_NONE;
+	uint64_t w = 0;
 	while (!error && seen == LOOK_AGAIN) {
+		uint32_t page = number < pageio_pages(&io->file) ? extent_page(io, number) : PAGE_NONE;
 		epoch_enter(&mp->core.epoch, a->stripe);
-		seen = look(mp, page, &f, &w);
+		seen = page == PAGE_NONE ? LOOK_NOT : look(mp, page, &f, &w);
 		epoch_leave(a->stripe);
+		/* Who has found another's page by that number finds the map changed. */
+		if (seen == LOOK_FOUND && extent_page(io, number) != page)
+			seen = LOOK_AGAIN;
 	}
 	if (seen == LOOK_FOUND)
 		return found(mp, f, w, version);
@@ -128,23 +148,75 @@ __attribute__((noinline)) static const void *peek_slow(MPOOL *mp, uint32_t page,
 	return NULL;
 }
 
-PUBLIC const void *mpool_peek(MPOOL *mp, pgno_t page, uint64_t *version)
+/*
+ * A page to peek at, by its key, in one of the first `frames` frames.  `in`: NULL, or the word of a file's map, which must be
+ * `is` still: who has found another's page by a number that is not his any more finds the map changed.
+ */
+struct sought {
+	uint64_t key, frames;
+	const _Atomic uint32_t *in;
+	uint32_t is;
+};
+
+/* NULL: it takes more than this. */
+static inline __attribute__((always_inline)) const void *peek_in(MPOOL *mp, struct sought p, uint64_t *version)
 {
-	uint64_t frames = frames_of(mp);
-	const _Atomic uint64_t *entry = table_peek(&mp->core.tables, page);
+	const _Atomic uint64_t *entry = table_peek(&mp->core.tables, p.key);
 	if (unlikely(!entry))
-		return peek_slow(mp, page, version);
+		return NULL;
 	/* Acquire: pairs with table_publish: the page's bytes are there. */
 	uint64_t e = atomic_load_explicit(entry, memory_order_acquire);
-	uint64_t f = entry_resident_frame(e, page);
-	if (unlikely(f >= frames))
-		return peek_slow(mp, page, version);
+	uint64_t f = entry_resident_frame(e, p.key);
+	if (unlikely(f >= p.frames))
+		return NULL;
 	/* Acquire: pairs with latch_release: the owner's bytes; and with latch_changed: whose version it is, his closing. */
 	uint64_t w = atomic_load_explicit(&words_of(mp)[f], memory_order_acquire);
 	/* Acquire: what the caller reads is read after it. */
-	if (unlikely((w & (LATCH_OWNER | LATCH_LOOK)) || atomic_load_explicit(entry, memory_order_acquire) != e))
-		return peek_slow(mp, page, version);
+	if (unlikely((w & (LATCH_OWNER | LATCH_LOOK)) || atomic_load_explicit(entry, memory_order_acquire) != e) ||
+	    (p.in && unlikely(atomic_load(p.in) != p.is)))
+		return NULL;
 	return found(mp, f, w, version);
+}
+
+/* In a pool of several files; or it takes more. */
+__attribute__((noinline)) static const void *peek_other(MPOOL *handle, uint32_t page, uint64_t *version)
+{
+	MPOOL *mp = handle_pool(handle);
+	const struct attached *f = handle_of(handle)->attached;
+	const _Atomic uint32_t *word = f ? extent_word(&f->handle.map, page) : NULL;
+	uint32_t w = word ? atomic_load_explicit(word, memory_order_acquire) : EXTENT_NONE;
+	const void *bytes = NULL;
+	if (w != EXTENT_NONE)
+		bytes = peek_in(mp, (struct sought){extent_key(w, page), peeked(mp), word, w}, version);
+	else if (!f && pageio_has(&mp->io.file, page))
+		bytes = peek_in(mp, (struct sought){entry_key(page), peeked(mp), NULL, 0}, version);
+	return likely(bytes) ? bytes : peek_slow(handle, page, version);
+}
+
+PUBLIC const void *mpool_peek(MPOOL *mp, pgno_t page, uint64_t *version)
+{
+	uint64_t frames = frames_of(mp);
+	/* Without frames it may be another handle than the first file's. */
+	if (unlikely(!frames))
+		return peek_other(mp, page, version);
+	const void *bytes = peek_in(mp, (struct sought){entry_key(page), frames, NULL, 0}, version);
+	return likely(bytes) ? bytes : peek_slow(mp, page, version);
+}
+
+static inline int unchanged(const MPOOL *mp, uint64_t f, uint64_t version)
+{
+	/* What the caller has read is read before: who has read a byte of an owner's, or of the next page in the frame, finds
+	 * the word changed.  Pairs with barrier_stores in latch_own, and in handed_out. */
+	barrier_loads();
+	uint64_t w = atomic_load_explicit(&words_of(mp)[f], memory_order_relaxed);
+	return !((w ^ version << LATCH_VERSION_SHIFT) & ~LATCH_OTHER);
+}
+
+/* In a pool of several files; or there is no such frame, or nobody has peeked in this process. */
+__attribute__((noinline)) static int unchanged_other(MPOOL *handle, uint64_t f, uint64_t version)
+{
+	const MPOOL *mp = handle_pool(handle);
+	return f < peeked(mp) && unchanged(mp, f, version);
 }
 
 PUBLIC int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version)
@@ -152,10 +224,6 @@ PUBLIC int mpool_unchanged(MPOOL *mp, const void *page, uint64_t version)
 	uint64_t f = version >> LATCH_SEEN_BITS;
 	(void)page; /* it is that frame's */
 	if (unlikely(f >= frames_of(mp)))
-		return 0;
-	/* What the caller has read is read before: who has read a byte of an owner's, or of the next page in the frame, finds
-	 * the word changed.  Pairs with barrier_stores in latch_own, and in handed_out. */
-	barrier_loads();
-	uint64_t w = atomic_load_explicit(&words_of(mp)[f], memory_order_relaxed);
-	return !((w ^ version << LATCH_VERSION_SHIFT) & ~LATCH_OTHER);
+		return unchanged_other(mp, f, version);
+	return unchanged(mp, f, version);
 }

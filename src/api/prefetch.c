@@ -76,7 +76,7 @@ static bool waits(MPOOL *mp, const struct attachment *a, struct group *g)
 	epoch_enter(&mp->core.epoch, a->stripe);
 	while (g->n > 0 && !loading) {
 		struct table_ref at;
-		loading = entry_state(table_find(&mp->core.tables, g->page[g->n - 1], &at)) == ENTRY_LOADING;
+		loading = entry_loading(table_find(&mp->core.tables, g->page[g->n - 1], &at));
 		g->n -= !loading;
 	}
 	epoch_leave(a->stripe);
@@ -174,6 +174,7 @@ static const struct background_above above = {finish, look};
 
 struct call {
 	MPOOL *mp;
+	struct io *io; /* of the file */
 	struct attachment *a;
 	struct prefetch *prefetch;
 	struct engine *engine;
@@ -224,7 +225,7 @@ static void start(const struct call *c, struct load *l, unsigned n)
 		frame_hand_over(frame_of(&c->mp->core.frames, l[i].frame), c->background);
 		table_hand_over(&l[i].at, l[i].page, c->a->stripe->id, c->background);
 	}
-	h->read = (struct io_run){.page = l->page, .n = n, .iov = h->iov};
+	h->read = read_of(c->mp, l->page, n, h->iov);
 	h->group = c->group;
 	h->asked = c->asked;
 	if (c->group)
@@ -241,7 +242,7 @@ static void fill_zeros(const struct call *c, struct load *l)
 }
 
 /* Begin to load pages of the list, at most a batch.  How many are in memory or being loaded now; *more: the next may be too. */
-static size_t some(struct call *c, const pgno_t *page, size_t n, bool *more)
+static size_t some(struct call *c, const pgno_t *number, size_t n, bool *more)
 {
 	BATCH(b);
 	enum ahead begun = AHEAD_THERE;
@@ -251,15 +252,16 @@ static size_t some(struct call *c, const pgno_t *page, size_t n, bool *more)
 		return 0;
 	for (; i < n && b.n < b.room; i++) {
 		struct table_ref at;
-		ahead_expect(c->mp, c->a, page[i], begun, &c->frame);
-		begun = ahead_begin(c->mp, c->a, page[i], &c->frame, &at);
+		uint32_t page;
+		ahead_expect(c->mp, c->a, number[i], begun, &c->frame);
+		begun = ahead_begin(c->mp, c->io, c->a, number[i], &c->frame, &page, &at);
 		if (begun == AHEAD_NO_ROOM)
 			break;
 		if (begun == AHEAD_BUSY && c->group)
-			c->group->page[c->group->n++] = page[i];
+			c->group->page[c->group->n++] = page;
 		if (begun != AHEAD_WON)
 			continue;
-		batch_add(&b, page[i], c->frame, &at, 0);
+		batch_add(&b, page, c->frame, &at, 0);
 		c->frame = FRAME_NONE;
 	}
 	*more = b.n == b.room && i < n;
@@ -283,9 +285,9 @@ static void all(struct call *c, const pgno_t *page, size_t n)
 }
 
 /* How many pages of the list there are in the file, before the first that is not. */
-static size_t valid(MPOOL *mp, const pgno_t *page, size_t n)
+static size_t valid(const struct io *io, const pgno_t *page, size_t n)
 {
-	uint32_t pages = pageio_pages(&mp->io.file);
+	uint32_t pages = pageio_pages(&io->file);
 	size_t i = 0;
 	while (i < n && page[i] < pages)
 		i++;
@@ -316,26 +318,28 @@ static bool prepare(struct call *c, size_t n, int efd)
 	return true;
 }
 
-uint32_t prefetch_ahead(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t n)
+uint32_t prefetch_ahead(MPOOL *mp, struct io *io, struct attachment *a, uint32_t number, uint32_t n)
 {
 	pgno_t list[BATCH_PAGES];
-	struct call c = {.mp = mp, .a = a, .frame = FRAME_NONE, .over = true};
+	struct call c = {.mp = mp, .io = io, .a = a, .frame = FRAME_NONE, .over = true};
 	if (!prepare(&c, n, -1) || engine_kind(c.engine) == ENGINE_PLAIN)
 		return 0;
 	for (uint32_t i = 0; i < n; i++)
-		list[i] = page + i;
+		list[i] = number + i;
 	all(&c, list, n);
 	return (uint32_t)c.done;
 }
 
 PUBLIC ssize_t mpool_prefetch(MPOOL *mp, const pgno_t *pgnos, size_t n, int efd)
 {
-	CALL(mp, a);
+	struct io *io = handle_io(mp);
+	mp = handle_pool(mp);
+	CALL_ON(mp, io, a);
 	if (!a)
 		return -1;
 	__attribute__((cleanup(call_over))) struct call c = {
-		.mp = mp, .a = a, .asked = true, .frame = FRAME_NONE, .over = true};
-	size_t there = valid(mp, pgnos, n);
+		.mp = mp, .io = io, .a = a, .asked = true, .frame = FRAME_NONE, .over = true};
+	size_t there = valid(io, pgnos, n);
 	if (there == 0 && n > 0)
 		errno = EINVAL;
 	if (there == 0)

@@ -18,10 +18,10 @@
 struct prefetch;
 
 /*
- * Begin to load the `n` pages from `page` on, BATCH_PAGES at the most, that are not in memory, for a thread that is to come to them; in one of its
+ * Begin to load the `n` pages of the file from `number` on, BATCH_PAGES at the most, that are not in memory, for a thread that is to come to them; in one of its
  * calls.  How many of them are in memory or being loaded then.  Nobody is told what they fail with.
  */
-uint32_t prefetch_ahead(MPOOL *mp, struct attachment *a, uint32_t page, uint32_t n);
+uint32_t prefetch_ahead(MPOOL *mp, struct io *io, struct attachment *a, uint32_t number, uint32_t n);
 
 /* The pool is closed; the background has ended. */
 void prefetch_close(MPOOL *mp);

@@ -93,11 +93,10 @@ __attribute__((noinline)) static int put_noting(MPOOL *mp, struct stripe *s, _At
 	return pin_drop_own(&mp->core.pins, s, slot, f) ? 0 : put_slow(mp, pgaddr, MPOOL_DIRTY);
 }
 
-PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
+/* The calling thread's pin, in its stripe. */
+static inline __attribute__((always_inline)) int put_fast(MPOOL *mp, struct stripe *s, const void *pgaddr,
+                                                          unsigned flags)
 {
-	struct stripe *s;
-	if (unlikely(!thread_knows(mp->core.serial, &s)))
-		return put_slow(mp, pgaddr, flags);
 	uint64_t f = frame_quotient(&mp->core.frames, mp->core.frames.base.pages, pgaddr);
 	_Atomic uint64_t *slot;
 	if (unlikely(f >= mp->core.frames.base.count || !stripe_find(s, slot_pin(f), &slot)))
@@ -112,4 +111,10 @@ PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
 	if (likely(pin_drop_own(&mp->core.pins, s, slot, (uint32_t)f)))
 		return 0;
 	return put_slow(mp, pgaddr, flags);
+}
+
+PUBLIC int mpool_put(MPOOL *mp, void *pgaddr, unsigned int flags)
+{
+	struct stripe *s;
+	return likely(handle_knows(&mp, &s)) ? put_fast(mp, s, pgaddr, flags) : put_slow(mp, pgaddr, flags);
 }

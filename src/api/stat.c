@@ -13,17 +13,26 @@
 
 struct frame_count {
 	struct mpool_stats *stats;
+	struct io *of; /* that file's; NULL: all */
 	const struct frames *frames;
 	uint64_t unused; /* that were brought in ahead of need */
 };
+
+/* Has the frame a page of that file?  NULL: of any. */
+static bool has(struct io *of, const struct frame *fr)
+{
+	return !of || extent_is_of(of, atomic_load_explicit(&fr->page, memory_order_relaxed));
+}
 
 static void count_frame(void *count, uint32_t frame, struct frame *fr)
 {
 	struct frame_count *c = count;
 	struct mpool_stats *st = c->stats;
 	uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
+	if (!has(c->of, fr))
+		return;
 	st->cached += word != FRAME_FREE;
-	st->overflow += word != FRAME_FREE && frame >= c->frames->base.count;
+	st->overflow += word != FRAME_FREE && frame >= frames_capacity(c->frames);
 	c->unused += word != FRAME_FREE && frame < c->frames->base.count &&
 	             atomic_load_explicit(&c->frames->base.mark[frame], memory_order_relaxed) == MARK_AHEAD;
 	st->dirty += (word & (FRAME_DIRTY | FRAME_WRITING)) != 0;
@@ -56,7 +65,14 @@ static int by_frame(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-int stat_pinned(MPOOL *mp, uint64_t *pinned)
+static bool has_pinned(MPOOL *mp, struct io *of, uint32_t frame)
+{
+	const struct frame *fr = frame_live(&mp->core.frames, frame);
+	return fr && has(of, fr);
+}
+
+/* In an epoch section, if it is of one file. */
+static int pinned_of(MPOOL *mp, struct io *of, uint64_t *pinned)
 {
 	struct pinned_frames p = {0};
 	*pinned = 0;
@@ -69,9 +85,14 @@ int stat_pinned(MPOOL *mp, uint64_t *pinned)
 	pin_scan(&mp->core.pins, note_slot, &p);
 	qsort(p.frame, p.n, sizeof *p.frame, by_frame);
 	for (size_t i = 0; i < p.n; i++)
-		*pinned += i == 0 || p.frame[i] != p.frame[i - 1];
+		*pinned += (i == 0 || p.frame[i] != p.frame[i - 1]) && (!of || has_pinned(mp, of, p.frame[i]));
 	free(p.frame);
 	return 0;
+}
+
+int stat_pinned(MPOOL *mp, uint64_t *pinned)
+{
+	return pinned_of(mp, NULL, pinned);
 }
 
 /* Bytes a frame takes beside its page: word and number, mark, a bit of hints. */
@@ -105,7 +126,7 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->writes = pin_counter(&mp->core.pins, COUNT_WRITES);
 	s->evictions = pin_counter(&mp->core.pins, COUNT_EVICTIONS);
 	s->rescues = pin_counter(&mp->core.pins, COUNT_RESCUES);
-	struct frame_count count = {s, &mp->core.frames, 0};
+	struct frame_count count = {s, NULL, &mp->core.frames, 0};
 	frames_each(&mp->core.frames, count_frame, &count);
 	ahead_counts(&mp->evict, &s->ahead, &s->ahead_wasted);
 	/* A page may be there before it is counted. */
@@ -117,6 +138,7 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->cleaned = atomic_load_explicit(&mp->evict.clock->cleaned, memory_order_relaxed);
 	s->write_waits = atomic_load_explicit(&mp->evict.clock->waits, memory_order_relaxed);
 	s->write_errno = (uint64_t)pageio_failure(&mp->io.file);
+	s->forgotten = atomic_load_explicit(&mp->evict.clock->forgotten, memory_order_relaxed);
 	s->pages = pageio_pages(&mp->io.file);
 	s->maxcache = frames_capacity(&mp->core.frames);
 	s->pagesize = mp->io.file.pagesize;
@@ -126,18 +148,43 @@ void stat_counts(MPOOL *mp, struct mpool_stats *s)
 	s->deaths = member_deaths(mp->core.members);
 }
 
+/* Of an attached file.  In an epoch section. */
+static void count_file(MPOOL *mp, struct io *io, struct mpool_stats *s)
+{
+	struct frame_count count = {s, io, &mp->core.frames, 0};
+	frames_each(&mp->core.frames, count_frame, &count);
+	s->misses = atomic_load_explicit(&io->counts[IO_MISSES], memory_order_relaxed);
+	s->reads = atomic_load_explicit(&io->counts[IO_READS], memory_order_relaxed);
+	s->writes = atomic_load_explicit(&io->counts[IO_WRITES], memory_order_relaxed);
+	s->evictions = atomic_load_explicit(&io->counts[IO_EVICTIONS], memory_order_relaxed);
+	s->write_errno = (uint64_t)pageio_failure(&io->file);
+	s->pages = pageio_pages(&io->file);
+	s->maxcache = frames_capacity(&mp->core.frames);
+	s->pagesize = io->file.pagesize;
+	s->device = io->file.device;
+	s->inode = io->file.inode;
+	s->processes = io->slot ? file_holders(io->slot) : 1;
+}
+
 /* 0, or -1 and errno. */
 static int collect(MPOOL *mp, struct mpool_stats *s)
 {
+	struct io *io = handle_io(mp);
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	*s = (struct mpool_stats){0};
-	if (!a || stat_pinned(mp, &s->pinned) != 0)
+	if (!a)
 		return -1;
 	epoch_enter(&mp->core.epoch, a->stripe);
-	stat_counts(mp, s);
-	s->metadata = metadata_bytes(mp);
+	int error = pinned_of(mp, io == &mp->io ? NULL : io, &s->pinned);
+	if (io != &mp->io) {
+		count_file(mp, io, s);
+	} else {
+		stat_counts(mp, s);
+		s->metadata = metadata_bytes(mp);
+	}
 	epoch_leave(a->stripe);
-	return 0;
+	return error;
 }
 
 PUBLIC int mpool_stats(MPOOL *mp, struct mpool_stats *st, size_t size)

@@ -7,6 +7,7 @@
 
 #include "api/call.h"
 #include "core/latch.h"
+#include "core/resize.h"
 #include "io/engine.h"
 
 /* More than any read ahead has. */
@@ -28,8 +29,21 @@ static int set_latched(MPOOL *mp, uint64_t value)
 	return 0;
 }
 
-static int set(MPOOL *mp, int what, uint64_t value)
+static int set_maxcache(MPOOL *mp, struct attachment *a, uint64_t value)
 {
+	if (value > MAX_PAGE_NUMBER)
+		return EINVAL;
+	int error = clock_limit(&mp->evict, a->stripe, value ? (uint32_t)value : 1);
+	/* The table becomes as small as it may be, or larger when there is more to hold. */
+	if (!error)
+		resize_step(&mp->core, a->stripe);
+	return error;
+}
+
+static int set(MPOOL *mp, struct attachment *a, int what, uint64_t value)
+{
+	if (what == MPOOL_MAXCACHE)
+		return set_maxcache(mp, a, value);
 	if (what == MPOOL_LATCHED)
 		return set_latched(mp, value);
 	if (what == MPOOL_READAHEAD)
@@ -48,6 +62,9 @@ static int get(MPOOL *mp, int what, uint64_t *value)
 {
 	const struct engine *e = atomic_load(&mp->io.engine);
 	switch (what) {
+	case MPOOL_MAXCACHE:
+		*value = frames_capacity(&mp->core.frames);
+		return 0;
 	case MPOOL_READAHEAD:
 		*value = atomic_load(&mp->readahead);
 		return 0;
@@ -77,12 +94,14 @@ static int result(int error)
 
 PUBLIC int mpool_tune(MPOOL *mp, int what, uint64_t value)
 {
+	mp = handle_pool(mp);
 	CALL(mp, a);
-	return a ? result(set(mp, what, value)) : -1;
+	return a ? result(set(mp, a, what, value)) : -1;
 }
 
 PUBLIC int mpool_tuned(MPOOL *mp, int what, uint64_t *value)
 {
+	mp = handle_pool(mp);
 	CALL(mp, a);
 	return a ? result(get(mp, what, value)) : -1;
 }

@@ -8,7 +8,6 @@
 #define UNIT_MIN   8u
 #define UNIT_MAX   1024u
 
-#define BITS_PER_WORD 64u
 /* Memory of a shared pool's pages is allocated by so much at a time, so that the system call's cost matters little. */
 #define COMMIT_BYTES ((size_t)1 << 20)
 /* ... and for no more frames at a time: if memory ends then, the frames that have some would overfill the table. */
@@ -53,6 +52,8 @@ static const struct frame_step {
 	{FRAME_USED | FRAME_WRITING | FRAME_DIRTY, 0, FRAME_WRITING, FRAME_UNSYNCED(0), OWNER_ACTS},
 	{FRAME_USED | FRAME_WRITING | FRAME_DIRTY, 0, FRAME_WRITING, FRAME_UNSYNCED(1), OWNER_ACTS},
 	{FRAME_USED | FRAME_WRITING, 0, FRAME_WRITING, FRAME_DIRTY, OWNER_ACTS},
+	/* ... nor was it ever while it was pinned */
+	{FRAME_USED | FRAME_WRITING | FRAME_DIRTY, 0, FRAME_WRITING | FRAME_WRITTEN_PINNED, FRAME_DIRTY, OWNER_ACTS},
 	/* an fsync succeeds, of either turn; fails, before or after the write was noted */
 	{FRAME_USED | FRAME_UNSYNCED(0), 0, FRAME_UNSYNCED(0), 0, OWNER_ANY},
 	{FRAME_USED | FRAME_UNSYNCED(1), 0, FRAME_UNSYNCED(1), 0, OWNER_ANY},
@@ -226,6 +227,7 @@ int frames_init(struct frames *fs, struct region *r, struct frame_state *st, uin
 	region_add(r, CHUNK_SEGMENTS, chunk, bytes);
 	fs->unit = frames_unit(frames);
 	atomic_store(&st->capacity, frames);
+	atomic_store(&st->asked, frames);
 	return 0;
 }
 
@@ -247,18 +249,7 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 	fs->base.first = 0;
 }
 
-bool frames_grow(const struct frames *fs, uint32_t frames)
-{
-	if (frames > fs->base.count || !region_commit(fs->region, fs->base.free_bits, bits_bytes(frames)) ||
-	    !region_commit(fs->region, fs->base.changed_bits, changed_bytes(frames)) ||
-	    !region_commit(fs->region, fs->base.hot_bits, bits_bytes(frames)) ||
-	    !region_commit(fs->region, fs->base.once_bits, bits_bytes(frames)))
-		return false;
-	/* Release: who sees the capacity finds memory there. */
-	atomic_store(&fs->state->capacity, frames);
-	return true;
-}
-
+/* Is there memory behind so many frames from `first` on, from now on? */
 static bool commit_range(const struct frames *fs, uint32_t first, uint32_t n)
 {
 	const struct segment *b = &fs->base;
@@ -268,11 +259,75 @@ static bool commit_range(const struct frames *fs, uint32_t first, uint32_t n)
 	       region_commit(fs->region, frame_page_base(fs, first), n * fs->stride);
 }
 
+static bool commit_bits(const struct frames *fs, uint32_t frames)
+{
+	const struct segment *b = &fs->base;
+	return region_commit(fs->region, b->free_bits, bits_bytes(frames)) &&
+	       region_commit(fs->region, b->changed_bits, changed_bytes(frames)) &&
+	       region_commit(fs->region, b->hot_bits, bits_bytes(frames)) &&
+	       region_commit(fs->region, b->once_bits, bits_bytes(frames));
+}
+
+/* Frames from there on have no memory, perhaps. */
+static uint32_t committed_end(uint64_t committed)
+{
+	return (uint32_t)committed;
+}
+
+/*
+ * Frames below `end` have memory, if *was is what `committed` is still: not if some was given back since.  Sequentially
+ * consistent: who gives memory back says so after that, and before anybody can claim the frames.
+ */
+static bool raise_committed(const struct frames *fs, uint64_t *was, uint32_t end)
+{
+	return atomic_compare_exchange_strong(&fs->state->committed, was, *was - committed_end(*was) + end);
+}
+
+#define GIVEN_BACK_ONCE ((uint64_t)1 << 32)
+
+void frames_given_back(const struct frames *fs, uint32_t from)
+{
+	uint64_t was = atomic_load(&fs->state->committed), to;
+	do {
+		uint32_t end = committed_end(was);
+		to = was - end + (end < from ? end : from) + GIVEN_BACK_ONCE;
+	} while (!atomic_compare_exchange_weak(&fs->state->committed, &was, to));
+}
+
+/* Of frames below `end` that were used, those whose memory was given back have some. */
+static bool commit_again(const struct frames *fs, uint32_t end)
+{
+	uint64_t was = atomic_load(&fs->state->committed);
+	while (region_shared(fs->region) && committed_end(was) < end) {
+		if (!commit_range(fs, committed_end(was), end - committed_end(was)))
+			return false;
+		if (raise_committed(fs, &was, end))
+			break;
+	}
+	return true;
+}
+
+bool frames_grow(const struct frames *fs, uint32_t frames)
+{
+	uint32_t used = frames_used(fs);
+	if (frames > fs->base.count || !commit_bits(fs, frames) || !commit_again(fs, used < frames ? used : frames))
+		return false;
+	/* Release: who sees the capacity finds memory there. */
+	atomic_store(&fs->state->capacity, frames);
+	return true;
+}
+
+void frames_ask(const struct frames *fs, uint32_t frames)
+{
+	if (atomic_load(&fs->state->asked) < frames)
+		atomic_store(&fs->state->asked, frames);
+}
+
 /* Allocate memory for frame f, and for some after it that are below `limit`; false: there is none. */
 static bool commit(const struct frames *fs, uint32_t f, uint32_t limit)
 {
-	_Atomic uint32_t *committed = &fs->state->committed;
-	if (!region_shared(fs->region) || f < atomic_load_explicit(committed, memory_order_relaxed))
+	uint64_t was = atomic_load(&fs->state->committed);
+	if (!region_shared(fs->region) || f < committed_end(was))
 		return true;
 	uint32_t n = fs->stride < COMMIT_BYTES ? (uint32_t)(COMMIT_BYTES / fs->stride) : 1;
 	n = n < COMMIT_FRAMES ? n : COMMIT_FRAMES;
@@ -280,9 +335,17 @@ static bool commit(const struct frames *fs, uint32_t f, uint32_t limit)
 	/* If there is not enough for all of them, there may be for f alone. */
 	if (!commit_range(fs, f, n) && !commit_range(fs, f, n = 1))
 		return false;
-	/* Of two threads the lower number may be stored last: then some is committed again. */
-	atomic_store_explicit(committed, f + n, memory_order_relaxed);
+	/* Of two threads one says so: then some is committed again.  Nor does who leaves a gap. */
+	if (f == committed_end(was))
+		(void)raise_committed(fs, &was, f + n);
 	return true;
+}
+
+bool frame_memory(const struct frames *fs, uint32_t frame)
+{
+	/* Sequentially consistent, after the claim: pairs with frames_give_back. */
+	return !region_shared(fs->region) || frame >= fs->base.count ||
+	       frame < committed_end(atomic_load(&fs->state->committed)) || commit_range(fs, frame, 1);
 }
 
 /* ---- frames that were never used ---------------------------------------- */
@@ -301,9 +364,50 @@ uint32_t frame_take_fresh(const struct frames *fs, uint32_t limit, uint32_t me)
 	return FRAME_NONE;
 }
 
+/* ---- the tail ------------------------------------------------------------ */
+
+void frames_limit(const struct frames *fs, uint32_t frames)
+{
+	/* Sequentially consistent, before anybody looks for frames behind it: pairs with handed_out. */
+	atomic_store(&fs->state->capacity, frames);
+}
+
+bool frames_tail(const struct frames *fs, uint32_t *from, uint32_t *end)
+{
+	*from = frames_capacity(fs);
+	*end = frames_used(fs);
+	return *from < *end;
+}
+
+bool frames_give_back(const struct frames *fs, uint32_t from, uint32_t end, bool keep)
+{
+	struct frame_state *st = fs->state;
+	uint32_t was = end;
+	/* Before fewer are used: whoever is recovered may have some of them claimed. */
+	if (atomic_load(&st->known) < end)
+		atomic_store(&st->known, end);
+	/* Unless somebody has the next one, who looked at the shards before they were cut. */
+	if (!atomic_compare_exchange_strong(&st->fresh, &was, from))
+		return false;
+	if (keep)
+		return true;
+	region_discard(fs->region, frame_page_base(fs, from), (size_t)((end - from) * fs->stride));
+	/* After it, and before they are let go of: pairs with frame_memory. */
+	if (region_shared(fs->region))
+		frames_given_back(fs, from);
+	return true;
+}
+
+void frames_use(const struct frames *fs, uint32_t frame)
+{
+	uint32_t used = frames_used(fs);
+	while (used <= frame && !atomic_compare_exchange_weak(&fs->state->fresh, &used, frame + 1))
+		;
+}
+
 void frames_each(const struct frames *fs, frame_seen *see, void *to)
 {
-	for (uint32_t f = 0, end = frames_used(fs); f < end; f++)
+	for (uint32_t f = 0, end = frames_known(fs); f < end; f++)
 		see(to, f, &fs->base.frame[f]);
 	for (unsigned k = 1; k < SEGMENT_CHUNKS; k++) {
 		struct segment seg;
@@ -311,6 +415,12 @@ void frames_each(const struct frames *fs, frame_seen *see, void *to)
 			for (uint32_t i = 0; i < seg.count; i++)
 				see(to, seg.first + i, &seg.frame[i]);
 	}
+}
+
+void frame_touch_held(const struct frames *fs, uint32_t f)
+{
+	if (f >= fs->base.count || !frame_bit(fs->base.once_bits, f))
+		frame_touch(fs, f);
 }
 
 /* ---- the overflow ------------------------------------------------------- */
@@ -343,7 +453,9 @@ bool frames_sound(const struct frames *fs)
 		     atomic_load(&fs->region->state->bytes[CHUNK_SEGMENTS + k]) !=
 		             segment_bytes(fs, (uint32_t)frame_segment_count(fs, k))))
 			return false;
-	return !region_at(fs->region, CHUNK_SEGMENTS) && frames_used(fs) <= frames_capacity(fs);
+	uint32_t limit = fs->base.count;
+	return !region_at(fs->region, CHUNK_SEGMENTS) && frames_known(fs) <= limit &&
+	       committed_end(atomic_load(&fs->state->committed)) <= limit && atomic_load(&fs->state->asked) <= limit;
 }
 
 int segment_make(const struct frames *fs, unsigned k)

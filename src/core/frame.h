@@ -3,9 +3,16 @@
  *
  * Owns the segments.  Segment 0 has as many frames as the pool's capacity, and is never freed;
  * segments 1, 2, ... are the overflow, made while more pages are pinned than the pool holds,
- * and retired afterwards.  Frame numbers run through all segments.  A shared pool's capacity
- * grows: segment 0 has addresses and numbers for `limit` frames, and memory is allocated when
- * a frame is first used.
+ * and retired afterwards.  Frame numbers run through all segments.  The capacity is lowered and raised again
+ * (mpool_tune), and a shared pool's grows when more is asked for by who joins: segment 0 has addresses and numbers for
+ * `limit` frames there, and memory is allocated when a frame is first used.  The frames from the
+ * capacity on that were used before are the tail, until their pages are evicted; then their memory is given back, and
+ * they are as if they had never been used.
+ *
+ * Frames of a shared pool below `committed` have memory, but for those that a thread has claimed to give it back: it
+ * lowers the number before it lets go of them.  So who has claimed a frame for itself, and then looks at the number, knows
+ * whether there is memory, or sees to it (frame_memory).  The number is raised by who has allocated, unless it
+ * was lowered meanwhile, which its upper half counts.
  *
  * Frame word: used (1 bit), dirty, writing, unsynced (2 bits), abandoned, written while
  * pinned, owner of the claim (24 bits); 0: free.  Who may change it:
@@ -98,9 +105,12 @@ struct segment {
 };
 
 struct frame_state {
-	_Atomic uint32_t capacity;  /* frames of segment 0 that are in use, or may be */
-	_Atomic uint32_t fresh;     /* those from here on were never used: memory is touched in order */
-	_Atomic uint32_t committed; /* ... and those from here on have no memory yet (of a shared pool) */
+	_Atomic uint32_t capacity; /* frames of segment 0 that are in use, or may be */
+	_Atomic uint32_t fresh;    /* those from here on were never used: memory is touched in order */
+	_Atomic uint32_t asked;    /* the most that the capacity may be, as those who opened the pool wanted it */
+	_Atomic uint32_t
+		known; /* those from here on were never used, nor given back: no word of theirs is anything but free */
+	_Atomic uint64_t committed; /* ... and those from here on have no memory, perhaps (of a shared pool) */
 	_Atomic uint64_t sweeping;  /* of changed.h: where its bits may be off just now */
 };
 
@@ -125,8 +135,27 @@ void frames_share(struct frames *fs, struct region *r, struct frame_state *st, u
 uint64_t frames_bytes(uint32_t pagesize, uint32_t limit);
 /* What the first overflow segment of a pool for `frames` is to hold. */
 uint32_t frames_unit(uint32_t frames);
-/* The capacity of a shared pool is to be `frames`; for one thread at a time.  False: no memory, or no room. */
+/*
+ * The capacity is to be `frames`, more than it is; by one thread at a time, as all that follow.  False: no memory, or no room.
+ * The same, less, or of a private pool, whatever it has addresses for.
+ */
 bool frames_grow(const struct frames *fs, uint32_t frames);
+void frames_limit(const struct frames *fs, uint32_t frames);
+/* So many were asked for when the pool was opened, or joined: so large may it become. */
+void frames_ask(const struct frames *fs, uint32_t frames);
+/*
+ * The tail: the frames from the capacity on that may be in use still, up to frames_used; false: there are none.  Those from
+ * `from` to before `end`, which is all that were used, are claimed by the caller: they were never used, and their memory is
+ * given back, unless it is to be kept.  False: they are not the last.
+ */
+bool frames_tail(const struct frames *fs, uint32_t *from, uint32_t *end);
+bool frames_give_back(const struct frames *fs, uint32_t from, uint32_t end, bool keep);
+/* Frames from there on have no memory, perhaps: who was about to say so is gone. */
+void frames_given_back(const struct frames *fs, uint32_t from);
+/* The caller has claimed the frame, to use it: has it memory?  False: there is none. */
+bool frame_memory(const struct frames *fs, uint32_t frame);
+/* The frame is used all the same, by one who had found it before. */
+void frames_use(const struct frames *fs, uint32_t frame);
 /* A frame below `limit` that was never used, claimed.  FRAME_NONE: none, or no memory for it just now. */
 uint32_t frame_take_fresh(const struct frames *fs, uint32_t limit, uint32_t me);
 
@@ -145,6 +174,20 @@ static inline uint32_t frames_used(const struct frames *fs)
 	return atomic_load(&fs->state->fresh);
 }
 
+/* ... or were, and are free, or claimed by who is about to find that they are none. */
+static inline uint32_t frames_known(const struct frames *fs)
+{
+	uint32_t known = atomic_load(&fs->state->known), used = frames_used(fs);
+	return known > used ? known : used;
+}
+
+/* Frames of segment 0 have numbers below this: that are in use, or may be. */
+static inline uint32_t frames_top(const struct frames *fs)
+{
+	uint32_t capacity = frames_capacity(fs), used = frames_used(fs);
+	return capacity > used ? capacity : used;
+}
+
 /* Call `see` for every frame that may be in use.  In an epoch section. */
 typedef void frame_seen(void *to, uint32_t frame, struct frame *fr);
 void frames_each(const struct frames *fs, frame_seen *see, void *to);
@@ -158,7 +201,7 @@ bool frame_segment(const struct frames *fs, unsigned k, struct segment *seg);
 /* Make overflow segment k.  1: made; 0: another thread was first; -1: no memory. */
 int segment_make(const struct frames *fs, unsigned k);
 /*
- * Numbers without a gap, for arrays: those of the overflow follow the capacity.
+ * Numbers without a gap, for arrays: those of the overflow follow the capacity, or what is above it (frames_top).
  * frames_end: above any of them.
  */
 uint32_t frames_end(const struct frames *fs, uint32_t capacity);
@@ -239,7 +282,14 @@ static inline uint32_t frame_at(const struct frames *fs, const void *page)
 	uint32_t f = frame_at_base(fs, page);
 	if (f == FRAME_NONE)
 		return frame_at_overflow(fs, page);
-	return f < frames_capacity(fs) ? f : FRAME_NONE;
+	return f < frames_top(fs) ? f : FRAME_NONE;
+}
+
+/* Of bits that frames of segment 0 have, one each. */
+#define BITS_PER_WORD 64u
+static inline bool frame_bit(const _Atomic uint64_t *bits, uint32_t f)
+{
+	return atomic_load_explicit(&bits[f / BITS_PER_WORD], memory_order_relaxed) >> f % BITS_PER_WORD & 1;
 }
 
 /* A page of this frame was used.  The caller has it pinned. */
@@ -258,6 +308,9 @@ static inline void frame_touch(const struct frames *fs, uint32_t f)
 {
 	mark_set(frame_mark(fs, f));
 }
+
+/* A hand has found the page pinned or latched: it is in use; which of one wanted once only says no more than its get. */
+void frame_touch_held(const struct frames *fs, uint32_t f);
 
 /* It was used, which is to leave no mark. */
 static inline void frame_not_ahead(const struct frames *fs, uint32_t f)

@@ -18,10 +18,18 @@ static bool owner_step(uint64_t from, uint64_t to, uint64_t owner)
 static bool is_step(uint64_t from, uint64_t to, uint32_t me)
 {
 	uint64_t owner = from & LATCH_OWNER;
+	/* The turn goes with any step, but stays with none to an owner. */
+	if (!owner && (to & LATCH_OWNER) && (to & LATCH_TURN))
+		return false;
+	bool closed = latch_closed(from);
+	from &= ~LATCH_TURN;
+	to &= ~LATCH_TURN;
+	if (closed && to == (from | LATCH_WAITING))
+		return true;
 	if (to == from || to == (from & ~LATCH_WAITING) || (to ^ from) == LATCH_LOOK)
 		return true;
 	if (owner)
-		return to == (from | LATCH_WAITING) || (owner == latch_owner(me - 1) && owner_step(from, to, owner));
+		return owner == latch_owner(me - 1) && owner_step(from, to, owner);
 	return to == (from | latch_owner(me - 1)) || to == (from | LATCH_SHARED) || to == from + LATCH_CHANGE;
 }
 
@@ -90,10 +98,25 @@ void latch_whole(const struct core *c, uint32_t frame)
 	(void)w;
 }
 
+/* Sequentially consistent, as are its counterparts: who makes the words looks for frames after that, and who adds frames for words. */
+static const _Atomic uint64_t *words_now(const struct core *c)
+{
+	return atomic_load(&c->region.word[CHUNK_LATCHES]) ? latch_words(c) : NULL;
+}
+
+static uint32_t frames_now(const struct core *c)
+{
+	uint32_t capacity = atomic_load(&c->frames.state->capacity), used = frames_used(&c->frames);
+	return capacity > used ? capacity : used;
+}
+
 int latches_make(struct core *c)
 {
 	uint32_t off = LATCHES_OFF;
-	if (!chunk_made(c, CHUNK_LATCHES, words_bytes(c->frames.base.count), words_bytes(frames_capacity(&c->frames))))
+	if (!chunk_made(c, CHUNK_LATCHES, words_bytes(c->frames.base.count), words_bytes(frames_now(c))))
+		return ENOMEM;
+	/* Once they can be found: who made the pool larger before that, or uses a frame behind it, has looked for them in vain. */
+	if (!latches_grow(c, frames_now(c)))
 		return ENOMEM;
 	atomic_compare_exchange_strong(&c->latch->on, &off, LATCHES_ON);
 	/* Who has closed an entry, and found it off: who finds it ready sees the entry closed. */
@@ -107,8 +130,14 @@ int latches_make(struct core *c)
 
 bool latches_grow(const struct core *c, uint32_t frames)
 {
-	const _Atomic uint64_t *words = latch_words(c);
+	const _Atomic uint64_t *words = words_now(c);
 	return !words || region_commit(&c->region, words, words_bytes(frames));
+}
+
+bool latches_reach(const struct core *c, uint32_t frame)
+{
+	const _Atomic uint64_t *words = words_now(c);
+	return !words || frame >= c->frames.base.count || region_commit(&c->region, &words[frame], sizeof *words);
 }
 
 bool latches_sound(const struct core *c)
@@ -208,18 +237,22 @@ struct line *latch_marks_made(struct core *c, uint32_t stripe)
 	return latch_marks(c, stripe);
 }
 
+void latch_marks_of(const struct core *c, uint32_t stripe, mark_seen *see, void *to)
+{
+	const struct line *marks = latch_marks(c, stripe);
+	for (unsigned i = 0; marks && i < LINE_WORDS; i++) {
+		/* Acquire: pairs with latch_unmark: what its thread read of the page is read. */
+		uint64_t m = atomic_load_explicit(&marks->word[i], memory_order_acquire);
+		if (m)
+			see(to, (uint32_t)(m - 1));
+	}
+}
+
 void latch_each_mark(const struct core *c, mark_seen *see, void *to)
 {
 	uint32_t n = atomic_load(&c->latch->sharers);
-	for (uint32_t id = 0; id < n; id++) {
-		const struct line *marks = latch_marks(c, id);
-		for (unsigned i = 0; marks && i < LINE_WORDS; i++) {
-			/* Acquire: pairs with latch_unmark: what its thread read of the page is read. */
-			uint64_t m = atomic_load_explicit(&marks->word[i], memory_order_acquire);
-			if (m)
-				see(to, (uint32_t)(m - 1));
-		}
-	}
+	for (uint32_t id = 0; id < n; id++)
+		latch_marks_of(c, id, see, to);
 }
 
 struct look_for {
@@ -267,20 +300,62 @@ void latch_unmark(const struct core *c, uint32_t frame, const _Atomic uint64_t *
 
 /* ---- waiting ------------------------------------------------------------- */
 
-/* Sleep while it has an owner, and none of `but`; or until, perhaps, it has not. */
-static void wait_for_owner(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint64_t but)
+/* So often who waits finds another before it, until it asks for its turn.  (The explorer's threads ask soon.) */
+#ifndef LATCH_PATIENCE
+#define LATCH_PATIENCE 4u
+#endif
+
+/* One that waits. */
+struct waiter {
+	bool minds_turn;       /* another's turn is in its way */
+	unsigned vain;         /* so often it has slept */
+	bool turn;             /* it has the turn */
+	struct stripe *copies; /* who is to copy `page`, and has not pinned it; NULL */
+	uint32_t page;
+};
+
+/* Not for one that is to copy the page by an owner that waits for shared latches, which may be its caller's. */
+static bool blocked(const struct waiter *me, uint64_t w)
+{
+	return (me->copies ? latch_writes(w) : latch_owned(w)) || (me->minds_turn && !me->turn && (w & LATCH_TURN));
+}
+
+/*
+ * Is it another page's latch by now, for which it is not to wait?  After the word: whose owner was seen came into the
+ * frame before, or had its page there, and tells when it leaves.
+ */
+static bool page_is_gone(struct core *c, uint32_t frame, const struct waiter *me)
+{
+	if (!me->copies)
+		return false;
+	epoch_enter(&c->epoch, me->copies);
+	const struct frame *fr = frame_live(&c->frames, frame);
+	bool gone = !fr || atomic_load(&fr->page) != me->page;
+	epoch_leave(me->copies);
+	return gone;
+}
+
+/* Sleep while it is blocked; or until, perhaps, it is not.  It may have the turn then.  False: for nothing. */
+static bool wait_behind(struct core *c, uint32_t frame, _Atomic uint64_t *word, struct waiter *me)
 {
 	struct wait_queue *q = wait_queue_of(c->wait, wait_for_latch(frame));
 	uint32_t count = wait_prepare(q, wait_for_latch(frame));
-	/* Sequentially consistent, after the announcement: pairs with latch_release, or give_back, and latch_tell. */
-	uint64_t w = atomic_load(word);
-	while (latch_owned(w) && !(w & (LATCH_WAITING | but)))
-		if (atomic_compare_exchange_weak(word, &w, w | LATCH_WAITING)) {
-			LATCH_CHECK_STEP(w, w | LATCH_WAITING, 0);
-			break;
-		}
-	if (latch_owned(w) && !(w & but))
-		core_sleep(c, q, count, wait_for_latch(frame));
+	/* Sequentially consistent, after the announcement: pairs with latch_release, give_back or latch_end_turn, and latch_tell. */
+	uint64_t w = atomic_load(word), to = w;
+	bool asks = false;
+	do {
+		if (!blocked(me, w))
+			return true;
+		if (page_is_gone(c, frame, me))
+			return false;
+		asks = me->vain >= LATCH_PATIENCE && !(w & LATCH_TURN);
+		to = w | LATCH_WAITING | (asks ? LATCH_TURN : 0);
+	} while (to != w && !atomic_compare_exchange_weak(word, &w, to));
+	LATCH_CHECK_STEP(w, to, 0);
+	me->turn |= asks;
+	me->vain++;
+	core_sleep(c, q, count, wait_for_latch(frame));
+	return true;
 }
 
 /* Its owner, which has it for itself from now on: shared off. */
@@ -330,15 +405,16 @@ static int outwait(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint3
 
 int latch_exclusive(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint32_t me, bool only_try)
 {
+	struct waiter wait = {.minds_turn = true};
 	for (;;) {
 		uint64_t w = atomic_load(word);
-		if (!latch_owned(w) && latch_own(word, &w, me))
+		if (!blocked(&wait, w) && latch_own(word, &w, me, LATCH_TURN))
 			return w & LATCH_SHARED ? outwait(c, frame, word, me, only_try) : 0;
-		if (!latch_owned(w))
+		if (!blocked(&wait, w))
 			continue;
 		if (only_try)
 			return EBUSY;
-		wait_for_owner(c, frame, word, 0);
+		wait_behind(c, frame, word, &wait);
 	}
 }
 
@@ -348,8 +424,8 @@ int latch_upgrade(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint32
 	/* No version was ever seen of a page of the overflow, whose numbers may be more than a version has room for. */
 	if (frame >= c->frames.base.count)
 		return EAGAIN;
-	while (!latch_owned(w) && latch_seen(frame, w) == version)
-		if (latch_own(word, &w, me))
+	while (!latch_closed(w) && latch_seen(frame, w) == version)
+		if (latch_own(word, &w, me, 0))
 			return w & LATCH_SHARED ? outwait(c, frame, word, me, false) : 0;
 	return EAGAIN;
 }
@@ -364,45 +440,60 @@ static bool share(_Atomic uint64_t *word, uint64_t *w)
 	return true;
 }
 
+void latch_end_turn(const struct core *c, uint32_t frame)
+{
+	_Atomic uint64_t *word = latch_word(c, frame);
+	uint64_t w = atomic_fetch_and(word, ~LATCH_TURN);
+	LATCH_CHECK_STEP(w, w & ~LATCH_TURN, 0);
+	if (w & LATCH_WAITING)
+		latch_tell_all(c, frame, word);
+}
+
 int latch_shared(struct core *c, uint32_t frame, _Atomic uint64_t *word, _Atomic uint64_t *mark, bool only_try)
 {
+	struct waiter wait = {0};
 	for (;;) {
 		uint64_t w = atomic_load(word);
-		if (!latch_owned(w) && (w & LATCH_SHARED || share(word, &w)) && latch_mark(c, frame, word, mark, &w))
+		if (!latch_owned(w) && (w & LATCH_SHARED || share(word, &w)) && latch_mark(c, frame, word, mark, &w)) {
+			if (wait.turn)
+				latch_end_turn(c, frame);
 			return 0;
+		}
 		if (!latch_owned(w))
 			continue;
 		if (only_try)
 			return EBUSY;
-		wait_for_owner(c, frame, word, 0);
+		wait_behind(c, frame, word, &wait);
 	}
 }
 
 /* ---- to copy ------------------------------------------------------------- */
 
-static _Atomic uint64_t *copy_mark(const struct core *c, uint32_t me)
-{
-	struct line *marks = latch_marks(c, me);
-	return marks ? &marks->word[MARKS_LATCHES] : NULL;
-}
-
-bool latch_hold(struct core *c, uint32_t frame, uint32_t me)
+void latch_outlast(struct core *c, struct stripe *me, uint32_t frame, uint32_t page)
 {
 	_Atomic uint64_t *word = latch_word(c, frame);
-	return word && latch_marks_made(c, me) && latch_shared(c, frame, word, copy_mark(c, me), true) == 0;
-}
-
-void latch_let_go(const struct core *c, uint32_t frame, uint32_t me)
-{
-	latch_unmark(c, frame, latch_word(c, frame), copy_mark(c, me));
-}
-
-void latch_outlast(struct core *c, uint32_t frame)
-{
-	_Atomic uint64_t *word = latch_word(c, frame);
-	/* Not for one that waits for shared latches, which may be the caller's. */
+	struct waiter wait = {.copies = me, .page = page};
 	if (word)
-		wait_for_owner(c, frame, word, LATCH_SHARED);
+		wait_behind(c, frame, word, &wait);
+}
+
+bool latch_take_turn(struct core *c, struct stripe *me, uint32_t frame, uint32_t page)
+{
+	_Atomic uint64_t *word = latch_word(c, frame);
+	struct waiter wait = {.minds_turn = true, .vain = LATCH_PATIENCE, .copies = me, .page = page};
+	uint64_t w = word ? atomic_load(word) : 0;
+	while (word && !(wait.turn && !latch_writes(w))) {
+		if (!blocked(&wait, w)) {
+			wait.turn = atomic_compare_exchange_strong(word, &w, w | LATCH_TURN);
+		} else if (wait_behind(c, frame, word, &wait)) {
+			w = atomic_load(word);
+		} else {
+			if (wait.turn)
+				latch_end_turn(c, frame);
+			return false;
+		}
+	}
+	return word;
 }
 
 /* ---- who is gone --------------------------------------------------------- */
@@ -446,8 +537,25 @@ static void free_latch(void *gone_owners, uint32_t frame, struct frame *fr)
 	latch_tell_all(g->c, frame, word);
 }
 
+/*
+ * Turns, whosever they are: who has one notes it nowhere.  Of all words, for who copies a page has it not pinned, and an
+ * overflow segment may be gone, and come back.
+ */
+static void end_turns(const struct core *c)
+{
+	for (unsigned k = 0; k < SEGMENT_CHUNKS; k++) {
+		const _Atomic uint64_t *words = region_at(&c->region, CHUNK_LATCHES + k);
+		uint32_t n = k == 0 ? frames_used(&c->frames) : (uint32_t)frame_segment_count(&c->frames, k);
+		uint32_t first = k == 0 ? 0 : (uint32_t)frame_segment_first(&c->frames, k);
+		for (uint32_t i = 0; words && i < n; i++)
+			if (atomic_load_explicit(&words[i], memory_order_relaxed) & LATCH_TURN)
+				latch_end_turn(c, first + i);
+	}
+}
+
 void latch_recover(const struct core *c, stripe_test *gone, void *of, bool died)
 {
 	struct gone_owners g = {c, gone, of, died};
 	frames_each(&c->frames, free_latch, &g);
+	end_turns(c);
 }

@@ -9,7 +9,8 @@
  * outside of calls, and keeps the page in its frame when the last pin is put: a window finds its victim busy (window.c).
  *
  * Latch word: waiting (1 bit), shared (1 bit: there may be shared latches), look (1 bit: the page may be abandoned),
- * owner (22 bits: of an exclusive latch, a stripe's number + 1), version (36 bits).  Who may change it:
+ * turn (1 bit: somebody is to be next), owner (22 bits: of an exclusive latch, a stripe's number + 1), version (36
+ * bits).  Who may change it:
  *
  *   no owner       --L, any-->         owner                  an exclusive latch is taken; then a release fence
  *   owner          --L, the owner-->   no owner, version + 1  it is released
@@ -20,6 +21,9 @@
  *   waiting        --L, who took the owner off--> not waiting    before it tells
  *   no owner       --L, the claim's owner-->  version + 1     the page is about to leave its frame
  *   owner          --L, who recovers-->  no owner, version + 1   its process or thread is gone
+ *   no turn        --L, any-->         turn                   it has waited for long
+ *   turn           --L, who has it-->  no turn                with its latch, or without one; then it tells
+ *   turn           --L, who recovers--> no turn               whosever it was; then it tells
  *   look on        --L, any-->                                the page is about to be marked abandoned, or was
  *   look off       --L, the claim's owner-->                  another page comes into the frame
  *
@@ -35,6 +39,14 @@
  *
  *   who goes   mark <-P- 0; barrier_light; the word: an owner: a full fence, wait_notify
  *   exclusive  wait_prepare; a full fence; the marks once more; sleep
+ *
+ * Turn: who releases a latch wakes those who wait, and may have it again before one of them runs; so may others.  Who
+ * has found an owner a few times takes the turn, which one has at a time: nobody but it becomes the owner then.  It
+ * wakes by itself when the owner is off, for nobody else goes ahead, and with its latch the turn is off.  Shared latches
+ * do not mind the turn: they cannot keep an owner from coming.  Who copies a page (sync.c) takes the turn too, without
+ * a latch after it: while it has it, and there is no owner, nobody changes the page.  It waits for nothing meanwhile, and calls
+ * no function of the program's.  Of several that have waited for long it is chance which has the turn next.  All of it is
+ * for fairness alone: a turn that a recovery takes off too many is asked for again.
  *
  * The version is what optimistic readers compare.  Who takes a page out of its frame changes it before the entry is
  * freed; who loads one need not.  A reader takes a version only of a page whose entry is resident: so it sees the version
@@ -52,6 +64,7 @@
 #define LATCH_WAITING       ((uint64_t)1 << 0)
 #define LATCH_SHARED        ((uint64_t)1 << 1)
 #define LATCH_LOOK          ((uint64_t)1 << 2)
+#define LATCH_TURN          ((uint64_t)1 << 3)
 #define LATCH_OWNER_SHIFT   6
 #define LATCH_OWNER_BITS    22
 #define LATCH_VERSION_SHIFT (LATCH_OWNER_SHIFT + LATCH_OWNER_BITS)
@@ -82,13 +95,15 @@ static inline bool latches_ready(const struct core *c)
 	return likely(atomic_load_explicit(&c->latch->on, memory_order_acquire) == LATCHES_READY);
 }
 
-/*
- * The words of segment 0, and from now on there are latches.  0, or ENOMEM.  Of a shared pool by one thread at a time,
- * which keeps its capacity from changing (the pool's lock).
- */
+/* The words of segment 0, and from now on there are latches.  0, or ENOMEM.  Of a shared pool by one thread at a time (the pool's lock). */
 int latches_make(struct core *c);
-/* The capacity of a shared pool is about to be `frames`; the same.  False: no memory. */
+/*
+ * Have memory for the words of so many frames, if there are any words: of a shared pool whose capacity is about to be that, and
+ * once more when it is, for they may have been made meanwhile.  False: no memory.
+ */
 bool latches_grow(const struct core *c, uint32_t frames);
+/* The same for the word of a frame that is claimed, and may be behind the capacity. */
+bool latches_reach(const struct core *c, uint32_t frame);
 /* Of a shared pool: are the chunks of the sizes that they have to be? */
 bool latches_sound(const struct core *c);
 /* Bytes of all words and marks. */
@@ -103,6 +118,11 @@ static inline uint64_t latch_owner(uint32_t me)
 static inline bool latch_owned(uint64_t w)
 {
 	return w & LATCH_OWNER;
+}
+/* Is it to be nobody's just now, but whose turn it is? */
+static inline bool latch_closed(uint64_t w)
+{
+	return w & (LATCH_OWNER | LATCH_TURN);
 }
 static inline bool latch_owned_by(uint64_t w, uint32_t me)
 {
@@ -153,13 +173,13 @@ static inline bool latch_same(uint64_t before, uint64_t after)
 const char *latch_step_wrong(uint64_t from, uint64_t to, uint32_t me);
 #define LATCH_CHECK_STEP(from, to, me) MPOOL_CHECKED_STEP(latch_step_wrong(from, to, me), from, to)
 
-/* no owner -> owner; false: *w is what it is.  The marks are another matter. */
-static inline bool latch_own(_Atomic uint64_t *word, uint64_t *w, uint32_t me)
+/* no owner -> owner; `off`: LATCH_TURN, or 0, where there is none.  False: *w is what it is.  The marks are another matter. */
+static inline bool latch_own(_Atomic uint64_t *word, uint64_t *w, uint32_t me, uint64_t off)
 {
 	/* Sequentially consistent.  Acquire: pairs with latch_release.  Before a mark is looked for: latch.c. */
-	if (!atomic_compare_exchange_strong(word, w, *w | latch_owner(me)))
+	if (!atomic_compare_exchange_strong(word, w, (*w & ~off) | latch_owner(me)))
 		return false;
-	LATCH_CHECK_STEP(*w, *w | latch_owner(me), me + 1);
+	LATCH_CHECK_STEP(*w, (*w & ~off) | latch_owner(me), me + 1);
 	/* Before the page is changed: who reads a byte of that, and looks at the word again, sees the owner. */
 	barrier_stores();
 	return true;
@@ -204,12 +224,10 @@ static inline uint64_t mark_of(uint32_t frame)
 struct line *latch_marks_made(struct core *c, uint32_t stripe);
 /* The stripe's marks; NULL: it has none. */
 struct line *latch_marks(const struct core *c, uint32_t stripe);
-/* The last word of a line is for who copies a page (latch_hold); the others are for latches. */
-#define MARKS_LATCHES (LINE_WORDS - 1)
 /* One that is `mark`, or NULL.  Its own thread's. */
 static inline _Atomic uint64_t *marks_find(struct line *marks, uint64_t mark)
 {
-	for (unsigned i = 0; i < MARKS_LATCHES; i++)
+	for (unsigned i = 0; i < LINE_WORDS; i++)
 		if (atomic_load_explicit(&marks->word[i], memory_order_relaxed) == mark)
 			return &marks->word[i];
 	return NULL;
@@ -218,6 +236,8 @@ static inline _Atomic uint64_t *marks_find(struct line *marks, uint64_t mark)
 /* Call `see` for each mark.  After the owner was seen, or set and a barrier_heavy made: latch.c. */
 typedef void mark_seen(void *to, uint32_t frame);
 void latch_each_mark(const struct core *c, mark_seen *see, void *to);
+/* Of one stripe. */
+void latch_marks_of(const struct core *c, uint32_t stripe, mark_seen *see, void *to);
 
 /* A first, or second, look: may a mark of that frame be a shared latch? */
 static inline bool latch_sharable(uint64_t w)
@@ -239,12 +259,12 @@ int latch_shared(struct core *c, uint32_t frame, _Atomic uint64_t *word, _Atomic
 int latch_upgrade(struct core *c, uint32_t frame, _Atomic uint64_t *word, uint32_t me, uint64_t version);
 
 /*
- * For who is to copy a page of whose frame it has the claim.  latch_hold: nobody modifies it until latch_let_go; false:
- * somebody may be, or there is no memory.  latch_outlast: sleep until, perhaps, nobody is; the claim is dropped.
+ * For who is to copy a page that was in the frame, and has nothing claimed.  latch_outlast: sleep until, perhaps, nobody
+ * modifies it.  latch_take_turn: until nobody does, nor will before latch_end_turn; false: nobody ever did, or it is there no more.
  */
-bool latch_hold(struct core *c, uint32_t frame, uint32_t me);
-void latch_let_go(const struct core *c, uint32_t frame, uint32_t me);
-void latch_outlast(struct core *c, uint32_t frame);
+void latch_outlast(struct core *c, struct stripe *me, uint32_t frame, uint32_t page);
+bool latch_take_turn(struct core *c, struct stripe *me, uint32_t frame, uint32_t page);
+void latch_end_turn(const struct core *c, uint32_t frame);
 
 /* ---- who is gone --------------------------------------------------------- */
 

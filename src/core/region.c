@@ -40,6 +40,16 @@ bool region_commit(const struct region *r, const void *p, size_t bytes)
 	return map_populate((void *)from, to - from);
 }
 
+void region_discard(const struct region *r, void *p, size_t bytes)
+{
+	uintptr_t grain = map_page();
+	uintptr_t from = ((uintptr_t)p + grain - 1) & ~(grain - 1), to = ((uintptr_t)p + bytes) & ~(grain - 1);
+	if (!region_shared(r))
+		mem_discard(p, bytes);
+	else if (to > from)
+		map_remove((void *)from, to - from);
+}
+
 /* Chunks begin and end with a page. */
 static size_t whole_pages(size_t bytes)
 {
@@ -96,6 +106,11 @@ static void pending_end(const struct region *r, const void *p)
 			atomic_store(&r->pending[i].bytes, 0);
 			atomic_store(&r->pending[i].place, 0);
 		}
+}
+
+void region_keep(const struct region *r, const void *p)
+{
+	pending_end(r, p);
 }
 
 void region_recover(struct region *r, struct pending_alloc *its)

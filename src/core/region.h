@@ -45,8 +45,9 @@ enum {
 	CHUNK_SEGMENTS = CHUNK_STRIPES + STRIPE_CHUNKS,  /* of frame.h */
 	CHUNK_LATCHES = CHUNK_SEGMENTS + SEGMENT_CHUNKS, /* of latch.h: one for each segment, */
 	CHUNK_MARKS = CHUNK_LATCHES + SEGMENT_CHUNKS,    /* ... and for each chunk of stripes */
+	CHUNK_CATALOG = CHUNK_MARKS + STRIPE_CHUNKS,     /* of io/catalog.h */
 	TABLE_CHUNKS = 64,
-	CHUNK_TABLES = CHUNK_MARKS + STRIPE_CHUNKS, /* of table.h */
+	CHUNK_TABLES = CHUNK_CATALOG + 1, /* of table.h */
 	CHUNK_COUNT = CHUNK_TABLES + TABLE_CHUNKS
 };
 
@@ -103,11 +104,16 @@ void *region_alloc_raw(struct region *r, unsigned id, uint64_t bytes, size_t ali
 void region_free(struct region *r, unsigned id, void *p, size_t bytes);
 bool region_add(struct region *r, unsigned id, void *p, size_t bytes);
 
+/* It stays to the end, and is no pending allocation any more: memory for CHUNK_ANY. */
+void region_keep(const struct region *r, const void *p);
+
 /* Free the pending allocations of a process that died. */
 void region_recover(struct region *r, struct pending_alloc *its);
 
 /* Have memory behind these bytes of a shared region.  False: there is none. */
 bool region_commit(const struct region *r, const void *p, size_t bytes);
+/* Give the memory of these bytes back, as far as whole pages go; the addresses stay. */
+void region_discard(const struct region *r, void *p, size_t bytes);
 
 /* live -> retired; false: it was not live. */
 bool region_withdraw(struct region *r, unsigned id);

@@ -33,6 +33,18 @@ static int rehash(struct core *c, uint32_t me, const struct table *t)
 	return table_replace(&c->tables, me, t, TABLE_ENTRIES_OF(t->buckets), table_factor_number(t) + 1);
 }
 
+int resize_renew(struct core *c, struct stripe *me)
+{
+	epoch_enter(&c->epoch, me);
+	const struct table *t = table_head(&c->tables);
+	/* There is always one. */
+	if (!t)
+		__builtin_unreachable();
+	int made = rehash(c, me->id, t);
+	epoch_leave(me);
+	return made;
+}
+
 int resize_grow(struct core *c, uint32_t me, const struct table *full)
 {
 	uint64_t frames = frames_capacity(&c->frames), entries = TABLE_ENTRIES_OF(full->buckets);

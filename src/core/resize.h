@@ -27,4 +27,7 @@ void resize_hit(struct core *c, const struct stripe *me, const struct table_ref 
 /* `full`, the newest table when it was searched, has no free word near some page's home.  0, or -1: no memory. */
 int resize_grow(struct core *c, uint32_t me, const struct table *full);
 
+/* Another table is the head from now on, of the same size, or made by others meanwhile.  0, or -1: no memory. */
+int resize_renew(struct core *c, struct stripe *me);
+
 #endif

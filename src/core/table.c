@@ -23,15 +23,21 @@ static const struct {
 	bool acts, hands;
 } entry_steps[] = {
 	{ENTRY_LOADING, ENTRY_LOADING, true, true},
+	{ENTRY_STALE, ENTRY_STALE, true, true},
 	{ENTRY_NONE, ENTRY_TENTATIVE, true, false},
 	{ENTRY_TENTATIVE, ENTRY_LOADING, true, false},
 	{ENTRY_TENTATIVE, ENTRY_NONE, false, false}, /* retracted, or killed */
 	{ENTRY_LOADING, ENTRY_RESIDENT, true, false},
 	{ENTRY_LOADING, ENTRY_NONE, true, false},
+	{ENTRY_LOADING, ENTRY_STALE, false, false}, /* another does not want it to be published */
+	{ENTRY_STALE, ENTRY_NONE, true, false},
 	{ENTRY_RESIDENT, ENTRY_CLOSING, false, false}, /* here and below whoever makes it sees to the claim */
 	{ENTRY_CLOSING, ENTRY_RESIDENT, false, false},
 	{ENTRY_CLOSING, ENTRY_CLOSING, false, false},
 	{ENTRY_CLOSING, ENTRY_NONE, false, false},
+	{ENTRY_CLOSING, ENTRY_LEAVING, false, false},
+	{ENTRY_LEAVING, ENTRY_RESIDENT, false, false},
+	{ENTRY_LEAVING, ENTRY_NONE, false, false},
 	{ENTRY_NONE, ENTRY_RESIDENT, false, false}, /* it moves: here, ... */
 	{ENTRY_RESIDENT, ENTRY_NONE, false, false}, /* ... and from there */
 };
@@ -43,7 +49,7 @@ static int state_of(uint64_t e)
 
 static bool owner_acts(uint64_t e)
 {
-	return e == ENTRY_FREE || entry_in_memory(e) || check_actor == 0 || entry_who(e) + 1 == check_actor;
+	return e == ENTRY_FREE || entry_in_frame(e) || check_actor == 0 || entry_who(e) + 1 == check_actor;
 }
 
 const char *entry_step_wrong(uint64_t from, uint64_t to)
@@ -58,7 +64,7 @@ const char *entry_step_wrong(uint64_t from, uint64_t to)
 		return "an entry that is being loaded is changed by one that does not own it";
 	if (from != ENTRY_FREE && to != ENTRY_FREE && entry_page(from) != entry_page(to))
 		return "an entry becomes one of another page";
-	if (entry_in_memory(from) && entry_in_memory(to) && entry_who(from) != entry_who(to))
+	if (entry_in_frame(from) && entry_in_frame(to) && entry_who(from) != entry_who(to))
 		return "an entry becomes one of another frame";
 	return NULL;
 }
@@ -206,9 +212,13 @@ static struct table *table_get(struct tables *ts, uint32_t me, uint64_t entries,
 /* Hits search `t` from now on.  Of two threads at once the older table may be stored last: it is a hint. */
 static void newest_is(struct tables *ts, struct table *t)
 {
-	if (atomic_load_explicit(&ts->newest, memory_order_relaxed) != t)
-		/* Release: a thread that finds the table here sees its contents. */
-		atomic_store_explicit(&ts->newest, t, memory_order_release);
+	if (atomic_load_explicit(&ts->newest, memory_order_relaxed) == t)
+		return;
+	/* Sequentially consistent, after the head: pairs with the attach; and with core_told, which is before the store. */
+	if (atomic_load(&ts->state->several) != SEVERAL_NONE && !atomic_load(&ts->told))
+		return;
+	/* Release: a thread that finds the table here sees its contents. */
+	atomic_store_explicit(&ts->newest, t, memory_order_release);
 }
 
 /* It is linked, or cached again: its maker need not be recorded any more. */
@@ -373,6 +383,33 @@ uint64_t table_find(struct tables *ts, uint32_t page, struct table_ref *ref)
 	return scan_path(ts, page, NULL, ref);
 }
 
+static void each_of(struct table *t, entry_seen *see, void *to)
+{
+	for (uint32_t b = 0; b < t->buckets; b++)
+		for (unsigned s = 0; s < LINE_WORDS; s++) {
+			struct table_ref at = {t, b, &t->bucket[b].word[s]};
+			/* Sequentially consistent: pairs with the placing, before the end of the file is looked at (pageio_stands). */
+			uint64_t e = atomic_load(at.word);
+			if (entry_valid(e))
+				see(to, &at, e);
+		}
+}
+
+void table_each(struct tables *ts, entry_seen *see, void *to)
+{
+	uint32_t head;
+	/* As scan_path: what moves meanwhile is met where it goes. */
+	do {
+		struct table *chain[TABLE_CHUNKS];
+		unsigned n = 0;
+		head = atomic_load(&ts->state->head);
+		for (struct table *t = region_at(ts->region, head); t && n < TABLE_CHUNKS; t = table_next(ts, t))
+			chain[n++] = t;
+		while (n > 0)
+			each_of(chain[--n], see, to);
+	} while (atomic_load(&ts->state->head) != head);
+}
+
 /* ---- placing and freeing ------------------------------------------------ */
 
 static _Atomic uint64_t *free_word(struct line *b)
@@ -456,9 +493,23 @@ bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint
 	return entry_step(ref, entry_word(page, ENTRY_LOADING, me), entry_word(page, ENTRY_RESIDENT, frame));
 }
 
-bool table_hand_over(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t to)
+bool table_make_stale(const struct table_ref *ref, uint64_t entry)
 {
-	return entry_step(ref, entry_word(page, ENTRY_LOADING, me), entry_word(page, ENTRY_LOADING, to));
+	return entry_step(ref, entry, entry_word(entry_page(entry), ENTRY_STALE, entry_who(entry)));
+}
+
+void table_hand_over(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t to)
+{
+	/* If not the one, then the other: it may become stale any time, and stays so. */
+	if (!entry_step(ref, entry_word(page, ENTRY_LOADING, me), entry_word(page, ENTRY_LOADING, to)))
+		(void)entry_step(ref, entry_word(page, ENTRY_STALE, me), entry_word(page, ENTRY_STALE, to));
+}
+
+void table_end_load(const struct table_ref *ref, uint32_t page, uint32_t me)
+{
+	/* The same. */
+	if (!table_free(ref, entry_word(page, ENTRY_LOADING, me)))
+		(void)table_free(ref, entry_word(page, ENTRY_STALE, me));
 }
 
 bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame)
@@ -469,6 +520,16 @@ bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame)
 bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame)
 {
 	return entry_step(ref, entry_word(page, ENTRY_CLOSING, frame), entry_word(page, ENTRY_RESIDENT, frame));
+}
+
+bool table_leave(const struct table_ref *ref, uint32_t page, uint32_t frame)
+{
+	return entry_step(ref, entry_word(page, ENTRY_CLOSING, frame), entry_word(page, ENTRY_LEAVING, frame));
+}
+
+bool table_return(const struct table_ref *ref, uint32_t page, uint32_t frame)
+{
+	return entry_step(ref, entry_word(page, ENTRY_LEAVING, frame), entry_word(page, ENTRY_RESIDENT, frame));
 }
 
 bool table_stay_closed(const struct table_ref *ref, uint32_t page, uint32_t frame)
@@ -610,7 +671,7 @@ void table_recover(struct tables *ts, const struct epoch *e, struct stripe *me, 
 			for (unsigned s = 0; s < LINE_WORDS; s++) {
 				struct table_ref ref = {t, b, &t->bucket[b].word[s]};
 				uint64_t x = atomic_load(ref.word);
-				if (x != ENTRY_FREE && !entry_in_memory(x) && dead(of, entry_who(x))) {
+				if (x != ENTRY_FREE && !entry_in_frame(x) && dead(of, entry_who(x))) {
 					uint32_t before = check_act_for(entry_who(x) + 1);
 					table_free(&ref, x);
 					check_act_for(before);
@@ -627,7 +688,7 @@ uint64_t table_settle(struct tables *ts, uint32_t page, uint32_t frame, struct t
 	for (struct table *t = table_head(ts); t; t = table_next(ts, t)) {
 		struct table_ref at;
 		uint64_t x = scan_table(t, page, NULL, &at);
-		if (!entry_in_memory(x) || entry_who(x) != frame)
+		if (!entry_in_frame(x) || entry_who(x) != frame)
 			continue;
 		if (found == ENTRY_FREE) {
 			*ref = at;

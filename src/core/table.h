@@ -14,16 +14,21 @@
  *   tentative --L, anybody-->                 free       retracted, or killed by a rival: at any time
  *   loading   --L, its owner-->               loading    by another owner, to whom it is handed over
  *   loading   --L, its owner-->               resident   read, or free: the read failed
+ *   loading   --L, anybody-->                 stale      what is being read is not to be published: the page is to be
+ *                                                        forgotten, or its file cut (evict/cut.h)
+ *   stale     --L, its owner-->               free       and the page is begun anew; or stale of another, as loading
  *   resident  --L, holder of the claim-->     closing    eviction, sync, delete, check of a put
  *   closing   --L, anybody-->                 resident   rescued by a get, or reopened
  *   closing   --L, holder of the claim-->     closing    not rescued so far: a copy is kept
  *   closing   --L, holder of the claim-->     free       evicted
+ *   closing   --L, holder of the claim-->     leaving    no pin was seen, and no get is to rescue it: its file is being cut
+ *   leaving   --L, holder of the claim-->     free       it was; or resident: it was not
  *   free      --L, holder of the claim-->     resident   in a newer table, the older table's
  *   resident  --L, holder of the claim-->     free       word following: the entry has moved
  *
  * A build that checks itself holds each step against this table (entry_steps in table.c).
  *
- * Loading, resident and closing entries are valid: a page has at most one (two
+ * All but tentative entries are valid: a page has at most one (two
  * for an instant while it moves, of the same frame).  Hence the order of an
  * insertion: place (L), then scan the whole path again.  Of two threads that
  * insert one page, at least one sees the other, and a tentative entry can be
@@ -58,7 +63,7 @@
 #include "core/region.h"
 #include "os/line.h"
 
-enum entry_state { ENTRY_RESIDENT, ENTRY_CLOSING, ENTRY_LOADING, ENTRY_TENTATIVE };
+enum entry_state { ENTRY_RESIDENT, ENTRY_CLOSING, ENTRY_LEAVING, ENTRY_LOADING, ENTRY_STALE, ENTRY_TENTATIVE };
 
 #define ENTRY_FREE        ((uint64_t)0)
 #define ENTRY_WHO_SHIFT   32
@@ -69,9 +74,10 @@ static inline uint64_t entry_word(uint32_t page, enum entry_state state, uint32_
 {
 	return (uint64_t)state << ENTRY_STATE_SHIFT | (uint64_t)who << ENTRY_WHO_SHIFT | (page + 1);
 }
-static inline uint32_t entry_key(uint32_t page)
+/* What an entry of the page has in its lower half; PAGE_NONE's is 33 bits, which no entry has. */
+static inline uint64_t entry_key(uint32_t page)
 {
-	return page + 1;
+	return (uint64_t)page + 1;
 }
 static inline uint32_t entry_page(uint64_t e)
 {
@@ -81,26 +87,41 @@ static inline enum entry_state entry_state(uint64_t e)
 {
 	return e >> ENTRY_STATE_SHIFT;
 }
-/* The frame of a resident or closing entry; the owner of another. */
+/* The frame of a resident, closing or leaving entry; the owner of another. */
 static inline uint32_t entry_who(uint64_t e)
 {
 	return e >> ENTRY_WHO_SHIFT & (FRAMES_MAX - 1);
 }
-/* The frame, if `e` is a resident entry of `page`; FRAMES_MAX or more if it is anything else. */
-static inline uint64_t entry_resident_frame(uint64_t e, uint32_t page)
+/* The frame, if `e` is a resident entry of that key; FRAMES_MAX or more if it is anything else. */
+static inline uint64_t entry_resident_frame(uint64_t e, uint64_t key)
 {
 	/* What is left beside the frame is turned to where it makes a huge number; a
-	 * free entry's is huge too, whatever the page: page + 1 is 33 bits here. */
-	uint64_t rest = e - ((uint64_t)page + 1);
+	 * free entry's is huge too, also if the key is of 33 bits. */
+	uint64_t rest = e - key;
 	return rest >> ENTRY_WHO_SHIFT | rest << ENTRY_WHO_SHIFT;
 }
+/* It can be got. */
 static inline bool entry_in_memory(uint64_t e)
 {
 	return e != ENTRY_FREE && entry_state(e) <= ENTRY_CLOSING;
 }
+/* It names a frame. */
+static inline bool entry_in_frame(uint64_t e)
+{
+	return e != ENTRY_FREE && entry_state(e) <= ENTRY_LEAVING;
+}
 static inline bool entry_valid(uint64_t e)
 {
-	return e != ENTRY_FREE && entry_state(e) <= ENTRY_LOADING;
+	return e != ENTRY_FREE && entry_state(e) <= ENTRY_STALE;
+}
+/* Somebody loads it, or is about to take it out: who wants it waits. */
+static inline bool entry_waited_for(uint64_t e)
+{
+	return entry_valid(e) && !entry_in_memory(e);
+}
+static inline bool entry_loading(uint64_t e)
+{
+	return entry_valid(e) && !entry_in_frame(e);
 }
 
 #define TABLE_NONE 0u
@@ -147,9 +168,23 @@ static inline uint32_t table_factor_number(const struct table *t)
 	return atomic_load_explicit(&t->factor_number, memory_order_relaxed);
 }
 
+/*
+ * Does the pool have, or did it have, more files than one?  A hit of the first file does not look whose page it finds, as long as
+ * no page can be another's.  So who makes the second file's first page, in whatever process, sees to it that no plain hit
+ * finds it:
+ *
+ *   attach       `several` <- BEGUN; a new table is the head; `several` <- DONE; an entry of another file's page, in the head
+ *   any process  in a call: `several` is not NONE, and it is not told: its hits look; then it is told (core_told)
+ *                the head is made known to hits (newest_is): only if `several` is NONE, or it is told
+ *
+ * A plain hit that has not been told searches a table that was the head before, where there is no such entry.
+ */
+enum several { SEVERAL_NONE, SEVERAL_BEGUN, SEVERAL_DONE };
+
 struct table_state {
 	_Atomic uint32_t head;
 	_Atomic uint32_t draining; /* of resize.h: number of the stripe that moves entries + 1; 0: none */
+	_Atomic uint32_t several;  /* of a shared pool: SEVERAL_... */
 };
 
 struct tables {
@@ -158,6 +193,7 @@ struct tables {
 	_Atomic(struct table *) newest;
 	struct region *region;
 	struct table_state *state;
+	_Atomic bool told; /* this process's hits look which file a page is of: see SEVERAL_... */
 };
 
 /* Where an entry stands. */
@@ -185,10 +221,13 @@ static inline uint32_t hash_place(uint64_t hash, uint32_t n)
 #endif
 }
 
+static inline uint32_t table_home_of_key(const struct table *t, uint64_t key)
+{
+	return hash_place(key * atomic_load_explicit(&t->factor, memory_order_relaxed), t->buckets);
+}
 static inline uint32_t table_home(const struct table *t, uint32_t page)
 {
-	uint64_t factor = atomic_load_explicit(&t->factor, memory_order_relaxed);
-	return hash_place(((uint64_t)page + 1) * factor, t->buckets);
+	return table_home_of_key(t, entry_key(page));
 }
 
 static inline struct table *table_head(const struct tables *ts)
@@ -198,17 +237,17 @@ static inline struct table *table_head(const struct tables *ts)
 }
 
 /*
- * The fast look, in no epoch section: a word near the home of `page` in the
- * newest table that had the page's number just now.  NULL proves nothing.
+ * The fast look, in no epoch section: a word near the home of the page with that key in the
+ * newest table that had the key just now.  NULL proves nothing.
  */
-static inline _Atomic uint64_t *table_peek(struct tables *ts, uint32_t page)
+static inline _Atomic uint64_t *table_peek(struct tables *ts, uint64_t key)
 {
 	/* Acquire: pairs with newest_is; the table was filled in before. */
 	struct table *t = atomic_load_explicit(&ts->newest, memory_order_acquire);
-	struct line *b = &t->bucket[table_home(t, page)];
-	int i = line_find(b, entry_key(page));
+	struct line *b = &t->bucket[table_home_of_key(t, key)];
+	int i = line_find(b, (uint32_t)key);
 	/* One page in thirty: most often it is next door. */
-	if (unlikely(i == LINE_NONE) && (i = line_find(++b, entry_key(page))) == LINE_NONE)
+	if (unlikely(i == LINE_NONE) && (i = line_find(++b, (uint32_t)key)) == LINE_NONE)
 		return NULL;
 	return &b->word[(unsigned)i];
 }
@@ -236,14 +275,19 @@ enum insertion { INSERT_WON, INSERT_LOST, INSERT_FULL };
  */
 enum insertion table_insert(struct tables *ts, uint32_t page, uint32_t me, uint64_t seen, struct table_ref *ref);
 
-/* One transition each (see above); false: the entry was not in the state before. */
+/* One transition each (see above); false: the entry was not in the state before.  table_publish: false: the load is stale. */
 bool table_publish(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t frame);
-bool table_hand_over(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t to);
+bool table_make_stale(const struct table_ref *ref, uint64_t entry);
+bool table_leave(const struct table_ref *ref, uint32_t page, uint32_t frame);
+bool table_return(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_close(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_reopen(const struct table_ref *ref, uint32_t page, uint32_t frame);
 bool table_stay_closed(const struct table_ref *ref, uint32_t page, uint32_t frame);
 /* To free, from the state that `entry` shows; lowers the counts. */
 bool table_free(const struct table_ref *ref, uint64_t entry);
+/* The caller's load, stale or not: it is another's, or over. */
+void table_hand_over(const struct table_ref *ref, uint32_t page, uint32_t me, uint32_t to);
+void table_end_load(const struct table_ref *ref, uint32_t page, uint32_t me);
 
 /* The holder of the frame's claim: the entry at `from` moves to the newest table. */
 bool table_move(struct tables *ts, const struct table_ref *from);
@@ -272,10 +316,14 @@ void table_unlink(struct tables *ts, struct table *oldest);
 
 uint64_t table_bytes(struct tables *ts);
 
+/* Call `see` for each valid entry that is there all the while, and maybe for others; for some more than once. */
+typedef void entry_seen(void *to, const struct table_ref *at, uint64_t entry);
+void table_each(struct tables *ts, entry_seen *see, void *to);
+
 /*
  * For who recovers a dead process (recover.h), whose stripes `dead` tells.
  *
- * table_recover: its tentative and loading entries are freed; whoever waits for a
+ * table_recover: its tentative, loading and stale entries are freed; whoever waits for a
  * load is to be woken by the caller.  Tables that it was about to link or to give
  * back are retired.
  *

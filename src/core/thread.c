@@ -93,7 +93,7 @@ static uint32_t place_of(uint64_t serial)
 static const struct core *open_pool(uint64_t serial)
 {
 	const struct core *c = places[place_of(serial)].c;
-	return c && c->serial == serial ? c : NULL;
+	return c && c->handle.serial == serial ? c : NULL;
 }
 
 static void drop_peek(struct attachment *a)
@@ -238,8 +238,8 @@ static bool is_open(uint64_t serial)
 static struct attachment *inherited_of(const struct core *c, struct user **of, struct known **line)
 {
 	for (struct user *u = inherited; u; u = u->next) {
-		struct known *k = &u->known[c->serial & u->mask];
-		if (k->a && k->a->serial == c->serial) {
+		struct known *k = &u->known[c->handle.serial & u->mask];
+		if (k->a && k->a->serial == c->handle.serial) {
 			*of = u;
 			*line = k;
 			return k->a;
@@ -464,7 +464,8 @@ bool thread_pool_opened(struct core *c)
 			place_free = places[c->place].next_free;
 		places[c->place].c = c;
 		last_serial += UINT64_C(1) << PLACE_BITS;
-		c->serial = last_serial | c->place;
+		c->handle.serial = last_serial | c->place;
+		c->handle.at_core = c->handle.serial;
 		atomic_store(&c->forks, forks);
 		pools_open++;
 	}
@@ -517,8 +518,10 @@ void thread_before_fork(void)
 static void end_views(void)
 {
 	for (uint32_t i = 0; i < places_used && pools_viewed > 0; i++)
-		if (places[i].c && places[i].c->view)
-			*places[i].c->view = 0;
+		if (places[i].c && places[i].c->view) {
+			*places[i].c->view = places[i].c->handle.frames = 0;
+			atomic_store_explicit(&places[i].c->peeked, 0, memory_order_relaxed);
+		}
 }
 
 /* The same. */
@@ -616,7 +619,7 @@ static struct attachment *attachment_new(const struct core *c)
 		free(a);
 		return NULL;
 	}
-	a->serial = c->serial;
+	a->serial = c->handle.serial;
 	return a;
 }
 
@@ -624,7 +627,7 @@ static struct attachment *attachment_new(const struct core *c)
 static struct known *attach(const struct core *c)
 {
 	struct user *u = self ? self : user_new();
-	struct known *k = u ? line_for(u, c->serial) : NULL;
+	struct known *k = u ? line_for(u, c->handle.serial) : NULL;
 	struct attachment *a = k && forks > 0 ? own_inherited(c) : NULL;
 	if (k && !a)
 		a = attachment_new(c);
@@ -650,8 +653,8 @@ static bool has_left(struct attachment *a, uintptr_t stack)
 
 struct attachment *thread_enter(struct core *c, uintptr_t stack)
 {
-	struct known *k = &thread_last.known[c->serial & thread_last.mask];
-	if (!(k->a && k->a->serial == c->serial) && !(k = attach(c)))
+	struct known *k = &thread_last.known[c->handle.serial & thread_last.mask];
+	if (!(k->a && k->a->serial == c->handle.serial) && !(k = attach(c)))
 		return NULL;
 	if (unlikely(atomic_load_explicit(&k->stripe->busy, memory_order_relaxed) != BUSY_NOT) &&
 	    !has_left(k->a, stack)) {
@@ -661,7 +664,7 @@ struct attachment *thread_enter(struct core *c, uintptr_t stack)
 	k->a->core = c;
 	k->a->stack = stack;
 	drop_peek(k->a);
-	k->serial = thread_last.serial = c->serial;
+	k->serial = thread_last.serial = c->handle.serial;
 	thread_last.stripe = k->stripe;
 	thread_last.a = k->a;
 	/* Before whatever the call takes: the kernel stops a process between two

@@ -89,7 +89,7 @@ static inline bool thread_knows(uint64_t serial, struct stripe **s)
  */
 bool thread_pool_opened(struct core *c);
 void thread_pool_closed(struct core *c);
-/* From now on *frames is 0 in a child of fork, when it begins: for calls that are made in no attachment. */
+/* From now on *frames, and c->peeked, is 0 in a child of fork, when it begins: for calls that are made in no attachment. */
 void thread_views(struct core *c, uint64_t *frames);
 
 /*

@@ -9,6 +9,9 @@
  * acquires them (tsan_take).  In shared pools ThreadSanitizer therefore does not see an order
  * that get and put fail to make; in private ones, where nothing is told, it does.
  *
+ * The same is so of a descriptor of a file that others have attached: who makes room writes by it (tsan_used), another process
+ * sees that the page is not being written, and closes the file, and then it is closed here (tsan_unused).
+ *
  * Nor does it see what the kernel writes by itself: a read that a ring has completed is told as
  * a write of the thread that takes the completion (tsan_written).
  */
@@ -41,6 +44,17 @@ static inline void *tsan_take(const struct region *r, void *bytes)
 		__tsan_acquire(bytes);
 	return bytes;
 }
+
+/* Of a shared pool's. */
+static inline void tsan_used(const void *file)
+{
+	__tsan_release((void *)(uintptr_t)file);
+}
+
+static inline void tsan_unused(void *file)
+{
+	__tsan_acquire(file);
+}
 #else
 static inline void tsan_written(void *bytes, size_t n)
 {
@@ -58,6 +72,16 @@ static inline void *tsan_take(const struct region *r, void *bytes)
 {
 	(void)r;
 	return bytes;
+}
+
+static inline void tsan_used(const void *file)
+{
+	(void)file;
+}
+
+static inline void tsan_unused(void *file)
+{
+	(void)file;
 }
 #endif
 

@@ -173,3 +173,16 @@ void frame_wait(struct core *c, struct stripe *me, uint32_t frame, uint32_t page
 		core_sleep(c, q, count, wait_for_frame(frame));
 	}
 }
+
+bool page_wait(struct core *c, struct stripe *me, uint32_t page)
+{
+	struct wait_queue *q = wait_queue_of(c->wait, wait_for_page(page));
+	struct table_ref at;
+	uint32_t count = wait_prepare(q, wait_for_page(page));
+	epoch_enter(&c->epoch, me);
+	bool wait = entry_waited_for(table_find(&c->tables, page, &at));
+	epoch_leave(me);
+	if (wait)
+		core_sleep(c, q, count, wait_for_page(page));
+	return wait;
+}

@@ -110,5 +110,7 @@ static inline void victim_change(const struct victim *v, uint32_t off, uint32_t 
 
 /* Wait until nobody claims `frame`, or it no longer has page `page`. */
 void frame_wait(struct core *c, struct stripe *me, uint32_t frame, uint32_t page);
+/* Sleep until another's read of `page`, by its number in the pool, has ended.  False: there is none. */
+bool page_wait(struct core *c, struct stripe *me, uint32_t page);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/latch.h"
+#include "io/extent.h"
 #include "io/writeback.h"
 
 /* A batch is this share of a shard: its pages are evicted sooner than they need to be. */
@@ -38,8 +39,9 @@
 #define AHEAD_SHARE 16u
 #define LOW_SHARE   2
 /* Overflow segments 1 to this one are never retired: a small pool needs them often. */
-#define SEGMENT_KEPT  1u
-#define BITS_PER_WORD 64u
+#define SEGMENT_KEPT 1u
+/* So many frames of the tail are given back at once: while they are, nobody else changes the capacity. */
+#define GIVEN_BACK_AT_ONCE (1u << 14)
 /* Hints that a thread takes at once: two lines of frame words. */
 #define HINTS_OWN  16u
 #define HINTS_MASK ((UINT64_C(1) << HINTS_OWN) - 1)
@@ -54,7 +56,7 @@ static uint32_t shards_of(const struct clock_state *c)
 
 static uint32_t count_of(const struct shard *sh)
 {
-	/* Acquire: pairs with clock_cover; the frames are there. */
+	/* Acquire: pairs with cover; the frames are there. */
 	return atomic_load_explicit(&sh->count, memory_order_acquire);
 }
 
@@ -86,9 +88,19 @@ static void shard_add(struct clock_state *c, uint32_t first, uint32_t count)
 {
 	uint32_t n = shards_of(c);
 	c->shard[n].first = first;
+	atomic_store(&c->shard[n].most, count);
 	atomic_store(&c->shard[n].count, count);
 	/* Release: who sees the number finds the shard filled in. */
+	atomic_store_explicit(&c->made, n + 1, memory_order_release);
 	atomic_store_explicit(&c->shards, n + 1, memory_order_release);
+}
+
+/* It has so many frames, as it once had, or more. */
+static void shard_holds(struct shard *sh, uint32_t count)
+{
+	if (atomic_load(&sh->most) < count)
+		atomic_store(&sh->most, count);
+	atomic_store(&sh->count, count);
 }
 
 uint32_t clock_shards(uint32_t frames)
@@ -116,37 +128,57 @@ static uint32_t shard_share(uint32_t frames, uint32_t shards)
 	return share < frames ? share : frames;
 }
 
-void clock_cover(struct clock_state *c, uint32_t frames)
+/* Up to `more` frames for the last shard, or for one that there was once.  False: it was never larger, and there are no others. */
+static bool cover_again(struct clock_state *c, uint32_t more)
+{
+	uint32_t n = shards_of(c), count = count_of(&c->shard[n - 1]), most = atomic_load(&c->shard[n - 1].most);
+	if (count < most) {
+		atomic_store(&c->shard[n - 1].count, more < most - count ? count + more : most);
+		return true;
+	}
+	if (n >= SHARDS_MAX || n >= atomic_load(&c->made))
+		return false;
+	most = atomic_load(&c->shard[n].most);
+	atomic_store(&c->shard[n].count, more < most ? more : most);
+	/* Release: as in shard_add. */
+	atomic_store_explicit(&c->shards, n + 1, memory_order_release);
+	return true;
+}
+
+/* The shards are to cover so many frames, if they do not. */
+static void cover(struct clock_state *c, uint32_t frames)
 {
 	uint32_t have;
 	while ((have = covered(c)) < frames) {
 		uint32_t n = shards_of(c), more = frames - have;
 		struct shard *last = &c->shard[n - 1];
+		if (cover_again(c, more))
+			continue;
 		/* To full words first; then up to the size of a shard, or, where no more can be
 		 * added, all there is. */
 		uint32_t count = count_of(last), size = n == SHARDS_MAX ? count + more : SHARD_FRAMES;
 		if (count % BITS_PER_WORD != 0 && whole_words(count) > size)
 			size = whole_words(count);
 		if (count < size)
-			atomic_store(&last->count, more < size - count ? count + more : size);
+			shard_holds(last, more < size - count ? count + more : size);
 		else
 			shard_add(c, have, shard_share(more, SHARDS_MAX - n));
 	}
 	set_batch(c, frames);
 }
 
+/* They may be changing just now: what is looked at is right at any instant. */
 bool clock_sound(const struct clock_state *c, uint32_t limit)
 {
-	uint32_t n = shards_of(c), end = 0;
-	if (n == 0 || n > SHARDS_MAX)
+	uint32_t n = atomic_load(&c->shards), made = atomic_load(&c->made), end = 0;
+	if (n == 0 || n > made || made > SHARDS_MAX)
 		return false;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < made; i++) {
 		const struct shard *sh = &c->shard[i];
-		uint32_t count = count_of(sh);
-		if (sh->first != end || count == 0 || count > limit - end ||
-		    atomic_load(&sh->hinted_at) > count / BITS_PER_WORD)
+		uint32_t count = count_of(sh), most = atomic_load(&sh->most);
+		if (sh->first != end || count == 0 || count > most || most > limit - end)
 			return false;
-		end += count;
+		end += most;
 	}
 	uint32_t batch = atomic_load(&c->batch);
 	return batch >= 1 && batch <= WINDOW_MAX;
@@ -154,18 +186,19 @@ bool clock_sound(const struct clock_state *c, uint32_t limit)
 
 /* ---- frames nobody uses ------------------------------------------------- */
 
-/*
- * Empty the frame of an evictable page: it stays claimed, and no entry names it.  False: it
- * was rescued, or an fsync has just failed and it is dirty; its entry is open.
- */
-static bool victim_empty(struct evict *ev, struct stripe *me, const struct victim *v)
+bool victim_take_out(struct evict *ev, struct stripe *me, const struct victim *v)
 {
 	uint32_t word = victim_word(v);
+	struct whose is = whose_page(ev->io, v->page);
+	if ((word & FRAME_UNSYNCED_ANY) && pageio_cut_keeps(&is.io->file, is.page)) {
+		victim_reopen(v);
+		return false;
+	}
 	/*
 	 * Note that it leaves memory, then load its word again.  Pairs with sync_flush,
 	 * which makes frames dirty first and then loads what has left.
 	 */
-	pageio_left(&ev->io->file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
+	pageio_left(&is.io->file, word & FRAME_UNSYNCED(0), word & FRAME_UNSYNCED(1));
 	if (victim_word(v) & FRAME_DIRTY) {
 		victim_reopen(v);
 		return false;
@@ -175,8 +208,21 @@ static bool victim_empty(struct evict *ev, struct stripe *me, const struct victi
 	latch_changed(ev->core, v->frame);
 	bool freed = table_free(&v->entry, entry_word(v->page, ENTRY_CLOSING, v->frame));
 	epoch_leave(me);
-	if (!freed)
+	return freed;
+}
+
+/*
+ * Empty the frame of an evictable page: it stays claimed, and no entry names it.  False: it
+ * was rescued, or an fsync has just failed and it is dirty; its entry is open.
+ */
+static bool victim_empty(struct evict *ev, struct stripe *me, const struct victim *v)
+{
+	/* Before: without a page in memory its file may be closed. */
+	extent_count(ev->io, v->page, IO_EVICTIONS, 1);
+	if (!victim_take_out(ev, me, v)) {
+		extent_count_not(ev->io, v->page, IO_EVICTIONS);
 		return false;
+	}
 	page_evicted(ev, v->frame, v->page);
 	/* From here on the frame is claimed and nothing else. */
 	frame_word_empty(v->fr);
@@ -200,18 +246,137 @@ static uint32_t take_evictable(struct evict *ev, struct stripe *me, uint32_t f)
 	return FRAME_NONE;
 }
 
-/* The frame, claimed, if it is free or its page is evictable. */
-static uint32_t take_frame(struct evict *ev, struct stripe *me, uint32_t f)
+/* A frame that was never used, if there is one still.  A full pool has none, and does no more than look. */
+static inline uint32_t take_fresh(struct evict *ev, const struct stripe *me)
 {
-	return frame_take(&ev->core->frames.base.frame[f], me->id) ? f : take_evictable(ev, me, f);
+	const struct frames *fs = &ev->core->frames;
+	if (likely(frames_used(fs) >= frames_capacity(fs)))
+		return FRAME_NONE;
+	return frame_take_fresh(fs, covered(ev->clock), me->id);
 }
 
-/* One of the hinted frames that the thread keeps for itself. */
+static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
+{
+	/* All have one size, but for those added when a pool grew: search from there. */
+	uint32_t n = shards_of(c), last = n > 0 ? n - 1 : 0;
+	if (last == 0)
+		return &c->shard[0]; /* small pools avoid the division */
+	uint32_t each = count_of(&c->shard[0]);
+	uint32_t i = each > 0 && f / each < last ? f / each : last;
+	while (i > 0 && f < c->shard[i].first)
+		i--;
+	while (i < last && f - c->shard[i].first >= count_of(&c->shard[i]))
+		i++;
+	return &c->shard[i];
+}
+
+/* Of the shard's hints that many more are of free frames. */
+static void spare_add(struct clock_state *c, struct shard *sh, int32_t n)
+{
+	/* Relaxed: what is lost between two threads costs a page that need not have gone yet. */
+	atomic_fetch_add_explicit(&sh->spare, n, memory_order_relaxed);
+	if (n > 0 && !atomic_load_explicit(&c->spare, memory_order_relaxed))
+		atomic_store_explicit(&c->spare, true, memory_order_relaxed);
+}
+
+/* A free frame of segment 0 was taken. */
+static void spare_taken(struct evict *ev, uint32_t f)
+{
+	struct shard *sh = shard_of_frame(ev->clock, f);
+	/* Those that a thread keeps the hints of may be counted no more. */
+	if (atomic_load_explicit(&sh->spare, memory_order_relaxed) > 0)
+		spare_add(ev->clock, sh, -1);
+}
+
+/* One of the free frames that have hints in word `at` of them. */
+static uint32_t take_spare_in(struct evict *ev, struct shard *sh, uint32_t at, uint32_t me)
+{
+	_Atomic uint64_t *bits = &ev->core->frames.base.free_bits[at];
+	for (uint64_t w = atomic_load_explicit(bits, memory_order_relaxed); w; w &= w - 1) {
+		uint32_t f = at * BITS_PER_WORD + (uint32_t)__builtin_ctzll(w);
+		uint64_t bit = w & -w;
+		if (!frame_take(&ev->core->frames.base.frame[f], me))
+			continue;
+		/* Another thread may have taken the hint. */
+		if (atomic_fetch_and(bits, ~bit) & bit)
+			atomic_fetch_sub(&sh->hinted, 1);
+		spare_taken(ev, f);
+		return f;
+	}
+	return FRAME_NONE;
+}
+
+/* A free frame of the shard that has a hint. */
+static uint32_t take_spare_of(struct evict *ev, struct shard *sh, uint32_t me)
+{
+	int32_t n = atomic_load_explicit(&sh->spare, memory_order_relaxed);
+	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;
+	uint32_t from = atomic_load_explicit(&sh->hinted_at, memory_order_relaxed), f = FRAME_NONE;
+	for (uint32_t i = 0; i < words && n > 0; i++) {
+		uint32_t at = (from + i) % words;
+		if ((f = take_spare_in(ev, sh, first + at, me)) == FRAME_NONE)
+			continue;
+		if (i > 0)
+			atomic_store_explicit(&sh->hinted_at, at, memory_order_relaxed);
+		return f;
+	}
+	/* There is none, unless one has just come. */
+	if (n > 0)
+		atomic_compare_exchange_strong(&sh->spare, &n, 0);
+	return FRAME_NONE;
+}
+
+/* One whose hint the thread keeps for itself. */
+static uint32_t take_spare_own(struct evict *ev, struct attachment *a)
+{
+	for (uint32_t own = a->hints; own; own &= own - 1) {
+		uint32_t f = a->hints_first + (uint32_t)__builtin_ctz(own);
+		if (!frame_take(&ev->core->frames.base.frame[f], a->stripe->id))
+			continue;
+		a->hints &= ~(own & -own);
+		spare_taken(ev, f);
+		return f;
+	}
+	return FRAME_NONE;
+}
+
+__attribute__((noinline)) static uint32_t find_spare(struct evict *ev, struct attachment *a)
+{
+	struct clock_state *c = ev->clock;
+	uint32_t f = take_spare_own(ev, a);
+	if (f != FRAME_NONE)
+		return f;
+	/* Before the shards are looked at: whoever frees a frame after that says so. */
+	atomic_store(&c->spare, false);
+	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
+		f = take_spare_of(ev, &c->shard[(a->stripe->id + i) % n], a->stripe->id);
+	if (f != FRAME_NONE)
+		atomic_store(&c->spare, true); /* there may be others */
+	return f;
+}
+
+/* A free frame, of any shard, before a page goes that is evictable.  A full pool has none, and does no more than look. */
+static inline uint32_t take_spare(struct evict *ev, struct attachment *a)
+{
+	bool any = atomic_load_explicit(&ev->clock->spare, memory_order_relaxed);
+	return likely(!any) ? FRAME_NONE : find_spare(ev, a);
+}
+
+/*
+ * One of the hinted frames that the thread keeps for itself; or a free one, or one never used, before a page goes that has a
+ * hint, which is kept.
+ */
 static uint32_t take_own(struct evict *ev, struct attachment *a)
 {
 	uint32_t f = FRAME_NONE;
 	while (a->hints && f == FRAME_NONE) {
-		f = take_frame(ev, a->stripe, a->hints_first + (uint32_t)__builtin_ctz(a->hints));
+		uint32_t hinted = a->hints_first + (uint32_t)__builtin_ctz(a->hints);
+		if (frame_take(&ev->core->frames.base.frame[hinted], a->stripe->id))
+			spare_taken(ev, f = hinted);
+		else if ((f = take_fresh(ev, a->stripe)) != FRAME_NONE || (f = take_spare(ev, a)) != FRAME_NONE)
+			return f;
+		else
+			f = take_evictable(ev, a->stripe, hinted);
 		a->hints &= a->hints - 1;
 	}
 	return f;
@@ -254,21 +419,6 @@ static uint32_t take_hinted_anywhere(struct evict *ev, uint32_t home, struct att
 	return f;
 }
 
-static struct shard *shard_of_frame(struct clock_state *c, uint32_t f)
-{
-	/* All have one size, but for those added when a pool grew: search from there. */
-	uint32_t n = shards_of(c), last = n > 0 ? n - 1 : 0;
-	if (last == 0)
-		return &c->shard[0]; /* small pools avoid the division */
-	uint32_t each = count_of(&c->shard[0]);
-	uint32_t i = each > 0 && f / each < last ? f / each : last;
-	while (i > 0 && f < c->shard[i].first)
-		i--;
-	while (i < last && f - c->shard[i].first >= count_of(&c->shard[i]))
-		i++;
-	return &c->shard[i];
-}
-
 /* Note that the frame, of segment 0, is free or its page evictable.  How many hints that adds: 0 or 1. */
 static int32_t hint(struct evict *ev, uint32_t f)
 {
@@ -280,6 +430,14 @@ static void hints_add(struct shard *sh, uint32_t f, int32_t n)
 {
 	atomic_store_explicit(&sh->hinted_at, (f - sh->first) / BITS_PER_WORD, memory_order_relaxed);
 	atomic_fetch_add(&sh->hinted, n);
+}
+
+/* The frame, of segment 0, is free. */
+static void hint_free(struct evict *ev, uint32_t f)
+{
+	struct shard *sh = shard_of_frame(ev->clock, f);
+	hints_add(sh, f, hint(ev, f));
+	spare_add(ev->clock, sh, 1);
 }
 
 /* Its page is not evictable any more, nor is it free. */
@@ -294,7 +452,7 @@ static void unhint(struct evict *ev, uint32_t f)
 
 void frame_rescued(struct evict *ev, uint32_t f)
 {
-	if (f < ev->core->frames.base.count)
+	if (f < frames_capacity(&ev->core->frames))
 		unhint(ev, f);
 }
 
@@ -321,18 +479,29 @@ static struct policy_of policy_of_page(struct evict *ev, uint32_t page)
 
 void page_installed(struct evict *ev, uint32_t f, uint32_t page, bool once)
 {
-	if (f >= ev->core->frames.base.count)
+	if (f >= frames_capacity(&ev->core->frames))
 		return;
 	struct policy_of o = policy_of_frame(ev, f), home = policy_of_page(ev, page);
 	policy_enter(&o, &home, f, page, once);
 }
 
+static inline void count_wasted(struct evict *ev, uint32_t f)
+{
+	if (f < ev->core->frames.base.count &&
+	    atomic_load_explicit(frame_mark(&ev->core->frames, f), memory_order_relaxed) == MARK_AHEAD)
+		atomic_fetch_add_explicit(&ev->clock->wasted, 1, memory_order_relaxed);
+}
+
+void page_forgotten(struct evict *ev, uint32_t f)
+{
+	count_wasted(ev, f);
+}
+
 void page_evicted(struct evict *ev, uint32_t f, uint32_t page)
 {
-	if (f >= ev->core->frames.base.count)
+	count_wasted(ev, f);
+	if (f >= frames_capacity(&ev->core->frames))
 		return;
-	if (atomic_load_explicit(frame_mark(&ev->core->frames, f), memory_order_relaxed) == MARK_AHEAD)
-		atomic_fetch_add_explicit(&ev->clock->wasted, 1, memory_order_relaxed);
 	struct policy_of o = policy_of_frame(ev, f), home = policy_of_page(ev, page);
 	policy_leave(&o, &home, f, page);
 }
@@ -350,14 +519,14 @@ void ahead_counts(const struct evict *ev, uint64_t *ahead, uint64_t *wasted)
 
 void frame_free(struct evict *ev, uint32_t f)
 {
-	bool base = f < ev->core->frames.base.count;
+	bool base = f < frames_capacity(&ev->core->frames);
 	if (base) {
 		struct policy_of o = policy_of_frame(ev, f);
 		policy_drop(&o, f); /* while it is ours */
 	}
 	core_free_frame(ev->core, f, frame_of(&ev->core->frames, f));
 	if (base)
-		hints_add(shard_of_frame(ev->clock, f), f, hint(ev, f));
+		hint_free(ev, f);
 }
 
 /* ---- the hand ----------------------------------------------------------- */
@@ -394,12 +563,6 @@ static void pinned_set_add(void *set, const struct stripe *s, uint64_t slot)
 		ps->bits[f / BITS_PER_WORD] |= UINT64_C(1) << f % BITS_PER_WORD;
 }
 
-static bool is_hinted(const struct frames *fs, uint32_t f)
-{
-	return atomic_load_explicit(&fs->base.free_bits[f / BITS_PER_WORD], memory_order_relaxed) >> f % BITS_PER_WORD &
-	       1;
-}
-
 static bool in_pinned_set(const void *set, uint32_t f, uint32_t word)
 {
 	const struct pinned_set *ps = set;
@@ -407,7 +570,7 @@ static bool in_pinned_set(const void *set, uint32_t f, uint32_t word)
 		return true;
 	if (ps->ahead && atomic_load_explicit(&ps->of->base.mark[f], memory_order_relaxed) == MARK_AHEAD)
 		return true;
-	if (ps->hinted && is_hinted(ps->of, f))
+	if (ps->hinted && frame_bit(ps->of->base.free_bits, f))
 		return true;
 	if (ps->frames == 0)
 		return false;
@@ -417,7 +580,7 @@ static bool in_pinned_set(const void *set, uint32_t f, uint32_t word)
 
 static void pinned_set_fill(struct evict *ev, struct pinned_set *ps)
 {
-	uint32_t capacity = frames_capacity(&ev->core->frames), frames = frames_end(&ev->core->frames, capacity);
+	uint32_t capacity = frames_top(&ev->core->frames), frames = frames_end(&ev->core->frames, capacity);
 	memset(ps, 0, sizeof *ps);
 	ps->everywhere = true;
 	ps->of = &ev->core->frames;
@@ -428,20 +591,25 @@ static void pinned_set_fill(struct evict *ev, struct pinned_set *ps)
 }
 
 /*
- * The program has not let pages of the window be written: whoever looks with the set passes by all that are modified
- * still.  False: there is none that is not in it already.
+ * Whoever looks with the set passes by those of the window that are latched, which no pin need show; and, `refused`, since
+ * the program has not let pages be written, by all that are modified still.  False: there is none that is not in it already.
  */
-static bool pass_by(struct pinned_set *ps, const struct window *w)
+static bool pass_by(struct evict *ev, struct stripe *me, struct pinned_set *ps, const struct window *w, bool refused)
 {
 	bool any = false;
+	epoch_enter(&ev->core->epoch, me); /* they are let go of, and a frame of the overflow may be gone by now */
 	for (unsigned i = 0; i < w->n && ps->frames > 0; i++) {
 		uint32_t f = frame_rank(ps->of, ps->capacity, w->victim[i].frame);
 		uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-		if (f >= ps->frames || !(victim_word(&w->victim[i]) & FRAME_DIRTY) || ps->bits[f / BITS_PER_WORD] & bit)
+		const struct frame *fr = frame_live(ps->of, w->victim[i].frame);
+		uint32_t word = fr ? atomic_load(&fr->word) : FRAME_FREE;
+		bool vain = w->victim[i].latched || (refused && word & FRAME_DIRTY);
+		if (f >= ps->frames || !vain || ps->bits[f / BITS_PER_WORD] & bit)
 			continue;
 		ps->bits[f / BITS_PER_WORD] |= bit;
 		any = true;
 	}
+	epoch_leave(me);
 	return any;
 }
 
@@ -476,8 +644,10 @@ static uint32_t sweep(struct evict *ev, struct stripe *me, struct shard *sh, con
 		if (f == FRAME_NONE)
 			break;
 		struct frame *fr = &ev->core->frames.base.frame[f];
-		if (frame_take(fr, me->id))
+		if (frame_take(fr, me->id)) {
+			spare_taken(ev, f);
 			return f;
+		}
 		if (frame_claim(fr, me->id) && window_add(ev->core, w, f))
 			*dirty += victim_word(&w->victim[w->n - 1]) & FRAME_DIRTY ? 1 : 0;
 	}
@@ -524,6 +694,8 @@ static uint32_t keep_one(struct evict *ev, struct stripe *me, uint32_t have, con
 			continue;
 		}
 		victim_release(ev->core, v);
+		if (v->frame >= frames_capacity(&ev->core->frames))
+			continue; /* it has become one of the tail */
 		uint32_t sh = (uint32_t)(shard_of_frame(c, v->frame) - c->shard);
 		if (hint(ev, v->frame) && hints[sh]++ == 0)
 			first[sh] = v->frame;
@@ -562,9 +734,16 @@ static void share_end(struct evict *const *evictor)
 		;
 }
 
-/* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE.  `refused`: `ps`, or NULL: for pages that may not be written. */
+/* Some page was not written, for this process had no descriptor of its file: have it, with no page claimed.  True: it has. */
+static bool have_wanted(struct evict *ev, struct stripe *me)
+{
+	return unlikely(atomic_load_explicit(&ev->io->wanted, memory_order_relaxed)) &&
+	       ev->core->above->wanted(ev->core, me);
+}
+
+/* Evict a page of this shard.  Its frame, claimed, or FRAME_NONE.  `passed`: `ps`, or NULL: for pages that are to be passed by. */
 static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh, const struct pinned_set *ps,
-                           struct pinned_set *refused, int *error)
+                           struct pinned_set *passed, int *error)
 {
 	struct window w;
 	struct evictable r;
@@ -586,24 +765,24 @@ static uint32_t evict_from(struct evict *ev, struct stripe *me, struct shard *sh
 		epoch_leave(me);
 		if (w.n == 0)
 			break;
-		bool other = false;
+		bool refused = false;
 		if (ps->ahead || ps->unwritten)
 			window_evict_clean(ev->io, me, &w, &r);
 		else
-			other = window_evict(ev->io, me, &w, &r, error) && refused && pass_by(refused, &w);
+			refused = window_evict(ev->io, me, &w, &r, error);
 		f = keep_one(ev, me, f, &r);
-		i += !other;
+		i += !(have_wanted(ev, me) || (passed && pass_by(ev, me, passed, &w, refused)));
 	}
 	return f;
 }
 
 static uint32_t evict_any(struct evict *ev, struct stripe *me, uint32_t home, const struct pinned_set *ps,
-                          struct pinned_set *refused, int *error)
+                          struct pinned_set *passed, int *error)
 {
 	struct clock_state *c = ev->clock;
 	uint32_t f = FRAME_NONE;
 	for (uint32_t i = 0, n = shards_of(c); i < n && f == FRAME_NONE; i++)
-		f = evict_from(ev, me, &c->shard[(home + i) % n], ps, refused, error);
+		f = evict_from(ev, me, &c->shard[(home + i) % n], ps, passed, error);
 	return f;
 }
 
@@ -633,9 +812,10 @@ static void sweep_ahead(struct evict *ev, struct stripe *me, struct shard *sh, c
 		if (f == FRAME_NONE)
 			break;
 		struct frame *fr = &ev->core->frames.base.frame[f];
-		if (frame_take(fr, me->id))
+		if (frame_take(fr, me->id)) {
+			spare_taken(ev, f);
 			frame_free(ev, f);
-		else if (frame_claim(fr, me->id) && !was_evictable(ev, sh, f))
+		} else if (frame_claim(fr, me->id) && !was_evictable(ev, sh, f))
 			window_add(ev->core, w, f);
 	}
 }
@@ -653,8 +833,8 @@ static uint32_t let_go(struct evict *ev, struct stripe *me, const struct evictab
 /* What a window was of, of victims that were to be made evictable. */
 struct found {
 	bool some;                 /* there were victims */
-	bool others;               /* and others are to be looked for, */
-	int refused;               /* since the program has not let some be written: why; 0: it has not happened */
+	bool others;               /* and others are to be looked for, since some are to be passed by */
+	int refused;               /* why the program has not let some be written; 0: it has not happened */
 	struct pinned_set *passed; /* that these are added to; NULL */
 };
 
@@ -676,12 +856,13 @@ static uint32_t clean_some(struct evict *ev, struct stripe *me, struct shard *sh
 	if (w.n == 0)
 		return 0;
 	window_evict_begin(ev->io, me, &w, &r, &b, &to, error);
-	int refused = to.copied.refused;
-	found->others = refused && found->passed && pass_by(found->passed, &w);
-	found->refused = refused ? refused : found->refused;
 	made = let_go(ev, me, &r);
 	while (window_evict_next(ev->io, me, &to, &r, error))
 		made += let_go(ev, me, &r);
+	int refused = to.copied.refused;
+	found->others = have_wanted(ev, me) ||
+	                (found->passed && pass_by(ev, me, found->passed, &w, refused || to.copied.others));
+	found->refused = refused ? refused : found->refused;
 	return made;
 }
 
@@ -733,25 +914,26 @@ static int32_t ready(const struct evict *ev, uint32_t shard)
 }
 
 /*
- * How many are to be, for the shard's part of `next` evictions, and for those who wait; never
+ * How many are to be, for the shard's part, one of so many, of `next` evictions, and for those who wait; never
  * the pages that came in last.
  */
-static int32_t wanted(struct evict *ev, uint32_t shard, uint32_t next)
+static int32_t wanted(struct evict *ev, uint32_t shard, uint32_t shards, uint32_t next)
 {
 	struct policy_of o = policy_of(ev, &ev->clock->shard[shard]);
 	uint32_t waiting = atomic_load_explicit(&ev->demand.lined_up, memory_order_relaxed);
-	uint32_t n = (next > waiting ? next : waiting) / shards_of(ev->clock) + 1;
+	uint32_t n = (next > waiting ? next : waiting) / shards + 1;
 	uint32_t most = policy_batch(&o, o.count / AHEAD_SHARE);
 	return (int32_t)(n < most ? n : most);
 }
 
 /* How many frames were made evictable. */
-static uint32_t fill_shard(struct evict *ev, struct stripe *me, uint32_t shard, uint32_t next, int *error)
+static uint32_t fill_shard(struct evict *ev, struct stripe *me, uint32_t shard, uint32_t shards, uint32_t next,
+                           int *error)
 {
 	struct pinned_set ps = {.hinted = true, .of = &ev->core->frames};
 	struct found found = {.some = true};
 	uint32_t made = 0, more = 1;
-	for (int32_t n; more > 0 && (n = wanted(ev, shard, next) - ready(ev, shard)) > 0; made += more) {
+	for (int32_t n; more > 0 && (n = wanted(ev, shard, shards, next) - ready(ev, shard)) > 0; made += more) {
 		if (n > (int32_t)WINDOW_MAX)
 			n = WINDOW_MAX;
 		atomic_fetch_add_explicit(&ev->coming[shard], n, memory_order_relaxed);
@@ -763,6 +945,20 @@ static uint32_t fill_shard(struct evict *ev, struct stripe *me, uint32_t shard, 
 }
 
 /* ---- the overflow ------------------------------------------------------- */
+
+/* What is evictable leaves memory, and its frames are nobody's.  How many. */
+static uint32_t free_all(struct evict *ev, struct stripe *me, const struct evictable *r)
+{
+	uint32_t emptied = 0;
+	for (unsigned i = 0; i < r->n; i++)
+		if (victim_empty(ev, me, r->victim[i])) {
+			frame_free(ev, r->victim[i]->frame);
+			emptied++;
+		} else {
+			victim_release(ev->core, r->victim[i]);
+		}
+	return emptied;
+}
 
 /* Fill the window with victims of an overflow segment; returns how many of its frames are in use. */
 static uint32_t overflow_victims(struct evict *ev, struct stripe *me, const struct segment *seg,
@@ -844,7 +1040,7 @@ static void trim(struct evict *ev, struct stripe *me, struct pinned_set *ps, int
 		struct evictable r;
 		struct segment seg;
 		w.n = r.n = 0;
-		uint32_t used = 0, emptied = 0;
+		uint32_t used = 0, emptied;
 		epoch_enter(&ev->core->epoch, me);
 		bool there = frame_segment(&ev->core->frames, k, &seg);
 		if (there)
@@ -857,25 +1053,160 @@ static void trim(struct evict *ev, struct stripe *me, struct pinned_set *ps, int
 			window_evict_clean(ev->io, me, &w, &r);
 		else if (w.n > 0)
 			refused = window_evict(ev->io, me, &w, &r, error);
-		for (unsigned i = 0; i < r.n; i++)
-			if (victim_empty(ev, me, r.victim[i])) {
-				frame_free(ev, r.victim[i]->frame);
-				emptied++;
-			} else {
-				victim_release(ev->core, r.victim[i]);
-			}
+		emptied = free_all(ev, me, &r);
 		/* Not while a segment retired before is kept by a thread in a section: it
 		 * keeps its number, and growing again would need another each time. */
 		if (used == emptied && k > SEGMENT_KEPT && !epoch_waiting(&ev->core->epoch))
 			retire_segment(ev, me, k);
 		left |= used != emptied;
 		ps->emptied += emptied;
-		if (refused && pass_by(ps, &w))
-			k++; /* others of the segment */
+		/* Others of the segment: some are not refused; or clean ones have gone before modified ones (writeback.c). */
+		if (pass_by(ev, me, ps, &w, refused) ||
+		    (!refused && hooks_announce(&ev->io->file.hooks) && emptied > 0 && r.n < w.n))
+			k++;
 	}
 	if (!left)
 		check_overflow(ev, me);
 }
+
+/* ---- the role of who changes the capacity --------------------------------- */
+
+static bool limit_begin(struct evict *ev, const struct stripe *me)
+{
+	uint32_t nobody = 0;
+	return atomic_compare_exchange_strong(&ev->clock->limiting, &nobody, me->id + 1);
+}
+
+static void limit_end(struct evict *ev)
+{
+	atomic_store(&ev->clock->limiting, 0);
+	wait_notify(ev->core->wait, wait_for_limit());
+}
+
+/* The same, when nobody else has it.  False: somebody has it still after so many waits. */
+#define WAITS_ANY UINT32_MAX
+static bool limit_await(struct evict *ev, const struct stripe *me, unsigned waits)
+{
+	struct wait_queue *q = wait_queue_of(ev->core->wait, wait_for_limit());
+	bool begun;
+	while (!(begun = limit_begin(ev, me)) && waits > 0) {
+		uint32_t count = wait_prepare(q, wait_for_limit());
+		/* Sequentially consistent, after the announcement: pairs with limit_end. */
+		if (atomic_load(&ev->clock->limiting))
+			core_sleep(ev->core, q, count, wait_for_limit());
+		waits -= waits != WAITS_ANY;
+	}
+	return begun;
+}
+
+/* ---- the tail ----------------------------------------------------------- */
+
+/* Add frames of the tail to the window, from *f down to `from`, but those that are pinned. */
+static void tail_victims(struct evict *ev, struct stripe *me, const struct pinned_set *ps, uint32_t from, uint32_t *f,
+                         struct window *w)
+{
+	w->n = 0;
+	epoch_enter(&ev->core->epoch, me);
+	while (*f > from && w->n < TRIM_BATCH) {
+		struct frame *fr = &ev->core->frames.base.frame[--*f];
+		uint32_t word = atomic_load_explicit(&fr->word, memory_order_relaxed);
+		if (word != FRAME_FREE && !frame_claimed(word) && !in_pinned_set(ps, *f, word) &&
+		    frame_claim(fr, me->id))
+			window_add(ev->core, w, *f);
+	}
+	epoch_leave(me);
+}
+
+/* Evict what can be evicted of frames `from` to before `end`, in the tail; `clean`: nothing is written. */
+static void trim_tail(struct evict *ev, struct stripe *me, const struct pinned_set *ps, uint32_t from, uint32_t end,
+                      bool clean)
+{
+	while (end > from) {
+		struct window w;
+		struct evictable r;
+		int none = 0; /* a page that cannot be written now stays */
+		tail_victims(ev, me, ps, from, &end, &w);
+		if (w.n == 0)
+			continue;
+		if (clean)
+			window_evict_clean(ev->io, me, &w, &r);
+		else
+			window_evict(ev->io, me, &w, &r, &none);
+		free_all(ev, me, &r);
+	}
+}
+
+/*
+ * The last of the tail's frames that are free, up to a piece, are none any more.  True: there may be more of them.  With the role: so
+ * the capacity does not change meanwhile.
+ */
+static bool give_back_piece(struct evict *ev, const struct stripe *me)
+{
+	const struct frames *fs = &ev->core->frames;
+	uint32_t from, end, first;
+	if (!frames_tail(fs, &from, &end))
+		return false;
+	uint32_t least = end - from > GIVEN_BACK_AT_ONCE ? end - GIVEN_BACK_AT_ONCE : from;
+	for (first = end; first > least && frame_take(&fs->base.frame[first - 1], me->id);)
+		first--;
+	/* They are claimed: who looks for a page in them without a pin has looked before that, and found latches on. */
+	bool keep = region_shared(fs->region) && latches_on(ev->core);
+	bool gone = first < end && frames_give_back(fs, first, end, keep);
+	for (uint32_t f = first; f < end; f++)
+		core_free_frame(ev->core, f, &fs->base.frame[f]);
+	return gone && first == least && first > from;
+}
+
+/* The frames at the tail's end that are free are none any more, and there may be no tail.  With the role. */
+static bool tail_ends(struct evict *ev, const struct stripe *me)
+{
+	uint32_t from, end;
+	/* Before the frames are looked at: whoever takes one after that says so. */
+	atomic_store(&ev->clock->tail_used, false);
+	bool more = give_back_piece(ev, me);
+	if (frames_tail(&ev->core->frames, &from, &end))
+		atomic_store(&ev->clock->tail_used, true);
+	return more;
+}
+
+/* For who needs a frame: look at some of the tail.  `clean`: nothing is written. */
+static void trim_some_tail(struct evict *ev, struct stripe *me, bool clean)
+{
+	static const struct pinned_set none_pinned;
+	struct clock_state *c = ev->clock;
+	uint32_t from, end, at = atomic_load_explicit(&c->tail_at, memory_order_relaxed);
+	if (frames_tail(&ev->core->frames, &from, &end)) {
+		at = at > from && at < end ? at : end;
+		uint32_t to = at - from > POLICY_STEPS ? at - POLICY_STEPS : from;
+		trim_tail(ev, me, &none_pinned, to, at, clean);
+		atomic_store_explicit(&c->tail_at, to, memory_order_relaxed);
+	}
+	if (limit_begin(ev, me)) {
+		tail_ends(ev, me);
+		limit_end(ev);
+	}
+}
+
+/* All of the tail. */
+static void trim_all_tail(struct evict *ev, struct stripe *me, bool waits)
+{
+	struct pinned_set ps;
+	uint32_t from, end;
+	if (frames_tail(&ev->core->frames, &from, &end)) {
+		pinned_set_fill(ev, &ps);
+		trim_tail(ev, me, &ps, from, end, false);
+		/* Where the program is told of writes the clean ones went, and the others are left. */
+		if (hooks_write(&ev->io->file.hooks))
+			trim_tail(ev, me, &ps, from, end, false);
+		pinned_set_free(&ps);
+	}
+	for (bool more = true; more && (waits ? limit_await(ev, me, WAITS_ANY) : limit_begin(ev, me));) {
+		more = tail_ends(ev, me);
+		limit_end(ev);
+	}
+}
+
+/* ---- the overflow grows --------------------------------------------------- */
 
 /* A free frame of the overflow from number `from` on, claimed. */
 static uint32_t take_overflow_from(struct evict *ev, uint32_t from, uint32_t me)
@@ -968,7 +1299,8 @@ static uint32_t search_everywhere(struct evict *ev, struct stripe *me, uint32_t 
 	return f;
 }
 
-void clock_trim(struct evict *ev, struct stripe *me)
+/* `waits`: also where somebody else changes the capacity just now. */
+static void trim_all(struct evict *ev, struct stripe *me, bool waits)
 {
 	struct pinned_set ps;
 	int error = 0; /* a page that cannot be written now stays */
@@ -977,20 +1309,30 @@ void clock_trim(struct evict *ev, struct stripe *me)
 		trim(ev, me, &ps, &error);
 		pinned_set_free(&ps);
 	}
+	if (atomic_load(&ev->clock->tail_used))
+		trim_all_tail(ev, me, waits);
 	retire_empty(ev, me);
+}
+
+void clock_trim(struct evict *ev, struct stripe *me)
+{
+	trim_all(ev, me, false);
 }
 
 bool clock_ahead(struct evict *ev, struct stripe *me, uint32_t next, uint32_t *made, int *error)
 {
 	struct clock_state *c = ev->clock;
 	uint32_t shards = shards_of(c), waiting;
-	int32_t low = wanted(ev, 0, next) / LOW_SHARE;
+	/* Another process may have written that. */
+	if (shards == 0)
+		return false;
+	int32_t low = wanted(ev, 0, shards, next) / LOW_SHARE;
 	low = low > 0 ? low : 1;
 	atomic_store_explicit(&ev->demand.low, low, memory_order_relaxed);
-	if (atomic_load(&c->overflow_used) && !spend_backoff(c))
+	if ((atomic_load(&c->overflow_used) || atomic_load(&c->tail_used)) && !spend_backoff(c))
 		clock_trim(ev, me); /* who needs a frame writes nothing */
 	for (uint32_t i = 0; i < shards; i++)
-		*made += fill_shard(ev, me, i, next, error);
+		*made += fill_shard(ev, me, i, shards, next, error);
 	/* Somebody waits, and the hands have not come to a victim: look everywhere. */
 	if (*made == 0 && !*error && (waiting = atomic_load(&ev->demand.lined_up)) > 0)
 		*made = clock_clean(ev, me, waiting, error);
@@ -1017,14 +1359,45 @@ static bool is_pinned(const struct evict *ev, uint32_t f)
 }
 #endif
 
-/* The caller has it from now on: claimed and nothing else, and nobody has it pinned. */
-static uint32_t handed_out(const struct evict *ev, const struct stripe *me, uint32_t f)
+/*
+ * The frame was taken by a hint of before its memory was given back, and those before it were never used either, and have no hints: one
+ * of them instead, or nobody would know of them when it is used.
+ */
+static uint32_t in_turn(struct evict *ev, const struct stripe *me, uint32_t f)
+{
+	const struct frames *fs = &ev->core->frames;
+	uint32_t fresh = f < frames_used(fs) ? FRAME_NONE : take_fresh(ev, me);
+	if (fresh == FRAME_NONE)
+		return f;
+	core_free_frame(ev->core, f, frame_of(fs, f));
+	/* Its turn may have come meanwhile, and whoever had it found it claimed. */
+	if (f < frames_used(fs) && f < frames_capacity(fs))
+		hint_free(ev, f);
+	return fresh;
+}
+
+/* The caller has it from now on: claimed and nothing else, and nobody has it pinned.  FRAME_NONE and ENOMEM: there is no memory for it. */
+static uint32_t handed_out(struct evict *ev, const struct stripe *me, uint32_t f)
 {
 	MPOOL_CHECKED(check_look32(&frame_of(&ev->core->frames, f)->word) == (FRAME_USED | claim_owner(me->id)),
 	              "a frame is handed out that is not empty", frame_of(&ev->core->frames, f)->word, me->id);
 #if MPOOL_CHECK > 1
 	MPOOL_CHECKED(!is_pinned(ev, f), "a frame is handed out that is pinned", f, me->id);
 #endif
+	const struct frames *fs = &ev->core->frames;
+	bool memory = frame_memory(fs, f);
+	/* Sequentially consistent, after it was taken: who has lowered either before that is seen here, or finds the frame taken. */
+	if (unlikely((f >= atomic_load(&fs->state->capacity) || f >= frames_used(fs)) && f < fs->base.count)) {
+		f = in_turn(ev, me, f);
+		frames_use(fs, f);
+		atomic_store(&ev->clock->tail_used, true);
+		memory = frame_memory(fs, f) && latches_reach(ev->core, f);
+	}
+	if (unlikely(!memory)) {
+		frame_free(ev, f);
+		errno = ENOMEM;
+		return FRAME_NONE;
+	}
 	/* Who looks at the page that was in it, without a pin, and reads a byte of the next, finds that one gone. */
 	if (latches_on(ev->core))
 		barrier_stores();
@@ -1117,6 +1490,8 @@ static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t hom
 		f = take_hinted(ev, &c->shard[home], a);
 	if (f == FRAME_NONE)
 		f = frame_take_fresh(&ev->core->frames, covered(c), me->id);
+	if (f == FRAME_NONE)
+		f = take_spare(ev, a);
 	if (f == FRAME_NONE && !overflow_used)
 		f = evict_from(ev, me, &c->shard[home], clean ? &clean_only : &none_pinned, NULL, error);
 	if (f == FRAME_NONE)
@@ -1136,7 +1511,7 @@ static uint32_t alloc_alone(struct evict *ev, struct attachment *a, uint32_t hom
 static bool latches_held(const struct attachment *a)
 {
 	bool held = a->latches > 0;
-	for (unsigned i = 0; a->marks && i < MARKS_LATCHES; i++)
+	for (unsigned i = 0; a->marks && i < LINE_WORDS; i++)
 		held |= atomic_load_explicit(&a->marks->word[i], memory_order_relaxed) != 0;
 	return held;
 }
@@ -1147,6 +1522,8 @@ uint32_t frame_alloc(struct evict *ev, struct attachment *a, uint32_t page, bool
 	uint32_t home = hash_place(number_hash(page), shards_of(ev->clock));
 	int error = 0;
 	bool served = demand_served(&ev->demand), writes = waits || !hooks_write(&ev->io->file.hooks);
+	if (unlikely(atomic_load_explicit(&ev->clock->tail_used, memory_order_relaxed)))
+		trim_some_tail(ev, me, served || !writes);
 	/* Nor for a cleaner does it wait while others may wait for it. */
 	uint32_t f = served ? alloc_served(ev, a, home, waits && !latches_held(a), &error)
 	                    : alloc_alone(ev, a, home, writes, &error);
@@ -1191,22 +1568,162 @@ uint32_t frame_alloc_ahead(struct evict *ev, struct attachment *a, uint32_t page
 	return f == FRAME_NONE ? f : handed_out(ev, a->stripe, f);
 }
 
-/* ---- after a death ------------------------------------------------------ */
+/* ---- larger and smaller --------------------------------------------------- */
 
 /* Count the hints anew: the dead process may have taken or set some without counting them. */
 static void recount(struct evict *ev, struct shard *sh)
 {
+	const struct segment *base = &ev->core->frames.base;
 	uint32_t first = sh->first / BITS_PER_WORD, words = whole_words(count_of(sh)) / BITS_PER_WORD;
-	int32_t n = 0;
+	int32_t n = 0, spare = 0;
 	for (uint32_t i = 0; i < words; i++)
-		n += __builtin_popcountll(
-			atomic_load_explicit(&ev->core->frames.base.free_bits[first + i], memory_order_relaxed));
+		for (uint64_t w = atomic_load_explicit(&base->free_bits[first + i], memory_order_relaxed); w;
+		     w &= w - 1) {
+			const struct frame *fr =
+				&base->frame[(first + i) * BITS_PER_WORD + (uint32_t)__builtin_ctzll(w)];
+			n++;
+			spare += atomic_load_explicit(&fr->word, memory_order_relaxed) == FRAME_FREE;
+		}
 	atomic_store_explicit(&sh->hinted, n, memory_order_relaxed);
+	atomic_store_explicit(&sh->spare, 0, memory_order_relaxed);
+	spare_add(ev->clock, sh, spare);
 }
 
-void clock_recover(struct evict *ev)
+/* The shards end before frame `frames`. */
+static void cut_shards(struct clock_state *c, uint32_t frames)
+{
+	uint32_t n = shards_of(c);
+	while (n > 1 && c->shard[n - 1].first >= frames)
+		n--;
+	atomic_store(&c->shard[n - 1].count, frames - c->shard[n - 1].first);
+	atomic_store(&c->shards, n);
+	set_batch(c, frames);
+}
+
+/* Bits of frames from `from` on. */
+static void clear_bits(_Atomic uint64_t *bits, uint32_t from, uint32_t end)
+{
+	for (uint32_t f = from; f < end; f = f / BITS_PER_WORD * BITS_PER_WORD + BITS_PER_WORD)
+		atomic_fetch_and(&bits[f / BITS_PER_WORD], (UINT64_C(1) << f % BITS_PER_WORD) - 1);
+}
+
+/*
+ * The shards have so many frames, and nobody knows those behind; free ones from `from` on, which were in the tail, have hints.
+ */
+static void fit(struct evict *ev, uint32_t from, uint32_t frames)
 {
 	struct clock_state *c = ev->clock;
+	const struct segment *base = &ev->core->frames.base;
+	uint32_t had = covered(c), known = frames_known(&ev->core->frames), used = frames_used(&ev->core->frames);
+	if (had > frames)
+		cut_shards(c, frames);
+	clear_bits(base->free_bits, covered(c), known);
+	clear_bits(base->hot_bits, covered(c), known);
+	clear_bits(base->once_bits, covered(c), known);
+	cover(c, frames);
+	for (uint32_t f = from; f < frames && f < used; f++)
+		if (atomic_load(&base->frame[f].word) == FRAME_FREE)
+			hint(ev, f);
+	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
+		struct policy_of o = policy_of(ev, &c->shard[i]);
+		recount(ev, &c->shard[i]);
+		policy_recount(&o);
+	}
+}
+
+/* With the role. */
+static void lower(struct evict *ev, uint32_t frames)
+{
+#if MPOOL_CHECK
+	/* Whoever was late may have counted a frame elsewhere.  Relaxed: it is read when nobody is in a call. */
+	atomic_store_explicit(&ev->core->recovered, true, memory_order_relaxed);
+#endif
+	atomic_store(&ev->clock->lowered, true);
+	frames_limit(&ev->core->frames, frames);
+	fit(ev, frames, frames);
+	atomic_store(&ev->clock->tail_used, true);
+}
+
+/* With the role.  0, or ENOSPC. */
+static int raise(struct evict *ev, uint32_t frames)
+{
+	uint32_t had = frames_capacity(&ev->core->frames);
+	if (!latches_grow(ev->core, frames) || !frames_grow(&ev->core->frames, frames))
+		return ENOSPC;
+	/* Latches' words may have been made just before it, for fewer. */
+	if (!latches_grow(ev->core, frames)) {
+		lower(ev, had);
+		return ENOSPC;
+	}
+	/* Nothing is known of frames that were never used. */
+	if (atomic_load(&ev->clock->lowered))
+		fit(ev, had, frames);
+	else
+		cover(ev->clock, frames);
+	return 0;
+}
+
+int clock_limit(struct evict *ev, struct stripe *me, uint32_t frames)
+{
+	if (frames > atomic_load(&ev->core->frames.state->asked))
+		return ENOMEM;
+	(void)limit_await(ev, me, WAITS_ANY);
+	int error = 0;
+	if (frames > frames_capacity(&ev->core->frames))
+		error = raise(ev, frames);
+	else
+		lower(ev, frames);
+	limit_end(ev);
+	trim_all(ev, me, true); /* the overflow, too */
+	return error;
+}
+
+int clock_ask(struct evict *ev, const struct stripe *me, uint32_t frames, unsigned waits)
+{
+	const struct frames *fs = &ev->core->frames;
+	int error = 0;
+	if (frames > fs->base.count)
+		return ENOMEM;
+	if (frames <= frames_capacity(fs))
+		return 0; /* so many were asked for before */
+	if (!limit_await(ev, me, waits))
+		return ETIMEDOUT;
+	if (frames > frames_capacity(fs))
+		error = raise(ev, frames);
+	if (!error)
+		frames_ask(fs, frames);
+	limit_end(ev);
+	return error;
+}
+
+/* ---- after a death ------------------------------------------------------ */
+
+/* Was it the dead one that changes the capacity? */
+static bool limiter_is(const struct evict *ev, stripe_test *dead, void *of)
+{
+	uint32_t limiting = atomic_load(&ev->clock->limiting);
+	return limiting && dead(of, limiting - 1);
+}
+
+void clock_recover_claims(struct evict *ev, stripe_test *dead, void *of)
+{
+	const struct frames *fs = &ev->core->frames;
+	/* It had changed the capacity for itself, so whatever it has given back is behind it. */
+	if (region_shared(fs->region) && limiter_is(ev, dead, of))
+		frames_given_back(fs, frames_capacity(fs));
+}
+
+void clock_recover(struct evict *ev, stripe_test *dead, void *of)
+{
+	struct clock_state *c = ev->clock;
+	/* It had changed the capacity, and perhaps not the shards. */
+	if (limiter_is(ev, dead, of)) {
+		if (atomic_load(&c->lowered))
+			fit(ev, 0, frames_capacity(&ev->core->frames));
+		else
+			cover(c, frames_capacity(&ev->core->frames));
+		limit_end(ev);
+	}
 	for (uint32_t i = 0, n = shards_of(c); i < n; i++) {
 		struct policy_of o = policy_of(ev, &c->shard[i]);
 		recount(ev, &c->shard[i]);
@@ -1214,4 +1731,5 @@ void clock_recover(struct evict *ev)
 	}
 	atomic_store(&c->overflow_used, true);
 	atomic_store(&c->overflow_reclaimable, true);
+	atomic_store(&c->tail_used, true);
 }

@@ -9,8 +9,8 @@
  * its victims (policy.h).  frame_alloc looks for a frame in the shard of the page's hash
  * first, in this order:
  *
- *   1. a free frame of this shard, or one whose page is evictable (core/window.h); then a
- *      frame never used yet, of any shard
+ *   1. a free frame of this shard; a frame never used yet, or a free one, of any shard; one of this shard whose
+ *      page is evictable (core/window.h)
  *   2. a victim of this shard's policy: unclaimed, and unpinned as the window shows
  *   3. the same of the other shards
  *   4. a frame of the overflow: more pages are pinned than the pool holds
@@ -46,8 +46,17 @@
  * any are left; a thread that takes a frame, or makes a segment, sets it afterwards.  So
  * the flag is set whenever there is work, but for an instant.
  *
- * A shared pool's capacity grows: the last shard grows up to its full size, then shards
- * are added, by one thread at a time (the pool's lock, share/liveness.h).
+ * The capacity is changed by one thread at a time, whose role `limiting` is; it waits for nothing meanwhile.  Where a shared pool's
+ * grows, the last shard grows up to its full size, then shards are added.
+ * Where it is lowered, shards end, or become smaller; raised again, they are as they were: where a shard begins never changes.
+ * What is in the frames behind them, the tail, is evicted then and there, but what is pinned or latched: that
+ * is left to the misses and syncs that follow, each of which looks at some of the tail, as long as there is one (`tail_used`).
+ * From its end the tail is given back to the system, a piece at a time, each with the role: who needs a frame, and does not get that, lets
+ * it be.  No policy, and no hint, knows its frames; a thread that was
+ * late, and takes one, sees that (handed_out), and says that there is a tail.  Where pages of a shared pool may be looked at without a pin
+ * the tail's memory is kept: who is late may read it, and where the system has none left to give that ends its process.
+ *
+ * A role, and a piece, of a process that dies: recovery ends them (clock_recover_claims, clock_recover).
  */
 #ifndef MPOOL_CLOCK_H
 #define MPOOL_CLOCK_H
@@ -65,10 +74,13 @@
 #define SHARDS_MAX   64u
 
 struct shard {
+	/* Read by every miss, of any shard: on a line that only a pool that grows writes. */
+	_Alignas(CACHE_LINE) _Atomic uint32_t count;
+	_Atomic uint32_t most;                       /* the most frames it ever had: the next one's begin there */
+	uint32_t first;                              /* stored once */
 	_Alignas(CACHE_LINE) _Atomic int32_t hinted; /* about how many of its free_bits are set */
 	_Atomic uint32_t hinted_at;                  /* the word of them to search first */
-	_Atomic uint32_t count;
-	uint32_t first;
+	_Atomic int32_t spare;                       /* about how many of these are of free frames */
 	struct policy policy;
 };
 
@@ -78,12 +90,19 @@ struct clock_state {
 	_Atomic uint32_t overflow_next;    /* where to search for a free one first */
 	_Atomic uint32_t backoff;          /* overflow frames that may be taken without another search */
 	_Atomic uint32_t shards;
-	_Atomic uint64_t ahead;   /* pages that were brought in ahead of need, */
-	_Atomic uint64_t wasted;  /* and those of them that left unused */
-	_Atomic uint64_t cleaned; /* frames that were made evictable ahead of need, */
-	_Atomic uint64_t waits;   /* and how often a thread waited for one (demand.h) */
-	_Atomic uint32_t batch;   /* victims to a barrier, at the most */
-	_Atomic uint32_t budget;  /* victims of all threads together */
+	_Atomic uint32_t made;      /* there were once; those from `shards` on have no frames now */
+	_Atomic bool spare;         /* a shard may have free frames that have hints */
+	_Atomic bool lowered;       /* the capacity was, once */
+	_Atomic bool tail_used;     /* frames behind the capacity may be in use */
+	_Atomic uint32_t tail_at;   /* where they are looked at next */
+	_Atomic uint32_t limiting;  /* number of the stripe that changes the capacity + 1; 0: none */
+	_Atomic uint64_t ahead;     /* pages that were brought in ahead of need, */
+	_Atomic uint64_t wasted;    /* and those of them that left unused */
+	_Atomic uint64_t cleaned;   /* frames that were made evictable ahead of need, */
+	_Atomic uint64_t waits;     /* and how often a thread waited for one (demand.h) */
+	_Atomic uint64_t forgotten; /* pages that mpool_truncate and mpool_invalidate took out */
+	_Atomic uint32_t batch;     /* victims to a barrier, at the most */
+	_Atomic uint32_t budget;    /* victims of all threads together */
 	struct shard shard[SHARDS_MAX];
 };
 
@@ -97,13 +116,26 @@ struct evict {
 	_Atomic int32_t coming[SHARDS_MAX];
 };
 
+struct victim;
+
 /* Shards of a pool of so many frames. */
 uint32_t clock_shards(uint32_t frames);
 void clock_init(struct clock_state *c, uint32_t frames);
-/* The shards are to cover so many frames, more than they do. */
-void clock_cover(struct clock_state *c, uint32_t frames);
-/* After a death: set the flags and count the hints, which the dead process may not have done. */
-void clock_recover(struct evict *ev);
+/* After a death: before the dead one's claims are dropped, for it may have been giving memory back. */
+void clock_recover_claims(struct evict *ev, stripe_test *dead, void *of);
+/* ... and after: set the flags and count the hints, which the dead process may not have done. */
+void clock_recover(struct evict *ev, stripe_test *dead, void *of);
+/*
+ * The capacity is to be `frames`, from now on; what has no room any more is evicted, and memory given
+ * back.  0; ENOMEM: so many were not asked for when the pool was opened; ENOSPC: there is no memory.  A write that fails
+ * leaves its page to later evictions.
+ */
+int clock_limit(struct evict *ev, struct stripe *me, uint32_t frames);
+/*
+ * By who joins a shared pool, and is in no call, but counts as busy: `frames` are asked for, and the capacity is to be that at
+ * least.  0; ENOMEM: there are no addresses; ENOSPC; ETIMEDOUT: after `waits` waits somebody else changes it still.
+ */
+int clock_ask(struct evict *ev, const struct stripe *me, uint32_t frames, unsigned waits);
 /* Are the shards as this code makes them, for at most `limit` frames? */
 bool clock_sound(const struct clock_state *c, uint32_t limit);
 
@@ -143,6 +175,13 @@ void frame_free(struct evict *ev, uint32_t frame);
 /* The page has come into the frame (wanted once only, if `once`), or leaves it, both claimed by the caller. */
 void page_installed(struct evict *ev, uint32_t frame, uint32_t page, bool once);
 void page_evicted(struct evict *ev, uint32_t frame, uint32_t page);
+/* It leaves it, and not to make room. */
+void page_forgotten(struct evict *ev, uint32_t frame);
+/*
+ * The entry of a clean victim that was found unpinned is freed: its frame is claimed still, and no entry names it.  False: it
+ * was rescued, or an fsync has just failed and it is dirty; its entry is open.
+ */
+bool victim_take_out(struct evict *ev, struct stripe *me, const struct victim *v);
 
 /* Evict what can be evicted of the overflow, and retire its empty segments. */
 void clock_trim(struct evict *ev, struct stripe *me);

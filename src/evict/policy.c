@@ -46,8 +46,7 @@
 #define PAST_GHOST   (1u << 30) /* there is a ghost; of an empty frame: its last page left one */
 
 /* Ghosts of a bucket, in which a page's ghost is searched: two lines. */
-#define GHOST_BUCKET  8u
-#define BITS_PER_WORD 64u
+#define GHOST_BUCKET 8u
 
 static uint32_t load(const _Atomic uint32_t *w)
 {
@@ -174,15 +173,10 @@ static void bit_on(_Atomic uint64_t *bits, _Atomic int32_t *count, uint32_t f)
 		atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
 }
 
-static bool bit_is_on(const _Atomic uint64_t *bits, uint32_t f)
-{
-	return atomic_load_explicit(&bits[f / BITS_PER_WORD], memory_order_relaxed) >> f % BITS_PER_WORD & 1;
-}
-
 static void bit_off(_Atomic uint64_t *bits, _Atomic int32_t *count, uint32_t f)
 {
 	uint64_t bit = UINT64_C(1) << f % BITS_PER_WORD;
-	if (!bit_is_on(bits, f))
+	if (!frame_bit(bits, f))
 		return; /* as most are: without a locked operation */
 	if (atomic_fetch_and_explicit(&bits[f / BITS_PER_WORD], ~bit, memory_order_relaxed) & bit)
 		atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
@@ -210,7 +204,7 @@ static void set_lasting(const struct policy_of *o, uint32_t f)
 
 static bool is_once(const struct policy_of *o, uint32_t f)
 {
-	return bit_is_on(o->fs->base.once_bits, f);
+	return frame_bit(o->fs->base.once_bits, f);
 }
 
 static uint32_t hot_frames(const struct policy_of *o)

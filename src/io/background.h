@@ -4,7 +4,8 @@
  * Owns that thread, its ring, and what was given to it.  It comes with the first such read,
  * and stays until the pool is closed.
  *
- *   given --it tells its ring, or reads by itself--> in flight --> done --> finished
+ *   given --it tells its ring, or a store, or reads by itself--> in flight --> done --> finished
+ *         --who gives tells the store, if there is room--------> in flight
  *   in the workers' hands (workers.h) -------------------------> done --> finished
  *
  * Finishing a read is to publish its pages, which is the matter of who gave it: the thread
@@ -24,6 +25,7 @@
 #include "core/thread.h"
 #include "io/run.h"
 #include "io/ring.h"
+#include "io/submit.h"
 
 struct background_above {
 	/* The read is done. */
@@ -34,25 +36,33 @@ struct background_above {
 
 struct background {
 	struct core *core;
-	const struct pageio *io;
 	const struct background_above *above;
 	pthread_mutex_t lock; /* guards all that follows */
 	pthread_cond_t changed;
 	bool runs, ends;
 	bool in_ring;                   /* the thread waits for its ring, and is woken by `wake` */
 	bool looks;                     /* there is something to look at */
-	struct run_queue given, done;   /* `done`: by workers */
+	struct run_queue given, done;   /* `done`: by workers, and stores */
+	struct run_queue of_stores;     /* given, too */
 	struct run_queue arrived;       /* by the ring, while a filter was to run: the thread's own */
-	unsigned elsewhere;             /* in the workers' hands */
+	unsigned elsewhere;             /* in the workers' hands, or a store's; */
+	unsigned submitted;             /* of these: in a store's, */
+	const _Atomic uint32_t *depth;  /* at the most: the engine's; */
+	unsigned waited;                /* of these: for which the thread helps, while it waits, */
+	const struct store *store;      /* this store; then it has no ring */
+	bool in_store;                  /* it does, or has nothing to do any more, and is woken by */
+	int store_wake;                 /* an eventfd; -1: not open; */
+	bool store_woken;               /* and was */
 	_Atomic(struct ring *) ring;    /* NULL: none; a broken one is closed when nothing is in flight */
 	int wake;                       /* an eventfd; -1: there is no ring */
 	_Atomic int *refused;           /* the engine's: with what a ring took no more */
 	_Atomic(struct attachment *) a; /* the thread's, once it runs */
 	int error;                      /* why it does not; background.c */
 	pthread_t thread;
+	pthread_t self; /* the same, by itself: nobody is told of a read before */
 };
 
-void background_init(struct background *b, struct core *c, const struct pageio *io, _Atomic int *refused);
+void background_init(struct background *b, struct core *c, _Atomic int *refused, const _Atomic uint32_t *depth);
 /* Nobody is in a call.  What was given is finished first. */
 void background_end(struct background *b);
 
@@ -62,7 +72,7 @@ struct attachment *background_begin(struct background *b, const struct backgroun
 bool background_has_ring(const struct background *b);
 bool background_give_ring(struct background *b, struct ring *r);
 
-/* Give it a read. */
+/* Give it a read: one that is `submitted` is for its store, which may be told by this thread. */
 void background_read(struct background *b, struct io_run *read);
 /* One more is in the workers' hands; they call background_done with it. */
 void background_elsewhere(struct background *b);

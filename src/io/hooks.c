@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/thread.h"
+#include "os/given.h"
 
 /* ---- which there are ---------------------------------------------------- */
 
@@ -18,16 +19,13 @@ void hooks_set_filters(struct hooks *h, mpool_filter_t *pgin, mpool_filter_t *pg
 int hooks_set(struct hooks *h, const struct mpool_hooks *own, size_t size)
 {
 	struct mpool_hooks known = {0};
-	const char *bytes = (const char *)own;
-	/* Of a later version: what is not known here must not be asked for. */
-	for (size_t i = sizeof known; own && i < size; i++)
-		if (bytes[i])
-			return EINVAL;
-	/* Whole members: all are pointers. */
-	size_t there = size < sizeof known ? size - size % sizeof(void *) : sizeof known;
-	if (own)
-		memcpy(&known, own, there);
+	int error = own ? given_take(&known, sizeof known, own, size) : 0;
+	if (error)
+		return error;
 	h->own = known;
+	/* Before a page of it is modified.  It stays, for other files may have some. */
+	if (h->pool != h && (known.out || known.before_write))
+		atomic_store(&h->pool->others, true);
 	return 0;
 }
 
@@ -48,7 +46,7 @@ void hooks_forked(struct hooks *h)
 __attribute__((always_inline)) static inline struct filtering begin(const struct hooks *h)
 {
 	struct filtering before = thread_filtering;
-	thread_filtering = (struct filtering){h, (uintptr_t)__builtin_frame_address(0)};
+	thread_filtering = (struct filtering){h->pool, (uintptr_t)__builtin_frame_address(0)};
 	return before;
 }
 
@@ -59,20 +57,12 @@ static void filter(const struct hooks *h, mpool_filter_t *by, uint32_t page, voi
 	thread_filtering = before;
 }
 
-/* A hook's -1, say, is no errno: those of the system are up to this. */
-#define ERRNO_MOST 4095
-
-static int errno_of(int returned)
-{
-	return returned >= 0 && returned <= ERRNO_MOST ? returned : EIO;
-}
-
 static int hook(const struct hooks *h, int (*by)(void *, pgno_t, void *), uint32_t page, void *bytes)
 {
 	struct filtering before = begin(h);
 	int error = by(h->own.cookie, page, bytes);
 	thread_filtering = before;
-	return errno_of(error);
+	return given_errno(error);
 }
 
 int hooks_in(const struct hooks *h, uint32_t page, void *bytes)
@@ -88,9 +78,9 @@ static void is_out(_Atomic uint32_t *const *inside)
 {
 	atomic_fetch_sub_explicit(*inside, 1, memory_order_relaxed);
 }
-#define INSIDE(h)                                                                               \
-	__attribute__((cleanup(is_out), unused)) _Atomic uint32_t *const inside = &(h)->inside; \
-	atomic_fetch_add_explicit(&(h)->inside, 1, memory_order_relaxed)
+#define INSIDE(h)                                                                                     \
+	__attribute__((cleanup(is_out), unused)) _Atomic uint32_t *const inside = &(h)->pool->inside; \
+	atomic_fetch_add_explicit(inside, 1, memory_order_relaxed)
 
 static int hook_out(struct hooks *h, uint32_t page, void *copy)
 {
@@ -111,5 +101,5 @@ int hooks_before_write(struct hooks *h, const pgno_t *page, void *const *copy, s
 	struct filtering before = begin(h);
 	int error = h->own.before_write(h->own.cookie, page, copy, n);
 	thread_filtering = before;
-	return errno_of(error);
+	return given_errno(error);
 }

@@ -1,13 +1,14 @@
 /*
  * hooks.h - the program's own functions, which pages go through on their way from the file and to it.
  *
- * Owns this process's filters and hooks of a pool, and how many threads are in out or before_write.
+ * Owns this process's filters and hooks of a file, and, of a pool, how many threads are in out or before_write.
  *
  *   from the file  read -> in -> pgin -> memory
  *   to the file    copy -> pgout -> out -> before_write, once for all the copies of a batch -> write
  *
  * A filter cannot fail; a hook can: in fails the load, out keeps its page from being written,
- * before_write its batch.  Such pages stay modified, as after a write that has failed.
+ * before_write its batch, of which who needs room asks for parts then (writeback.c).  Such pages stay
+ * modified, as after a write that has failed.
  *
  * Those of a write may block, before_write for as long as a log takes: so who writes holds nothing then
  * that a getter needs, and not the turn to sync.  Pages that it has claimed can be got (core/window.h); it has no load
@@ -42,7 +43,9 @@ struct hooks {
 	void (*pgout)(void *, pgno_t, void *);
 	void *cookie;            /* of these */
 	struct mpool_hooks own;  /* none: all NULL */
+	struct hooks *pool;      /* of the pool's first file, which has what follows of all of them: */
 	_Atomic uint32_t inside; /* threads in out or before_write; after a longjmp out of it, one too many */
+	_Atomic bool others;     /* an attached file has out or before_write, or had */
 };
 
 void hooks_set_filters(struct hooks *h, mpool_filter_t *pgin, mpool_filter_t *pgout, void *cookie);
@@ -63,10 +66,16 @@ static inline bool hooks_read(const struct hooks *h)
 	return h->pgin || h->own.in;
 }
 
-/* May a write have to wait for the program? */
+/* May a write of any of the pool's pages have to wait for the program?  Of the first file's hooks. */
 static inline bool hooks_write(const struct hooks *h)
 {
-	return h->own.out || h->own.before_write;
+	return h->own.out || h->own.before_write || atomic_load_explicit(&h->others, memory_order_relaxed);
+}
+
+/* May it have to wait in before_write?  The same. */
+static inline bool hooks_announce(const struct hooks *h)
+{
+	return h->own.before_write || atomic_load_explicit(&h->others, memory_order_relaxed);
 }
 
 /* Is a thread of this process's in out or before_write?  Relaxed: who comes just then may meet it in a write of its own. */

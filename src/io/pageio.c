@@ -12,7 +12,9 @@
 
 #include "core/frame.h"
 #include "core/thread.h"
+#include "core/tsan.h"
 #include "os/descriptor.h"
+#include "os/file.h"
 
 #define SECTOR      512u /* what an O_DIRECT transfer is a multiple of, at least */
 #define MEMORY_PAGE 4096u
@@ -32,6 +34,16 @@ static unsigned direct_unit(int fd, bool block_device)
 		return sx.stx_dio_offset_align;
 #endif
 	return SECTOR;
+}
+
+/* What is there has so many bytes. */
+static void size_up(struct pageio *io, uint64_t bytes, uint32_t pagesize, uint32_t *pages, bool *tail)
+{
+	uint64_t whole = bytes / pagesize;
+	*pages = whole < MAX_PAGE_NUMBER ? (uint32_t)whole : MAX_PAGE_NUMBER;
+	*tail = bytes % pagesize != 0;
+	io->pagesize = pagesize;
+	io->align = MEMORY_PAGE;
 }
 
 int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail)
@@ -62,19 +74,34 @@ int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, b
 		errno = EINVAL;
 		return -1;
 	}
-	uint64_t whole = bytes / pagesize;
-	*pages = whole < MAX_PAGE_NUMBER ? (uint32_t)whole : MAX_PAGE_NUMBER;
-	*tail = bytes % pagesize != 0;
+	size_up(io, bytes, pagesize, pages, tail);
 	io->fd = fd;
 	io->device = st.st_dev;
 	io->inode = st.st_ino;
-	io->pagesize = pagesize;
-	io->align = MEMORY_PAGE;
+	return 0;
+}
+
+int pageio_open_store(struct pageio *io, const struct mpool_store *own, size_t size, void *cookie, uint32_t pagesize,
+                      uint32_t *pages, bool *tail)
+{
+	uint64_t bytes;
+	struct store *s = NULL;
+	int error = pagesize == 0 ? EINVAL : store_open(&s, own, size, cookie, io->hooks.pool);
+	if (!error)
+		error = store_bytes(s, -1, &bytes);
+	if (error) {
+		store_close(s, false);
+		return error;
+	}
+	size_up(io, bytes, pagesize, pages, tail);
+	io->store = s;
 	return 0;
 }
 
 bool pageio_direct(const struct pageio *io)
 {
+	if (io->store)
+		return true;
 	int flags = fcntl(io->fd, F_GETFL);
 	return flags != -1 && (flags & O_DIRECT);
 }
@@ -152,19 +179,38 @@ void pageio_establish(const struct pageio *io)
 	atomic_store(&st->doubtful, 0);
 }
 
-uint64_t pageio_name(const struct pageio_state *st, uint32_t generation, unsigned i)
+uint64_t pageio_name(uint64_t first, uint32_t generation, unsigned i)
 {
-	return st->name + (uint64_t)generation * WITNESSES + i;
+	return first + (uint64_t)generation * WITNESSES + i;
+}
+
+void pageio_close_store(struct pageio *io, bool tell)
+{
+	store_close(io->store, tell);
+	io->store = NULL;
+}
+
+static void close_witnesses(struct pageio *io, bool shared, uint64_t name)
+{
+	if (shared)
+		tsan_unused(io);
+	for (unsigned i = 0; i < WITNESSES; i++) {
+		int w = atomic_exchange(&io->witness[i], NO_WITNESS);
+		if (w >= 0 && !descriptor_is_another(w, io->device, io->inode))
+			descriptor_let_go(w, shared ? pageio_name(name, atomic_load(&io->generation), i)
+			                            : descriptor_since(atomic_load(&io->forks)));
+	}
 }
 
 void pageio_close(struct pageio *io, bool shared)
 {
-	for (unsigned i = 0; i < WITNESSES; i++) {
-		int w = atomic_exchange(&io->witness[i], NO_WITNESS);
-		if (w >= 0 && !descriptor_is_another(w, io->device, io->inode))
-			descriptor_let_go(w, shared ? pageio_name(io->state, atomic_load(&io->generation), i)
-			                            : descriptor_since(atomic_load(&io->forks)));
-	}
+	/* A pool that could not be joined has no state, and no witnesses. */
+	close_witnesses(io, shared, shared && io->state ? io->state->name : 0);
+}
+
+void pageio_close_named(struct pageio *io, uint64_t name)
+{
+	close_witnesses(io, true, name);
 }
 
 /* For so long others that are in an fsync are waited for. */
@@ -235,7 +281,7 @@ static int take_over(const struct pageio *io, int flags, int64_t *told)
  */
 static int witness_write(struct pageio *io)
 {
-	if (io->shared || atomic_load_explicit(&io->witness[0], memory_order_relaxed) != NO_WITNESS)
+	if (io->shared || io->store || atomic_load_explicit(&io->witness[0], memory_order_relaxed) != NO_WITNESS)
 		return 0;
 	int flags = fcntl(io->fd, F_GETFL), error = 0;
 	if (flags == -1)
@@ -306,8 +352,22 @@ void pageio_renew(struct pageio *io, int fresh)
 	descriptor_noted();
 }
 
+/* EAGAIN is a failure like any other: flush_by. */
+static int flush_store(const struct store *s)
+{
+	int error = store_flush(s);
+	return error == EAGAIN ? EIO : error;
+}
+
+bool pageio_unreached(const struct pageio *io, int error)
+{
+	return io->store && store_unreached(error);
+}
+
 int pageio_flush(struct pageio *io)
 {
+	if (io->store)
+		return flush_store(io->store);
 	if (!io->shared)
 		return flush_private(io);
 	struct pageio_state *st = io->state;
@@ -354,7 +414,9 @@ void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, boo
 {
 	io->state = st;
 	atomic_init(&st->witnesses, 1);
-	atomic_init(&st->pages, pages);
+	atomic_init(&st->end, pages);
+	atomic_init(&st->uncut, UNCUT_NONE);
+	atomic_init(&st->limit, PAGE_NONE);
 	atomic_init(&st->extent, pages);
 	atomic_init(&st->tail, tail ? pages : PAGE_NONE);
 }
@@ -370,18 +432,51 @@ bool pageio_agrees(const struct pageio *io)
 
 uint32_t pageio_pages(const struct pageio *io)
 {
-	return atomic_load(&io->state->pages);
+	uint32_t pages = (uint32_t)atomic_load(&io->state->end), limit = atomic_load(&io->state->limit);
+	return pages < limit ? pages : limit;
 }
 
-uint32_t pageio_extend(const struct pageio *io, uint32_t page)
+/*
+ * Who makes a page raises the number of pages, and then looks at the limit; who lowers the limit does the one before the
+ * other, too.  Sequentially consistent: of a page made at the same time one sees the other, or both.
+ */
+bool pageio_limit(struct pageio *io, uint32_t limit)
 {
-	uint32_t n = atomic_load(&io->state->pages), made;
+	uint32_t before = atomic_exchange(&io->state->limit, limit);
+	if ((uint32_t)atomic_load(&io->state->end) <= limit)
+		return true;
+	atomic_store(&io->state->limit, before);
+	return false;
+}
+
+uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint64_t *cuts)
+{
+	uint64_t end = atomic_load(&io->state->end);
+	uint32_t made;
 	do {
-		made = page == PAGE_NONE ? n : page;
-		if (made == PAGE_NONE)
-			break;
-	} while (made >= n && !atomic_compare_exchange_weak(&io->state->pages, &n, made + 1));
-	return made;
+		made = page == PAGE_NONE ? (uint32_t)end : page;
+		*cuts = end >> END_CUTS_SHIFT;
+		if (made >= atomic_load(&io->state->limit))
+			return PAGE_NONE;
+	} while (made >= (uint32_t)end &&
+	         !atomic_compare_exchange_weak(&io->state->end, &end, end - (uint32_t)end + made + 1));
+	return made < atomic_load(&io->state->limit) ? made : PAGE_NONE;
+}
+
+enum stands pageio_stands(const struct pageio *io, uint32_t page, const uint64_t *cuts)
+{
+	for (;;) {
+		/* Sequentially consistent, after the entry: pairs with cut_to. */
+		uint64_t end = atomic_load(&io->state->end);
+		if (cuts && end >> END_CUTS_SHIFT != *cuts)
+			return STANDS_NOT;
+		uint64_t cut = end & END_CUTTING ? atomic_load(&io->state->cut) : 0;
+		/* Another cut begins after the entry was inserted, and finds it. */
+		if (cut && page >= (uint32_t)cut)
+			return STANDS_LATER;
+		if (cut || !(end & END_CUTTING))
+			return page < (uint32_t)end && page < atomic_load(&io->state->limit) ? STANDS : STANDS_NOT;
+	}
 }
 
 static void raise_to(_Atomic uint32_t *word, uint32_t value)
@@ -409,6 +504,113 @@ bool pageio_unwritten(const struct pageio *io, uint32_t page)
 	return page >= atomic_load(&io->state->extent) || page == atomic_load(&io->state->tail);
 }
 
+static void lower_to(_Atomic uint32_t *word, uint32_t value)
+{
+	uint32_t n = atomic_load(word);
+	while (n > value && !atomic_compare_exchange_weak(word, &n, value))
+		;
+}
+
+int pageio_cut(const struct pageio *io, uint32_t pages)
+{
+	int flags = io->store ? O_RDWR : pageio_is_file(io, io->fd) ? fcntl(io->fd, F_GETFL) : -1;
+	if (flags == -1 || (flags & O_ACCMODE) == O_RDONLY)
+		return EBADF;
+	return in_file_range(io, 0, pages) ? store_set_bytes(io->store, io->fd, (uint64_t)pages * io->pagesize) : EFBIG;
+}
+
+bool pageio_is_cut(const struct pageio *io, uint32_t pages)
+{
+	uint64_t bytes;
+	return store_bytes(io->store, io->fd, &bytes) == 0 && bytes <= (uint64_t)pages * io->pagesize;
+}
+
+void pageio_cut_noted(const struct pageio *io, uint32_t pages)
+{
+	struct pageio_state *st = io->state;
+	uint32_t tail = atomic_load(&st->tail), extent = atomic_load(&st->extent);
+	uint64_t uncut = atomic_load(&st->uncut), to, from;
+	do {
+		to = pages < (uint32_t)uncut ? pages : (uint32_t)uncut;
+		from = extent > uncut >> UNCUT_FROM_SHIFT ? extent : uncut >> UNCUT_FROM_SHIFT;
+	} while (!atomic_compare_exchange_weak(&st->uncut, &uncut, from << UNCUT_FROM_SHIFT | to));
+	atomic_store(&st->length, pages);
+	lower_to(&io->state->extent, pages);
+	/* It may be written meanwhile, if it is before the end. */
+	if (tail >= pages)
+		atomic_store(&io->state->tail, PAGE_NONE);
+}
+
+void pageio_cut_doubted(const struct pageio *io)
+{
+	uint32_t none = 0;
+	/* Sequentially consistent, before the frames are dirty: see the head of pageio.h. */
+	if (atomic_load(&io->state->uncut) != UNCUT_NONE)
+		atomic_compare_exchange_strong(&io->state->recut, &none, RECUT_DOUBT);
+}
+
+void pageio_cut_decided(const struct pageio *io)
+{
+	uint32_t doubt = RECUT_DOUBT;
+	/* Sequentially consistent, after the frames are dirty: see the head of pageio.h. */
+	atomic_compare_exchange_strong(&io->state->recut, &doubt, pageio_left_any(io) ? 0 : RECUT_AGAIN);
+}
+
+void pageio_cut_unseen(const struct pageio *io)
+{
+	uint32_t none = 0;
+	atomic_compare_exchange_strong(&io->state->recut, &none, RECUT_AGAIN);
+}
+
+bool pageio_is_cut_again(const struct pageio *io)
+{
+	return atomic_load(&io->state->recut) & RECUT_AGAIN;
+}
+
+int pageio_cut_again(const struct pageio *io)
+{
+	uint64_t uncut = atomic_load(&io->state->uncut), from = uncut >> UNCUT_FROM_SHIFT, bytes;
+	uint32_t to = (uint32_t)uncut, extent = atomic_load(&io->state->extent),
+		 length = atomic_load(&io->state->length);
+	/* It is no shorter than the last cut made it, which was no shorter than the shortest. */
+	if (extent < length)
+		extent = length;
+	int error = store_bytes(io->store, io->fd, &bytes);
+	/* It is longer than it ever was: others have made it so, and what is theirs stays. */
+	if (error || bytes / io->pagesize > (from > extent ? from : extent))
+		return error;
+	/* It is as long as it is to be: that is said again, and what is there is not given up. */
+	if (bytes == (uint64_t)extent * io->pagesize)
+		return pageio_cut(io, extent);
+	error = pageio_cut(io, to);
+	return error || extent == to ? error : pageio_cut(io, extent);
+}
+
+void pageio_cut_settled(const struct pageio *io, int error)
+{
+	atomic_store(&io->state->recut, error ? RECUT_AGAIN | (uint32_t)error << RECUT_ERRNO_SHIFT : 0);
+}
+
+void pageio_cut_flushed(const struct pageio *io)
+{
+	if (atomic_load(&io->state->uncut) != UNCUT_NONE)
+		atomic_store(&io->state->uncut, UNCUT_NONE);
+}
+
+int pageio_look_again(const struct pageio *io)
+{
+	uint64_t bytes;
+	uint32_t pages = pageio_pages(io), tail = atomic_load(&io->state->tail);
+	int error = store_bytes(io->store, io->fd, &bytes);
+	if (error)
+		return error;
+	uint64_t whole = bytes / io->pagesize;
+	raise_to(&io->state->extent, whole < pages ? (uint32_t)whole : pages);
+	if (tail < whole)
+		atomic_store(&io->state->tail, PAGE_NONE);
+	return 0;
+}
+
 static bool all_zeros(const char *bytes, size_t n)
 {
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
@@ -430,15 +632,25 @@ static void prefetch(const char *to, size_t bytes)
 	}
 }
 
+/* The file ends before the page, and may for a moment: it is being cut again, and nothing of the page has been written since. */
+static bool cut_off(const struct pageio *io, uint32_t page)
+{
+	return page >= (uint32_t)atomic_load(&io->state->uncut);
+}
+
 /* Read what the file has of the page.  0, or -1 and errno. */
 static int read_bytes(const struct pageio *io, uint32_t page, void *to)
 {
 	prefetch(to, io->pagesize);
 	for (size_t done = 0; done < io->pagesize;) {
-		ssize_t n =
-			pread(io->fd, (char *)to + done, io->pagesize - done, pageio_offset(io, page) + (off_t)done);
+		ssize_t n = store_read(io->store, io->fd, (char *)to + done, io->pagesize - done,
+		                       pageio_offset(io, page) + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n == 0 && cut_off(io, page)) {
+			memset((char *)to + done, 0, io->pagesize - done);
+			return 0;
+		}
 		if (n <= 0) {
 			if (n == 0)
 				errno = EIO; /* the file ends here now: it was cut short */
@@ -494,10 +706,15 @@ uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov,
 		size_t into = done % io->pagesize;
 		struct iovec whole = iov[first];
 		iov[first] = (struct iovec){(char *)whole.iov_base + into, whole.iov_len - into};
-		ssize_t got = preadv(io->fd, iov + first, (int)(n - first), pageio_offset(io, page) + (off_t)done);
+		ssize_t got = store_readv(io->store, io->fd, iov + first, (int)(n - first),
+		                          pageio_offset(io, page) + (off_t)done);
 		iov[first] = whole;
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got == 0 && cut_off(io, page + first)) {
+			memset((char *)whole.iov_base + into, 0, whole.iov_len - into);
+			got = (ssize_t)(whole.iov_len - into);
+		}
 		if (got <= 0) {
 			if (got == 0)
 				errno = EIO; /* the file ends here now: it was cut short */
@@ -512,7 +729,7 @@ uint32_t pageio_readv(const struct pageio *io, uint32_t page, struct iovec *iov,
 static size_t write_bytes(const struct pageio *io, const char *from, size_t bytes, size_t done, off_t at)
 {
 	while (done < bytes) {
-		ssize_t n = pwrite(io->fd, from + done, bytes - done, at + (off_t)done);
+		ssize_t n = store_write(io->store, io->fd, from + done, bytes - done, at + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -522,11 +739,17 @@ static size_t write_bytes(const struct pageio *io, const char *from, size_t byte
 		}
 		done += (size_t)n;
 	}
+	if (io->shared)
+		tsan_used(io);
 	return done;
 }
 
 int pageio_may_write(struct pageio *io, uint32_t page, uint32_t n)
 {
+	/* Behind a cut that could not be made again nothing is written, or all of it would have to stay in memory. */
+	uint32_t error = atomic_load_explicit(&io->state->recut, memory_order_relaxed) >> RECUT_ERRNO_SHIFT;
+	if (unlikely(error) && (uint64_t)page + n > (uint32_t)atomic_load(&io->state->uncut))
+		return (int)error;
 	return in_file_range(io, page, n) ? witness_write(io) : EFBIG;
 }
 

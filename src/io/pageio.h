@@ -2,8 +2,22 @@
  * pageio.h - pages to and from the file.
  *
  * Owns the descriptors of the file (read and written at given offsets only, so that the
- * offset of the caller's never moves), the number of pages,
+ * offset of the caller's never moves), the number of pages and who is changing where the file ends,
  * how much of the file was ever written, and what is known to be on stable storage.
+ *
+ * The end: a word of its own says how many pages there are, how often the file was cut, and whether it is being cut
+ * (evict/cut.h); `cut` says by whom, and where.
+ *
+ *   pages           --L, mpool_new-->     more
+ *   not being cut   --L, who has `cut`--> being cut
+ *   being cut       --L, the same-->      not being cut
+ *   being cut       --L, the same-->      not being cut, other pages, cut once more
+ *
+ * Who inserts an entry looks at it afterwards (pageio_stands), and takes the entry back if there is no such page, or may
+ * not be one soon.  A number that mpool_new was given is worth nothing once the file was cut: it may be given again.
+ *
+ *   who inserts   entry <-L- loading; then the end loaded    }  pairs with
+ *   who cuts      the end <-L- being cut; then entries loaded }
  *
  * A page below `extent` is in the file; a page from there on was never written, and is zeros
  * without a read.  So is the page that begins with the file's partial tail, until it is
@@ -43,11 +57,14 @@
  *
  * Where a file may not be opened again, the caller's descriptor is the only witness.
  *
+ * A store of the program's (store.h) answers for itself: it has no descriptor and no witnesses, and its pool is private.
+ *
  * Stable storage.  After fsync fails, the kernel may drop what was written before it
  * returned, and reports it only once.  So a frame remembers, as "unsynced", that its page was
  * written since the last success, and becomes dirty again when fsync fails, as does one that
  * is being written at that moment.  A page that was written and left memory cannot: a failure
- * then is final (`lost`).
+ * then is final (`lost`); unless it is that of a store which was not to be reached, and so has said nothing of what
+ * it was given before: then the next flush that succeeds speaks for that, too (pageio_unreached).
  *
  *   writer  pwrite, then load turn, then unsynced(turn) on      }  pairs with
  *   sync    turn flipped (L), fsync, then unsynced(old) off     }
@@ -55,6 +72,21 @@
  * A writer that still loads the old turn finished its pwrite before the flip, so that fsync
  * covers it.  The turn is the number of flushes that have begun, modulo 2, so that who
  * waits for a flush of others goes by the same step (sync.h).
+ *
+ * Nor may a cut be, once a flush has failed: then it is made again, by who has the turn to flush.  All that was written behind
+ * it is modified again then, and what is written there until it is made stays in memory: so the file can be cut to
+ * where it was, and made as long as it had become; or, if it is that still, is told so once more.  Where a page had left memory by then nothing is cut: either it is lost, or
+ * the next flush that succeeds speaks for the cut, too.  (A child of fork makes no cut of its parent's again.)
+ *
+ *   uncut   none      --the turn's owner, a cut-->       where to
+ *           where to  --the same, a flush succeeds-->    none
+ *   recut   0         --the same, a flush has failed-->  doubt   before frames are dirty again
+ *           0         --who recovers a cut, and cannot look at the file-->  again
+ *           doubt     --the same-->                      again   a page has left: 0
+ *           again     --the same, the file is cut-->     0       what was written meanwhile is dirty again; or, with an errno, again
+ *
+ *   who evicts  recut loaded, then left on, then the frame's word loaded       }  pairs with
+ *   who has     doubt on, then frames dirty (L), then left loaded              }
  *
  * On their way pages go through the program's filters and hooks (hooks.h).
  */
@@ -68,6 +100,7 @@
 #include <sys/uio.h>
 
 #include "io/hooks.h"
+#include "io/store.h"
 #include "mpool.h"
 
 #define PAGE_NONE MAX_PAGE_NUMBER
@@ -81,18 +114,39 @@
 /* Where the system does not let the file be opened again. */
 #define WITNESS_IS_FD (-2)
 
+/* The word of the end: pages in the file, and made by mpool_new; being cut; and how often it was. */
+#define END_CUTTING    ((uint64_t)1 << 32)
+#define END_CUTS_SHIFT 33
+/* Who is cutting: where to; how far that is (CUT_...); the number of the stripe + 1. */
+#define CUT_STEP_SHIFT  32
+#define CUT_STEP        ((uint64_t)3 << CUT_STEP_SHIFT)
+#define CUT_OWNER_SHIFT 34
+
+/* The cuts that no flush has covered yet: how short they made the file, and, above, how many pages it had before. */
+#define UNCUT_NONE       ((uint64_t)PAGE_NONE)
+#define UNCUT_FROM_SHIFT 32
+/* What a flush that has failed says of them; above, the errno with which they could not be made again. */
+#define RECUT_DOUBT       1u
+#define RECUT_AGAIN       2u
+#define RECUT_ERRNO_SHIFT 2
+
 struct pageio_state {
-	_Atomic uint32_t pages;      /* in the file, and made by mpool_new */
-	_Atomic uint32_t extent;     /* pages 0 .. extent - 1 are in the file */
-	_Atomic uint32_t tail;       /* the page that begins with the partial tail; PAGE_NONE: none */
-	_Atomic uint32_t flushes;    /* that have begun; the turn that writes are noted in is this, modulo 2 */
-	_Atomic uint32_t flushed;    /* ... the last of them that has ended, and that anybody knows of */
-	_Atomic bool left[2];        /* a page left memory unsynced, in that turn */
-	_Atomic bool lost;           /* ... and its fsync failed */
-	_Atomic uint32_t syncing;    /* of sync.h: number of the stripe that syncs + 1; 0: none */
-	_Atomic uint32_t form;       /* of hooks.h: what the processes that share the pool have agreed upon */
-	_Atomic uint32_t doubtful;   /* witnesses, by bits */
-	_Atomic uint32_t witnesses;  /* those that there are, by bits */
+	_Atomic uint64_t end;       /* END_... */
+	_Atomic uint64_t cut;       /* CUT_...; 0: nobody */
+	_Atomic uint64_t uncut;     /* UNCUT_... */
+	_Atomic uint32_t recut;     /* RECUT_...; 0: there is no doubt */
+	_Atomic uint32_t length;    /* that the last cut gave it, in pages: it may be longer than what was written */
+	_Atomic uint32_t limit;     /* the file has no pages from there on (extent.h); PAGE_NONE: as many as it likes */
+	_Atomic uint32_t extent;    /* pages 0 .. extent - 1 are in the file */
+	_Atomic uint32_t tail;      /* the page that begins with the partial tail; PAGE_NONE: none */
+	_Atomic uint32_t flushes;   /* that have begun; the turn that writes are noted in is this, modulo 2 */
+	_Atomic uint32_t flushed;   /* ... the last of them that has ended, and that anybody knows of */
+	_Atomic bool left[2];       /* a page left memory unsynced, in that turn */
+	_Atomic bool lost;          /* ... and its fsync failed */
+	_Atomic uint32_t syncing;   /* of sync.h: number of the stripe that syncs + 1; 0: none */
+	_Atomic uint32_t form;      /* of hooks.h: what the processes that share the pool have agreed upon */
+	_Atomic uint32_t doubtful;  /* witnesses, by bits */
+	_Atomic uint32_t witnesses; /* those that there are, by bits */
 	_Atomic uint32_t generation; /* of a shared pool's witnesses */
 	_Atomic uint32_t newest;     /* that there was */
 	_Atomic int32_t failed;      /* errno of the first write that failed since a sync succeeded; 0: none */
@@ -111,6 +165,7 @@ struct pageio_state {
 
 struct pageio {
 	struct pageio_state *state;
+	struct store *store;            /* NULL: it is a file; else there are no descriptors, nor witnesses */
 	int fd;                         /* to read and write */
 	_Atomic int witness[WITNESSES]; /* or NO_WITNESS: there is none, `fd` serves */
 	_Atomic uint32_t generation;    /* of these; they are right while it is the pool's */
@@ -126,6 +181,11 @@ struct pageio {
 
 /* Check the file and size it up: what mpool_open promises.  0, or -1 and errno. */
 int pageio_open(struct pageio *io, int fd, uint32_t pagesize, uint32_t *pages, bool *tail);
+/* The same of a store, as the caller compiled the structure, of `size` bytes.  0, or an errno. */
+int pageio_open_store(struct pageio *io, const struct mpool_store *own, size_t size, void *cookie, uint32_t pagesize,
+                      uint32_t *pages, bool *tail);
+/* Nothing is in flight.  Of a file it does nothing.  `tell`: the program is told. */
+void pageio_close_store(struct pageio *io, bool tell);
 /* Is the descriptor one of the file? */
 bool pageio_is_file(const struct pageio *io, int fd);
 /* Nothing is open. */
@@ -138,9 +198,11 @@ int pageio_reopen(struct pageio *io, int fd, unsigned n, bool write);
 /* They are, with their generation, what this shared pool's members are to have from now on. */
 void pageio_establish(const struct pageio *io);
 /* Their names, in all processes: see descriptor.h. */
-uint64_t pageio_name(const struct pageio_state *st, uint32_t generation, unsigned i);
+uint64_t pageio_name(uint64_t first, uint32_t generation, unsigned i);
 /* Let them go.  `shared`: other processes have them. */
 void pageio_close(struct pageio *io, bool shared);
+/* The same of a shared pool's file, by the name that it had when they were had: its state may be another's by now. */
+void pageio_close_named(struct pageio *io, uint64_t name);
 void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
 
 /* Do this process's filters and hooks suit a shared pool? */
@@ -148,11 +210,53 @@ bool pageio_agrees(const struct pageio *io);
 
 /* Pages in the file, and made by mpool_new. */
 uint32_t pageio_pages(const struct pageio *io);
+/* Is it one of these? */
+static inline bool pageio_has(const struct pageio *io, uint32_t page)
+{
+	return page < (uint32_t)atomic_load(&io->state->end) && page < atomic_load(&io->state->limit);
+}
 /*
  * Page `page`, or with PAGE_NONE the next one, is in the file from now on.
- * Returns its number, or PAGE_NONE: all are used.
+ * Returns its number, or PAGE_NONE: all are used.  *cuts: how often the file was cut when it was given.
  */
-uint32_t pageio_extend(const struct pageio *io, uint32_t page);
+uint32_t pageio_extend(const struct pageio *io, uint32_t page, uint64_t *cuts);
+/*
+ * Is there such a page?  After an entry of it was inserted, or it was pinned.  `cuts`: that number's; NULL: it is not one that
+ * was given just now.  LATER: that is being decided.
+ */
+enum stands { STANDS, STANDS_NOT, STANDS_LATER };
+enum stands pageio_stands(const struct pageio *io, uint32_t page, const uint64_t *cuts);
+/*
+ * For evict/cut.c, which has all pages from `pages` on.  pageio_cut: the file ends there, or an errno: it does not.
+ * pageio_is_cut: does it, or sooner?  pageio_cut_noted: what is known of these pages is forgotten.
+ */
+int pageio_cut(const struct pageio *io, uint32_t pages);
+bool pageio_is_cut(const struct pageio *io, uint32_t pages);
+void pageio_cut_noted(const struct pageio *io, uint32_t pages);
+/*
+ * With the turn to flush.  pageio_cut_doubted: a flush has failed, or may have; before the frames are dirty.
+ * pageio_cut_decided: after that; a doubtful cut is to be made again, or nobody can know.  pageio_is_cut_again: is one
+ * to be?  pageio_cut_again: it is made; 0, or an errno.  pageio_cut_settled: it is done (0), or could not be.
+ * pageio_cut_flushed: there is none to be made again.
+ */
+void pageio_cut_doubted(const struct pageio *io);
+void pageio_cut_decided(const struct pageio *io);
+/* Who recovers the cut cannot look at the file: the next sync makes it again. */
+void pageio_cut_unseen(const struct pageio *io);
+bool pageio_is_cut_again(const struct pageio *io);
+int pageio_cut_again(const struct pageio *io);
+void pageio_cut_settled(const struct pageio *io, int error);
+void pageio_cut_flushed(const struct pageio *io);
+/* May page `page`, which is written and not flushed, not leave memory just now? */
+static inline bool pageio_cut_keeps(const struct pageio *io, uint32_t page)
+{
+	/* Sequentially consistent: see above. */
+	return unlikely(atomic_load(&io->state->recut)) && page >= (uint32_t)atomic_load(&io->state->uncut);
+}
+/* What others have written behind what this pool has may be read; nobody cuts the file meanwhile.  0, or an errno. */
+int pageio_look_again(const struct pageio *io);
+/* The file has no pages from `limit` on, for ever.  False: it has, or may have. */
+bool pageio_limit(struct pageio *io, uint32_t limit);
 
 /*
  * Fill `to` with page `page`, in the memory's form.  1: read; 0: it was never
@@ -211,6 +315,8 @@ int pageio_flush(struct pageio *io);
 int pageio_fresh(const struct pageio *io);
 void pageio_renew(struct pageio *io, int fresh);
 void pageio_noted(struct pageio *io);
+/* Is it a store that has failed with that as it was not to be reached?  A file never is. */
+bool pageio_unreached(const struct pageio *io, int error);
 /* Has a page left memory unsynced since the last success? */
 bool pageio_left_any(const struct pageio *io);
 /* Who made a flush died in it: is there nobody any more who could tell? */

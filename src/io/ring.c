@@ -96,8 +96,9 @@ static void arm(struct ring *r)
 	r->armed = true;
 }
 
-static void prepare(struct io_uring_sqe *e, const struct pageio *io, struct io_run *run)
+static void prepare(struct io_uring_sqe *e, struct io_run *run)
 {
+	const struct pageio *io = run->file;
 	uint64_t at = (uint64_t)pageio_offset(io, run->page);
 	if (run->write)
 		io_uring_prep_write(e, io->fd, run->iov->iov_base, (unsigned)run->iov->iov_len, at);
@@ -108,7 +109,7 @@ static void prepare(struct io_uring_sqe *e, const struct pageio *io, struct io_r
 	io_uring_sqe_set_data(e, run);
 }
 
-bool ring_start(struct ring *r, const struct pageio *io, struct io_run *run)
+bool ring_start(struct ring *r, struct io_run *run)
 {
 	if (r->broken || r->used == r->depth)
 		return false;
@@ -116,7 +117,7 @@ bool ring_start(struct ring *r, const struct pageio *io, struct io_run *run)
 	struct io_uring_sqe *e = io_uring_get_sqe(&r->u);
 	if (!e)
 		return false;
-	prepare(e, io, run);
+	prepare(e, run);
 	run_push(&r->queued, run);
 	r->n_queued++;
 	r->used++;
@@ -254,10 +255,9 @@ void ring_wake_by(struct ring *r, int wake)
 	(void)wake;
 }
 
-bool ring_start(struct ring *r, const struct pageio *io, struct io_run *run)
+bool ring_start(struct ring *r, struct io_run *run)
 {
 	(void)r;
-	(void)io;
 	(void)run;
 	return false;
 }

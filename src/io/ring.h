@@ -37,7 +37,7 @@ int ring_broken(const struct ring *r);
 void ring_close(struct ring *r);
 
 /* Queue a run.  False: `depth` of them are queued or in flight; or the ring is broken. */
-bool ring_start(struct ring *r, const struct pageio *io, struct io_run *run);
+bool ring_start(struct ring *r, struct io_run *run);
 /* Is no run queued or in flight? */
 bool ring_idle(const struct ring *r);
 /*

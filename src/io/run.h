@@ -19,19 +19,27 @@
 
 struct io_run {
 	struct io_run *next; /* of an engine's queue */
-	uint32_t page, n;    /* pages `page` to page + n - 1 */
-	bool write;          /* which pageio_may_write has allowed */
-	struct iovec *iov;   /* n, one a page; of a write one, with all of them */
-	ssize_t result;      /* of one try: bytes, or minus an errno, */
-	bool called;         /* which is a system call's */
-	/* Of workers.h: who is told. */
+	const struct pageio *file;
+	uint32_t page, n;  /* its pages `page` to page + n - 1 */
+	bool write;        /* which pageio_may_write has allowed */
+	struct iovec *iov; /* n, one a page; of a write one, with all of them */
+	ssize_t result;    /* of one try: bytes, or minus an errno, */
+	bool called;       /* which is a system call's, or a store's */
+	bool submitted;    /* the background is to give it to its store, or has (background.h) */
+	/* Of workers.h and submit.h: who is told. */
 	void (*done)(void *of, struct io_run *run);
 	void *of;
+	struct mpool_io request; /* of submit.h */
 };
 
 static inline unsigned run_pieces(const struct io_run *r)
 {
 	return r->write ? 1 : r->n;
+}
+
+static inline size_t run_bytes(const struct io_run *r)
+{
+	return (size_t)r->n * r->file->pagesize;
 }
 
 /* A queue of runs, first in, first out. */
@@ -64,8 +72,8 @@ static inline void run_unpop(struct run_queue *q, struct io_run *r)
 }
 
 /* One try, by the calling thread. */
-void run_now(const struct pageio *io, struct io_run *r);
+void run_now(struct io_run *r);
 /* The try is done: how many of the pages are there, or written.  Fewer than n: errno tells why. */
-uint32_t run_finish(const struct pageio *io, struct io_run *r);
+uint32_t run_finish(struct io_run *r);
 
 #endif

@@ -6,8 +6,10 @@
 
 #include "core/changed.h"
 #include "core/latch.h"
+#include "io/extent.h"
 #include "io/writeback.h"
 #include "os/time.h"
+#include "os/transfer.h"
 
 /* A modified page, when sync began. */
 struct modified {
@@ -53,6 +55,7 @@ static int by_page_number(const void *a, const void *b)
 #define LOOKED_UP 64u
 
 struct collect {
+	struct io *io;
 	const struct sync_range *range;
 	struct modified_list *list;
 };
@@ -63,7 +66,8 @@ static void collect_modified(void *collect, uint32_t frame, struct frame *fr)
 	if (!(atomic_load(&fr->word) & (FRAME_DIRTY | FRAME_WRITING)))
 		return;
 	uint32_t page = atomic_load_explicit(&fr->page, memory_order_relaxed);
-	if (page - c->range->first < c->range->n)
+	struct whose is = whose_page(c->io, page);
+	if (is.io == c->io && is.page - c->range->first < c->range->n)
 		modified_add(c->list, page, frame);
 }
 
@@ -71,35 +75,64 @@ static void collect_modified(void *collect, uint32_t frame, struct frame *fr)
 static void collect_page(struct io *io, const struct collect *c, uint32_t page)
 {
 	struct table_ref at;
-	uint64_t e = table_find(&io->core->tables, page, &at);
-	struct frame *fr = entry_in_memory(e) ? frame_live(&io->core->frames, entry_who(e)) : NULL;
+	uint64_t e = page == PAGE_NONE ? ENTRY_FREE : table_find(&io->core->tables, page, &at);
+	struct frame *fr = entry_in_frame(e) ? frame_live(&io->core->frames, entry_who(e)) : NULL;
 	if (fr)
 		collect_modified((void *)(uintptr_t)c, entry_who(e), fr);
 }
 
 static void collect(struct io *io, struct stripe *me, const struct sync_range *range, struct modified_list *list)
 {
-	struct collect c = {range, list};
+	struct collect c = {io, range, list};
 	epoch_enter(&io->core->epoch, me);
 	if (range->n > LOOKED_UP)
 		changed_each(&io->core->frames, collect_modified, &c);
-	for (uint32_t i = 0; range->n <= LOOKED_UP && i < range->n; i++)
-		collect_page(io, &c, range->first + i);
 	epoch_leave(me);
+	for (uint32_t i = 0; range->n <= LOOKED_UP && i < range->n; i++) {
+		uint32_t page = extent_find(io, me, range->first + i);
+		epoch_enter(&io->core->epoch, me);
+		collect_page(io, &c, page);
+		epoch_leave(me);
+	}
 	if (list->n > 1)
 		qsort(list->at, list->n, sizeof list->at[0], by_page_number);
 }
 
+/* What becomes of a page that is pinned when it is looked at. */
+enum pinned { LOOKED_AT_AGAIN, WRITTEN_PINNED, WRITTEN_LATCHED, WITHHELD };
+/* So often a page that is to be written whole is looked at, until it is found unpinned. */
+#define WHOLE_LOOKS 4u
+/* So often one that is modified under latches, until its writers are to wait while it is copied.  (The explorer's do soon.) */
+#ifndef LATCH_LOOKS
+#define LATCH_LOOKS 3u
+#endif
+
+/* A look at modified pages. */
+struct look {
+	unsigned number;
+	enum pinned pinned;
+	bool turn;                  /* it is at one page, which nobody modifies under a latch (latch_take_turn) */
+	struct modified_list later; /* what is to be looked at again */
+};
+
+/* Before a function of the program's is called, and before anything is waited for. */
+static void end_turn(const struct io *io, struct look *look, uint32_t frame)
+{
+	if (look->turn)
+		latch_end_turn(io->core, frame);
+	look->turn = false;
+}
+
 /*
- * Copy a page that others may have pinned, its entry open; `keep`: it stays dirty, for they may be modifying it.
+ * Copy a page that others may have pinned, its entry open; WRITTEN_PINNED: it stays dirty, for they may be modifying it.
  * False: the program does not let it be, *refused; or it was modified under a latch meanwhile: nothing has changed.
  * Dirty is off before the latch is looked at: who modifies the page afterwards marks it again.
- * `held`: by latch_hold, which ends before the program has the copy.
  */
-static bool copy_open(struct io *io, const struct stripe *me, const struct victim *v, struct buffer *b, bool keep,
-                      bool held, int *refused)
+static bool copy_open(struct io *io, const struct victim *v, struct buffer *b, struct look *look, int *refused)
 {
 	char *copy = write_buffer_room(io, b);
+	bool keep = look->pinned == WRITTEN_PINNED;
+	uint32_t noted = victim_word(v) & FRAME_WRITTEN_PINNED;
 	/* Whoever has marked it may not have come to the bit; should the flush fail, it is found by that. */
 	changed_see_to(&io->core->frames, v->frame);
 	victim_change(v, keep ? 0 : FRAME_DIRTY, FRAME_WRITING | (keep ? FRAME_WRITTEN_PINNED : 0));
@@ -112,18 +145,28 @@ static bool copy_open(struct io *io, const struct stripe *me, const struct victi
 		barrier_loads(); /* pairs with barrier_stores in latch_own */
 		whole = latch_same(before, latch_now(io->core, v->frame));
 	}
-	if (held)
-		latch_let_go(io->core, v->frame, me->id);
+	end_turn(io, look, v->frame);
 	if (whole && !keep)
 		victim_note_torn(io, v);
-	int error = whole ? pageio_encode(&io->file, v->page, copy) : 0;
+	int error = whole ? writeback_encode(io, v, copy) : 0;
 	if (!whole || error) {
 		*refused = error;
-		victim_change(v, FRAME_WRITING, keep ? 0 : FRAME_DIRTY);
+		victim_change(v, FRAME_WRITING | (FRAME_WRITTEN_PINNED & ~noted), keep ? 0 : FRAME_DIRTY);
 		return false;
 	}
 	b->used++;
 	return true;
+}
+
+/* The page that the window was given last: it may be another file's by now. */
+static void not_ours(struct io *io, struct window *w)
+{
+	const struct victim *v = &w->victim[w->n - 1];
+	if (extent_is_of(io, v->page))
+		return;
+	victim_reopen(v);
+	victim_release(io->core, v);
+	w->n--;
 }
 
 /* Claim up to a buffer's worth of the list from `from` on; what others have claimed goes to `later`. */
@@ -144,26 +187,12 @@ static size_t sync_claim(struct io *io, struct stripe *me, struct window *w, con
 			continue;
 		if (!frame_claim(fr, me->id))
 			modified_add(later, m.page, m.frame);
-		else
-			window_add(io->core, w, m.frame);
+		else if (window_add(io->core, w, m.frame))
+			not_ours(io, w);
 	}
 	epoch_leave(me);
 	return i;
 }
-
-/* What becomes of a page that is pinned when it is looked at. */
-enum pinned { LOOKED_AT_AGAIN, WRITTEN_PINNED, WRITTEN_LATCHED, WITHHELD };
-/* So often a page that is to be written whole is looked at, until it is found unpinned. */
-#define WHOLE_LOOKS 4u
-/* So often one that is modified under latches, until it is held for the time of a copy. */
-#define LATCH_LOOKS 3u
-
-/* A look at modified pages. */
-struct look {
-	unsigned number;
-	enum pinned pinned;
-	struct modified_list later; /* what is to be looked at again */
-};
 
 /* Where all latch what they modify, pins say nothing: WRITTEN_LATCHED. */
 static enum pinned pinned_pages(const struct io *io, const struct sync_range *range, unsigned look)
@@ -175,37 +204,31 @@ static enum pinned pinned_pages(const struct io *io, const struct sync_range *ra
 	return look == 1 ? LOOKED_AT_AGAIN : WRITTEN_PINNED;
 }
 
-/* Copy a page that is pinned, or latched, as copy_open; at last, while nobody can modify it under a latch. */
-static bool copy_in_use(struct io *io, const struct stripe *me, const struct victim *v, struct buffer *b,
-                        const struct look *look, int *refused)
-{
-	bool held = look->number > LATCH_LOOKS && latch_hold(io->core, v->frame, me->id);
-	return copy_open(io, me, v, b, look->pinned == WRITTEN_PINNED, held, refused);
-}
-
 /* Copy a dirty page.  False: it is not to be, or cannot be, as it is just now, or *refused; its entry is open again. */
-static bool copy_dirty(struct io *io, const struct stripe *me, const struct victim *v, struct buffer *b,
-                       const struct look *look, int *refused)
+static bool copy_dirty(struct io *io, const struct victim *v, struct buffer *b, struct look *look, int *refused)
 {
-	if (victim_pinned(v) || (v->latched & VICTIM_EXCLUSIVE))
+	if (victim_pinned(v) || (v->latched & VICTIM_EXCLUSIVE)) {
 		victim_reopen(v);
-	else if (writeback_copy_unpinned(io, v, b, true, refused))
-		return true;
+	} else {
+		end_turn(io, look, v->frame); /* nobody waits */
+		if (writeback_copy_unpinned(io, v, b, true, refused))
+			return true;
+	}
 	/* Or it was rescued, and would be again. */
 	return !*refused && (look->pinned == WRITTEN_PINNED || look->pinned == WRITTEN_LATCHED) &&
-	       copy_in_use(io, me, v, b, look, refused);
+	       copy_open(io, v, b, look, refused);
 }
 
 /* Copy what the window holds; what is not copied is looked at again, or is withheld, or refused. */
-static void sync_copy(struct io *io, const struct stripe *me, struct window *w, struct buffer *b, struct copied *c,
-                      struct sync_range *range, struct look *look)
+static void sync_copy(struct io *io, struct window *w, struct buffer *b, struct copied *c, struct sync_range *range,
+                      struct look *look)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct victim *v = &w->victim[i];
 		int refused = 0;
 		if (!(victim_word(v) & FRAME_DIRTY)) {
 			victim_reopen(v);
-		} else if (copy_dirty(io, me, v, b, look, &refused)) {
+		} else if (copy_dirty(io, v, b, look, &refused)) {
 			c->victim[c->n++] = v;
 			continue;
 		} else if (refused) {
@@ -224,7 +247,7 @@ static void sync_done(struct io *io, const struct copied *c)
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct victim *v = c->victim[i];
 		if (victim_word(v) & FRAME_DIRTY) /* pinned: dirty stays, written or not */
-			victim_change(v, FRAME_WRITING, c->written[i] ? FRAME_UNSYNCED(pageio_turn(&io->file)) : 0);
+			victim_change(v, FRAME_WRITING, c->written[i] ? FRAME_UNSYNCED(writeback_turn(io, v)) : 0);
 		else
 			writeback_done(io, v, c->written[i]);
 		victim_release(io->core, v);
@@ -249,7 +272,7 @@ static int sync_pass(struct io *io, struct stripe *me, const struct modified_lis
 		if (w.n == 0)
 			continue;
 		window_scan(io->core, me, &w);
-		sync_copy(io, me, &w, &b, &c, range, look);
+		sync_copy(io, &w, &b, &c, range, look);
 		int failed = writeback_write(io, me, &c, &b);
 		failed = c.refused ? c.refused : failed;
 		error = error ? error : failed;
@@ -263,6 +286,20 @@ static void look_ends(struct look *look)
 	modified_free(&look->later);
 }
 
+/* Those that are not written of `l`, or, with the turn of the first page's latch, of that one, are in look->later.  0, or errno. */
+static int take_look(struct io *io, struct stripe *me, const struct modified_list *l, struct sync_range *range,
+                     struct look *look)
+{
+	/* With nothing claimed: the latch's owner may need a frame, or sync, too. */
+	look->turn = look->number > LATCH_LOOKS && latch_take_turn(io->core, me, l->at[0].frame, l->at[0].page);
+	struct modified_list now = {.at = l->at, .n = look->turn ? 1 : l->n};
+	int error = sync_pass(io, me, &now, range, look);
+	end_turn(io, look, l->at[0].frame);
+	for (size_t i = now.n; i < l->n; i++)
+		modified_add(&look->later, l->at[i].page, l->at[i].frame);
+	return error;
+}
+
 int sync_write(struct io *io, struct stripe *me, struct sync_range *range)
 {
 	MODIFIED_LIST(l);
@@ -271,40 +308,74 @@ int sync_write(struct io *io, struct stripe *me, struct sync_range *range)
 	int error = 0;
 	/* First those unpinned at some instant; then the rest, while they are pinned. */
 	for (unsigned n = 1; l.n > 0 && !l.no_memory; n++) {
-		__attribute__((cleanup(look_ends))) struct look look = {n, pinned_pages(io, range, n), {0}};
-		int failed = sync_pass(io, me, &l, range, &look);
+		__attribute__((cleanup(look_ends))) struct look look = {n, pinned_pages(io, range, n), false, {0}};
+		int failed = take_look(io, me, &l, range, &look);
 		error = error ? error : failed;
 		modified_free(&l);
 		l = look.later;
 		look.later.at = NULL;
 		if (l.n > 0)
 			frame_wait(io->core, me, l.at[0].frame, l.at[0].page);
-		/* With nothing claimed: the latch's owner may need a frame, or sync, too. */
 		if (l.n > 0)
-			latch_outlast(io->core, l.at[0].frame);
+			latch_outlast(io->core, me, l.at[0].frame, l.at[0].page);
 	}
 	return l.no_memory ? ENOMEM : error;
 }
 
 /* The result of an fsync, for the pages written before it. */
 struct fsync_end {
-	uint32_t covered; /* unsynced bits of the turn that it covers */
+	struct io *io;
+	struct stripe *me; /* NULL: nobody else is in a call, or the pool has one file */
+	uint32_t covered;  /* unsynced bits of the turn that it covers */
 	bool failed;
+	uint32_t busy, busy_page; /* one that is to be looked at again, since others have claimed it; FRAME_NONE */
 };
 
-static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
+static void step_ended(const struct fsync_end *end, struct frame *fr)
 {
-	const struct fsync_end *end = fsync_end;
 	/* A failure may be that of any write that was done before fsync returned,
 	 * whatever its turn, or is done and not yet noted. */
 	uint32_t mask = end->failed ? FRAME_UNSYNCED_ANY | FRAME_WRITING : end->covered;
 	uint32_t w = atomic_load(&fr->word), to;
-	(void)frame;
 	do {
 		if (!(w & mask))
 			return;
 		to = end->failed ? (w & ~FRAME_UNSYNCED_ANY) | FRAME_DIRTY : w & ~mask;
 	} while (!frame_step(fr, &w, to));
+}
+
+static bool is_of(struct io *io, const struct frame *fr)
+{
+	return extent_is_of(io, atomic_load_explicit(&fr->page, memory_order_relaxed));
+}
+
+/*
+ * Of several files: the frame may get another's page while we look, written, and noted in the word as ours was: what is
+ * known of ours must not be said of that.  So it is claimed for the step, and who has it claimed is waited for.
+ */
+static void step_claimed(struct fsync_end *end, uint32_t frame, struct frame *fr)
+{
+	if (!frame_claim(fr, end->me->id)) {
+		end->busy = frame;
+		end->busy_page = atomic_load_explicit(&fr->page, memory_order_relaxed);
+		return;
+	}
+	if (is_of(end->io, fr))
+		step_ended(end, fr);
+	core_unclaim(end->io->core, frame, fr);
+}
+
+static void fsync_ended(void *fsync_end, uint32_t frame, struct frame *fr)
+{
+	struct fsync_end *end = fsync_end;
+	uint32_t any = end->failed ? FRAME_CHANGED & ~FRAME_DIRTY : end->covered;
+	bool several = extents_are(end->io);
+	if (several && (!(atomic_load(&fr->word) & any) || !is_of(end->io, fr)))
+		return;
+	if (several && end->me)
+		step_claimed(end, frame, fr);
+	else
+		step_ended(end, fr);
 }
 
 /* Numbers go round. */
@@ -336,13 +407,48 @@ static void undo(struct io *io, int error)
 
 static void note_in_frames(struct io *io, struct stripe *me, unsigned turn, bool failed)
 {
-	struct fsync_end end = {FRAME_UNSYNCED(turn), failed};
-	epoch_enter(&io->core->epoch, me);
-	if (failed)
-		changed_each(&io->core->frames, fsync_ended, &end);
-	else
-		changed_sweep(&io->core->frames, fsync_ended, &end);
-	epoch_leave(me);
+	struct fsync_end end = {.io = io, .me = me, .covered = FRAME_UNSYNCED(turn), .failed = failed};
+	do {
+		/* Each file has a turn of its own; bits are swept by one thread at a time. */
+		bool sweep = !failed && !atomic_exchange(&io->pool->sweeping, true);
+		end.busy = FRAME_NONE;
+		epoch_enter(&io->core->epoch, me);
+		if (sweep)
+			changed_sweep(&io->core->frames, fsync_ended, &end);
+		else
+			changed_each(&io->core->frames, fsync_ended, &end);
+		epoch_leave(me);
+		if (sweep)
+			atomic_store(&io->pool->sweeping, false);
+		if (end.busy != FRAME_NONE)
+			frame_wait(io->core, me, end.busy, end.busy_page);
+	} while (end.busy != FRAME_NONE);
+}
+
+/* A cut that is in doubt is made again.  0, or an errno. */
+static int cut_again(struct io *io, struct stripe *me)
+{
+	if (!pageio_is_cut_again(&io->file))
+		return 0;
+	bool file = !io->file.store; /* a fork waits for no store */
+	if (file)
+		transfer_begin();
+	int error = pageio_cut_again(&io->file);
+	if (file)
+		transfer_end();
+	/* What was written meanwhile may have been cut off: it has stayed. */
+	note_in_frames(io, me, 0, true);
+	pageio_cut_settled(&io->file, error);
+	return error;
+}
+
+int sync_cut_again(struct io *io, struct stripe *me)
+{
+	if (!pageio_is_cut_again(&io->file))
+		return 0;
+	int error = cut_again(io, me);
+	undo(io, 0);
+	return error;
 }
 
 /* Half of a flush, and no more than that. */
@@ -363,28 +469,47 @@ void sync_gather(struct io *io)
 		wait_sleep_ns(io->core->wait, q, count, ns < GATHER_NS_MAX ? ns : GATHER_NS_MAX);
 }
 
+/* Flush, and what follows from it. */
+static void flush(struct io *io, struct stripe *me, unsigned turn)
+{
+	struct pageio_state *st = io->file.state;
+	int error = pageio_flush(&io->file), fresh = error == EAGAIN ? pageio_fresh(&io->file) : NO_WITNESS;
+	if (error)
+		pageio_cut_doubted(&io->file);
+	else
+		pageio_cut_flushed(&io->file);
+	note_in_frames(io, me, turn, error != 0);
+	pageio_cut_decided(&io->file);
+	/* After the frames: a page that left before its frame's word was loaded has
+	 * set `left` by now. */
+	if (error == EAGAIN)
+		pageio_renew(&io->file, fresh);
+	else if (error && !pageio_unreached(&io->file, error))
+		lose_what_left(io);
+	else if (!error)
+		/* A page for which it is set now was written before the flip. */
+		atomic_store(&st->left[turn], false);
+	/* If that fails, or whoever makes it is not to be reached, the next sync tries. */
+	if (error && !pageio_unreached(&io->file, error))
+		(void)cut_again(io, me);
+	if (error)
+		undo(io, error);
+	pageio_noted(&io->file);
+}
+
 void sync_flush(struct io *io, struct stripe *me)
 {
 	struct pageio_state *st = io->file.state;
 	uint32_t before = atomic_exchange(&st->came_before, atomic_load(&st->came));
 	uint64_t began = time_ns();
-	uint32_t flushes = atomic_load(&st->flushes), turn = pageio_turn_of(flushes);
-	/* Sequentially consistent, before the flush: see the heads of pageio.h and sync.h. */
+	uint32_t flushes = atomic_load(&st->flushes);
+	/* Sequentially consistent, before the flush: see the heads of pageio.h and sync.h.  No cut is in doubt when that begins. */
 	atomic_store(&st->flushes, flushes + 1);
-	int error = pageio_flush(&io->file), fresh = error == EAGAIN ? pageio_fresh(&io->file) : NO_WITNESS;
-	note_in_frames(io, me, turn, error != 0);
-	/* After the frames: a page that left before its frame's word was loaded has
-	 * set `left` by now. */
-	if (error == EAGAIN)
-		pageio_renew(&io->file, fresh);
-	else if (error)
-		lose_what_left(io);
-	else
-		/* A page for which it is set now was written before the flip. */
-		atomic_store(&st->left[turn], false);
+	int error = sync_cut_again(io, me);
 	if (error)
 		undo(io, error);
-	pageio_noted(&io->file);
+	else
+		flush(io, me, pageio_turn_of(flushes));
 	atomic_store(&st->flush_ns, time_ns() - began);
 	atomic_store(&st->together, atomic_load(&st->came) - before);
 	/* Last: who waits for it then finds all of the above. */
@@ -518,7 +643,9 @@ void sync_settle(struct io *io, struct stripe *me)
 
 void sync_distrust(struct io *io)
 {
-	struct fsync_end end = {0, true};
+	struct fsync_end end = {.io = io, .failed = true};
+	pageio_cut_doubted(&io->file);
 	changed_each(&io->core->frames, fsync_ended, &end);
+	pageio_cut_decided(&io->file);
 	undo(io, 0);
 }

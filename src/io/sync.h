@@ -63,6 +63,8 @@ bool sync_lead(struct io *io, const struct stripe *me, uint32_t number);
 void sync_gather(struct io *io);
 /* With the turn: flush, and what it means for the pages written since the last one. */
 void sync_flush(struct io *io, struct stripe *me);
+/* With the turn: the cut that a failed flush has left in doubt is made again, if there is one.  0, or an errno. */
+int sync_cut_again(struct io *io, struct stripe *me);
 /*
  * What flush `number`, which has ended, had to say for whom `undone` was `since` when it began: 0, or an errno, or
  * SYNC_AGAIN: what was written is, or may be, modified again, and it was not this flush that failed.

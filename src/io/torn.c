@@ -49,3 +49,16 @@ void torn_remove(struct torn_state *t, uint32_t page)
 	if (i < TORN_PLACES)
 		atomic_compare_exchange_strong(&t->page[bucket_of(t, page)][i], &its, 0);
 }
+
+void torn_cut(struct torn_state *t, torn_test *behind, void *to)
+{
+	if (!atomic_load(&t->any))
+		return;
+	for (uint32_t b = 0; b < t->buckets; b++)
+		for (unsigned i = 0; i < TORN_PLACES; i++) {
+			uint32_t its = atomic_load(&t->page[b][i]);
+			/* Others add and remove pages before the end meanwhile. */
+			if (its != 0 && behind(to, its - 1))
+				atomic_compare_exchange_strong(&t->page[b][i], &its, 0);
+		}
+}

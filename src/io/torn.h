@@ -9,7 +9,7 @@
  *
  * A page is on it from its write (writeback), or, if a sync wrote it while it was
  * pinned and it is deleted instead of being written again, from its deletion (mpool_delete),
- * until it is forgiven (mpool_abandoned) or requested anew (mpool_new).  The list is a set
+ * until it is forgiven (mpool_abandoned), requested anew (mpool_new) or cut off (mpool_truncate).  The list is a set
  * of buckets, each a line; should one be full, the page that has its first place is
  * forgotten.  Each place is one word, so a process may die anywhere in this.
  *
@@ -43,5 +43,8 @@ struct torn_state {
 void torn_add(struct torn_state *t, uint32_t page);
 bool torn_has(const struct torn_state *t, uint32_t page);
 void torn_remove(struct torn_state *t, uint32_t page);
+/* There are none any more of the pages of which `behind` is true. */
+typedef bool torn_test(void *to, uint32_t page);
+void torn_cut(struct torn_state *t, torn_test *behind, void *to);
 
 #endif

@@ -1,10 +1,13 @@
 /* workers.c - see workers.h. */
 #include "io/workers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "os/process.h"
+#include "os/time.h"
 #include "os/transfer.h"
 
 struct worker {
@@ -14,7 +17,6 @@ struct worker {
 };
 
 struct workers {
-	const struct pageio *io;
 	pthread_mutex_t limit; /* held while there are to be other than so many */
 	pthread_mutex_t lock;  /* guards all that follows, and what `of` leads to of those that somebody waits for */
 	pthread_cond_t queued, done;
@@ -25,17 +27,20 @@ struct workers {
 	struct worker worker[];
 };
 
-struct workers *workers_open(const struct pageio *io, unsigned room)
+struct workers *workers_open(unsigned room)
 {
 	struct workers *w = calloc(1, sizeof *w + room * sizeof w->worker[0]);
 	if (!w)
 		return NULL;
-	w->io = io;
 	w->room = w->most = room;
 	pthread_mutex_init(&w->limit, NULL);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->queued, NULL);
-	pthread_cond_init(&w->done, NULL);
+	pthread_condattr_t of_time;
+	pthread_condattr_init(&of_time);
+	pthread_condattr_setclock(&of_time, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->done, &of_time);
+	pthread_condattr_destroy(&of_time);
 	return w;
 }
 
@@ -70,6 +75,17 @@ static void made(struct workers *w, struct io_run *r)
 		pthread_cond_broadcast(&w->done);
 }
 
+/* No fork waits for a store. */
+static void make(struct io_run *r)
+{
+	bool file = !r->file->store;
+	if (file)
+		transfer_begin();
+	run_now(r);
+	if (file)
+		transfer_end();
+}
+
 /* Make the first run of the queue.  With the lock held, which it lets go of meanwhile.  False: there is none. */
 static bool make_one(struct workers *w)
 {
@@ -78,9 +94,7 @@ static bool make_one(struct workers *w)
 		return false;
 	w->length--;
 	pthread_mutex_unlock(&w->lock);
-	transfer_begin();
-	run_now(w->io, r);
-	transfer_end();
+	make(r);
 	/* It is the maker's again, once it is told. */
 	void (*done)(void *, struct io_run *) = r->done;
 	if (done)
@@ -128,15 +142,18 @@ static void push(struct workers *w, struct io_run *r)
 	pthread_cond_signal(&w->queued);
 }
 
-void workers_begin(struct workers *w, struct workers_call *c, struct io_run *runs, unsigned n, bool each)
+void workers_begin(struct workers_call *c, bool each)
 {
-	*c = (struct workers_call){.left = n, .each = each};
+	*c = (struct workers_call){.each = each};
+}
+
+void workers_add(struct workers *w, struct workers_call *c, struct io_run *run)
+{
+	run->done = NULL;
+	run->of = c;
 	pthread_mutex_lock(&w->lock);
-	for (unsigned i = 0; i < n; i++) {
-		runs[i].done = NULL;
-		runs[i].of = c;
-		push(w, &runs[i]);
-	}
+	c->left++;
+	push(w, run);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -146,19 +163,30 @@ static bool is_awaited(const struct workers_call *c)
 	return c->left > 0 && !(c->each && c->done.first);
 }
 
-struct io_run *workers_next(struct workers *w, struct workers_call *c)
+/* With the lock held.  False: the time is over; 0: it never is. */
+static bool await_done(struct workers *w, uint64_t until)
 {
+	struct timespec t = {.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
+	if (until == 0)
+		return pthread_cond_wait(&w->done, &w->lock) == 0;
+	return pthread_cond_timedwait(&w->done, &w->lock, &t) != ETIMEDOUT;
+}
+
+struct io_run *workers_next(struct workers *w, struct workers_call *c, unsigned wait_us)
+{
+	uint64_t until = wait_us ? time_ns() + (uint64_t)wait_us * NS_PER_US : 0;
+	bool in_time = true;
 	pthread_mutex_lock(&w->lock);
-	while (is_awaited(c)) {
+	while (in_time && is_awaited(c)) {
 		/*
 		 * Help: it is one thread more, and there may be no other.  But who waits for each is
 		 * to see the next that is made, and not to be held up by one that is slow.
 		 */
 		bool help = !c->each || w->threads == 0;
 		if (!(help && make_one(w)) && is_awaited(c))
-			pthread_cond_wait(&w->done, &w->lock);
+			in_time = await_done(w, until);
 	}
-	struct io_run *r = run_pop(&c->done);
+	struct io_run *r = c->each || c->left == 0 ? run_pop(&c->done) : NULL;
 	pthread_mutex_unlock(&w->lock);
 	return r;
 }

@@ -25,7 +25,7 @@
 struct workers;
 
 /* At most `room` threads, none so far; NULL: no memory. */
-struct workers *workers_open(const struct pageio *io, unsigned room);
+struct workers *workers_open(unsigned room);
 /* There are to be `most` at the most from now on: those that are too many end, which is waited for. */
 void workers_limit(struct workers *w, unsigned most);
 /* Nobody waits for a run, and none is queued. */
@@ -39,10 +39,14 @@ struct workers_call {
 	bool each;
 	struct run_queue done;
 };
-/* Have the runs made. */
-void workers_begin(struct workers *w, struct workers_call *c, struct io_run *runs, unsigned n, bool each);
-/* Wait until all are made, or, of `each`, one; a run that is made, and was not returned before; NULL: all were. */
-struct io_run *workers_next(struct workers *w, struct workers_call *c);
+void workers_begin(struct workers_call *c, bool each);
+/* Have another run made. */
+void workers_add(struct workers *w, struct workers_call *c, struct io_run *run);
+/*
+ * Wait until all that were added are made, or, of `each`, one; a run that is made, and was not returned
+ * before; NULL: all were, or `wait_us` microseconds have gone by (0: no limit).
+ */
+struct io_run *workers_next(struct workers *w, struct workers_call *c, unsigned wait_us);
 /*
  * Have a run made.  `done` is called when it is, by the thread that made it; by this one, before
  * the call returns, if there can be no thread.

@@ -20,7 +20,8 @@
 /*
  * Make the victims evictable that can be evicted: they are in *r, claimed still.  Dirty ones
  * are written first, in page order.  All other claims are dropped.  *error: errno of a write
- * that failed, or was refused.  True: the program has refused one by itself.
+ * that failed, or was refused.  True: the program has refused one by itself, be it that it first refused
+ * several; or one is of a file that this process cannot write (share/files.h).  Where it has a before_write, and some of the victims are clean, dirty ones are let go of.
  */
 bool window_evict(struct io *io, struct stripe *me, struct window *w, struct evictable *r, int *error);
 
@@ -66,12 +67,16 @@ struct copied {
 	struct victim *victim[WINDOW_MAX];
 	bool written[WINDOW_MAX];
 	int refused; /* why the program has not let others be written; 0: it has */
+	bool others; /* others are of files that only other processes can write, as of now: no error, but they stay */
 };
 /*
  * Write the copies, adjacent pages in one call, if the program lets them be.  Notes for each whether it was
  * written; returns 0, or the first errno.
  */
 int writeback_write(struct io *io, struct stripe *me, struct copied *c, const struct buffer *b);
+/* Its copy gets the form that its file has: 0, or an errno.  Which turn of its file's a write is noted in. */
+int writeback_encode(struct io *io, const struct victim *v, void *copy);
+unsigned writeback_turn(struct io *io, const struct victim *v);
 /* The write of an unpinned page is done, or failed. */
 void writeback_done(struct io *io, const struct victim *v, bool written);
 
@@ -93,7 +98,7 @@ struct writing {
  * are in flight at once, if the engine can (engine.h).  First the clean ones are in *r, and `b`,
  * which has no memory yet, gets it for the copies of the others.  Each further step waits for a
  * run, and *r has what was written of it; false: there was none left.  Before the first of these the
- * program is told (hooks.h).  After one that failed no
+ * program is told (hooks.h); what it refuses is noted in to->copied.  After one that failed no
  * other is begun: their victims are let go of, dirty.  *error: errno of the first that failed.
  */
 void window_evict_begin(struct io *io, struct stripe *me, struct window *w, struct evictable *r, struct buffer *b,

@@ -3,7 +3,7 @@
  *
  * Owns a small array of event counts.  The events: page p is loaded, or its read failed
  * (on the queue of p); frame f is not claimed any more, or its latch is free, or not shared any more (on the
- * queue of f); no thread syncs any more (on one queue).  A waiter announces itself, checks the condition once more, and
+ * queue of f); no thread syncs, or cuts the file, any more (on one queue each).  A waiter announces itself, checks the condition once more, and
  * sleeps only if no event came since it announced itself.  A thread that changes what others
  * may wait for makes the change first, then loads whether anybody waits: one load when
  * nobody does.
@@ -59,6 +59,24 @@ static inline uint64_t wait_for_sync(void)
 static inline uint64_t wait_for_company(void)
 {
 	return wait_for_frame(UINT32_MAX - 1);
+}
+
+/* The file is not being cut any more; nor that. */
+static inline uint64_t wait_for_cut(void)
+{
+	return wait_for_frame(UINT32_MAX - 2);
+}
+
+/* The pool is not being made larger or smaller any more; nor that. */
+static inline uint64_t wait_for_limit(void)
+{
+	return wait_for_frame(UINT32_MAX - 3);
+}
+
+/* The role of the catalog is free, or a file is closed; nor that. */
+static inline uint64_t wait_for_catalog(void)
+{
+	return wait_for_frame(UINT32_MAX - 4);
 }
 
 struct wait_queue {

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "io/catalog.h"
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -21,9 +22,13 @@
 
 _Static_assert(WITNESSES <= SOCKET_DESCRIPTORS_MAX, "all witnesses are handed out by one message");
 
-/* A question for the witnesses of the pool with that object.  The answer comes by the socket sent with it. */
+/*
+ * A question for the witnesses of a file of the pool with that object: of the first, or, by its slot's number and 1, and its
+ * generation, of one that is attached (files.h).  The answer comes by the socket sent with it.
+ */
 struct question {
 	uint64_t dev, ino;
+	uint64_t file, generation;
 };
 
 struct answer {
@@ -66,10 +71,24 @@ void hand_after_fork_child(void)
 
 /* ---- answering ---------------------------------------------------------- */
 
-/* What there is to hand out of that pool.  With the lock held. */
-static unsigned to_hand(const struct sharing *sh, struct answer *a, int *fds)
+/* The file that is asked for; NULL: this process has no descriptor of it. */
+static const struct io *file_of(const struct sharing *sh, const struct question *q)
 {
-	const struct pageio *io = &sh->io->file;
+	const struct catalog *c = sh->io->catalog;
+	if (q->file == 0)
+		return sh->io;
+	if (q->file > catalog_files(c))
+		return NULL;
+	const struct io *io = &c->file[q->file - 1];
+	return atomic_load(&io->here) == q->generation + 1 ? io : NULL;
+}
+
+/* What there is to hand out of it.  With the lock held. */
+static unsigned to_hand(const struct io *of, struct answer *a, int *fds)
+{
+	if (!of)
+		return 0;
+	const struct pageio *io = &of->file;
 	a->generation = atomic_load(&io->generation);
 	a->n = 0;
 	if (a->generation == 0 || a->generation != atomic_load(&io->state->generation))
@@ -93,7 +112,7 @@ static void answer_one(const struct question *q, int socket)
 	bool done = false;
 	hand_lock();
 	for (struct sharing *sh = door.pools; sh && !done; sh = sh->next_handed)
-		if (sh->dev == q->dev && sh->ino == q->ino && to_hand(sh, &a, fds) > 0)
+		if (sh->dev == q->dev && sh->ino == q->ino && to_hand(file_of(sh, q), &a, fds) > 0)
 			done = socket_send(socket, NULL, &a, sizeof a, fds, a.n);
 	hand_unlock();
 }
@@ -202,74 +221,96 @@ void hand_end(struct sharing *sh)
 
 /* ---- asking ------------------------------------------------------------- */
 
-/* The witnesses under their names, from when this process had the pool before: see descriptor.h. */
-static bool had_before(const struct sharing *sh, struct handed *h)
+static bool is_of(const struct io *io, int fd)
 {
-	const struct pageio_state *st = sh->io->file.state;
+	return io->slot ? descriptor_is(fd, atomic_load(&io->slot->device), atomic_load(&io->slot->inode))
+	                : pageio_is_file(&io->file, fd);
+}
+
+uint64_t hand_name(const struct sharing *sh, const struct io *io, uint64_t generation)
+{
+	uint64_t first = sh->io->file.state->name;
+	const uint64_t seed[] = {first, io->slot ? io->slot->number : 0, generation};
+	return io->slot ? share_hash_of(seed, sizeof seed) | 1 : first;
+}
+
+void hand_drop(struct handed *h)
+{
+	while (h->n > 0) {
+		h->n--;
+		descriptor_let_go(h->fd[h->n], pageio_name(h->name, h->generation, h->n));
+	}
+}
+
+/* The witnesses under their names, from when this process had the pool before: see descriptor.h. */
+static bool had_before(const struct io *io, struct handed *h)
+{
+	const struct pageio_state *st = io->file.state;
 	h->generation = atomic_load(&st->generation);
 	h->n = 0;
 	for (unsigned i = 0; i < WITNESSES && (atomic_load(&st->witnesses) & 1u << i); i++) {
-		h->fd[i] = descriptor_kept(pageio_name(st, h->generation, i));
+		h->fd[i] = descriptor_kept(pageio_name(h->name, h->generation, i));
 		if (h->fd[i] < 0)
 			break;
 		h->n++;
+		/* A name may have been another file's, of the slot. */
+		if (!is_of(io, h->fd[i])) {
+			hand_drop(h);
+			return false;
+		}
 	}
 	if (h->n > 0 && (h->n == WITNESSES || !(atomic_load(&st->witnesses) & 1u << h->n)))
 		return true;
-	while (h->n > 0) {
-		h->n--;
-		descriptor_let_go(h->fd[h->n], pageio_name(st, h->generation, h->n));
-	}
+	hand_drop(h);
 	return false;
 }
 
 /* Has the member what is wanted, and a door? */
-static uint64_t door_of(const struct sharing *sh, uint32_t member)
+static uint64_t door_of(const struct sharing *sh, const struct io *io, uint32_t member)
 {
 	const struct member *m = &sh->core->members->member[member];
-	if (!member_in(m) || atomic_load(&m->generation) != atomic_load(&sh->io->file.state->generation))
-		return 0;
-	return member == sh->core->pins.member ? 0 : atomic_load(&m->door);
+	bool has = io->slot ? file_held_by(io->slot, member)
+	                    : atomic_load(&m->generation) == atomic_load(&io->file.state->generation);
+	return member_in(m) && has && member != sh->core->pins.member ? atomic_load(&m->door) : 0;
 }
 
-static bool ask(const struct sharing *sh, uint64_t name, int socket, int back)
+static bool ask(const struct sharing *sh, const struct io *io, uint64_t name, int socket, int back)
 {
 	char path[SOCKET_PATH_MAX];
-	struct question q = {sh->dev, sh->ino};
+	struct question q = {sh->dev, sh->ino, io->slot ? io->slot->number + 1 : 0,
+	                     io->slot ? file_generation(io->slot) : 0};
 	path_of(name, path, sizeof path);
 	return socket_send(socket, path, &q, sizeof q, &back, 1);
 }
 
 /* An answer that is right. */
-static bool take_answer(const struct sharing *sh, int socket, struct handed *h)
+static bool take_answer(const struct io *io, int socket, struct handed *h)
 {
 	struct answer a;
 	bool right = socket_receive(socket, &a, sizeof a, h->fd, &h->n);
 	h->generation = right ? a.generation : 0;
-	right = right && h->n > 0 && h->n == a.n && a.generation == atomic_load(&sh->io->file.state->generation);
+	right = right && h->n > 0 && h->n == a.n && a.generation == atomic_load(&io->file.state->generation);
 	for (unsigned i = 0; i < h->n; i++)
-		right &= pageio_is_file(&sh->io->file, h->fd[i]);
-	while (!right && h->n > 0) {
-		h->n--;
-		descriptor_let_go(h->fd[h->n], pageio_name(sh->io->file.state, h->generation, h->n));
-	}
+		right &= is_of(io, h->fd[i]);
+	if (!right)
+		hand_drop(h);
 	return right;
 }
 
 /* Wait until one answers, none can any more, or the time is over. */
-static bool await_answer(const struct sharing *sh, int socket, int64_t until, struct handed *h)
+static bool await_answer(const struct io *io, int socket, int64_t until, struct handed *h)
 {
 	for (;;) {
 		int64_t left = until - (int64_t)time_ms();
 		int came = socket_await(socket, left > 0 ? (int)left : 0);
-		if (came > 0 && take_answer(sh, socket, h))
+		if (came > 0 && take_answer(io, socket, h))
 			return true;
 		if (left <= 0 || came < 0)
 			return false;
 	}
 }
 
-static bool ask_around(const struct sharing *sh, int out, const int *pair, struct handed *h)
+static bool ask_around(const struct sharing *sh, const struct io *io, int out, const int *pair, struct handed *h)
 {
 	uint32_t top = member_top(sh->core->members), i = 0;
 	int64_t until = (int64_t)time_ms() + ANSWER_MS;
@@ -277,28 +318,29 @@ static bool ask_around(const struct sharing *sh, int out, const int *pair, struc
 	for (unsigned batch = 1; i < top; batch *= 2) {
 		unsigned asked = 0;
 		for (; asked < batch && i < top; i++) {
-			uint64_t name = door_of(sh, i);
-			if (name && ask(sh, name, out, pair[1]))
+			uint64_t name = door_of(sh, io, i);
+			if (name && ask(sh, io, name, out, pair[1]))
 				asked++;
 		}
 		any |= asked > 0;
-		if (asked > 0 && i < top && await_answer(sh, pair[0], (int64_t)time_ms() + FIRST_WAIT_MS, h))
+		if (asked > 0 && i < top && await_answer(io, pair[0], (int64_t)time_ms() + FIRST_WAIT_MS, h))
 			return true;
 	}
-	return any && await_answer(sh, pair[0], until, h);
+	return any && await_answer(io, pair[0], until, h);
 }
 
-bool hand_ask(struct sharing *sh, struct handed *h)
+bool hand_ask(struct sharing *sh, struct io *io, struct handed *h)
 {
 	int pair[2];
-	if (had_before(sh, h))
+	h->name = hand_name(sh, io, io->slot ? file_generation(io->slot) : 0);
+	if (had_before(io, h))
 		return true;
 	int out = socket_open();
 	if (out < 0)
 		return false;
 	bool answered = false;
 	if (socket_pair(pair)) {
-		answered = ask_around(sh, out, pair, h);
+		answered = ask_around(sh, io, out, pair, h);
 		descriptor_close(pair[0]);
 		descriptor_close(pair[1]);
 	}

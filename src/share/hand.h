@@ -2,7 +2,7 @@
  * hand.h - descriptors handed from one process of a shared pool to another.
  *
  * Owns this process's door, a socket in the directory of the objects (object.h), the list of
- * pools whose witnesses are handed out by it, and the lock under which a pool's witnesses
+ * pools whose files' witnesses are handed out by it, and the lock under which a file's witnesses
  * change.  There is a door while the list is not empty and the watch (watch.h) can wait for
  * its messages; its name is in the members' records.
  *
@@ -29,6 +29,7 @@
 
 /* Descriptors that were handed over. */
 struct handed {
+	uint64_t name; /* of the first */
 	uint32_t generation;
 	unsigned n;
 	int fd[WITNESSES];
@@ -39,10 +40,17 @@ void hand_begin(struct sharing *sh);
 /* When it returns it does not. */
 void hand_end(struct sharing *sh);
 
-/* Ask the members that have them for the pool's witnesses.  False: nobody answers. */
-bool hand_ask(struct sharing *sh, struct handed *h);
+/* Ask the members that have them for the file's witnesses.  False: nobody answers. */
+bool hand_ask(struct sharing *sh, struct io *io, struct handed *h);
+/* They are not wanted after all. */
+void hand_drop(struct handed *h);
+/*
+ * The name of a file's witnesses: of an attached one's by its slot and generation, for who is late cannot ask the slot, which may be
+ * another's by now.
+ */
+uint64_t hand_name(const struct sharing *sh, const struct io *io, uint64_t generation);
 
-/* While a pool's witnesses change. */
+/* While a file's witnesses change. */
 void hand_lock(void);
 void hand_unlock(void);
 

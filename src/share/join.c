@@ -10,16 +10,20 @@
 #include <string.h>
 
 #include "core/resize.h"
+#include "io/catalog.h"
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/map.h"
 #include "os/process.h"
 #include "os/time.h"
+#include "share/files.h"
 #include "share/hand.h"
 #include "share/header.h"
 #include "share/recover.h"
 #include "share/witness.h"
 
+/* Who joins, and asks for more pages, waits so often for one that changes the pool's size: for LOCK_TIMEOUT_S, if that is stopped. */
+#define LIMIT_WAITS (LOCK_TIMEOUT_S * 1000u / UNWATCHED_MS)
 /* Stripes whose memory is allocated at the start: pages may use up all memory, and pins are needed then. */
 #define STRIPES_AT_FIRST 64u
 /* Up to so many objects are checked whenever a pool is made. */
@@ -177,6 +181,7 @@ static int fill_object(struct sharing *sh, struct preamble *p, const void *key, 
 	if (!pin_make(&sh->core->pins, STRIPES_AT_FIRST) || !frames_grow(&sh->core->frames, frames) ||
 	    table_init(&sh->core->tables, 0, resize_first(frames, pages)) != 0)
 		return ENOSPC;
+	frames_ask(&sh->core->frames, frames);
 	clock_init(&h->clock, frames);
 	struct time_of_day t = time_of_day();
 	const uint64_t seed[] = {t.s, t.ns, (uint64_t)process_id(), sh->dev, sh->ino};
@@ -215,9 +220,9 @@ bool share_sound(struct sharing *sh, const struct preamble *p)
 	    stripes > STRIPES_MAX || !pins_sound(&sh->core->pins))
 		return false;
 	uint32_t capacity = frames_capacity(&sh->core->frames);
-	return capacity > 0 && capacity <= p->limit && clock_sound(&h->clock, capacity) &&
+	return capacity > 0 && capacity <= p->limit && clock_sound(&h->clock, p->limit) &&
 	       atomic_load(&h->members.top) <= MEMBERS_MAX && frames_sound(&sh->core->frames) &&
-	       latches_sound(sh->core);
+	       latches_sound(sh->core) && (!sh->io->catalog || catalog_sound(sh->io->catalog, p->total));
 }
 
 /* Become a member, with the pool's lock held.  0, or an errno. */
@@ -251,23 +256,9 @@ static int enter(struct sharing *sh, int fd)
 	return sh->recovery_stripe ? 0 : ENOMEM;
 }
 
-/* Grow to `frames`, with the pool's lock held.  0, or an errno. */
-static int grow_to(struct sharing *sh, uint32_t frames)
+/* Enter, and recover who died.  0, or an errno: it is no member. */
+static int enter_locked(struct sharing *sh, int fd)
 {
-	uint32_t capacity = frames_capacity(&sh->core->frames);
-	if (frames > sh->core->frames.base.count)
-		return ENOMEM;
-	if (frames > capacity && (!latches_grow(sh->core, frames) || !frames_grow(&sh->core->frames, frames)))
-		return ENOSPC;
-	if (frames > capacity)
-		clock_cover(sh->evict->clock, frames);
-	return 0;
-}
-
-/* The handle's own part is there.  Enter, recover who died, grow.  0, or an errno. */
-static int become_member(struct sharing *sh, int fd, uint32_t frames)
-{
-	struct member_state *ms = &sh->header->members;
 	struct hold lock = {NULL, -1};
 	struct member_object object = share_object(sh);
 	int error = member_lock(&lock, &object, LOCK_TIMEOUT_S);
@@ -276,15 +267,46 @@ static int become_member(struct sharing *sh, int fd, uint32_t frames)
 	error = enter(sh, fd);
 	if (!error) {
 		recover_dead_locked(sh);
-		error = grow_to(sh, frames);
-	}
-	if (!error)
 		witness_enter(sh);
-	if (error && sh->recovery_stripe)
-		recover_leave(sh);
-	else if (error && sh->liveness.map)
-		atomic_fetch_and(&ms->member[sh->core->pins.member].state, ~MEMBER_IN);
+	} else if (sh->liveness.map) {
+		atomic_fetch_and(&sh->header->members.member[sh->core->pins.member].state, ~MEMBER_IN);
+	}
 	member_unlock(&lock);
+	return error;
+}
+
+/* It is not to be one after all.  If the lock cannot be had, it is recovered, as one that died. */
+static void leave_locked(struct sharing *sh)
+{
+	struct hold lock = {NULL, -1};
+	struct member_object object = share_object(sh);
+	if (member_lock(&lock, &object, LOCK_TIMEOUT_S) != 0)
+		return;
+	recover_leave(sh);
+	member_unlock(&lock);
+}
+
+/* The pool is to have so many frames at least.  0, or an errno. */
+static int grow_to(struct sharing *sh, uint32_t frames)
+{
+	_Atomic uint8_t *busy = &sh->recovery_stripe->busy;
+	/* Should this process die meanwhile, it is recovered as one that is in a call. */
+	atomic_store_explicit(busy, BUSY_IN_CALL, memory_order_release);
+	int error = clock_ask(sh->evict, sh->recovery_stripe, frames, LIMIT_WAITS);
+	/* Release: as at the end of a call (thread.h). */
+	atomic_store_explicit(busy, BUSY_NOT, memory_order_release);
+	return error;
+}
+
+/* The handle's own part is there.  Enter, recover who died, grow.  0, or an errno. */
+static int become_member(struct sharing *sh, int fd, uint32_t frames)
+{
+	int error = enter_locked(sh, fd);
+	if (error)
+		return error;
+	error = grow_to(sh, frames);
+	if (error)
+		leave_locked(sh);
 	return error;
 }
 
@@ -383,6 +405,9 @@ static int join_object(struct sharing *sh, const struct preamble *p, int fd, uin
 	attach(sh, p, MEMBERS_MAX);
 	if (!share_sound(sh, p))
 		return EBADMSG;
+	/* Of a pool with more files its hits look from the first on. */
+	if (core_untold(sh->core))
+		core_told(sh->core);
 	table_join(&sh->core->tables);
 	sh->io->file.device = p->file_dev;
 	sh->io->file.inode = p->file_ino;
@@ -432,6 +457,8 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 	if (pagesize == 0)
 		return EINVAL;
 	sh->io->file.pagesize = pagesize;
+	if (files_join(sh) != 0)
+		return ENOMEM;
 	struct hold lock = {NULL, -1};
 	int dir = share_directory(true), error = dir < 0 ? errno : share_lock_key(&lock, dir, sh->hash, LOCK_TIMEOUT_S);
 	if (!error)
@@ -440,6 +467,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 	if (!error)
 		error = made ? make(sh, dir, key, fd, frames) : join(sh, fd, frames);
 	if (error) {
+		files_end(sh, false);
 		pageio_close(&sh->io->file, !made);
 		let_go(sh, false);
 	}
@@ -487,6 +515,7 @@ void share_close(struct sharing *sh, bool parents)
 		watch_end(sh);
 		leave(sh);
 	}
+	files_end(sh, parents);
 	pageio_close(&sh->io->file, !sh->last);
 	let_go(sh, parents);
 }

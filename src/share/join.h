@@ -2,7 +2,7 @@
  * join.h - a process makes, joins and leaves a shared pool.
  *
  * Owns nothing.  It goes by the key's lock from finding the object to having joined it
- * (object.h), and by the pool's lock while it enters, recovers, grows or leaves
+ * (object.h), and by the pool's lock while it enters, recovers or leaves
  * (liveness.h).
  *
  * The file: who makes the pool brings it.  Those who join open it by the path it

@@ -9,7 +9,7 @@
  * is, by exit, kill or exec, and no sooner (os/lock.h); and neither a child nor another process
  * with the same pid can be taken for it.
  *
- * The pool's lock is for joins, leaves, growth and recovery, not for pages.  It is one of the
+ * The pool's lock is for joins, leaves and recovery, not for pages.  It is one of the
  * kernel's as well, on the whole object, and held in the same way.  It names no
  * process or thread, since one pid may mean two processes in two PID namespaces, and it is
  * released with its holder's memory: the next holder then does again what the first had

@@ -20,7 +20,7 @@
 
 #define LOCK_FILE      "lock"
 #define MAGIC          "mpool\r\n\032"
-#define LAYOUT_VERSION 5u
+#define LAYOUT_VERSION 11u
 /* Bytes of the file of locks that are no key's: seats.  One of so many instances of inotify is ours; and so many at most. */
 #define SEAT_BYTES ((off_t)1 << 62)
 #define SEAT_SHARE 4u

@@ -3,8 +3,11 @@
 
 #include "core/changed.h"
 #include "core/latch.h"
+#include "evict/cut.h"
+#include "io/extent.h"
 #include "io/sync.h"
 #include "share/object.h"
+#include "share/slots.h"
 
 /* A process that is gone, or a call that is. */
 struct gone {
@@ -145,16 +148,20 @@ static void end_calls(struct gone *g, struct stripe *me)
 {
 	struct sharing *sh = g->sh;
 #if MPOOL_CHECK > 1
-	sh->core->recovered = true;
+	/* Relaxed: it is read when nobody is in a call. */
+	atomic_store_explicit(&sh->core->recovered, true, memory_order_relaxed);
 #endif
 	table_recover(&sh->core->tables, &sh->core->epoch, me, is_gone, g);
 	epoch_enter(&sh->core->epoch, me);
+	slots_recover(sh, is_gone, g);
+	cut_recover(sh->evict, sh->io, is_gone, g);
+	clock_recover_claims(sh->evict, is_gone, g);
 	frames_each(&sh->core->frames, end_claim, g);
 	sync_recover(sh->io, is_gone, g);
 	epoch_leave(me);
 	epoch_recover(&sh->core->epoch, is_gone, g);
 	pin_recover(&sh->core->pins, is_gone, g);
-	clock_recover(sh->evict);
+	clock_recover(sh->evict, is_gone, g);
 }
 
 /* ---- a process ---------------------------------------------------------- */
@@ -173,6 +180,10 @@ static void clear_member(struct gone *g)
 	/* Those that wait for something it held check again. */
 	if (busy || (g->died && latches_on(sh->core)))
 		wait_wake_all(sh->core->wait);
+	slots_forget_member(sh, g->member);
+	/* Who leaves closes what he was the last to have, his pins being gone; the last process takes all of it with it. */
+	if (!g->died && !recover_alone(sh))
+		slots_close_left(sh, sh->recovery_stripe);
 	/* A thread's first call makes stripes before it is busy. */
 	region_recover(&sh->core->region, m->pending);
 	atomic_store(&m->evictors, 0);
@@ -195,18 +206,19 @@ bool recover_dead_locked(struct sharing *sh)
 	struct stripe *me = sh->recovery_stripe;
 	bool any = false;
 	uint32_t top = member_top(sh->core->members);
-	/* If this process dies here, its roles and chunks have to be given back too. */
-	atomic_store_explicit(&me->busy, 1, memory_order_release);
+	/* If this process dies here, its roles and chunks have to be given back too.  Who joins may be at something already. */
+	uint8_t busy = atomic_load_explicit(&me->busy, memory_order_relaxed);
+	atomic_store_explicit(&me->busy, BUSY_IN_CALL, memory_order_release);
 	for (uint32_t i = 0; i < top; i++)
 		if (is_dead(sh, i)) {
 			clear_member(&(struct gone){sh, i, true, false, NULL});
 			any = true;
 		}
-	/* It may have died while it made the pool larger. */
-	clock_cover(sh->evict->clock, frames_capacity(&sh->core->frames));
 	sync_settle(sh->io, me);
+	slots_settle(sh, me);
+	slots_close_left(sh, me);
 	/* Release: as at the end of a call (thread.h). */
-	atomic_store_explicit(&me->busy, 0, memory_order_release);
+	atomic_store_explicit(&me->busy, busy, memory_order_release);
 	return any;
 }
 
@@ -267,6 +279,8 @@ bool recover_dead(struct sharing *sh)
 
 void recover_leave(struct sharing *sh)
 {
+	/* If this process dies here, what it is closing is others'. */
+	atomic_store_explicit(&sh->recovery_stripe->busy, BUSY_IN_CALL, memory_order_release);
 	clear_member(&(struct gone){sh, sh->core->pins.member, false, false, NULL});
 }
 
@@ -328,6 +342,22 @@ static void end_deletes(const struct gone *g, struct stripe *s)
 	atomic_store(&s->busy, BUSY_NOT);
 }
 
+/* What was written and not synced is dirty again, and it has a witness of this process's own if it may. */
+static void fork_file(struct io *io, void *me)
+{
+	int fresh = pageio_fresh(&io->file);
+	epoch_enter(&io->core->epoch, me);
+	sync_distrust(io);
+	epoch_leave(me);
+	pageio_renew(&io->file, fresh);
+	/* The parent's cut is the parent's to make again. */
+	pageio_cut_flushed(&io->file);
+	pageio_cut_settled(&io->file, 0);
+	/* Barriers may be fences from now on. */
+	if (io->handle && io->core->barrier == BARRIER_FENCE)
+		atomic_store(&io->handle->hits, HITS_OTHER);
+}
+
 void recover_fork(struct sharing *sh, const struct attachment *forked)
 {
 	struct gone g = {.sh = sh, .member = sh->core->pins.member, .died = true, .forked = true};
@@ -353,11 +383,9 @@ void recover_fork(struct sharing *sh, const struct attachment *forked)
 		end_calls(&g, me);
 	atomic_store(&m->evictors, 0);
 	table_join(&sh->core->tables);
-	int fresh = pageio_fresh(&sh->io->file);
-	epoch_enter(&sh->core->epoch, me);
-	sync_distrust(sh->io);
-	epoch_leave(me);
-	pageio_renew(&sh->io->file, fresh);
+	fork_file(sh->io, me);
+	atomic_store(&sh->io->sweeping, false);
+	extent_each_file(sh->io, fork_file, me);
 	/* Last, since it takes `busy` off: a child that is forked meanwhile does all of this again. */
 	each_stripe(&g, end_deletes);
 }

@@ -11,12 +11,16 @@
  *   exclusive latch             free; the page is marked abandoned, its version changed
  *   shared latch                free
  *   tentative, loading entry    free, and those that wait for the page check again
+ *   the turn to cut the file    nobody's; the cut is ended if the file is cut, else undone
  *   claimed frame, in the table its entry resident, unclaimed; what was being
  *                               written is dirty
  *   claimed frame, in no table  free
  *   entry in two tables         the one in the newer
  *   drain's, reclaimer's role   nobody's
- *   table not yet linked, chunk given back, growth begun: finished or taken back
+ *   an attached file            closed, if nobody else has it
+ *   the catalog's role          nobody's; links are made anew
+ *   table not yet linked, chunk given back: finished or taken back
+ *   the change of the capacity  finished, and what it was giving back counts as given back
  *   the turn to sync            nobody's; all that was written since the last
  *                               fsync is dirty again
  *

@@ -6,6 +6,7 @@
 #ifndef MPOOL_SHARING_H
 #define MPOOL_SHARING_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct sharing {
 	struct hold liveness;
 	struct stripe *recovery_stripe; /* for recovering others, under the pool's lock */
 	struct watch watch;
+	pthread_mutex_t changing;    /* files.h: one thread of this process attaches or closes a file */
 	struct sharing *next_handed; /* hand.h: in the list of those whose witnesses are handed out */
 };
 

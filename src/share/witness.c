@@ -24,7 +24,7 @@ static void adopt(struct sharing *sh, const struct handed *h)
 	/* Threads read and write by it. */
 	if (io->fd >= 0 && atomic_load(&io->witness[0]) == io->fd) {
 		sh->file = io->fd;
-		sh->file_name = pageio_name(io->state, atomic_load(&io->generation), 0);
+		sh->file_name = pageio_name(io->state->name, atomic_load(&io->generation), 0);
 		atomic_store(&io->witness[0], NO_WITNESS);
 	}
 	pageio_close(io, true);
@@ -37,7 +37,7 @@ static void adopt(struct sharing *sh, const struct handed *h)
 bool witness_join(struct sharing *sh)
 {
 	struct handed h;
-	if (!hand_ask(sh, &h))
+	if (!hand_ask(sh, sh->io, &h))
 		return false;
 	adopt(sh, &h);
 	sh->io->file.fd = h.fd[0];
@@ -100,7 +100,7 @@ int witness_have(struct sharing *sh, struct stripe *me)
 		return 0;
 	uint32_t own = atomic_load(&sh->io->file.generation);
 	int error = 0;
-	if (hand_ask(sh, &h))
+	if (hand_ask(sh, sh->io, &h))
 		adopt(sh, &h);
 	else if (own != 0 && own < atomic_load(&sh->io->file.state->generation))
 		pageio_establish(&sh->io->file);

@@ -15,10 +15,15 @@
 namespace explore {
 
 constexpr int kFile = 1000; // its descriptor, the caller's
+// ... and those of two other files, of which each has some of the pages, if `file_has` says so.
+constexpr int kOtherFile = 900;
+constexpr unsigned kFiles = 3;
 // Those that are opened in the run; each is an open file description, whoever has it.
 constexpr int kOpened = 2000;
 // An eventfd of the program's.
 constexpr int kEvent = 1500;
+// One of the library's, for whoever waits in a store (scenario.cpp): nobody there does for long.
+constexpr int kWake = 1501;
 
 struct Faults {
 	// The n-th call from the run's start on fails (1: the first; 0: none).
@@ -27,6 +32,8 @@ struct Faults {
 };
 
 void file_begin(size_t page_bytes, unsigned pages);
+// Which of the files has page `n`; NULL: all have the same pages.
+extern unsigned (*file_has)(unsigned n);
 // Bytes of page `n` on stable storage; nullptr: beyond the end.
 const char *file_stable(unsigned n);
 // ... as the kernel has them.
@@ -43,6 +50,10 @@ bool hook_fails();
 extern void (*file_writes)(unsigned page);
 // The kernel writes what it has, and cannot: it is thrown away, and will be told of.
 void file_write_back_fails();
+// Another machine writes a word of page `n`, which is on stable storage at once.
+void file_write_by_another(unsigned n, unsigned word, uint64_t value);
+// Pages that the file has.
+unsigned file_pages();
 // Another program's fsync.
 void file_sync_by_another();
 // Where an open file description is, and by which of them the current thread made its last fsync.

@@ -14,6 +14,7 @@
 #include "api/pool.h"
 #include "core/changed.h"
 #include "core/latch.h"
+#include "io/catalog.h"
 #include "io/engine.h"
 #include "share/recover.h"
 
@@ -59,7 +60,7 @@ static unsigned entries_of(MPOOL *mp, struct seen *seen)
 static const char *pair_wrong(const struct seen *a, const struct seen *b)
 {
 	bool same_page = entry_page(a->entry) == entry_page(b->entry);
-	bool frames = entry_in_memory(a->entry) && entry_in_memory(b->entry);
+	bool frames = entry_in_frame(a->entry) && entry_in_frame(b->entry);
 	bool same_frame = frames && entry_who(a->entry) == entry_who(b->entry);
 	/* An entry that moves is in both tables for an instant. */
 	if (same_page && !(same_frame && a->table != b->table))
@@ -90,7 +91,7 @@ static const char *key_wrong(struct by_key *by, uint32_t key, const struct seen 
 
 static const char *entry_wrong(MPOOL *mp, uint64_t e)
 {
-	if (!entry_in_memory(e))
+	if (!entry_in_frame(e))
 		return NULL;
 	const struct frame *fr = frame_of(&mp->core.frames, entry_who(e));
 	if (NOW(fr->word) == FRAME_FREE)
@@ -104,7 +105,7 @@ static const char *entry_wrong(MPOOL *mp, uint64_t e)
 static const struct seen *in_frame(const struct seen *seen, unsigned n, uint32_t frame)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (entry_in_memory(seen[i].entry) && entry_who(seen[i].entry) == frame)
+		if (entry_in_frame(seen[i].entry) && entry_who(seen[i].entry) == frame)
 			return &seen[i];
 	return NULL;
 }
@@ -117,7 +118,10 @@ static const char *pin_wrong(MPOOL *mp, const struct seen *seen, unsigned n, con
 	const struct seen *s = in_frame(seen, n, f);
 	if (!s)
 		return WRONG("page %" PRIu32 " has left frame %" PRIu32 ", where it is pinned", pin->number, f);
-	if (entry_page(s->entry) != pin->number)
+	/* Of an attached file only the place in its extent is known. */
+	uint32_t other = entry_page(s->entry) ^ pin->number;
+	bool several = NOW(mp->io.extents) || catalog_is(&mp->io);
+	if (several ? other % EXTENT_PAGES : other)
 		return WRONG("page %" PRIu32 " is in frame %" PRIu32 ", where page %" PRIu32 " is pinned",
 			entry_page(s->entry), f, pin->number);
 	return NULL;
@@ -161,7 +165,7 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
 		found = entry_wrong(mp, seen[i].entry);
 		if (!found)
 			found = key_wrong(&pages, entry_page(seen[i].entry), seen, i);
-		if (!found && entry_in_memory(seen[i].entry))
+		if (!found && entry_in_frame(seen[i].entry))
 			found = key_wrong(&frames, entry_who(seen[i].entry), seen, i);
 	}
 	for (unsigned i = 0; i < n && !found; i++)
@@ -170,6 +174,11 @@ const char *inside_wrong(MPOOL *mp, const struct inside_pin *pins, unsigned n, b
 }
 
 /* ---- when nobody is in a call ------------------------------------------- */
+
+void inside_narrow(MPOOL *mp)
+{
+	mp->sharing.header->pageio.end = EXTENT_TOP * EXTENT_PAGES;
+}
 
 void inside_unlist(MPOOL *mp)
 {
@@ -234,11 +243,15 @@ int inside_asked(MPOOL *mp, off_t (*offset)(int fd))
 	return fd >= 0 && (offset(fd) & ASKING_ALL) ? fd : -1;
 }
 
-bool inside_hand(const struct sharing *sh, struct handed *h)
+bool inside_hand(const struct sharing *sh, const struct io *asked, struct handed *h)
 {
-	const struct pageio *io = &sh->io->file;
+	const struct io *of = asked->slot ? &sh->io->catalog->file[asked->slot->number] : sh->io;
+	const struct pageio *io = &of->file;
+	h->n = 0;
+	if (asked->slot && NOW(of->here) != NOW(asked->slot->state) / (1u << FILE_STATE_BITS) + 1)
+		return false;
 	h->generation = NOW(io->generation);
-	for (h->n = 0; h->n < WITNESSES && NOW(io->witness[h->n]) != NO_WITNESS; h->n++)
+	for (; h->n < WITNESSES && NOW(io->witness[h->n]) != NO_WITNESS; h->n++)
 		h->fd[h->n] = NOW(io->witness[h->n]);
 	return h->n > 0 && h->generation == NOW(io->state->generation);
 }
@@ -360,6 +373,11 @@ static const char *frames_left(MPOOL *mp)
 	struct frames_left left = {.mp = mp};
 	left.entries = entries_of(mp, left.seen);
 	frames_each(&mp->core.frames, frame_left, &left);
+	if (!left.found && frames_used(&mp->core.frames) > frames_capacity(&mp->core.frames) &&
+		!NOW(mp->sharing.header->clock.tail_used))
+		return WRONG("there is a tail, and nobody is told");
+	if (NOW(mp->sharing.header->clock.limiting))
+		return WRONG("somebody changes the capacity still");
 	if (!left.found && left.overflow && !NOW(mp->sharing.header->clock.overflow_used))
 		return WRONG("frames of the overflow are in use, and nobody is told");
 	return left.found;
@@ -372,6 +390,8 @@ static void latch_left(void *to, uint32_t f, struct frame *fr)
 	(void)fr;
 	if (!left->found && latch_owned(newest_latch(left->mp, f)))
 		left->found = WRONG("frame %" PRIu32 " is latched", f);
+	if (!left->found && (newest_latch(left->mp, f) & LATCH_TURN))
+		left->found = WRONG("frame %" PRIu32 " is to be somebody's next, and nobody waits", f);
 }
 
 static void mark_left(void *to, uint32_t f)
@@ -422,12 +442,76 @@ static const char *roles_left(MPOOL *mp)
 	if (NOW(mp->sharing.header->table.draining) || NOW(mp->sharing.header->epoch.reclaimer) ||
 		NOW(mp->sharing.header->pageio.syncing))
 		return WRONG("a thread is counted as draining, reclaiming or syncing");
+	if (NOW(mp->sharing.header->pageio.cut) || (NOW(mp->sharing.header->pageio.end) & END_CUTTING))
+		return WRONG("the file is being cut still");
 	for (unsigned i = 0; i < NOW(mp->core.members->top); i++)
 		if (NOW(mp->core.members->member[i].evictors))
 			return WRONG("member %u is counted as evicting", i);
 		else if (NOW(mp->core.members->member[i].pending[0].place))
 			return WRONG("member %u has memory of no chunk", i);
 	return NULL;
+}
+
+static const char *file_left(MPOOL *mp, const struct file_slot *s)
+{
+	bool held = false;
+	for (uint32_t m = 0; m < MEMBERS_MAX; m++) {
+		bool has = NOW(s->holders[m / 64]) & member_bit(m);
+		held |= has;
+		if (has && NOW(s->state) % (1u << FILE_STATE_BITS) != FILE_FREE &&
+			!(NOW(mp->core.members->member[m].state) & MEMBER_IN))
+			return WRONG("file %" PRIu32 " is held by member %" PRIu32 ", who is gone", s->number, m);
+	}
+	if (NOW(s->state) % (1u << FILE_STATE_BITS) == FILE_IN && !held)
+		return WRONG("file %" PRIu32 " is in, and nobody holds it", s->number);
+	if (NOW(s->state) % (1u << FILE_STATE_BITS) == FILE_CLOSING && (uint32_t)NOW(s->closer))
+		return WRONG("file %" PRIu32 " is being closed still", s->number);
+	if (NOW(s->pageio.syncing))
+		return WRONG("a thread is counted as syncing file %" PRIu32, s->number);
+	return NULL;
+}
+
+/* How often the list has the extent. */
+static unsigned listed_in(const struct extent_owner *first, uint32_t list, uint32_t extent)
+{
+	unsigned n = 0;
+	for (uint32_t e = list, i = 0; e != EXTENT_NONE && i <= EXTENT_TOP; i++) {
+		n += e == extent;
+		e = NOW(first[EXTENT_TOP - e].next);
+	}
+	return n;
+}
+
+static const char *catalog_left(MPOOL *mp)
+{
+	struct catalog *c = mp->io.catalog;
+	if (!c || !catalog_is(&mp->io))
+		return NULL;
+	const struct catalog_state *st = catalog_state(c);
+	uint32_t low = NOW(st->low);
+	const char *found = NULL;
+	if (NOW(st->who))
+		return WRONG("a thread is counted as changing the catalog");
+	if (NOW(mp->sharing.header->pageio.limit) != (low > EXTENT_TOP ? PAGE_NONE : low * EXTENT_PAGES))
+		return WRONG("the first file ends at %" PRIu32 ", and extents begin with %" PRIu32,
+			NOW(mp->sharing.header->pageio.limit), low);
+	for (uint32_t i = 0; i < NOW(st->files) && !found; i++)
+		found = file_left(mp, catalog_slot(c, i));
+	/* One block has all extents. */
+	const struct extent_owner *first = (const void *)(mp->core.region.base + NOW(st->extent_block[0]));
+	for (uint32_t e = low; e <= EXTENT_TOP && !found; e++) {
+		uint64_t owner = NOW(first[EXTENT_TOP - e].owner);
+		unsigned in_chains = 0, is_free = listed_in(first, NOW(st->free), e);
+		for (unsigned i = 0; i < CATALOG_CHAINS; i++)
+			in_chains += listed_in(first, NOW(st->chain[i]), e);
+		if (in_chains != !!owner || is_free != !owner)
+			found = WRONG("extent %" PRIu32 " is %u times in chains, %u times free", e, in_chains, is_free);
+		else if (owner && NOW(catalog_slot(c, owner >> OWNER_INDEX_BITS & (FILES_MAX - 1))->state) %
+						  (1u << FILE_STATE_BITS) ==
+					  FILE_FREE)
+			found = WRONG("extent %" PRIu32 " is of a file that is closed", e);
+	}
+	return found;
 }
 
 static const char *tables_left(MPOOL *mp)
@@ -464,7 +548,7 @@ static const char *chunks_left(MPOOL *mp)
 	return NULL;
 }
 
-const char *inside_left_over(MPOOL *mp, unsigned pins, bool died)
+const char *inside_left_over(MPOOL *mp, unsigned pins, bool died, bool limited)
 {
 	const char *found = stripes_left(mp, pins);
 	for (struct table *t = newest(mp); t && !found; t = older(mp, t))
@@ -476,10 +560,12 @@ const char *inside_left_over(MPOOL *mp, unsigned pins, bool died)
 	if (!found)
 		found = shards_left(mp);
 	/* Hints are counted anew after a death, while others change them. */
-	if (!found && !died)
+	if (!found && !died && !limited)
 		found = hints_left(mp);
 	if (!found)
 		found = roles_left(mp);
+	if (!found)
+		found = catalog_left(mp);
 	if (!found)
 		found = latches_left(mp);
 	return found ? found : chunks_left(mp);
@@ -602,7 +688,8 @@ static const struct {
 	WORD("waiting", epoch.waiting),
 	WORD("reclaimer", epoch.reclaimer),
 	WORD("stamp", epoch.stamp),
-	WORD("pages", pageio.pages),
+	WORD("the end", pageio.end),
+	WORD("cut", pageio.cut),
 	WORD("extent", pageio.extent),
 	WORD("tail", pageio.tail),
 	WORD("flushes", pageio.flushes),

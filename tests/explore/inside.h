@@ -41,8 +41,10 @@ unsigned inside_pins(MPOOL *mp, unsigned known);
  * Nobody is in a call, and `pins` pins are held: no claim, count, wait or frame is left
  * over.  `died`: a process has, and so counts may be too high; never too low.
  */
-const char *inside_left_over(MPOOL *mp, unsigned pins, bool died);
+const char *inside_left_over(MPOOL *mp, unsigned pins, bool died, bool limited);
 
+/* The pool's first file has all numbers but those of one extent. */
+void inside_narrow(MPOOL *mp);
 /* From now on every scan unlists. */
 void inside_unlist(MPOOL *mp);
 /* The pool's own thread ends when all that it was given is done. */
@@ -65,10 +67,11 @@ bool inside_modified(MPOOL *mp, const void *page);
 
 /* A private pool's witness, when it is asked by somebody; `offset`: the file's.  -1: it is not. */
 int inside_asked(MPOOL *mp, off_t (*offset)(int fd));
-/* The witnesses of the pool's generation, if this process has them. */
+/* The witnesses of the file, as another process's `io` has it, if that process has them. */
 struct handed;
+struct io;
 struct sharing;
-bool inside_hand(const struct sharing *sh, struct handed *h);
+bool inside_hand(const struct sharing *sh, const struct io *io, struct handed *h);
 
 /* What stands at `at`, in words. */
 void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);

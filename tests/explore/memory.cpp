@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace explore {
 
 void forget_threads(); // schedule.cpp
 extern "C" void *__real_memset(void *, int, size_t);
+extern "C" int __real_madvise(void *, size_t, int);
 
 std::string (*name_word)(const void *at);
 void (*watch)();
@@ -25,17 +27,26 @@ static bool looking;
 
 // ---- the arena -------------------------------------------------------------
 
-constexpr size_t kArena = 4 << 20; // never given back in a run, so that whoever touches it too late is found
-constexpr size_t kGrain = 16;      // of blocks, and of alignment at least
+// Never given back in a run, so that whoever touches it too late is found.  Blocks of kLarge and more, of which a run touches
+// a few pages, have a part of their own, which the system empties.
+constexpr size_t kSmalls = 4 << 20, kArena = 2 * kSmalls, kLarge = 1 << 18;
+constexpr size_t kGrain = 16; // of blocks, and of alignment at least
+constexpr size_t kSystemPage = 4096;
 constexpr size_t kShadowGrain = 8;
 
-alignas(4096) static char arena[kArena];
-static size_t used;
-static size_t used_most; // in any run of the scenario
+alignas(kSystemPage) static char arena[kArena];
+static size_t used, used_larges = kSmalls;
+static size_t used_most, used_larges_most = kSmalls; // in any run of the scenario
 static size_t blocks[kProcesses];
 static char *object;
 static size_t object_bytes;
-static uint16_t block_at[kArena / kGrain]; // its number + 1; 0: nothing is there
+constexpr size_t kSmallGrains = kSmalls / kGrain;
+static uint16_t block_at[kSmallGrains + (kArena - kSmalls) / kSystemPage]; // its number + 1; 0: nothing is there
+
+static size_t grain_at(size_t offset)
+{
+	return offset < kSmalls ? offset / kGrain : kSmallGrains + (offset - kSmalls) / kSystemPage;
+}
 
 // A block: who touched it last.  To free it is to change all of it.
 struct Block {
@@ -81,6 +92,7 @@ constexpr uint8_t kWritten = 1 << 7; // the other bits: by which threads it was 
 static uint8_t touched[kArena];      // by offset; in all runs of the scenario
 static bool matters[kArena];         // what had been learnt when these runs began
 static bool all_matter;
+static bool more_matter; // than did then
 
 static bool is_shared(uint8_t t)
 {
@@ -91,7 +103,11 @@ static bool is_shared(uint8_t t)
 static void word_point(const void *at, bool write, const void *code)
 {
 	size_t offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
-	touched[offset] = static_cast<uint8_t>(touched[offset] | 1u << (current() - 1) | (write ? kWritten : 0));
+	uint8_t by = static_cast<uint8_t>(touched[offset] | 1u << (current() - 1) | (write ? kWritten : 0));
+	if (by != touched[offset]) {
+		touched[offset] = by;
+		more_matter |= is_shared(by) && !matters[offset];
+	}
 	if (all_matter || matters[offset])
 		point(write, code);
 	else
@@ -105,18 +121,33 @@ void words_all_matter(bool all)
 
 void words_forget()
 {
-	std::memset(touched, 0, used_most);
-	std::memset(matters, 0, used_most);
+	for (void *of_words : {static_cast<void *>(touched), static_cast<void *>(matters)}) {
+		std::memset(of_words, 0, used_most);
+		std::memset(static_cast<char *>(of_words) + kSmalls, 0, used_larges_most - kSmalls);
+	}
 	used_most = 0;
+	used_larges_most = kSmalls;
+}
+
+static bool learnt_of(size_t from, size_t to)
+{
+	bool learnt = false;
+	for (size_t i = from; i < to; i++)
+		if (is_shared(touched[i]) && !matters[i])
+			learnt = matters[i] = true;
+	return learnt;
 }
 
 bool words_learnt()
 {
-	bool learnt = false;
-	for (size_t i = 0; i < used_most; i++)
-		if (is_shared(touched[i]) && !matters[i])
-			learnt = matters[i] = true;
-	return learnt;
+	bool smalls = learnt_of(0, used_most);
+	more_matter = false;
+	return learnt_of(kSmalls, used_larges_most) || smalls;
+}
+
+bool words_to_learn()
+{
+	return more_matter;
 }
 
 // ---- plain memory ----------------------------------------------------------
@@ -134,6 +165,11 @@ void memory_begin(Model m)
 {
 	std::memset(arena, 0, used);
 	std::memset(block_at, 0, (used / kGrain + 1) * sizeof *block_at);
+	if (used_larges > kSmalls) {
+		__real_madvise(arena + kSmalls, used_larges - kSmalls, MADV_DONTNEED);
+		std::fill(block_at + kSmallGrains, block_at + grain_at(used_larges), uint16_t{0});
+		used_larges = kSmalls;
+	}
 	made.clear();
 	for (size_t i = 0; i < words_used; i++)
 		word_at[words[i].offset] = 0;
@@ -150,18 +186,28 @@ void memory_begin(Model m)
 	forget_threads();
 }
 
+// Where it is in the part of the arena that is used up to `*end`.
+static size_t place(size_t bytes, size_t align, size_t grain, size_t *end, size_t most)
+{
+	align = std::max(align, grain);
+	size_t from = (*end + sizeof(Head) + grain + align - 1) / align * align;
+	if (from + bytes > most - grain)
+		fail("the arena is too small");
+	*end = (from + bytes + grain - 1) / grain * grain;
+	return from;
+}
+
 void *memory_get(size_t bytes, size_t align)
 {
-	align = align < kGrain ? kGrain : align;
-	size_t from = (used + sizeof(Head) + kGrain + align - 1) / align * align;
-	if (from + bytes > kArena - kGrain)
-		fail("the arena is too small");
+	bool large = bytes >= kLarge;
+	size_t &end = large ? used_larges : used;
+	size_t from = place(bytes, align, large ? kSystemPage : kGrain, &end, large ? kArena : kSmalls);
 	*reinterpret_cast<Head *>(arena + from - sizeof(Head)) = {bytes, 0};
-	used = (from + bytes + kGrain - 1) / kGrain * kGrain;
 	unsigned process = process_of(current());
 	made.push_back(Block{process, {}});
-	std::fill(block_at + from / kGrain, block_at + used / kGrain, static_cast<uint16_t>(made.size()));
+	std::fill(block_at + grain_at(from), block_at + grain_at(end), static_cast<uint16_t>(made.size()));
 	used_most = std::max(used_most, used);
+	used_larges_most = std::max(used_larges_most, used_larges);
 	blocks[process]++;
 	return arena + from;
 }
@@ -182,12 +228,12 @@ static void left_by_all(const Block &b)
 void memory_give(void *p)
 {
 	size_t from = static_cast<size_t>(static_cast<char *>(p) - arena);
-	if (!in_arena(p) || !block_at[from / kGrain])
+	if (!in_arena(p) || !block_at[grain_at(from)])
 		fail("memory is freed that is not in use");
-	const Block &b = made[block_at[from / kGrain] - 1u];
+	const Block &b = made[block_at[grain_at(from)] - 1u];
 	left_by_all(b);
-	size_t end = (from + memory_size(p) + kGrain - 1) / kGrain;
-	std::fill(block_at + from / kGrain, block_at + end, uint16_t{0});
+	size_t last = grain_at(from + memory_size(p) - 1);
+	std::fill(block_at + grain_at(from), block_at + last + 1, uint16_t{0});
 	blocks[b.process]--;
 }
 
@@ -204,7 +250,7 @@ size_t memory_blocks()
 void *memory_object(size_t bytes)
 {
 	size_t from = (used + kGrain + kMemoryPage - 1) / kMemoryPage * kMemoryPage;
-	if (from + bytes > kArena - kGrain)
+	if (from + bytes > kSmalls - kGrain)
 		fail("the arena is too small");
 	used = from + bytes;
 	used_most = std::max(used_most, used);
@@ -226,6 +272,11 @@ void memory_populate(void *p, size_t bytes)
 	for (size_t g = from; g < from + bytes / kGrain; g++)
 		if (!block_at[g])
 			block_at[g] = static_cast<uint16_t>(made.size());
+}
+
+bool memory_is_there(const void *p)
+{
+	return block_at[grain_at(static_cast<size_t>(static_cast<const char *>(p) - arena))] != 0;
 }
 
 // What there was of stores and accesses is forgotten: it is other memory from now on.
@@ -312,7 +363,7 @@ static bool releases(Order o)
 static void touch(const void *at, const void *code)
 {
 	size_t offset = static_cast<size_t>(static_cast<const char *>(at) - arena);
-	uint16_t block = block_at[offset / kGrain];
+	uint16_t block = block_at[grain_at(offset)];
 	if (!block)
 		fail("memory that was freed, or never was, is touched from %s", code_line(code).c_str());
 	made[block - 1u].touched[current()] = knowledge().order.at[current()] + 1;

@@ -55,11 +55,12 @@ bool in_arena(const void *p);
 
 // An object that processes share, of whole pages: it has memory, zeros, only where
 // that was asked for, and whoever touches it elsewhere is found.
-constexpr size_t kMemoryPage = 4096;
+constexpr size_t kMemoryPage = 128; // as small as it may be: so that frames' memory is given back, two at a time
 void *memory_object(size_t bytes);
 bool in_object(const void *p);
 void memory_populate(void *p, size_t bytes);
 void memory_remove(void *p, size_t bytes);
+bool memory_is_there(const void *p);
 
 // ---- accesses --------------------------------------------------------------
 
@@ -101,6 +102,8 @@ void words_forget();
 void words_all_matter(bool all);
 // Were more learnt?  Then what was explored since the last call was too little.
 bool words_learnt();
+// Will they be?
+bool words_to_learn();
 
 // ---- what is told of a run -------------------------------------------------
 

@@ -22,7 +22,7 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 void share_close(struct sharing *sh, bool parents);
 
 /* What is in it beside frames: room for tables, stripes and segments. */
-#define CHUNKS_BYTES ((uint64_t)192 << 10)
+#define CHUNKS_BYTES ((uint64_t)224 << 10)
 
 const off_t object_liveness = LIVENESS_BYTES;
 
@@ -81,6 +81,8 @@ static int join_made(struct sharing *sh, int fd)
 	attach(sh, &preamble, MEMBERS_MAX);
 	if (!share_sound(sh, &preamble))
 		return EBADMSG;
+	if (core_untold(sh->core))
+		core_told(sh->core);
 	table_join(&sh->core->tables);
 	sh->io->file.align = preamble.align;
 	if (!witness_join(sh)) {
@@ -92,10 +94,11 @@ static int join_made(struct sharing *sh, int fd)
 }
 
 /* Any process that lives, and has them, answers at once.  That of hand.c has another name here: see CMakeLists.txt. */
-bool hand_ask(struct sharing *sh, struct handed *h)
+bool hand_ask(struct sharing *sh, struct io *io, struct handed *h)
 {
+	h->name = hand_name(sh, io, io->slot ? file_generation(io->slot) : 0);
 	for (unsigned p = 0; p < OBJECT_PROCESSES && !silent; p++)
-		if (joined[p] && joined[p] != sh && object_lives(p) && inside_hand(joined[p], h))
+		if (joined[p] && joined[p] != sh && object_lives(p) && inside_hand(joined[p], io, h))
 			return true;
 	return false;
 }
@@ -107,10 +110,13 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 	sh->file = -1;
 	sh->map = object;
 	sh->io->file.pagesize = pagesize;
+	if (files_join(sh) != 0)
+		return ENOMEM;
 	int error = preamble.total == 0 ? make_object(sh, fd, pagesize, maxcache) : join_made(sh, fd);
 	if (!error)
 		error = become_member(sh, fd, maxcache);
 	if (error) {
+		files_end(sh, false);
 		hold_end(&sh->liveness);
 		return error;
 	}
@@ -121,7 +127,6 @@ int share_open(struct sharing *sh, struct share_key key, int fd, uint32_t pagesi
 
 void share_close(struct sharing *sh, bool parents)
 {
-	(void)parents;
 	for (unsigned p = 0; p < OBJECT_PROCESSES; p++)
 		if (joined[p] == sh)
 			joined[p] = NULL;
@@ -132,5 +137,6 @@ void share_close(struct sharing *sh, bool parents)
 		recover_leave(sh);
 		member_unlock(&lock);
 	}
+	files_end(sh, parents);
 	hold_end(&sh->liveness);
 }

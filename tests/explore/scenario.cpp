@@ -13,6 +13,9 @@
 #include <random>
 #include <set>
 
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include "inside.h"
 #include "mpool.h"
 #include "object.h"
@@ -67,7 +70,6 @@ struct DeadLatch {
 };
 
 struct Worker {
-	std::vector<Op> before, ops;
 	std::vector<Pin> held;
 	std::map<unsigned, Latched> latched;
 	std::map<unsigned, uint64_t> version;   // noted
@@ -100,6 +102,7 @@ struct Signal {
 struct State {
 	const Scenario *scenario;
 	MPOOL *pool[kProcesses];
+	MPOOL *file[kProcesses][kFiles]; // that are attached
 	Worker worker[kThreads];
 	std::vector<inside_pin> pins;           // of all threads
 	std::vector<unsigned> pinner;           // whose they are, by process
@@ -122,9 +125,18 @@ struct State {
 	std::set<int> asked; // descriptors by which a thread was in an fsync that is not in the child
 	bool not_called;     // the pool, in the child: the first call takes its time
 	Signal signal[kTokens];
+	std::vector<struct mpool_io *> requests; // that the store has
+	Token request;                           // what who made them knew
+	bool store_ends;
 	std::map<unsigned, uint64_t> count[kThreads];       // modifications made
 	std::map<unsigned, std::vector<Put>> put[kThreads]; // ... and put
 	std::map<unsigned, bool> loose;                     // pages whose modifications may go
+	std::map<unsigned, bool> loose_before;              // ... when a thread began to cut the file,
+	unsigned cuts, cut = UINT_MAX;                      // to so many pages, while it is under way
+	unsigned left = UINT_MAX;                           // pages that were left when it was cut last
+	unsigned must_be_cut = UINT_MAX;                    // whoever cut it to that many died, and the file was cut
+	bool made;                                          // some were made
+	bool limited;                                       // MPOOL_MAXCACHE was set
 	std::vector<unsigned> number;                       // by the script's names
 	bool deletes;                                       // some are deleted
 	bool others;                                        // some put what is not theirs
@@ -141,6 +153,23 @@ std::map<char, std::map<const void *, uint64_t>> died_at;
 MPOOL *pool()
 {
 	return s.pool[space_of(current())];
+}
+
+unsigned file_of(unsigned page)
+{
+	return page >= kFar ? 2 : page % 2;
+}
+
+// The handle of the file that the page is had by; nullptr: this process has none.
+MPOOL *&handle(unsigned page)
+{
+	unsigned p = space_of(current());
+	return s.scenario->attached && file_of(page) ? s.file[p][file_of(page)] : s.pool[p];
+}
+
+MPOOL *by(unsigned page)
+{
+	return handle(page);
 }
 
 std::vector<Op> parse(const std::string &script)
@@ -220,7 +249,8 @@ void check_page(const Pin &pin)
 {
 	bool made = !s.scenario->one_bucket && pin.page >= s.scenario->pages;
 	uint64_t mark = made ? 0 : kMark | pin.page, is = word(pin.at, 0);
-	if (is != mark)
+	// One that was cut off may be made again.
+	if (is != mark && !(is == 0 && s.made && s.loose[pin.page]))
 		fail("page %u holds what is not its own: %#llx", pin.page, static_cast<unsigned long long>(is));
 	if (s.loose[pin.page])
 		return;
@@ -306,7 +336,7 @@ void note_store(const void *at)
 void peek_and_read(unsigned page)
 {
 	uint64_t version, copy[kWords];
-	const void *at = mpool_peek(pool(), page, &version);
+	const void *at = mpool_peek(by(page), page, &version);
 	if (!at) {
 		s.not_called = false;
 		if (errno != EAGAIN && !excused(errno))
@@ -317,6 +347,8 @@ void peek_and_read(unsigned page)
 	for (unsigned i = 0; i < kWords; i++) {
 		if (i < 2 && running())
 			point(false); // it may have become another page before, or be changed in the middle
+		if (in_object(at) && !memory_is_there(at))
+			fail("page %u is peeked at, and its memory was given back", page);
 		copy[i] = from[i];
 		s.stored[at].acquire();
 		s.stored[const_cast<const uint64_t *>(&from[i])].acquire();
@@ -327,7 +359,7 @@ void peek_and_read(unsigned page)
 		now[t] = s.count[t][page];
 	if (running())
 		point(false);
-	if (!mpool_unchanged(pool(), at, version) || s.loose[page])
+	if (!mpool_unchanged(by(page), at, version) || s.loose[page])
 		return;
 	if (copy[0] != (kMark | page))
 		fail("page %u is unchanged, and was another: %#llx", page, static_cast<unsigned long long>(copy[0]));
@@ -412,12 +444,15 @@ void get(unsigned page, char what)
 {
 	if (what == 'H')
 		hit_begins();
-	auto at = static_cast<Words>(mpool_get(pool(), page, 0));
+	auto at = static_cast<Words>(mpool_get(by(page), page, 0));
 	if (what == 'H')
 		hit_ends();
 	s.not_called = false;
+	if (at && page >= s.left && !s.made && s.cuts == 1)
+		fail("page %u was cut off, and can be got", page);
 	if (!at) {
-		if (!(what == 'Y' && errno == EINVAL) && !excused(errno))
+		bool full = s.scenario->narrow && errno == EFBIG;
+		if (!(what == 'Y' && errno == EINVAL) && !full && !excused(errno))
 			fail("get of page %u fails: %s", page, std::strerror(errno));
 		return;
 	}
@@ -445,7 +480,8 @@ void getv(const Op &op)
 		list[i] = s.number.at(op.list[i]);
 	int result = mpool_getv(pool(), list, at, n, 0);
 	s.not_called = false;
-	if (result != 0 && !excused(errno))
+	bool cut = s.cuts > 0 && errno == EINVAL;
+	if (result != 0 && !excused(errno) && !cut)
 		fail("getv fails: %s", std::strerror(errno));
 	for (size_t i = 0; i < n; i++) {
 		if (result != 0 && at[i])
@@ -464,16 +500,16 @@ void prefetch(const Op &op)
 		list[i] = s.number.at(op.list[i]);
 	ssize_t begun = mpool_prefetch(pool(), list, n, kEvent);
 	s.not_called = false;
-	if (begun < 0 && !excused(errno))
+	if (begun < 0 && !excused(errno) && !(s.cuts > 0 && errno == EINVAL))
 		fail("prefetch fails: %s", std::strerror(errno));
 	s.prefetches[space_of(current())] += begun > 0;
 }
 
 void get_cached(unsigned page)
 {
-	void *at = mpool_get(pool(), page, MPOOL_CACHED);
+	void *at = mpool_get(by(page), page, MPOOL_CACHED);
 	s.not_called = false;
-	if (!at && errno != EAGAIN && !excused(errno))
+	if (!at && errno != EAGAIN && !excused(errno) && !(s.cuts > 0 && errno == EINVAL))
 		fail("get of page %u, if it is in memory, fails: %s", page, std::strerror(errno));
 	if (at) {
 		got(page, at);
@@ -510,7 +546,7 @@ void put_back(const Pin &pin, bool dirty, bool own)
 	bool quick = own && !s.not_called;
 	if (quick)
 		hit_begins();
-	int result = mpool_put(pool(), pin.at, dirty ? MPOOL_DIRTY : 0);
+	int result = mpool_put(by(pin.page), pin.at, dirty ? MPOOL_DIRTY : 0);
 	if (quick)
 		hit_ends();
 	s.not_called = false;
@@ -533,7 +569,7 @@ void put(unsigned page, bool dirty)
 void peek_at(unsigned page)
 {
 	auto at = static_cast<Words>(mpool_get(pool(), page, MPOOL_IGNOREPIN));
-	if (!at && !excused(errno))
+	if (!at && !excused(errno) && !(s.cuts > 0 && errno == EINVAL))
 		fail("look at page %u fails: %s", page, std::strerror(errno));
 	if (at && word(at, 0) != (kMark | page))
 		fail("a look at page %u shows what is not its own", page);
@@ -565,11 +601,53 @@ void new_page(bool requested, unsigned page)
 		return;
 	}
 	Pin pin{number, static_cast<Words>(at), s.deaths};
+	s.made = true;
 	s.loose[number] |= requested;
+	for (const Worker &w : s.worker)
+		for (const Pin &p : w.held)
+			if (p.page == number && !requested && s.cuts > 0 && w.new_page == number)
+				fail("page %u was made by two", number);
 	s.worker[current()].new_page = number;
 	s.worker[current()].held.push_back(pin);
 	pins_add(pin);
 	check_page(pin);
+}
+
+// What was modified behind the new end goes, if it succeeds; else nothing has changed.
+void cut_file(unsigned pages)
+{
+	if (s.cuts++ == 0)
+		s.loose_before = s.loose;
+	s.cut = pages;
+	for (unsigned n = pages; n < s.scenario->pages + kTokens; n++)
+		s.loose[n] = true;
+	int result = mpool_truncate(pool(), pages);
+	s.not_called = false;
+	if (result != 0 && errno != EBUSY && !excused(errno))
+		fail("the file cannot be cut: %s", std::strerror(errno));
+	if (result == 0)
+		s.left = std::min(s.left, pages);
+	else if (s.cuts == 1 && s.left == UINT_MAX)
+		s.loose = s.loose_before;
+	if (result != 0 && s.cuts == 1 && !s.made && file_pages() < s.scenario->pages)
+		fail("the file is not cut, and has %u pages", file_pages());
+	if (result == 0 && !s.made && s.cuts == 1 && file_pages() > pages && !file_lost_some())
+		fail("the file is cut to %u pages, and has %u", pages, file_pages());
+	s.cut = UINT_MAX;
+}
+
+void forget_page(unsigned page)
+{
+	unsigned me = current();
+	uint64_t count = ++s.count[me][page];
+	bool was_loose = s.loose[page];
+	s.loose[page] = true;
+	file_write_by_another(page, me, count);
+	int result = mpool_invalidate(pool(), page, 1);
+	s.not_called = false;
+	if (result != 0 && errno != EBUSY && !excused(errno))
+		fail("page %u cannot be forgotten: %s", page, std::strerror(errno));
+	s.loose[page] = result != 0 || was_loose;
 }
 
 // False: others have it pinned too.
@@ -608,15 +686,23 @@ bool parent_may_be_told(int error)
 	return error == EAGAIN && s.asked.count(file_synced_by());
 }
 
+int sync_all()
+{
+	for (MPOOL *attached : s.file[space_of(current())])
+		if (attached && mpool_sync(attached) != 0)
+			return -1;
+	return mpool_sync(pool());
+}
+
 // mpool_sync; or of one page: WRITE and FLUSH; one after the other; WHOLE with both.
 ssize_t sync_call(const Op &op)
 {
 	if (op.what == 'S')
-		return mpool_sync(pool());
+		return sync_all();
 	pgno_t page = page_number(op);
-	if (op.what == 't' && mpool_sync_range(pool(), page, 1, MPOOL_WRITE) != 0)
+	if (op.what == 't' && mpool_sync_range(by(page), page, 1, MPOOL_WRITE) != 0)
 		return -1;
-	return mpool_sync_range(pool(), page, 1,
+	return mpool_sync_range(by(page), page, 1,
 		op.what == 't'   ? MPOOL_FLUSH
 		: op.what == 'w' ? MPOOL_WRITE | MPOOL_FLUSH | MPOOL_WHOLE
 				 : MPOOL_WRITE | MPOOL_FLUSH);
@@ -641,7 +727,7 @@ void sync(const Op &op)
 		fail("sync says that it withholds %zd pages", withheld);
 	for (unsigned t = 0; t < kThreads && withheld == 0; t++)
 		for (const auto &p : promised[t]) {
-			if (s.loose[p.first] || (op.what != 'S' && p.first != page_number(op)))
+			if (s.loose[p.first] || !by(p.first) || (op.what != 'S' && p.first != page_number(op)))
 				continue;
 			auto stable = reinterpret_cast<const uint64_t *>(file_stable(p.first));
 			if (!stable || stable[t] < p.second)
@@ -734,6 +820,105 @@ void await_token(Signal &signal)
 	signal.token.acquire();
 }
 
+// ---- a store ----------------------------------------------------------------
+
+ssize_t store_readv(void *, const struct iovec *iov, int n, uint64_t at)
+{
+	return preadv(kFile, iov, n, static_cast<off_t>(at));
+}
+
+ssize_t store_writev(void *, const struct iovec *iov, int n, uint64_t at)
+{
+	ssize_t done = 0, part = 0;
+	for (int i = 0; i < n && part >= 0; i++) {
+		part = pwrite(kFile, iov[i].iov_base, iov[i].iov_len, static_cast<off_t>(at) + done);
+		done += part > 0 ? part : 0;
+	}
+	return done > 0 || part >= 0 ? done : -1;
+}
+
+int store_flush(void *)
+{
+	return fdatasync(kFile);
+}
+
+int store_size(void *, uint64_t *bytes)
+{
+	*bytes = file_pages() * kPage;
+	return 0;
+}
+
+void answer(struct mpool_io *io)
+{
+	ssize_t n = (io->op == MPOOL_IO_READ ? store_readv : store_writev)(nullptr, io->iov, io->iovcnt, io->offset);
+	io->done(io, n < 0 ? -errno : n);
+}
+
+int store_submit(void *, struct mpool_io *io)
+{
+	bool helped = s.scenario->store == Scenario::store_helped;
+	if (!running() || s.scenario->store == Scenario::store_at_once || (helped && !io->waiter)) {
+		answer(io);
+		return 0;
+	}
+	point();
+	s.requests.push_back(io);
+	s.request.release();
+	wake(&s.requests);
+	return 0;
+}
+
+// Who waits answers one, whosever it is.
+int store_wait(void *, const void *, int, int)
+{
+	point();
+	if (s.requests.empty())
+		return -1;
+	struct mpool_io *io = s.requests.back();
+	s.requests.pop_back();
+	s.request.acquire();
+	answer(io);
+	return 0;
+}
+
+// Nothing is in flight.
+void store_close(void *)
+{
+	if (!s.requests.empty())
+		fail("a store is closed that has %zu requests", s.requests.size());
+}
+
+void answer_all()
+{
+	while (!s.store_ends || !s.requests.empty()) {
+		if (s.requests.empty()) {
+			block(&s.requests);
+			continue;
+		}
+		struct mpool_io *io = s.requests.back(); // in no order
+		s.requests.pop_back();
+		s.request.acquire();
+		answer(io);
+	}
+}
+
+void end_store()
+{
+	s.store_ends = true;
+	wake(&s.requests);
+}
+
+MPOOL *open_store()
+{
+	struct mpool_store store = {
+		store_size, store_readv, store_writev, store_flush, nullptr, nullptr, store_close, nullptr};
+	if (s.scenario->store != Scenario::store_blocks)
+		store.submit = store_submit;
+	if (s.scenario->store == Scenario::store_helped)
+		store.wait = store_wait;
+	return mpool_open_store(&store, sizeof store, nullptr, kPage, s.scenario->frames);
+}
+
 // ---- hooks -----------------------------------------------------------------
 
 // The page is one's own, in memory and in the file; or it was never written.
@@ -811,7 +996,7 @@ void ask_abandoned(unsigned page)
 	if (!p)
 		return;
 	// Held all the while, it was not read again.
-	bool was = s.abandoned.count(page) && p->deaths == 0, none = s.deaths == 0;
+	bool was = s.abandoned.count(page) && p->deaths == 0, none = s.deaths == 0, torn = s.torn.count(page);
 	int is = mpool_abandoned(pool(), p->at, 0);
 	if (is < 0)
 		fail("of page %u, which is pinned, it cannot be told whether it was abandoned: %s", page,
@@ -822,7 +1007,7 @@ void ask_abandoned(unsigned page)
 		fail("nobody died, and page %u counts as abandoned", page);
 	if (is && s.forked && !s.theirs.count(page))
 		fail("page %u was pinned by no thread that is gone, and counts as abandoned", page);
-	if (s.torn.count(page) && !is)
+	if (torn && !is)
 		fail("page %u was left half-modified and is written so, and does not count as abandoned", page);
 	const auto forgiven = s.forgiven.find(page);
 	if (is && forgiven != s.forgiven.end() && forgiven->second == s.deaths)
@@ -876,12 +1061,32 @@ void pins_of_process_go(unsigned process, bool died)
 				{s.pins[i].number, static_cast<Words>(const_cast<void *>(s.pins[i].page)), 0}, process);
 }
 
+// By one who holds it, and is dead or stopped, it is not handed over.
+void attach(unsigned page)
+{
+	int fd = file_has ? kOtherFile + static_cast<int>(file_of(page)) : kFile;
+	MPOOL *mp = mpool_attach(pool(), fd);
+	if (!mp && !excused(errno) && !((s.deaths > 0 || s.scenario->silent) && errno == EAGAIN))
+		fail("mpool_attach fails: %s", std::strerror(errno));
+	handle(page) = mp;
+}
+
+void close_attached(unsigned page)
+{
+	MPOOL *mp = handle(page);
+	handle(page) = nullptr;
+	if (mp && mpool_close(mp) != 0)
+		fail("close of an attached file fails: %s", std::strerror(errno));
+}
+
 void leave()
 {
 	unsigned process = process_of(current());
 	pins_of_process_go(process, false);
 	mpool_close(pool());
 	s.pool[process] = nullptr;
+	for (MPOOL *&attached : s.file[process])
+		attached = nullptr;
 }
 
 // Threads are not in the child: what they had pinned stays so, and may be put by others.
@@ -921,6 +1126,13 @@ void process_died(unsigned process, const void *code)
 	s.deaths_certain += s.pool[process] && !leaves;
 	pins_of_process_go(process, true);
 	system_died(process);
+	for (MPOOL *&attached : s.file[process])
+		attached = nullptr;
+	// Whoever recovers it has nothing changed, or everything.
+	if (s.worker[current()].doing == 's' && s.cuts == 1 && s.cut < file_pages())
+		s.loose = s.loose_before;
+	else if (s.worker[current()].doing == 's' && s.cuts == 1 && s.cut != UINT_MAX)
+		s.must_be_cut = s.cut;
 	if (tracing())
 		trace_line("DIES", nullptr, process, code);
 	wake(&s.deaths);
@@ -972,6 +1184,8 @@ void perform(const Op &op)
 {
 	check_held();
 	s.worker[current()].doing = op.what;
+	if (file_has && std::strchr("GHYDPIkowt", op.what) && !by(page_number(op)))
+		return;
 	switch (op.what) {
 	case 'G':
 	case 'H':
@@ -990,6 +1204,13 @@ void perform(const Op &op)
 	case 'M':
 		s.last_made = true;
 		return new_page(true, MAX_PAGE_NUMBER - 1);
+	case '=':
+		s.limited = true;
+		return tune(MPOOL_MAXCACHE, op.arg);
+	case 's':
+		return cut_file(op.arg);
+	case '%':
+		return forget_page(page_number(op));
 	case 'B':
 		return put_others(page_number(op));
 	case 'X':
@@ -1014,6 +1235,10 @@ void perform(const Op &op)
 		return give_token(s.signal[op.arg]);
 	case 'W':
 		return await_token(s.signal[op.arg]);
+	case '&':
+		return answer_all();
+	case '^':
+		return end_store();
 	case 'L':
 		return look_for_dead(op.arg);
 	case 'C':
@@ -1036,6 +1261,8 @@ void perform(const Op &op)
 		return set_hooks(op.arg);
 	case 'a':
 		return tune(MPOOL_READAHEAD, op.arg);
+	case '/':
+		return tune(MPOOL_IO_DEPTH, op.arg);
 	case 'e':
 		return tune(MPOOL_IO_ENGINE, op.arg);
 	case 'h':
@@ -1059,6 +1286,13 @@ void perform(const Op &op)
 		tune(MPOOL_LATCHED, op.arg);
 		s.latched_only = op.arg;
 		return;
+	case '+':
+		return attach(page_number(op));
+	case '-':
+		return close_attached(page_number(op));
+	case '$':
+		close_attached(page_number(op));
+		return attach(page_number(op));
 	case 'b':
 		return maid_works();
 	case 'q':
@@ -1074,15 +1308,22 @@ void perform(const Op &op)
 
 // ---- a run -----------------------------------------------------------------
 
-void watch_pool()
+void watch_words()
 {
 	// A latch keeps the page in its frame as a pin does.
-	std::vector<inside_pin> kept = s.pins;
+	static std::vector<inside_pin> kept;
+	kept = s.pins;
 	for (const Worker &w : s.worker)
 		for (const auto &l : w.latched)
 			kept.push_back({l.second.at, l.first});
 	if (const char *wrong = inside_wrong(s.pool[0], kept.data(), static_cast<unsigned>(kept.size()), s.deletes))
 		fail("%s", wrong);
+}
+
+void watch_pool()
+{
+	if (!as_before())
+		watch_words();
 	watch_dead_latches();
 	watch_dead_pins();
 }
@@ -1129,12 +1370,27 @@ Script read_script(std::string text)
 	return script;
 }
 
+// Those of a scenario, which are read once for all of its runs.
+const std::vector<Script> &scripts_of(const Scenario &scenario)
+{
+	static std::vector<std::string> texts;
+	static std::vector<Script> scripts;
+	if (texts != scenario.threads) {
+		texts = scenario.threads;
+		scripts.clear();
+		for (const std::string &text : texts)
+			scripts.push_back(read_script(text));
+	}
+	return scripts;
+}
+
 // Open the pool, or join it, as the thread's process.
 void open_pool(unsigned thread, bool shared)
 {
 	static char key[] = "key";
 	as_thread(thread, [&] {
-		MPOOL *mp = mpool_open(shared ? key : nullptr, kFile, kPage, s.scenario->frames);
+		MPOOL *mp = s.scenario->store ? open_store()
+		                              : mpool_open(shared ? key : nullptr, kFile, kPage, s.scenario->frames);
 		if (!mp)
 			fail("mpool_open fails: %s", std::strerror(errno));
 		s.pool[space_of(thread)] = mp;
@@ -1165,9 +1421,27 @@ void open_pools(const std::vector<Script> &scripts)
 			open_pool(t, shared);
 }
 
+// Does a process hold the file from the beginning to the end?
+bool is_kept(const std::vector<Script> &scripts, unsigned file)
+{
+	bool kept[kProcesses] = {}, lost[kProcesses] = {};
+	for (const Script &script : scripts) {
+		for (const Op &op : script.before)
+			kept[script.process] |= op.what == '+' && file_of(op.arg) == file;
+		for (const Op &op : script.ops)
+			lost[script.process] |= (op.what == '-' || op.what == '$') && file_of(op.arg) == file;
+		lost[script.process] |= script.doomed;
+	}
+	for (unsigned p = 0; p < kProcesses; p++)
+		if (kept[p] && !lost[p])
+			return true;
+	return false;
+}
+
 void set_up(const Scenario &scenario, const Options &options)
 {
 	process_runs = object_process;
+	file_has = nullptr;
 	object_forget_all();
 	memory_begin(options.model);
 	unsigned pages = scenario.one_bucket ? kManyPages : scenario.pages;
@@ -1179,28 +1453,39 @@ void set_up(const Scenario &scenario, const Options &options)
 	s = State{};
 	s.scenario = &scenario;
 	stored = peeks(scenario) ? note_store : nullptr;
-	std::vector<Script> scripts;
-	for (const std::string &text : scenario.threads)
-		scripts.push_back(read_script(text));
+	const std::vector<Script> &scripts = scripts_of(scenario);
 	open_pools(scripts);
 	choose_numbers();
+	if (scenario.narrow)
+		inside_narrow(s.pool[0]);
+	bool shared = false;
+	for (const Script &script : scripts)
+		shared |= script.shared;
+	if (scenario.attached && shared)
+		file_has = file_of;
+	else if (scenario.attached)
+		as_thread(1, [] {
+			attach(1);
+			attach(kFar);
+		});
+	if (file_has)
+		for (unsigned n = 0; n < s.number.size(); n++)
+			s.loose[n] = file_of(n) && !is_kept(scripts, file_of(n));
 	for (unsigned t = 1; t <= scenario.threads.size(); t++) {
-		Worker &w = s.worker[t];
-		w.before = scripts[t - 1].before;
-		w.ops = scripts[t - 1].ops;
-		if (scripts[t - 1].gone)
-			for (const std::vector<Op> *some : {&w.before, &w.ops})
+		const Script &script = scripts[t - 1];
+		if (script.gone)
+			for (const std::vector<Op> *some : {&script.before, &script.ops})
 				for (const Op &op : *some)
 					s.theirs.insert(op.arg);
-		for (const Op &op : w.ops) {
+		for (const Op &op : script.ops) {
 			bool deletes = op.what == 'X' || op.what == 'x';
 			s.others |= op.what == 'B';
 			s.deletes |= deletes;
-			if (deletes)
+			if (deletes || (op.what == '$' && !shared))
 				s.loose[page_number(op)] = true;
 		}
 		as_thread(t, [&] {
-			for (const Op &op : w.before)
+			for (const Op &op : script.before)
 				perform(op);
 		});
 	}
@@ -1225,7 +1510,7 @@ void plant_fault(const Scenario &scenario, unsigned nth)
 
 void thread_body(unsigned t)
 {
-	for (const Op &op : s.worker[t].ops)
+	for (const Op &op : scripts_of(*s.scenario)[t - 1].ops)
 		perform(op);
 	check_held();
 	s.worker[t].doing = kThreadEnd;
@@ -1309,8 +1594,8 @@ std::string check_end()
 	unsigned known = static_cast<unsigned>(s.pins.size());
 	if (s.forked && inside_wrong(s.pool[0], s.pins.data(), known, false))
 		return std::string("at the end ") + inside_wrong(s.pool[0], s.pins.data(), known, false);
-	if (const char *left =
-			inside_left_over(s.pool[0], s.forked ? inside_pins(s.pool[0], known) : known, s.deaths > 0))
+	if (const char *left = inside_left_over(
+		    s.pool[0], s.forked ? inside_pins(s.pool[0], known) : known, s.deaths > 0, s.limited))
 		return std::string("at the end ") + left;
 	if (!(wrong = check_processes()).empty())
 		return wrong;
@@ -1322,8 +1607,17 @@ std::string check_end()
 		});
 	if (!wrong.empty())
 		return wrong;
+	bool synced = false;
+	for (unsigned p = 1; p < kProcesses; p++)
+		if (file_has && alive(p) && s.pool[p])
+			as_process(p, [&] {
+				if (sync_all() != 0)
+					wrong = std::string("at the end sync fails: ") + std::strerror(errno);
+			});
+	if (!wrong.empty())
+		return wrong;
 	as_process(0, [&] {
-		if (mpool_sync(pool()) == 0)
+		if ((synced = sync_all() == 0))
 			wrong = check_file();
 		else if (!file_is_lost() && !parent_may_be_told(errno))
 			wrong = std::string("at the end sync fails: ") + std::strerror(errno);
@@ -1334,6 +1628,10 @@ std::string check_end()
 	for (unsigned t = 1; t <= s.scenario->threads.size(); t++)
 		if (alive(process_of(t)))
 			as_thread(t, thread_end);
+	if (wrong.empty() && !s.made && s.cuts == 1 && file_pages() > s.must_be_cut)
+		wrong = "at the end the file has pages that were cut off when its process died";
+	if (wrong.empty() && synced && !s.made && s.cuts == 1 && s.left != UINT_MAX && file_stable(s.left))
+		wrong = "at the end what was cut off is on stable storage";
 	if (wrong.empty() && memory_blocks() != 0)
 		wrong = "at the end " + std::to_string(memory_blocks()) + " blocks of memory are left";
 	return wrong;
@@ -1401,6 +1699,12 @@ static const char *call_name(char what)
 		return "sync";
 	case 'c':
 		return "clean";
+	case 's':
+		return "truncate";
+	case '%':
+		return "invalidate";
+	case '=':
+		return "maxcache";
 	case 'L':
 		return "recovery";
 	case 'C':
@@ -1409,6 +1713,10 @@ static const char *call_name(char what)
 		return "join";
 	case 'Z':
 		return "leave";
+	case '+':
+		return "attach";
+	case '-':
+		return "close";
 	case 'l':
 	case 'd':
 	case 'y':

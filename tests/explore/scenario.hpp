@@ -19,18 +19,24 @@
 //   E     the kernel writes back, and fails  U     another program's fsync of the file
 //   T<n>  give token n                       W<n>  wait for token n
 //
+//   s<n>  cut the file: n pages are left     %<p>  another machine writes page p, which this one forgets
+//
 //   v<p>  get pages, as many as there are digits: mpool_getv
 //   r<p>  prefetch pages, the same way       k<p>  get page p, if it is in memory
 //   Q     have hooks, which look at each page; before all calls of the process
 //   Q<n>  the same; this thread's before_write waits for token n, of 1 to 3
 //   a<n>  read ahead n pages at the most     e<n>  have that engine
+//   /<n>  have n requests in flight at the most
 //   h<n>  have n cleaners; 0: and wait until the one that there was has ended
 //   l<p>  latch page p, which is held, exclusively; d<p>: shared
 //   y<p>  try to; z<p>: the same, shared
 //   u<p>  unlatch it, if it is latched      m<p>  modify it, unlatch it dirty
 //   p<p>  peek at page p, and read it; if it is unchanged then, it was as it should be
 //   j<p>  note its version                  g<p>  latch it exclusively, if that has not changed
-//   i<n>  MPOOL_LATCHED is n
+//   =<n>  MPOOL_MAXCACHE is n
+//   &     be the thread of a store's that answers what it was asked for, until ^
+//   i<n>  MPOOL_LATCHED is n            $<p>  close the attached file of page p, attach it again
+//   +<p>  attach the file of page p     -<p>  close it
 //
 //   b     be the thread of its own that the library makes in this process, until q
 //   q     wait until that has finished what it was given, and ends
@@ -67,6 +73,9 @@
 
 namespace explore {
 
+// Pages of an extent: a page and the one so far behind it may have one number in the pool.
+constexpr unsigned kFar = 4;
+
 enum Kind { fail_nothing, fail_reads, fail_writes, fail_syncs, fail_memory, fail_hooks };
 
 struct Scenario {
@@ -83,6 +92,12 @@ struct Scenario {
 	bool silent = false;       // nobody hands out descriptors: they are all stopped when they are asked
 	unsigned joins = 0;        // maxcache of who joins in the run; 0: as above
 	bool unlisting = false;    // every scan unlists the stripes that it finds empty
+	// The file is attached twice, too: by the one handle odd pages are had, by the other those from kFar on.
+	// Of a pool that is shared these are two files more, which processes attach by '+', and close.
+	bool attached = false;
+	// The pool is a store's, which is the file; with a submit, answered in it, or by a thread.
+	enum Store { no_store, store_blocks, store_at_once, store_later, store_helped } store = no_store;
+	bool narrow = false; // ... and the pool has one extent for both: there may be EFBIG
 };
 
 // Does a process die in it?

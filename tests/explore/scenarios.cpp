@@ -111,9 +111,90 @@ Scenario unlisting(Scenario s)
 	return s;
 }
 
+// By three handles of one file.
+Scenario attached(Scenario s)
+{
+	s.attached = true;
+	return s;
+}
+Scenario narrow(Scenario s)
+{
+	s.attached = s.narrow = true;
+	return s;
+}
+
+// On a store.
+Scenario stored(Scenario::Store store, Scenario s)
+{
+	s.store = store;
+	return s;
+}
+
 std::vector<Scenario> make()
 {
 	return {
+		// Stores: their answers, in submit and late, against who waits, close, and eviction.
+		bounded(1, stored(Scenario::store_at_once, {"store-prefetch", 3, 4, {"G3 P3 | r02 G0 D0 q", "b"}})),
+		bounded(1, stored(Scenario::store_later, {"store-prefetch-late", 3, 4, {"G3 P3 | r02 q ^", "b", "&"}})),
+		bounded(1, stored(Scenario::store_later,
+				   {"store-prefetch-evict", 2, 4, {"G0 P0 | r2 G1 P1 q ^", "b", "&"}})),
+		bounded(1, stored(Scenario::store_later,
+				   {"store-prefetch-narrow", 4, 6, {"G5 P5 /1 | r024 q ^", "b", "&"}})),
+		stored(Scenario::store_later, {"store-getv", 4, 6, {"v024 P0 P2 D4 ^", "&"}}),
+		bounded(1, stored(Scenario::store_at_once, {"store-getv-two", 4, 6, {"v02 P0 P2", "v20 D0 P2"}})),
+		bounded(1, stored(Scenario::store_later,
+				   {"store-getv-two-late", 4, 6, {"v02 P0 P2 T1", "v20 D0 P2 W1 ^", "&"}})),
+		stored(Scenario::store_later, {"store-clean", 8, 10, {"G0 D0 G2 D2 G4 D4 G6 D6 | c8 ^", "&"}}),
+		bounded(1, stored(Scenario::store_later,
+				   {"store-clean-rescue", 3, 4, {"G0 D0 G2 D2 | c3 W1 ^", "G1 P1 | G0 D0 T1", "&"}})),
+		bounded(1, stored(Scenario::store_later,
+				   {"store-sync", 4, 4, {"G0 D0 G2 D2 | S W1 ^", "G3 P3 | G0 D0 T1", "&"}})),
+		bounded(1, failing(fail_reads,
+				   stored(Scenario::store_later, {"store-failed-getv", 4, 6, {"v02 ^", "&"}}))),
+		bounded(1, failing(fail_writes, stored(Scenario::store_later,
+							{"store-failed-clean", 3, 4, {"G0 D0 G2 D2 | c3 ^", "&"}}))),
+		bounded(1, failing(fail_syncs,
+				   stored(Scenario::store_blocks,
+					   {"store-failed-flush", 2, 4, {"G0 D0 | S", "G0 P0 | G1 D1 G2 P2"}}))),
+		// ... and in the wait of who wants them, or of another.
+		bounded(1,
+			stored(Scenario::store_helped, {"store-help-getv", 4, 6, {"v024 P0 P2 D4", "v135 P1 P3 P5"}})),
+		bounded(1, stored(Scenario::store_helped, {"store-help-getv-two", 4, 6, {"v02 P0 P2", "v20 D0 P2"}})),
+		bounded(1, stored(Scenario::store_helped, {"store-help-prefetch", 3, 4, {"G3 P3 | r02 G0 D0 q", "b"}})),
+		bounded(1, stored(Scenario::store_helped, {"store-help-narrow", 4, 6, {"G5 P5 /1 | r024 q", "b"}})),
+		bounded(1, stored(Scenario::store_helped,
+				   {"store-help-sync", 4, 4, {"G0 D0 G2 D2 | S W1", "G3 P3 | v13 P1 P3 T1"}})),
+		// Attached files: their pages against eviction, by others' too.
+		attached({"attach-hit-eviction", 1, 4, {"G1 P1 | G1 P1", "G3 P3"}}),
+		attached({"attach-eviction-dirty", 1, 6, {"G1 P1 | G1 D1", "G5 D5"}}),
+		bounded(1, attached({"attach-sync-sync", 2, 6, {"G1 D1 | o1 G1 D1 S", "G5 D5 | G5 D5 o5"}})),
+		bounded(1, failing(fail_syncs, attached({"attach-failed-fsync", 1, 6,
+						       {"G1 D1 | o1 S", "G5 D5 | G5 D5 G1 P1 o5"}}))),
+		// A file is closed while another's page evicts its, or loads; and while it is loaded ahead.
+		bounded(1, attached({"attach-close-eviction", 1, 4, {"G1 D1 | $1 G1 P1", "G0 P0"}})),
+		attached({"attach-close-sync", 2, 6, {"G1 D1 | $1 G1 P1", "G5 D5 | o5 G5 D5 o5"}}),
+		// Of a pool that is shared: two more files, which have pages 1 and 3, and those from 4 on.
+		bounded(1, attached({"files-attach", 1, 4, {"G0 P0 | +1 G1 D1", "1: G0 P0 | +1 G1 D1 -1"}})),
+		attached({"files-evicted", 1, 4, {"G0 P0 | G0 P0", "1: +1 | G1 D1 o1"}}),
+		attached({"files-close", 1, 4, {"+1 G1 D1 | -1", "1: +1 | -1 +1 G1 P1"}}),
+		attached({"files-close-own", 1, 4, {"+1 G1 D1 | -1", "G0 P0 | G2 P2", "1: +1 | G3 D3"}}),
+		bounded(1, attached({"files-slot-again", 1, 8,
+				   {"+1 G1 D1 | -1 +5 G5 D5 -5 +1 G1 D1", "1: G0 P0 | G0 P0 G2 P2"}})),
+		bounded(1, attached({"files-sync", 2, 4, {"+1 | G1 D1 o1", "1: +1 | G1 D1 S"}})),
+		bounded(1, attached({"files-hit", 2, 4, {"G0 P0 | H0 P0 G2 P2 G0 P0", "1: | +1 G1 D1"}})),
+		attached({"files-join", 1, 4, {"+1 G1 D1 | G1 D1 -1", "1: | J +1 G1 P1 Z"}}),
+		bounded(1, silent(attached({"files-silent", 1, 4, {"G0 P0 | G0 P0 +1 G2 P2", "1: +1 | G1 D1"}}))),
+		// Numbers go from file to file: page 1 of the one, and page 5 of the other, have the same.
+		narrow({"extent-reuse-get", 1, 6, {"G1 P1 | G1 P1", "G0 P0 G5 P5"}}),
+		fenced(narrow({"extent-reuse-get-fenced", 1, 6, {"G1 P1 | G1 P1", "G0 P0 G5 P5"}})),
+		bounded(1, narrow({"extent-reuse-put", 1, 6, {"G1 D1 | G1 D1 G1 P1", "G0 P0 G5 D5"}})),
+		narrow({"extent-reuse-load", 1, 6, {"G0 P0 | G1 P1", "G5 P5 G0 P0 G5 P5"}}),
+		bounded(1, narrow({"extent-reuse-both", 2, 6, {"G0 P0 G2 P2 | G1 P1 G0 P0", "G5 P5 G2 P2"}})),
+		narrow({"extent-reuse-cached", 1, 6, {"G1 P1 | k1 P1 k1 P1", "G0 P0 G5 P5"}}),
+		narrow({"extent-reuse-peek", 1, 6, {"G1 P1 p1 | p1 p1", "G0 P0 G5 D5"}}),
+		bounded(1, narrow({"extent-reuse-three", 1, 6, {"G1 P1 | G1 P1", "G0 P0 G5 P5", "G2 P2 G1 P1"}})),
+		bounded(1, narrow({"extent-close-tried", 1, 6, {"G5 P5 G0 P0 | G1 P1 $1 G5 P5", "G5 P5"}})),
+		bounded(1, narrow({"extent-close-reuse", 1, 6, {"G1 P1 | $1 G1 P1", "G5 P5 G0 P0 G5 P5"}})),
 		// Pins against eviction.  One frame, or two: who gets a page is in the way of who needs a frame.
 		{"hit-eviction", 1, 2, {"G0 P0 | G0 P0", "G1 P1"}},
 		{"hit-eviction-dirty", 1, 2, {"G0 P0 | G0 D0 G0 P0", "G1 P1 | G1 D1"}},
@@ -166,6 +247,13 @@ std::vector<Scenario> make()
 		{"latch-sync-shared", 2, 2, {"i1 G0 D0 G0 | d0 S u0", "G0 | l0 m0"}},
 		{"latch-sync-two", 2, 2, {"i1 G0 l0 m0 | l0 m0 S", "G0 | l0 m0 S"}},
 		fenced({"latch-sync-only-fenced", 2, 2, {"i1 G0 l0 m0 | l0 m0 l0 m0", "G0 | S"}}),
+		{"latch-turn", 2, 2, {"G0 l0 | m0 l0 m0 l0 m0 l0 m0", "G0 | l0 m0"}},
+		{"latch-turn-shared", 2, 2, {"G0 l0 | m0 l0 m0 l0 m0 l0 m0", "G0 | d0 u0"}},
+		bounded(2, {"latch-turn-two", 2, 2, {"G0 l0 | m0 l0 m0 l0 m0", "G0 | l0 m0", "G0 | l0 m0"}}),
+		{"latch-turn-upgrade", 2, 2, {"G0 l0 | m0 l0 m0 j0 g0 m0", "G0 | l0 m0"}},
+		{"latch-turn-sync", 2, 2, {"i1 G0 l0 | m0 l0 m0 l0 m0", "G0 P0 | S"}},
+		{"latch-turn-sync-pinned", 2, 2, {"G0 l0 | m0 l0 m0 l0 m0", "G0 P0 | S"}},
+		bounded(1, {"latch-turn-sync-evict", 1, 3, {"i1 G0 l0 | m0 l0 m0 P0 G1 l1 m1 P1", "G0 P0 | S"}}),
 		{"latch-delete", 2, 2, {"G0 | l0 X0 u0", "G1 P1 | G0 d0 u0 P0"}},
 		{"latch-delete-beside", 2, 2, {"G0 d0 u0 | X0", "G0 | d0 P0 u0"}},
 		{"latch-thread-ends", 2, 2, {"G0 d0 u0 | l0 A0 u0", "G0 P0 | G0 l0", "G0 P0 | G0 d0"}},
@@ -244,8 +332,8 @@ std::vector<Scenario> make()
 		{"miss-eviction-one-bucket", 1, 3, {"G0 P0 | G1 P1", "G2 P2 | G0 P0"}},
 		one_bucket({"bucket-overflow", 9, 0,
 			{"G0 P0 G1 P1 G2 P2 G3 P3 G4 P4 G5 P5 G6 P6 G7 P7 G8 P8 | G9 P9", "G8 P8 | G9 P9"}}),
-		one_bucket({"bucket-overflow-eviction", 9, 0,
-			{"G0 G1 G2 G3 G4 G5 G6 P0 G7 P7 G8 P8 | G9 P9", "G1 P1 | G8 P8 G0 P0"}}),
+		bounded(1, one_bucket({"bucket-overflow-eviction", 9, 0,
+				   {"G0 G1 G2 G3 G4 G5 G6 P0 G7 P7 G8 P8 | G9 P9", "G1 P1 | G8 P8 G0 P0"}})),
 
 		// Puts by other threads, threads that end, many pins.
 		{"put-by-another", 1, 2, {"G0 | O0 G0 D0 G0 P0", "G0 P0 | F0 G1 P1"}},
@@ -297,9 +385,9 @@ std::vector<Scenario> make()
 		failing(fail_syncs, {"failed-fsync", 1, 2, {"G0 | D0 S", "G0 P0 | G1 P1"}}),
 		failing(fail_syncs, {"failed-fsync-two", 2, 3, {"G0 | D0 S G0 D0 S", "G1 P1 | G1 D1 S"}}),
 		bounded(1, failing(fail_syncs, {"failed-fsync-latched", 1, 1, {"i1 G0 | D0", "G0 P0 | o0 S"}})),
-		failing(fail_syncs, {"failed-fsync-swept", 1, 1, {"| S S", "| G0 D0 c1"}}),
-		failing(fail_syncs, {"failed-fsync-range", 2, 2, {"G0 | D0 o0 t0", "G1 | D1 o1"}}),
-		failing(fail_syncs, {"failed-fsync-written", 2, 2, {"G0 | D0 t0", "G1 P1 | G1 D1 S"}}),
+		bounded(1, failing(fail_syncs, {"failed-fsync-swept", 1, 1, {"| S S", "| G0 D0 c1"}})),
+		bounded(1, failing(fail_syncs, {"failed-fsync-range", 2, 2, {"G0 | D0 o0 t0", "G1 | D1 o1"}})),
+		bounded(1, failing(fail_syncs, {"failed-fsync-written", 2, 2, {"G0 | D0 t0", "G1 P1 | G1 D1 S"}})),
 		bounded(1, failing(fail_hooks, {"failed-hook", 1, 3, {"Q G0 D0 | G1 P1 G2 P2", "G0 P0 | G0 D0"}})),
 		failing(fail_hooks, {"failed-hook-sync", 2, 2, {"Q G0 | D0 S", "G0 P0 | G0 D0"}}),
 		failing(fail_hooks, {"failed-hook-pinned", 2, 2, {"Q G0 | D0 S", "G0 P0 G1 | G0 D1 D0"}}),
@@ -309,7 +397,7 @@ std::vector<Scenario> make()
 		bounded(1, failing(fail_hooks, {"failed-hook-readahead", 3, 4, {"Q a4 G0 P0 | G1 P1 G2 P2", "G2 P2"}})),
 		bounded(1, failing(fail_hooks,
 				   {"failed-hook-prefetch", 3, 3, {"Q e1 | r01 q k0 P0 k1 P1", "b", "G0 P0"}})),
-		failing(fail_memory, {"failed-memory", 1, 2, {"G0 | D0 G1 P1", "G1 P1"}}),
+		bounded(1, failing(fail_memory, {"failed-memory", 1, 2, {"G0 | D0 G1 P1", "G1 P1"}})),
 		failing(fail_memory, {"failed-memory-overflow", 1, 3, {"G0 | G1 P1", "G2 | D2"}}),
 
 		// The table grows, the overflow grows and goes, pages come and go.
@@ -383,6 +471,68 @@ std::vector<Scenario> make()
 		bounded(1, failing(fail_reads, {"failed-prefetch", 3, 3, {"e1 | r01 q k0 P0 k1 P1", "b", "G0 P0"}})),
 		bounded(1, failing(fail_memory, {"failed-prefetch-memory", 3, 3, {"e1 G2 P2 | r01 q", "b"}})),
 
+		// The file is cut, whatever others do to the pages that are to go.
+		{"truncate-get", 3, 3, {"G2 D2 | s1", "G0 P0 | Y2 P2"}},
+		{"truncate-load", 3, 3, {"G0 P0 | s1", "G0 P0 | Y2 P2"}},
+		{"truncate-pinned", 3, 3, {"G1 D1 | s1", "G2 | D2 Y1"}},
+		{"truncate-eviction", 1, 3, {"G2 D2 | s1", "G2 P2 | G0 P0"}},
+		{"truncate-evicted", 2, 4, {"G2 D2 G3 D3 | s1", "G3 P3 | G0 D0"}},
+		{"truncate-sync", 3, 3, {"G2 D2 G0 D0 | s1", "G0 P0 | S"}},
+		{"truncate-sync-range", 3, 3, {"G1 D1 G2 | s1 P2", "G0 P0 | o1"}},
+		{"truncate-new", 3, 2, {"G0 P0 | s1", "G0 P0 | N D@"}},
+		{"truncate-new-again", 3, 2, {"G0 P0 | s1 N D@ N", "G0 P0 | N"}},
+		bounded(1, {"truncate-new-two", 3, 3, {"G0 P0 | s1 N D@", "G0 P0 | N D@", "G0 P0 | N D@"}}),
+		{"truncate-requested", 3, 3, {"G0 P0 | s1", "G0 P0 | R2 D2"}},
+		{"truncate-peek", 3, 3, {"G2 P2 p2 | s1", "G2 P2 | p2"}},
+		{"truncate-look", 3, 3, {"G2 P2 | s1", "G0 P0 | I2 G0 P0"}},
+		{"truncate-latched", 3, 2, {"G0 P0 | s1", "G1 | l1 P1 u1"}},
+		{"truncate-delete", 3, 2, {"G0 P0 | s1", "G1 D1 G1 | X1"}},
+		{"truncate-getv", 3, 3, {"G0 P0 | s1", "G0 P0 | v012 P0 P1 P2"}},
+		bounded(1, {"truncate-readahead", 4, 4, {"G3 P3 | s2", "a4 G0 P0 | G1 P1 Y2 P2"}}),
+		bounded(1, {"truncate-prefetch", 3, 3, {"e1 G0 P0 | r12 q", "b", "G0 P0 | s1"}}),
+		{"truncate-twice", 3, 3, {"G2 D2 | s2", "G1 D1 | s1"}},
+		{"truncate-longer", 3, 2, {"G1 D1 | s4", "G0 P0 | N D@"}},
+		bounded(1, {"truncate-put-by-another", 3, 2, {"G0 P0 | s1", "G1 | O1", "G0 P0 | F1"}}),
+		bounded(1, {"truncate-table-growth", 2, 8, {"G0 G1 G2 G3 G4 P4 | s4", "G5 D5 | Y6 P6"}}),
+		bounded(1, {"truncate-overflow", 1, 4, {"G0 G2 D2 | s1", "G1 P1 | Y3 P3"}}),
+		fenced({"truncate-fenced", 3, 3, {"G2 D2 | s1", "G0 P0 | Y2 P2"}}),
+		failing(fail_writes, {"failed-truncate", 3, 3, {"G2 D2 | s1", "G0 P0 | Y2 P2"}}),
+		failing(fail_syncs, {"failed-fsync-truncate", 3, 3, {"G2 D2 G0 D0 | s1 S", "G0 P0 | G0 D0 S"}}),
+		bounded(1, failing(fail_syncs,
+				   {"failed-fsync-truncate-new", 3, 2, {"G0 P0 | s1 N D@ S", "G0 P0 | N D@ S"}})),
+		failing(fail_syncs,
+			{"failed-fsync-truncate-eviction", 2, 3, {"G0 P0 | s1 N D@ S", "G0 P0 | G0 D0 c2"}}),
+		failing(fail_memory, {"failed-truncate-memory", 3, 3, {"G2 D2 | s1", "G0 P0 | Y2 P2"}}),
+
+		// The pool becomes smaller, and larger again.
+		{"limit-get", 3, 4, {"G0 P0 G1 P1 G2 D2 | =1", "G2 P2 | G2 D2"}},
+		{"limit-miss", 3, 4, {"G0 P0 G1 P1 | =1", "G1 P1 | G3 D3"}},
+		bounded(1, {"limit-late", 3, 4, {"G0 P0 G1 P1 G2 P2 | =1", "G2 P2 | G3 P3 G2 P2"}}),
+		{"limit-pinned", 3, 4, {"G0 G1 P1 G2 D2 | =1 P0 G3 P3", "G2 | D2"}},
+		{"limit-sync", 3, 3, {"G0 D0 G1 P1 G2 D2 | =1", "G1 P1 | S"}},
+		{"limit-latched", 3, 3, {"G0 P0 G1 P1 | =1", "G2 l2 P2 | m2"}},
+		{"limit-peek", 3, 3, {"G0 P0 G1 P1 G2 P2 p2 | =1", "G2 P2 | p2"}},
+		bounded(1, {"limit-raised", 3, 4, {"G0 P0 G1 P1 G2 P2 | =1 =3", "G2 P2 | G3 D3 G2 P2"}}),
+		bounded(1, {"limit-two", 3, 4, {"G0 P0 G1 P1 G2 P2 | =1", "G2 P2 | =3", "G1 P1 | G3 D3"}}),
+		{"limit-new", 3, 2, {"G0 P0 G1 P1 | =1", "G1 P1 | N D@"}},
+		bounded(1, {"limit-prefetch", 3, 4, {"e1 G0 P0 | r12 q", "b", "G0 P0 | =1"}}),
+		failing(fail_writes, {"failed-limit", 3, 3, {"G0 D0 G1 D1 G2 D2 | =1", "G1 P1 | G2 D2"}}),
+		failing(fail_memory, {"failed-limit-memory", 3, 3, {"G0 D0 G1 D1 G2 D2 | =1", "G1 P1 | G2 D2"}}),
+
+		// Another machine writes a page, which is forgotten.
+		{"invalidate-get", 2, 2, {"G0 P0 | %0 G0 P0", "G0 P0 | G0 P0"}},
+		{"invalidate-load", 2, 2, {"G1 P1 | %0 G0 P0", "G1 P1 | G0 P0"}},
+		{"invalidate-eviction", 1, 2, {"G0 P0 | %0 G0 P0", "G1 P1 G0 P0 | G1 P1"}},
+		{"invalidate-rescue", 1, 2, {"G0 P0 | G1 P1", "G0 P0 | %0 G0 P0"}},
+		{"invalidate-sync", 2, 2, {"G1 D1 G0 P0 | %0 G0 P0", "G1 P1 | S"}},
+		{"invalidate-modified", 2, 2, {"G0 P0 | %1 G1 P1", "G0 P0 | G0 D0 %1 G1"}},
+		{"invalidate-getv", 2, 2, {"G1 P1 | %0 G0 P0", "G1 P1 | v01 P0 P1"}},
+		bounded(1, {"invalidate-prefetch", 3, 3, {"e1 G2 P2 | r01 q k0 P0", "b", "G2 P2 | %0 G0 P0"}}),
+		bounded(1, {"invalidate-readahead", 4, 4, {"G3 P3 | %2 G2 P2", "a4 G0 P0 | G1 P1 G2 P2"}}),
+		{"invalidate-twice", 2, 2, {"G0 P0 | %0 G0 P0", "G0 P0 | %0 G0 P0"}},
+		{"invalidate-truncate", 3, 3, {"G2 P2 G1 P1 | s2", "G0 P0 | %1 G1 P1"}},
+		fenced({"invalidate-fenced", 2, 2, {"G0 P0 | %0 G0 P0", "G0 P0 | G0 P0"}}),
+
 		// A cleaner, and who waits for it.
 		bounded(1, {"cleaner-get", 1, 2, {"G0 D0 | h1 G1 P1 h0", "b"}}),
 		bounded(1, {"cleaner-line", 1, 3, {"G0 D0 | h1 G1 P1 h0", "b", "G0 P0 | G2 P2"}}),
@@ -394,6 +544,9 @@ std::vector<Scenario> make()
 		// Processes that share the pool.
 		bounded(1, {"processes-getv", 2, 3, {"G2 P2 | v01 P0 D1", "1: v10 D0 P1"}}),
 		bounded(1, {"processes-prefetch", 3, 3, {"e1 | r01 q", "b", "1: G0 D0"}}),
+		{"processes-truncate", 3, 3, {"G2 D2 | s1", "1: G0 P0 | Y2 P2"}},
+		{"processes-truncate-new", 3, 2, {"G0 P0 | s1", "1: G0 P0 | N D@"}},
+		{"processes-invalidate", 2, 2, {"G0 P0 | %0 G0 P0", "1: G1 P1 | G0 P0"}},
 		{"processes-hit-eviction", 1, 2, {"G0 P0 | G0 P0", "1: G1 P1"}},
 		{"processes-told", 1, 2, {"G0 D0 | G1 P1 T1 W2 S", "1: W1 E U S S T2"}},
 		{"processes-told-both", 1, 2, {"G0 D0 | G1 P1 T1 S", "1: G1 P1 | W1 E U S S"}},
@@ -407,6 +560,28 @@ std::vector<Scenario> make()
 			{filled(2) + " | G64 P64 E U T1 W2 S", "1: W1 J S T2"}}),
 		silent({"processes-late-silent-join", 1, 2, {"G0 D0 | G1 P1 E U", "1: J S S"}}),
 		{"processes-rescue", 1, 2, {"G0 D0 | G0 D0", "1: G0 P0 | G1 P1"}},
+		{"processes-limit", 4, 5, {"G0 P0 G1 P1 G2 P2 G3 D3 | =1", "1: G2 P2 | G2 D2"}},
+		bounded(1, {"processes-limit-late", 4, 5, {"G0 P0 G1 P1 G2 P2 G3 P3 | =1", "1: G2 P2 | G4 P4 G2 P2"}}),
+		bounded(1, {"processes-limit-raised", 4, 5,
+				   {"G0 P0 G1 P1 G2 P2 G3 P3 | =1 =4", "1: G2 P2 | G4 D4 G2 P2"}}),
+		bounded(1, {"processes-limit-allocates", 4, 5,
+				   {"G0 P0 G1 P1 G2 P2 G3 P3 =1 =4 | W2 G1 P1 G2 P2 G3 P3 =1 W1 =4 G1 P1 G2 P2 G3 P3",
+					   "1: G0 P0 | T2 G4 P4 T1"}}),
+		{"processes-limit-pinned", 4, 5, {"G0 G1 P1 G2 P2 G3 D3 | =1 P0 G4 P4", "1: G3 | D3"}},
+		{"processes-limit-peek", 4, 4, {"G0 P0 G1 P1 G2 P2 G3 P3 p2 | =1", "1: G2 P2 p2 | p2"}},
+		{"processes-limit-peek-first", 4, 4, {"G0 P0 G1 P1 G2 P2 G3 P3 | =1", "1: G2 P2 | p2"}},
+		{"processes-limit-latched", 4, 4, {"G0 P0 G1 P1 G2 P2 | =1", "1: G3 l3 P3 | m3"}},
+		bounded(1, {"processes-limit-latched-first", 4, 5,
+				   {"G0 P0 G1 P1 G2 P2 G3 P3 | =1 =4", "1: G2 P2 | G2 l2 m2 G4 l4 m4"}}),
+		bounded(1, {"processes-limit-two", 4, 5,
+				   {"G0 P0 G1 P1 G2 P2 G3 P3 | =1", "1: G2 P2 | =4", "2: G1 P1 | G4 D4"}}),
+		{"processes-limit-sync", 4, 4, {"G0 D0 G1 P1 G2 D2 G3 D3 | =1", "1: G1 P1 | S"}},
+		// Whoever joins may make it larger again.
+		bounded(1, growing(4, {"processes-limit-join", 4, 5,
+					      {"G0 P0 G1 P1 G2 P2 G3 P3 | =1 G4 D4", "1: J G0 P0 G1 P1"}})),
+		bounded(1,
+			failing(fail_memory, {"failed-processes-limit", 4, 5,
+						     {"G0 P0 G1 P1 G2 P2 G3 P3 | =1 =4", "1: G2 P2 | G4 D4 G2 P2"}})),
 		// Who joins looks at frames, and has made no call yet.
 		silent({"processes-join-segment", 1, 14,
 			{"G0 G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 P0 X1 X2 X3 X4 X5 X6 X7 X8 X9 X10 | G11 P11", "1: J"}}),
@@ -449,6 +624,7 @@ std::vector<Scenario> make()
 		{"death-latch-evicts", 1, 3, {"G0 l0 u0 | l0 A0 m0 P0 G0", "L", "1!: G1 P1 | G2 P2"}},
 		{"death-latch-sync", 2, 2, {"i1 G0 l0 m0 | l0 m0 S", "L", "1!: G0 | l0 m0 S"}},
 		{"death-latch-syncs", 2, 2, {"i1 G0 l0 m0 | S l0 m0", "L", "1!: G0 | l0 m0 l0"}},
+		bounded(1, {"death-latch-turn-sync", 2, 2, {"i1 G0 l0 | m0 l0 A0 m0 l0 A0 m0", "L", "1!: G0 P0 | S"}}),
 		{"death-latch-delete", 2, 2, {"G1 P1 | G0 l0 m0", "L", "1!: G0 | l0 X0"}},
 		{"death-latch-thread-ends", 2, 3, {"G0 | l0 m0", "L G1 P1", "1!: G0 P0 | G0 l0"}},
 		{"death-latch-leaves", 2, 2, {"G0 | l0 m0", "L", "1!: G0 | l0 Z"}},
@@ -477,6 +653,24 @@ std::vector<Scenario> make()
 		bounded(1, {"death-load", 2, 2, {"G1 P1 | G0 D0", "L", "1!: G1 P1 | G0 P0"}}),
 		{"death-load-waited-for", 2, 2, {"G1 | G0 H1 P1 P0", "L", "2: G1 P1 | G0 P0", "1!: | G0 P0"}},
 		bounded(1, unwatched({"death-load-unwatched", 2, 2, {"G1 P1 | G0 D0", "1!: G1 P1 | G0 P0"}})),
+		// The pool becomes smaller and larger.
+		{"death-limit", 4, 5, {"G0 P0 G1 P1 G2 P2 G3 D3 | G2 P2 G4 D4", "L", "1!: G1 P1 | =1"}},
+		{"death-limit-raised", 4, 5,
+			{"G0 P0 G1 P1 G2 P2 G3 D3 | =4 G4 D4 G0 P0 G1 P1", "L", "1!: G1 P1 | =1 =3"}},
+		{"death-limit-waited-for", 4, 5, {"G0 P0 G1 P1 G2 P2 G3 D3 | =2 G4 D4", "L", "1!: G1 P1 | =1"}},
+		bounded(1, unwatched({"death-limit-unwatched", 4, 5,
+				   {"G0 P0 G1 P1 G2 P2 G3 D3 | =2 G4 D4", "1!: G1 P1 | =1"}})),
+		{"death-limit-pinned", 4, 5, {"G0 P0 G1 P1 G2 P2 G3 | D3 =4 G4 D4", "L", "1!: G1 | =1 P1"}},
+		{"death-limit-late", 4, 5,
+			{"G0 P0 G1 P1 G2 P2 G3 P3 | =1 =4 G0 P0 G1 P1 G2 P2", "L", "1!: G2 P2 | G4 D4 G2 P2"}},
+		{"death-limit-misses", 4, 5,
+			{"G0 P0 G1 P1 G2 P2 G3 | =1 P3 G4 P4 =4 G0 P0", "L", "1!: G1 P1 | G4 P4 G1 P1"}},
+		{"death-limit-peek", 4, 5, {"G0 P0 p0 G1 P1 G2 P2 G3 D3 | p3 G4 D4", "L", "1!: G1 P1 | =1 =4"}},
+		{"death-limit-latch-first", 4, 4,
+			{"G0 P0 G1 P1 G2 P2 G3 P3 | =1 =4 G2 l2 m2", "L", "1!: G1 P1 | l1 m1"}},
+		growing(4, {"death-limit-join", 4, 5, {"G3 P3 =1 G0 D0 | G1 D1 G2 P2 =3 G4 P4", "L", "1!: J G0 P0"}}),
+		by_chance({"death-twice-limit", 4, 5,
+			{"G0 P0 G1 P1 G2 P2 G3 D3 | L2 G2 P2 G4 D4", "2!: L", "1!: G1 P1 | =1 =4"}}),
 		{"death-load-eviction", 1, 2, {"G0 P0 | G0 P0", "L", "1!: G0 D0 | G1 P1"}},
 		{"death-load-its-frame", 1, 3, {"G0 D0 | G2 P2", "L", "1!: G0 P0 | G1 P1"}},
 		one_bucket({"death-load-far", 9, 0,
@@ -493,6 +687,22 @@ std::vector<Scenario> make()
 		{"death-two-evictors", 2, 4, {"G0 D0 | G2 D2", "L", "1!: G1 D1 | G3 D3"}},
 		named("death-evictable", full_of_two("G1 P1 G2 D2 G65 P65", "G64 P64")),
 		named("death-evictable-taken", full_of_two("G64 P64 G65 P65 G66 P66", "G67 P67 G68 P68")),
+
+		// Whoever cuts the file dies, or whoever is in the way of it.
+		{"death-truncate", 3, 3, {"G2 D2 | Y2 P2", "L", "1!: G0 P0 | s1"}},
+		{"death-truncate-new", 3, 3, {"G2 D2 | N D@ Y2 P2", "L", "1!: G0 P0 | s1"}},
+		{"death-truncate-sync", 3, 3, {"G2 D2 G0 D0 | S", "L", "1!: G0 P0 | s1"}},
+		failing(fail_syncs, {"death-failed-fsync-truncate", 3, 3, {"G0 P0 | L S", "1!: G2 D2 G0 D0 | s1 S"}}),
+		{"death-truncate-pinned", 3, 3, {"G2 D2 G1 | D1 Y2 P2", "L", "1!: G0 P0 | s1"}},
+		{"death-truncate-abandoned", 3, 3, {"G2 D2 | L s1", "1!: G2 | D2 G0"}},
+		{"death-truncate-load", 3, 3, {"G0 P0 | s1", "L", "1!: G0 P0 | Y2 P2"}},
+		{"death-truncate-eviction", 1, 3, {"G2 D2 | s1", "L", "1!: G2 P2 | G0 P0"}},
+		{"death-truncate-makes", 3, 2, {"G0 P0 | s1 N D@", "L", "1!: G0 P0 | N D@"}},
+		{"death-truncate-twice", 3, 3, {"G2 D2 | s2", "L", "1!: G0 P0 | s1"}},
+		bounded(1, unwatched({"death-truncate-unwatched", 3, 3, {"G2 D2 | Y2 P2", "1!: G0 P0 | s1"}})),
+		by_chance({"death-twice-truncate", 3, 3, {"G2 D2 | L2 Y2 P2", "2!: L", "1!: G0 P0 | s1"}}),
+		{"death-invalidate", 2, 2, {"G0 P0 | G0 P0", "L", "1!: G1 P1 | %0 G0 P0"}},
+		{"death-invalidate-load", 2, 2, {"G1 P1 | %0 G0 P0", "L", "1!: G1 P1 | G0 P0"}},
 
 		// Sync.
 		{"death-sync", 2, 2, {"G0 | D0 S", "L", "1!: G1 | D1 S"}},
@@ -568,6 +778,21 @@ std::vector<Scenario> make()
 		by_chance({"death-of-two", 2, 2, {"G1 P1 | L L2 G0 D0", "2!: G1 P1 | G0", "1!: G1 P1 | G0"}}),
 
 		// Processes come and go.
+		attached({"death-file-attach", 1, 4, {"G0 P0 | +1 G1 D1", "L", "1!: G0 P0 | +1 G1 D1 -1"}}),
+		attached({"death-file-kept", 1, 4, {"+1 G1 D1 | G1 D1 G3 P3", "L", "1!: +1 | G1 D1 -1"}}),
+		attached({"death-file-close", 1, 4, {"G0 P0 | +1 G1 P1 -1", "L", "1!: +1 G1 D1 | -1"}}),
+		attached({"death-file-give", 2, 8, {"+5 | G5 D5", "L", "1!: +5 G0 P0 | +1 G1 D1 G5 D5"}}),
+		attached({"death-file-again", 1, 8, {"G0 P0 | +5 G5 D5 -5", "L", "1!: +1 G1 D1 | -1 +5 G5 D5"}}),
+		attached({"death-file-evicted", 1, 8,
+			{"G0 P0 | G0 P0 G2 P2", "L", "1!: +1 | G1 D1 -1", "2: +1 | G1 P1"}}),
+		attached({"death-file-evicts", 1, 4, {"+1 G1 D1 | G1 D1", "L", "1!: G2 P2 | G0 P0"}}),
+		attached({"death-file-sync", 2, 4, {"+1 G1 D1 | G1 D1 o1", "L", "1!: +1 | G1 D1 o1"}}),
+		attached({"death-file-two", 2, 8, {"G0 P0 | +1 G1 D1 +5 G5 D5", "L", "1!: +1 G1 D1 +5 G5 D5 | -5 -1"}}),
+		attached({"death-file-join", 1, 4, {"+1 G1 D1 | G1 D1", "L", "1!: J +1 G1 D1 Z"}}),
+		unwatched(attached({"death-file-unwatched", 1, 8, {"+1 G1 D1 | +5 G5 D5", "1!: +5 G0 P0 | G5 D5 -5"}})),
+		by_chance(attached({"death-twice-file", 1, 4, {"G0 P0 | L2 +1 G1 D1", "2!: L", "1!: +1 G1 D1 | -1"}})),
+		by_chance(attached({"death-twice-file-give", 1, 4,
+			{"+1 G0 P0 | L2 G1 D1", "2!: +1 | L G3 P3", "1!: +1 G0 P0 | G1 D1"}})),
 		{"death-join", 1, 2, {"G0 | D0 G1 P1", "L", "1!: J G0 D0"}},
 		growing(3, {"death-join-grows", 1, 3, {"G0 D0 | G1 P1 G2 P2", "L", "1!: J G0 P0"}}),
 		{"death-join-recovers", 1, 2, {"G0 | D0 G0 P0", "2: J G1 P1", "1!: G1 P1 | G0 D0"}},
@@ -575,6 +800,10 @@ std::vector<Scenario> make()
 		{"death-leave-of-another", 1, 2, {"G0 | D0 G1 P1", "2: G0 G1 P1 | Z", "L", "1!: G0 | D0 G1 P1"}},
 
 		// A process forks, and its other threads are not in the child.
+		{"fork-limit", 3, 4, {"G0 P0 | C3 G2 D2 G3 P3", "3~: G1 P1 G2 D2 | =1"}},
+		{"fork-truncate", 3, 3, {"G0 P0 | C3 Y2 P2 N D@", "3~: G2 D2 | s1"}},
+		{"fork-truncate-pinned", 3, 3, {"G0 P0 G1 | C3 D1 Y2 P2", "3~: G2 D2 | s1"}},
+		{"fork-invalidate", 2, 2, {"G1 P1 | C3 G0 P0", "3~: G0 P0 | %0 G0 P0"}},
 		// Pins.
 		{"fork-hit", 2, 2, {"G0 | C3 A0 P0 G1 P1", "3~: G0 P0 | G0 P0 G0 D0 G0"}},
 		{"fork-pinned", 1, 2, {"G0 | C3 A0 G0 P0 P0 G1 P1", "3~: G0 G0 | D0"}},
@@ -593,6 +822,7 @@ std::vector<Scenario> make()
 		{"fork-peek", 2, 2, {"G0 P0 p0 | C3 p0 G1 P1 p0", "3~: G0 | l0 m0 l0 m0"}},
 		{"fork-peek-evicts", 1, 3, {"G0 P0 p0 | C3 p0 G1 P1 p0", "3~: G2 P2 | G0 P0 G2 P2"}},
 		{"fork-latch-only", 2, 2, {"i1 G0 | C3 A0 l0 A0 m0", "3~: G0 G1 | l0 m0 l0"}},
+		bounded(1, {"fork-latch-turn", 2, 2, {"G0 | C3 l0 A0 m0", "3~: G0 l0 | m0 l0 m0", "3~: G0 P0 | S"}}),
 		{"fork-latch-first", 2, 2, {"G0 | C3 l0 m0", "3~: G0 | l0 m0 d0"}},
 
 		// Misses, eviction, write-back.

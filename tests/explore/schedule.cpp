@@ -90,6 +90,7 @@ bool Exhaustive::next()
 	if (steps_.empty())
 		return false;
 	steps_.back().taken++;
+	same_ = steps_.size();
 	return true;
 }
 
@@ -245,6 +246,10 @@ static uint64_t all_steps;
 bool started(unsigned t)
 {
 	return t >= 1 && t <= threads;
+}
+bool as_before()
+{
+	return decider->as_before();
 }
 uint64_t steps_of_all_runs()
 {

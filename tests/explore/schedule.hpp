@@ -54,6 +54,8 @@ public:
 	bool choose_death(unsigned moment);
 	// To the next run; false: all have been made.
 	virtual bool next() = 0;
+	// So far the run is the one before, step by step.
+	virtual bool as_before() const { return false; }
 	const Choices &choices() const { return choices_; }
 
 protected:
@@ -75,6 +77,7 @@ public:
 	explicit Exhaustive(unsigned bound) : bound_(bound) {}
 	void begin() override;
 	bool next() override;
+	bool as_before() const override { return at_ < same_; }
 
 protected:
 	unsigned decide(unsigned moment, unsigned n, bool free) override;
@@ -86,6 +89,7 @@ private:
 	};
 	unsigned bound_, used_ = 0;
 	size_t at_ = 0;
+	size_t same_ = 0; // up to the decision of that number all are as in the run before
 	std::vector<Step> steps_;
 };
 
@@ -201,6 +205,9 @@ unsigned choose(unsigned n);
 constexpr unsigned kHitSteps = 500;
 void hit_begins();
 void hit_ends();
+
+// What stands here was looked at in the run before.
+bool as_before();
 
 uint64_t steps_of_all_runs();
 

@@ -57,6 +57,7 @@ struct File {
 	bool told = true;
 	std::map<int, unsigned> known;
 	std::map<int, off_t> offset;
+	std::map<int, unsigned> of; // descriptors' files; the first's are not in it
 	int synced_by[kThreads];
 } file;
 
@@ -111,10 +112,15 @@ void explore::file_begin(size_t page_bytes, unsigned pages)
 	file.told = true;
 	file.known.clear();
 	file.offset.clear();
+	file.of.clear();
 	for (int &fd : file.synced_by)
 		fd = -1;
 	open_description(kFile);
 	open_description(kAnother);
+	for (unsigned f = 1; f < kFiles; f++) {
+		file.of[kOtherFile + static_cast<int>(f)] = f;
+		open_description(kOtherFile + static_cast<int>(f));
+	}
 	file_faults(Faults{});
 }
 
@@ -136,6 +142,22 @@ void explore::file_sync_by_another()
 	file.stable = file.bytes;
 	if (tracing())
 		trace_line(told ? "another's fsync FAILS" : "another's fsync", nullptr, 0, nullptr);
+}
+
+void explore::file_write_by_another(unsigned n, unsigned word, uint64_t value)
+{
+	if (running())
+		point();
+	size_t at = n * file.page_bytes + word * sizeof value;
+	std::memcpy(&file.bytes[at], &value, sizeof value);
+	std::memcpy(&file.stable[at], &value, sizeof value);
+	if (tracing())
+		trace_line("another machine WRITES", nullptr, n, nullptr);
+}
+
+unsigned explore::file_pages()
+{
+	return static_cast<unsigned>(file.bytes.size() / file.page_bytes);
 }
 
 off_t explore::file_offset(int fd)
@@ -185,6 +207,16 @@ const char *explore::file_stable(unsigned n)
 char *explore::file_fill(unsigned n)
 {
 	return &file.bytes[n * file.page_bytes];
+}
+
+unsigned (*explore::file_has)(unsigned n);
+
+// By a descriptor of another file these pages would be other bytes.
+static void check_file_has(int fd, size_t at, size_t bytes)
+{
+	for (size_t n = at / file.page_bytes; file_has && n * file.page_bytes < at + bytes; n++)
+		if (file_has(static_cast<unsigned>(n)) != file.of[fd])
+			fail("page %zu is read or written in another file", n);
 }
 
 static void grow_to(size_t bytes)
@@ -265,6 +297,7 @@ static ssize_t read_file(int fd, void *to, size_t bytes, off_t offset)
 	}
 	if (at + bytes > file.bytes.size())
 		return 0;
+	check_file_has(fd, at, bytes);
 	if (tracing())
 		trace_line("pread", to, at / file.page_bytes, __builtin_return_address(0));
 	pass_over_pages(at, bytes, nullptr);
@@ -287,6 +320,7 @@ static ssize_t read_vector(int fd, const struct iovec *iov, int n, off_t offset)
 	if (at >= file.bytes.size())
 		return 0;
 	bytes = std::min(bytes, file.bytes.size() - at);
+	check_file_has(fd, at, bytes);
 	if (tracing())
 		trace_line("preadv", iov->iov_base, at / file.page_bytes, __builtin_return_address(0));
 	pass_over_pages(at, bytes, nullptr);
@@ -301,17 +335,26 @@ static ssize_t read_vector(int fd, const struct iovec *iov, int n, off_t offset)
 	return static_cast<ssize_t>(bytes);
 }
 
+// A call that changes the file from byte `at` on.  False: it fails.
+static bool change_begins(int fd, const char *call, size_t at, const void *caller)
+{
+	if (!call_begins(fd))
+		return false;
+	if (fails(&file.writes, file.faults.write)) {
+		errno = file.faults.error;
+		return false;
+	}
+	if (tracing())
+		trace_line(call, nullptr, at / file.page_bytes, caller);
+	return true;
+}
+
 static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 {
 	size_t at = static_cast<size_t>(offset);
-	if (!call_begins(fd))
+	if (!change_begins(fd, "pwrite", at, __builtin_return_address(0)))
 		return -1;
-	if (fails(&file.writes, file.faults.write)) {
-		errno = file.faults.error;
-		return -1;
-	}
-	if (tracing())
-		trace_line("pwrite", nullptr, at / file.page_bytes, __builtin_return_address(0));
+	check_file_has(fd, at, bytes);
 	grow_to(at + bytes);
 	pass_over_pages(at, bytes, from);
 	for (size_t n = at / file.page_bytes; file_writes && n * file.page_bytes < at + bytes; n++)
@@ -319,6 +362,18 @@ static ssize_t write_file(int fd, const void *from, size_t bytes, off_t offset)
 	plain_read(from, bytes, __builtin_return_address(0));
 	std::memcpy(&file.bytes[at], from, bytes);
 	return static_cast<ssize_t>(bytes);
+}
+
+static void make_stable(int fd, const std::vector<char> &covered)
+{
+	if (!file_has) {
+		file.stable = covered;
+		return;
+	}
+	file.stable.resize(covered.size());
+	for (unsigned n = 0; n < covered.size() / file.page_bytes; n++)
+		if (file_has(n) == file.of[fd])
+			std::memcpy(&file.stable[n * file.page_bytes], &covered[n * file.page_bytes], file.page_bytes);
 }
 
 static int sync_file(int fd)
@@ -336,11 +391,25 @@ static int sync_file(int fd)
 	if (failed)
 		write_back_failed();
 	else
-		file.stable = covered;
+		make_stable(fd, covered);
 	if (!is_told(fd))
 		return 0;
 	errno = file.faults.error;
 	return -1;
+}
+
+// On stable storage it is what it was, until an fsync; and comes back with one that fails, as a network's file system may have it.
+static int cut_file(int fd, size_t bytes)
+{
+	if (!change_begins(fd, "ftruncate", bytes, __builtin_return_address(0)))
+		return -1;
+	// A cut that is made again is so while pages behind it are written, which are written again then, too.
+	for (size_t n = bytes / file.page_bytes; n < file.page.size() && !file_lost_some(); n++)
+		if (file.page[n].reading || file.page[n].writing)
+			fail("page %zu is cut off while a thread reads or writes it", n);
+	file.bytes.resize(bytes);
+	file.page.resize(bytes / file.page_bytes);
+	return 0;
 }
 
 // ---- threads ---------------------------------------------------------------
@@ -526,6 +595,21 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 	return 0;
 }
 
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex)
+{
+	if (!running())
+		return 0;
+	point();
+	Mutex &m = mutex_of(mutex);
+	if (m.locked)
+		return EBUSY;
+	m.locked = true;
+	m.token.acquire();
+	if (object_fork_waits_for(mutex))
+		hold();
+	return 0;
+}
+
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 
 int __wrap_pthread_cond_init(pthread_cond_t *, const pthread_condattr_t *)
@@ -598,14 +682,31 @@ int __wrap_pthread_join(pthread_t, void **)
 	return 0;
 }
 
+pthread_t __wrap_pthread_self()
+{
+	return current() + 1;
+}
+
 int __wrap_pthread_sigmask(int, const sigset_t *, sigset_t *)
 {
 	return 0;
 }
 
+int __wrap_eventfd(unsigned, int)
+{
+	return kWake;
+}
+ssize_t __wrap_read(int fd, void *, size_t bytes)
+{
+	if (fd != kWake)
+		fail("read, of what is no event");
+	return static_cast<ssize_t>(bytes);
+}
 // Of an event.
 ssize_t __wrap_write(int fd, const void *, size_t bytes)
 {
+	if (fd == kWake)
+		return static_cast<ssize_t>(bytes);
 	if (fd != kEvent)
 		fail("write, to what is no event");
 	point();
@@ -827,6 +928,12 @@ int __wrap_munmap(void *p, size_t)
 	return 0;
 }
 
+// Of memory, the size of a page; nothing else is asked.
+long __wrap_sysconf(int)
+{
+	return kMemoryPage;
+}
+
 int __wrap_madvise(void *p, size_t bytes, int advice)
 {
 	if (advice == MADV_DONTNEED) {
@@ -860,6 +967,7 @@ int __wrap_open(const char *path, int, ...)
 	}
 	int fd = kOpened + static_cast<int>(file.known.size());
 	open_description(fd);
+	file.of[fd] = file.of[of];
 	return fd;
 }
 int __wrap_open64(const char *path, int flags, ...)
@@ -936,6 +1044,14 @@ ssize_t __wrap_pwrite64(int fd, const void *from, size_t n, off_t at)
 {
 	return write_file(fd, from, n, at);
 }
+int __wrap_ftruncate(int fd, off_t bytes)
+{
+	return cut_file(fd, static_cast<size_t>(bytes));
+}
+int __wrap_ftruncate64(int fd, off_t bytes)
+{
+	return cut_file(fd, static_cast<size_t>(bytes));
+}
 int __wrap_fsync(int fd)
 {
 	return sync_file(fd);
@@ -959,9 +1075,10 @@ off_t __wrap_lseek64(int fd, off_t by, int whence)
 	return __wrap_lseek(fd, by, whence);
 }
 
-int __wrap_fstat(int, struct stat *st)
+int __wrap_fstat(int fd, struct stat *st)
 {
 	__real_memset(st, 0, sizeof *st);
+	st->st_ino = file.of[fd];
 	st->st_mode = S_IFREG;
 	st->st_size = static_cast<off_t>(file.bytes.size());
 	return 0;

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "beside.hpp"
 #include "model.hpp"
 
 using fuzz::Dirty;
@@ -20,7 +21,10 @@ using fuzz::fail;
 using fuzz::faults;
 using fuzz::Faults;
 using fuzz::in_call;
+using fuzz::Latch;
 using fuzz::Model;
+using fuzz::Peek;
+using fuzz::Scope;
 using fuzz::trace;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,8 +32,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 namespace {
 
 constexpr uint32_t page_sizes[] = {1, 3, 8, 13, 32, 64, 100, 512};
-constexpr unsigned pages_at_start = 12, caches = 10, pins_most = 40, calls_most = 400;
+constexpr unsigned pages_at_start = 12, caches = 10, pins_most = 40, peeks_most = 40, calls_most = 400;
 constexpr int fault_errors[] = {EIO, ENOSPC, EINTR, EDQUOT, EFBIG};
+constexpr uint32_t extent = 256; // numbers that the pool gives a file at a time, from the top down
+constexpr unsigned beside_from = 208, beside_to = 248; // of an input's first byte: there is a second file
 constexpr unsigned char canary = 0xa5;
 
 class Input {
@@ -71,21 +77,29 @@ public:
 struct Setup {
 	uint32_t page_size;
 	uint64_t length;
-	bool filters;
+	bool filters, beside;
+	unsigned hooks;
 
 	explicit Setup(Input &in)
 	{
-		page_size = page_sizes[in.below(sizeof page_sizes / sizeof page_sizes[0])];
+		unsigned first = in.byte();
+		page_size = page_sizes[first % (sizeof page_sizes / sizeof page_sizes[0])];
+		beside = first >= beside_from && first < beside_to;
 		length = in.below(pages_at_start + 1) * uint64_t{page_size};
 		filters = in.below(3) == 0;
 		if (in.below(3) == 0)
 			length += page_size / 2; // a partial page
+		hooks = in.below(2) == 0 ? in.below(fuzz::all_hooks + 1) : fuzz::no_hooks;
 	}
 };
 
 class Run {
 public:
-	explicit Run(Input &in) : in_(in), setup_(in), model_(setup_.page_size, setup_.length, setup_.filters) {}
+	explicit Run(Input &in)
+	    : in_(in), setup_(in), model_(setup_.page_size, setup_.length, setup_.filters, setup_.hooks),
+	      beside_(setup_.page_size)
+	{
+	}
 	void go();
 
 private:
@@ -99,19 +113,36 @@ private:
 	void make(uint32_t pgno, unsigned flags);
 	void erase(void *address);
 	void sync();
+	void sync_range(uint32_t first, uint32_t n, unsigned flags);
+	void latch(void *address, unsigned flags);
+	void unlatch(void *address, unsigned flags);
+	void upgrade(void *address, const Peek &peek);
+	void peek(uint32_t pgno);
+	void look_again();
+	void hooks();
+	void tune();
+	void resize(unsigned maxcache);
+	void truncate(uint32_t pages);
+	void invalidate(uint32_t first, uint32_t n);
 	void stats();
+	void step_page(unsigned which);
+	void step_beside();
+	void step_latch(unsigned which);
 	void wrong_open();
 	void arm();
 	void *some_address();
+	void *some_latched();
 	uint32_t some_page();
 	bool too_many() const { return model_.pinned().size() >= pins_most; }
 
 	Input &in_;
 	Setup setup_;
 	Model model_;
+	fuzz::Beside beside_;
 	MPOOL *mp_ = nullptr;
 	void *last_ = nullptr; // an address that the pool gave once
 	bool peeking_ = false; // a look at the statistics would end it
+	std::vector<Peek> peeks_;
 };
 
 // A call may fail only of what was made to go wrong in it.
@@ -129,6 +160,13 @@ void expect(const char *call, int error, int expected)
 		fail("%s: %s, not %s", call, strerror(error), strerror(expected));
 }
 
+void must_fail(const char *call, ssize_t result, int error, int expected)
+{
+	if (result >= 0)
+		fail("%s succeeds", call);
+	expect(call, error, expected);
+}
+
 void Run::open()
 {
 	uint32_t maxcache = in_.below(caches);
@@ -141,10 +179,35 @@ void Run::open()
 			may_fail("mpool_open", error);
 	} while (!mp_);
 	model_.opened(maxcache);
+	beside_.pool_opened();
 	if (faults.struck)
 		model_.cache_may_be_smaller(mp_);
 	if (model_.the_filter())
 		mpool_filter(mp_, model_.the_filter(), model_.the_filter(), &model_);
+	if (setup_.hooks)
+		hooks();
+	peeks_.clear();
+}
+
+// Such as they are; of a later version that asks for more they are refused, and of an earlier one cut short.
+void Run::hooks()
+{
+	struct {
+		struct mpool_hooks hooks;
+		void *later;
+	} own = {model_.the_hooks(), &own};
+	Call wrong;
+	int result = mpool_hooks(mp_, &own.hooks, sizeof own);
+	int error = wrong.end();
+	if (result == 0)
+		fail("mpool_hooks of a later version succeeds");
+	expect("mpool_hooks of a later version", error, EINVAL);
+	own.later = nullptr;
+	Call call;
+	result = mpool_hooks(mp_, &own.hooks, setup_.page_size % 2 ? sizeof own : sizeof own.hooks);
+	error = call.end();
+	if (result != 0)
+		fail("mpool_hooks: %s", strerror(error));
 }
 
 void Run::close()
@@ -155,6 +218,7 @@ void Run::close()
 		fuzz::evictions_seen += st.evictions;
 	if (mpool_close(mp_) != 0)
 		fail("mpool_close: %s", strerror(errno));
+	beside_.pool_closed();
 	model_.check_file();
 }
 
@@ -181,6 +245,14 @@ void *Run::some_address()
 	uint32_t pgno = model_.pinned()[in_.below(static_cast<unsigned>(model_.pinned().size()))];
 	char *page = static_cast<char *>(model_.page(pgno).address);
 	return choice < 7 ? page : page + 1 + in_.byte() % 64;
+}
+
+void *Run::some_latched()
+{
+	if (model_.latched().empty())
+		return some_address();
+	uint32_t pgno = model_.latched()[in_.below(static_cast<unsigned>(model_.latched().size()))];
+	return model_.page(pgno).address;
 }
 
 void Run::get(uint32_t pgno, unsigned flags)
@@ -261,6 +333,8 @@ void Run::make(uint32_t pgno, unsigned flags)
 	Call call;
 	void *page = flags == MPOOL_PAGE_NEXT ? (mpool_new)(mp_, &number) : mpool_new_flags(mp_, &number, flags);
 	int error = call.end();
+	if (page && request && model_.page(pgno).latch != Latch::none)
+		fail("page %u was made afresh, and is latched", pgno);
 	if (page) {
 		if (request ? number != pgno : pages == MAX_PAGE_NUMBER)
 			fail("mpool_new gave page %u", number);
@@ -281,7 +355,7 @@ void Run::make(uint32_t pgno, unsigned flags)
 		expect("MPOOL_PAGE_REQUEST of no number", error, EINVAL);
 	else if (!request && pages == MAX_PAGE_NUMBER)
 		expect("mpool_new with no number left", error, EFBIG);
-	else if (!(request && error == EEXIST && model_.seen(pgno)))
+	else if (!(request && error == EEXIST && model_.seen(pgno)) && !(error == EFBIG && model_.beside_it))
 		may_fail("mpool_new", error);
 }
 
@@ -290,17 +364,18 @@ void Run::erase(void *address)
 	uint32_t pgno;
 	bool pinned = model_.pinned_at(address, &pgno);
 	unsigned pins = pinned ? model_.page(pgno).pins : 0;
-	trace("mpool_delete(%p), pinned %u times", address, pins);
+	bool shared = pinned && model_.page(pgno).latch == Latch::shared;
+	trace("mpool_delete(%p), pinned %u times%s", address, pins, shared ? ", and latched" : "");
 	Call call;
 	int result = mpool_delete(mp_, address);
 	int error = call.end();
-	if (result == 0 && pins != 1)
-		fail("mpool_delete of a page pinned %u times succeeds", pins);
+	if (result == 0 && (pins != 1 || shared))
+		fail("mpool_delete of a page pinned %u times%s succeeds", pins, shared ? ", and latched," : "");
 	if (result == 0)
 		model_.deleted(pgno);
 	else if (faults.struck)
 		may_fail("mpool_delete", error);
-	else if (pins != 1)
+	else if (pins != 1 || shared)
 		expect("mpool_delete", error, pins == 0 ? EINVAL : EBUSY);
 	else
 		fail("mpool_delete of page %u: %s", pgno, strerror(error));
@@ -309,12 +384,230 @@ void Run::erase(void *address)
 void Run::sync()
 {
 	trace("mpool_sync");
+	model_.syncs(Scope());
 	Call call;
 	int result = mpool_sync(mp_);
 	int error = call.end();
-	model_.synced(result, error);
+	if (model_.exclusive() > 0)
+		must_fail("mpool_sync with a latch", result, error, EDEADLK);
+	else
+		model_.synced(result, error);
 	if (result == 0)
 		model_.check_file();
+}
+
+void Run::resize(unsigned maxcache)
+{
+	trace("mpool_tune: %u cached", maxcache);
+	Call call;
+	int result = mpool_tune(mp_, MPOOL_MAXCACHE, maxcache);
+	int error = call.end();
+	if (result == 0 && !model_.cache_fits(maxcache))
+		fail("mpool_tune: %u pages, more than the pool has addresses for", maxcache);
+	if (result == 0)
+		model_.cache_is(maxcache);
+	else if (!model_.cache_fits(maxcache))
+		expect("mpool_tune", error, ENOMEM);
+	else
+		may_fail("mpool_tune", error);
+	if (faults.struck)
+		model_.failed(); // what could not be written is there still
+}
+
+void Run::sync_range(uint32_t first, uint32_t n, unsigned flags)
+{
+	trace("mpool_sync_range(%u, %u, %#x)", first, n, flags);
+	Scope scope = {first, n, flags};
+	bool wrong = (flags & ~unsigned{MPOOL_WRITE | MPOOL_FLUSH | MPOOL_WHOLE}) != 0 ||
+	             (flags & (MPOOL_WRITE | MPOOL_FLUSH)) == 0;
+	model_.syncs(scope);
+	Call call;
+	ssize_t result = mpool_sync_range(mp_, first, n, flags);
+	int error = call.end();
+	if (wrong)
+		must_fail("mpool_sync_range with wrong flags", result, error, EINVAL);
+	else if (model_.exclusive() > 0 && (flags & MPOOL_WRITE))
+		must_fail("mpool_sync_range with a latch", result, error, EDEADLK);
+	else if (model_.exclusive() > 0 && result != 0 && error == EDEADLK && model_.undone())
+		;
+	else
+		model_.synced(result, error);
+	model_.syncs(Scope());
+	if (result >= 0)
+		model_.check_file();
+}
+
+// ---- Latches, and optimistic reads ----------------------------------------------
+
+void Run::latch(void *address, unsigned flags)
+{
+	uint32_t pgno;
+	bool pinned = model_.pinned_at(address, &pgno);
+	unsigned mode = flags & ~unsigned{MPOOL_TRY};
+	bool wrong = mode != MPOOL_SHARED && mode != MPOOL_EXCLUSIVE;
+	trace("mpool_latch(%p, %#x)%s", address, flags, pinned ? "" : ", which is not pinned");
+	Call call;
+	int result = mpool_latch(mp_, address, flags);
+	int error = call.end();
+	if (result != 0 && faults.struck)
+		may_fail("mpool_latch", error);
+	else if (!pinned || wrong)
+		must_fail("mpool_latch of what is not pinned, or with wrong flags", result, error, EINVAL);
+	else if (model_.page(pgno).latch != Latch::none)
+		must_fail("mpool_latch, once more,", result, error, EDEADLK);
+	else if (result != 0)
+		fail("mpool_latch of page %u: %s", pgno, strerror(error));
+	else
+		model_.latched(pgno, mode == MPOOL_EXCLUSIVE);
+}
+
+void Run::unlatch(void *address, unsigned flags)
+{
+	uint32_t pgno;
+	bool latched = model_.latched_at(address, &pgno), wrong = (flags & ~unsigned{MPOOL_DIRTY}) != 0;
+	trace("mpool_unlatch(%p, %#x)%s", address, flags, latched ? "" : ", which is not latched");
+	Call call;
+	int result = mpool_unlatch(mp_, address, flags);
+	int error = call.end();
+	if (result != 0 && faults.struck)
+		may_fail("mpool_unlatch", error);
+	else if (wrong)
+		must_fail("mpool_unlatch with wrong flags", result, error, EINVAL);
+	else if (!latched && model_.pinned_at(address, &pgno))
+		must_fail("mpool_unlatch of what is not latched", result, error, EPERM);
+	else if (!latched)
+		must_fail("mpool_unlatch of what is not latched", result, error, error == EPERM ? EPERM : EINVAL);
+	else if (result != 0)
+		fail("mpool_unlatch of page %u: %s", pgno, strerror(error));
+	else
+		model_.unlatched(pgno, flags & MPOOL_DIRTY);
+}
+
+void Run::upgrade(void *address, const Peek &peek)
+{
+	uint32_t pgno;
+	bool pinned = model_.pinned_at(address, &pgno);
+	trace("mpool_upgrade(%p, a version of page %u)", address, peek.pgno);
+	Call call;
+	int result = mpool_upgrade(mp_, address, peek.version);
+	int error = call.end();
+	if (result != 0 && faults.struck)
+		may_fail("mpool_upgrade", error);
+	else if (!pinned)
+		must_fail("mpool_upgrade of what is not pinned", result, error, EINVAL);
+	else if (model_.page(pgno).latch != Latch::none)
+		must_fail("mpool_upgrade of a latched page", result, error, EDEADLK);
+	else if (peek.pgno != pgno || model_.changed(peek) || (result != 0 && !model_.unchanged(peek)))
+		must_fail("mpool_upgrade of a page that was changed", result, error, EAGAIN);
+	else if (result != 0)
+		fail("mpool_upgrade of page %u, unchanged: %s", pgno, strerror(error));
+	else
+		model_.latched(pgno, true);
+}
+
+void Run::peek(uint32_t pgno)
+{
+	struct mpool_stats st;
+	uint64_t version = 0;
+	if (mpool_stats(mp_, &st, sizeof st) != 0)
+		fail("mpool_stats: %s", strerror(errno));
+	trace("mpool_peek(%u)", pgno);
+	Call call;
+	const void *page = mpool_peek(mp_, pgno, &version);
+	int error = call.end();
+	bool there = pgno < model_.pages() && model_.seen(pgno);
+	if (!page && faults.struck)
+		may_fail("mpool_peek", error);
+	else if (!page)
+		expect("mpool_peek", error, EAGAIN);
+	if (page && (!there || model_.page(pgno).latch == Latch::exclusive))
+		fail("page %u is peeked at, which %s", pgno, there ? "is latched" : "nobody has got");
+	if (!page && !faults.struck && there && model_.page(pgno).pins > 0 && st.overflow == 0 &&
+		model_.page(pgno).latch != Latch::exclusive)
+		fail("page %u is pinned, and cannot be peeked at", pgno);
+	if (!page)
+		return;
+	if (peeks_.size() == peeks_most)
+		peeks_.erase(peeks_.begin());
+	peeks_.push_back(model_.peeked(pgno, page, version));
+}
+
+void Run::look_again()
+{
+	if (peeks_.empty())
+		return;
+	const Peek &peek = peeks_[in_.below(static_cast<unsigned>(peeks_.size()))];
+	trace("mpool_unchanged of page %u", peek.pgno);
+	Call call;
+	int result = mpool_unchanged(mp_, peek.address, peek.version);
+	call.end();
+	if (result != 0 && result != 1)
+		fail("mpool_unchanged: %d", result);
+	if (result == 1 && model_.changed(peek))
+		fail("page %u is unchanged, they say, and was latched exclusively, or deleted", peek.pgno);
+	if (result == 0 && model_.unchanged(peek))
+		fail("page %u is changed, they say, and was pinned or latched by a reader since", peek.pgno);
+}
+
+void Run::tune()
+{
+	uint64_t value = in_.below(4), now = 0;
+	trace("MPOOL_LATCHED is to be %u", static_cast<unsigned>(value));
+	Call call;
+	int result = mpool_tune(mp_, MPOOL_LATCHED, value);
+	int error = call.end();
+	if (result != 0 && faults.struck)
+		may_fail("mpool_tune", error);
+	else if (value > 1)
+		must_fail("mpool_tune", result, error, EINVAL);
+	else if (result != 0)
+		fail("mpool_tune: %s", strerror(error));
+	else
+		model_.all_latch(value == 1);
+	if (result == 0 && (mpool_tuned(mp_, MPOOL_LATCHED, &now) != 0 || now != value))
+		fail("mpool_tuned: %u", static_cast<unsigned>(now));
+}
+
+void Run::truncate(uint32_t pages)
+{
+	// A file that is longer than its pages are used takes nobody's memory.
+	bool pinned = model_.any_pinned(pages, UINT64_MAX);
+	trace("mpool_truncate(%u)%s", pages, pinned ? ", of what is pinned" : "");
+	Call call;
+	int result = mpool_truncate(mp_, pages);
+	int error = call.end();
+	if (result == 0 && pinned)
+		fail("mpool_truncate succeeds, of pinned pages");
+	if (result == 0)
+		model_.truncated(pages);
+	else if (pinned && !faults.struck)
+		expect("mpool_truncate", error, EBUSY);
+	else if (!pinned && !(error == EFBIG && model_.beside_it))
+		may_fail("mpool_truncate", error);
+}
+
+void Run::invalidate(uint32_t first, uint32_t n)
+{
+	// Another writes one of them, that no write of the pool's own can come after.
+	if (first < model_.pages() && model_.any_dirty(first, 1) == Dirty::no && !model_.any_pinned(first, 1)) {
+		trace("page %u is written by another", first);
+		model_.written_by_another(first, static_cast<unsigned char>(in_.byte()));
+		n = n ? n : 1;
+	}
+	bool pinned = model_.any_pinned(first, n);
+	Dirty dirty = model_.any_dirty(first, n);
+	trace("mpool_invalidate(%u, %u)", first, n);
+	Call call;
+	int result = mpool_invalidate(mp_, first, n);
+	int error = call.end();
+	if (result == 0 && (pinned || dirty == Dirty::yes))
+		fail("mpool_invalidate succeeds, of pages that are pinned or modified");
+	if (result != 0 && error == EBUSY && !pinned && dirty == Dirty::no)
+		fail("mpool_invalidate: some are busy, and none is");
+	if (result != 0 && error != EBUSY)
+		may_fail("mpool_invalidate", error);
+	// How long the file is is looked at in any case.
+	model_.invalidated(first, result == 0 || error == EBUSY ? n : 0);
 }
 
 void Run::stats()
@@ -393,11 +686,110 @@ void Run::arm()
 
 void Run::step()
 {
+	unsigned which = in_.below(48);
 	peeking_ = false;
+	if (which == 7 && setup_.beside)
+		step_beside();
+	else if (which < 32)
+		step_page(which);
+	else
+		step_latch(which - 32);
+	if (!peeking_)
+		model_.check(mp_, beside_.others());
+	fuzz::calls_made++;
+}
+
+// Calls on the second file, several at a time: most calls are the first one's.
+void Run::step_beside()
+{
+	// By such a number the pool has its pages.
+	get(MAX_PAGE_NUMBER - 2 * extent + 1 + in_.below(2) * extent + in_.below(fuzz::Beside::pages), 0);
+	for (unsigned n = 1 + in_.below(4); n > 0; n--) {
+		unsigned which = in_.below(16);
+		if (!beside_.attached())
+			beside_.attach(mp_, model_);
+		else if (which == 0)
+			beside_.close();
+		else if (which == 1)
+			beside_.sync(model_);
+		else if (which < 5)
+			beside_.put();
+		else if (which < 9)
+			beside_.modify(static_cast<unsigned char>(in_.byte()));
+		else
+			beside_.get(in_.below(fuzz::Beside::pages + 1), model_);
+	}
+	beside_.put(); // its address is for no call of the first file's
+}
+
+// Latches, and what goes with them.
+void Run::step_latch(unsigned which)
+{
+	static const unsigned modes[] = {
+		MPOOL_SHARED, MPOOL_EXCLUSIVE, MPOOL_SHARED | MPOOL_TRY, MPOOL_EXCLUSIVE | MPOOL_TRY};
+	switch (which) {
+	case 0:
+	case 1:
+		latch(some_address(), modes[in_.below(4)]);
+		break;
+	case 2:
+		latch(some_address(), in_.byte());
+		break;
+	case 3:
+		modify(); // and mark it
+			  /* fall through */
+	case 4:
+		unlatch(some_latched(), MPOOL_DIRTY);
+		break;
+	case 5:
+	case 6:
+		unlatch(some_latched(), 0);
+		break;
+	case 7:
+		unlatch(some_address(), in_.byte());
+		break;
+	case 8:
+	case 9:
+		if (!peeks_.empty())
+			upgrade(some_address(), peeks_[in_.below(static_cast<unsigned>(peeks_.size()))]);
+		break;
+	case 10:
+	case 11:
+		peek(some_page());
+		break;
+	case 12:
+		look_again();
+		break;
+	case 13:
+		sync_range(some_page(), in_.byte(), 1 + in_.below(7));
+		break;
+	case 14:
+		sync_range(in_.below(2) ? 0 : some_page(), in_.below(2) ? MAX_PAGE_NUMBER : in_.word(), in_.byte());
+		break;
+	case 15:
+		tune();
+		break;
+	}
+}
+
+void Run::step_page(unsigned which)
+{
 	// Gets and puts come oftener than the rest.
-	switch (in_.below(32)) {
+	switch (which) {
 	default:
 		get(some_page(), 0);
+		break;
+	case 0:
+		truncate(some_page());
+		break;
+	case 1:
+		invalidate(some_page() % 256, in_.byte());
+		break;
+	case 2:
+		invalidate(0, MAX_PAGE_NUMBER);
+		break;
+	case 3:
+		resize(in_.below(caches));
 		break;
 	case 8:
 		get(some_page(), MPOOL_IGNOREPIN);
@@ -457,9 +849,6 @@ void Run::step()
 		arm();
 		break;
 	}
-	if (!peeking_)
-		model_.check(mp_);
-	fuzz::calls_made++;
 }
 
 void Run::go()
@@ -470,10 +859,12 @@ void Run::go()
 		step();
 	// The end: nothing goes wrong any more, and all is as it must be.
 	faults = Faults();
+	while (!model_.latched().empty())
+		unlatch(model_.page(model_.latched().back()).address, 0);
 	while (!model_.pinned().empty())
 		put(model_.page(model_.pinned().back()).address, MPOOL_DIRTY);
 	sync();
-	model_.check(mp_);
+	model_.check(mp_, beside_.others());
 	close();
 }
 

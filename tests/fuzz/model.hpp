@@ -34,7 +34,17 @@ void trace_clear();
 
 // What is to go wrong, and what did, in the call that is made just now.
 struct Faults {
-	enum Kind { none, read_fails, write_fails, sync_fails, no_memory, KINDS };
+	enum Kind {
+		none,
+		read_fails,
+		write_fails,
+		sync_fails,
+		no_memory,
+		in_refuses,
+		out_refuses,
+		batch_refused,
+		KINDS
+	};
 	Kind kind = none;
 	unsigned countdown = 0; // calls of the kind until then
 	int error = 0;
@@ -67,6 +77,7 @@ extern bool in_call;
 extern unsigned long calls_made, evictions_seen; // the pages that are got after them show what was lost
 
 enum class Dirty { no, maybe, yes };
+enum class Latch { none, shared, exclusive };
 
 struct Page {
 	Bytes bytes; // in the pool, if it is there
@@ -75,11 +86,43 @@ struct Page {
 	Dirty dirty = Dirty::no;
 	bool unsynced = false; // written since the last fsync that succeeded
 	bool kept = false;     // and pinned ever since
+	Latch latch = Latch::none;
+	uint64_t changes = 0; // exclusive latches that have ended, deletions, and cuts, or that it was forgotten
+	uint64_t leaves = 0;  // so often it was neither pinned nor latched, and may have left memory
+
+	bool stays() const { return pins > 0 || latch != Latch::none; }
 };
+
+// What mpool_peek gave.
+struct Peek {
+	uint32_t pgno;
+	const void *address;
+	uint64_t version, changes, leaves;
+	bool stayed; // it was pinned or latched
+};
+
+// Of a sync: which pages, and what for.  mpool_sync is of all.
+struct Scope {
+	uint32_t first = 0, n = MAX_PAGE_NUMBER;
+	unsigned flags = MPOOL_WRITE | MPOOL_FLUSH;
+
+	bool writes(uint32_t pgno) const { return (flags & MPOOL_WRITE) && pgno >= first && pgno - first < n; }
+	bool flushes() const { return flags & MPOOL_FLUSH; }
+	bool only_flushes() const { return !(flags & MPOOL_WRITE); }
+	bool whole() const { return flags & MPOOL_WHOLE; }
+};
+
+// What the pool's statistics have of another file.
+struct Others {
+	uint64_t pinned, dirty, gets, reads, writes, cached;
+};
+
+// Which hooks there are.
+enum Hooks : unsigned { hook_in = 1, hook_out = 2, hook_before_write = 4, no_hooks = 0, all_hooks = 7 };
 
 class Model {
 public:
-	Model(uint32_t page_size, uint64_t length, bool filters);
+	Model(uint32_t page_size, uint64_t length, bool filters, unsigned hooks);
 	~Model();
 	Model(const Model &) = delete;
 	Model &operator=(const Model &) = delete;
@@ -93,6 +136,13 @@ public:
 	void opened(uint32_t maxcache);
 	// mpool_open found too little memory, and made do with less.
 	void cache_may_be_smaller(MPOOL *mp);
+	// mpool_tune: is there room for so many?  There is from now on.
+	bool cache_fits(uint64_t pages) const { return pages <= maxcache_at_open_; }
+	void cache_is(uint64_t pages)
+	{
+		maxcache_ = pages ? static_cast<uint32_t>(pages) : 1;
+		resized_ = true;
+	}
 	// A page's record; it begins as what the file has.
 	Page &page(uint32_t pgno);
 	// A get, or peek, gave `address`: are its bytes right?
@@ -102,7 +152,31 @@ public:
 	void put(uint32_t pgno, bool dirty);
 	void made(uint32_t pgno, void *address, bool next);
 	void deleted(uint32_t pgno);
-	void synced(int result, int error);
+	// A sync begins; and ends: how many pages were withheld, or -1.
+	void syncs(const Scope &scope)
+	{
+		scope_ = scope;
+		flushed_ = false;
+	}
+	void synced(ssize_t result, int error);
+	// The thread has latched the page, or it has ended that latch.
+	void latched(uint32_t pgno, bool exclusive);
+	void unlatched(uint32_t pgno, bool dirty);
+	unsigned exclusive() const;
+	// A flush has failed, and nothing has made up for it.
+	bool undone() const { return undone_; }
+	// MPOOL_LATCHED.
+	void all_latch(bool do_they) { all_latch_ = do_they; }
+	// What a peek of the page gave; and what is known of it now: was it changed, is it surely unchanged?
+	Peek peeked(uint32_t pgno, const void *address, uint64_t version);
+	bool changed(const Peek &peek);
+	bool unchanged(const Peek &peek);
+	// mpool_truncate, mpool_invalidate: may it be done?  It is.  Another writes a page that is not in memory, or clean.
+	bool any_pinned(uint64_t first, uint64_t n) const;
+	Dirty any_dirty(uint64_t first, uint64_t n) const;
+	void truncated(uint32_t pages);
+	void invalidated(uint64_t first, uint64_t n);
+	void written_by_another(uint32_t pgno, unsigned char byte);
 	// mpool_new of that page failed for want of memory: the number may be used up.
 	void number_may_be_used(MPOOL *mp, uint64_t pgno);
 	// A get or new failed that may have done some of its work.
@@ -113,14 +187,18 @@ public:
 	// Pinned pages, and which of them is at an address; none: nullptr.
 	const std::vector<uint32_t> &pinned() const { return pinned_; }
 	bool pinned_at(const void *address, uint32_t *pgno) const;
+	// Latched pages, pinned or not.
+	const std::vector<uint32_t> &latched() const { return latched_; }
+	bool latched_at(const void *address, uint32_t *pgno) const;
 
 	// All pinned pages' bytes, and the statistics.
-	void check(MPOOL *mp);
+	void check(MPOOL *mp, const Others &others);
 	// The file's bytes, read around the pool.
 	void check_file() const;
 
 	fault::Fate on_call(const fault::Call &call);
-	uint64_t gets = 0; // that succeeded, since it was opened
+	uint64_t gets = 0;      // that succeeded, since it was opened
+	bool beside_it = false; // another file has been in the pool, and may have numbers
 
 private:
 	void wrote(uint64_t at, uint64_t bytes);
@@ -128,27 +206,44 @@ private:
 	Bytes in_file(uint32_t pgno) const; // as the pool would read it now
 	void convert(uint32_t pgno, Bytes &bytes) const;
 	static void filter(void *model, pgno_t pgno, void *page);
+	static int in(void *model, pgno_t pgno, void *page);
+	static int out(void *model, pgno_t pgno, void *page);
+	static int before_write(void *model, const pgno_t *pgnos, void *const *pages, size_t n);
+	int refusal(Faults::Kind kind);
+	void check_image(const char *where, uint32_t pgno, const void *image);
+	void leaves(Page &p);
 	Bytes raw(uint32_t pgno) const;
 	bool unwritten(uint32_t pgno) const { return pgno >= extent_ || pgno == tail_; }
 
 public:
 	mpool_filter_t *the_filter() const { return filters_ ? filter : nullptr; }
+	struct mpool_hooks the_hooks();
 
 private:
 	int fd_;
 	uint32_t page_size_;
 	bool filters_;
+	unsigned hooks_;
 	std::map<uint32_t, Bytes> file_; // pages that are not all zeros, perhaps partly past the end
 	uint64_t length_;
 	// Since it was opened:
-	uint32_t maxcache_ = 0;
+	uint32_t maxcache_ = 0, maxcache_at_open_ = 0;
+	bool resized_ = false; // what was pinned beyond the limit is so still when it is raised
 	uint64_t pages_ = 0, extent_ = 0, tail_ = 0;
 	std::map<uint32_t, Page> page_;
-	std::vector<uint32_t> pinned_;
-	size_t most_pinned_ = 0;
+	std::map<uint32_t, uint64_t> changes_; // of pages that were cut off
+	std::vector<uint32_t> pinned_, latched_;
+	size_t most_staying_ = 0; // pinned or latched
+	std::set<uint32_t> announced_;
+	Scope scope_;
+	bool flushed_ = false; // since the sync began
+	bool all_latch_ = false;
+	bool undone_ = false; // a flush has failed: a flush alone writes all that is modified
 	uint64_t reads_ = 0, writes_ = 0;
 	uint64_t run_start_ = 0, run_end_ = 0; // a write that goes on after a short one
 	bool may_be_lost_ = false, lost_ = false;
+	bool cut_unsynced_ =
+		false; // a page was written, not flushed, and cut off: the pool may know of one that left memory
 	bool failed_before_ = false; // some call failed: statistics of the overflow are looser
 };
 

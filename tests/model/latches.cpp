@@ -11,9 +11,11 @@
 // res=mask of frames resident at the start (frame f holds page f).  ver=1: frame 0's first version.  cap=log2 of the state table.
 //
 // THE PROTOCOL (what the unmutated model does; P = plain store, L = locked operation)
-//  latch word of a frame {version, owner, waiting, in use, look}.  Mark of a thread: the frame that it has latched shared, 0: none (P, the owner alone).
+//  latch word of a frame {version, owner, waiting, in use, look, turn}.  Mark of a thread: the frame that it has latched shared, 0: none (P, the owner alone).
 //  exclusive: no owner ->L mine.  In use: heavy barrier; wait until no mark names the frame; L in use off.  Off: dirty (L) if modified, then L {version + 1, no owner}; wake.
 //  shared: L in use on, if it is off; P mark; second look: in use still, and no owner: latched.  Else P mark 0, wake an owner, start over.  Off: P mark 0; an owner: wake it.
+//  turn (with `turns`): who finds it not to be had may set it, L, when it sets waiting: nobody else becomes the owner then.  It goes with the L that makes it the owner; a shared
+//    latch has it off after its second look (L; waiting was on: wake), and so has a sync, after its copy.
 //  upgrade (pinned): the frame is the peek's, L {version, no owner} -> {version, mine}; then as exclusive.
 //  peek: entry resident; word, no owner; look set: the frame's word, not abandoned; the entry again, the same and resident.  unchanged: word: that version, no owner.
 //  eviction: claim, close, heavy, scan of the slots, then the flag, then the marks, then the owner: any: reopen.  Dirty: off, copy, closing still (L), write.  Then the flag; on: L version + 1; L closing -> free.
@@ -48,7 +50,7 @@ static bool lazy,loadbump,closing,keepinuse,
  peeknoowner,peekno2nd,peekwordlate,nolook,unchnoowner,upnoframe,upnover,upunpinned,
  evnoowner,evownerfirst,evnomarks,evmarksfirst,evflagfirst,evnobump,evbumplate,delnobump,delnomarks,
  syncnolook,syncnosame,syncdirtylate,bumpflagfirst,
- rec_nolatch,rec_nover,rec_abandlate,rec_noaband,rec_nolook,rec_looklate,rec_nomarks,rec_nowake,torn_nolook,quietf;
+ turns,turnignored,upturn,turnnotold,turnkept,rec_noturn,rec_nolatch,rec_nover,rec_abandlate,rec_noaband,rec_nolook,rec_looklate,rec_nomarks,rec_nowake,torn_nolook,quietf;
 
 // ---------------------------------------------------------------- memory
 enum {E0=0,FW=E0+MPG,FP=FW+MF,LW=FP+MF,WC=LW+MF,SL=WC+MF,MK0=SL+MT*MK,CT=MK0+MT,DK=CT+MF*2,FG=DK+MPG*2,NM=FG+1};
@@ -57,10 +59,10 @@ enum {NOENT=0,LOAD=1,RES=2,CLOS=3};
 static inline u16 mk(int x,int st){return st|x<<4;} static inline int est(u16 e){return e&15;} static inline int ex_(u16 e){return e>>4;}
 // frame word; 0: free
 enum {DIRTY=1,WRITING=2,ABAND=4,USED=8,CL=4}; static inline int claimer(u16 w){return (w>>CL)-1;}
-// latch word: owner + 1 (3 bits) | waiting | in use | look | version<<6
-enum {OWNER=7,WAIT=8,INUSE=16,LOOK=32,VS=6,VONE=1<<VS};
+// latch word: owner + 1 (3 bits) | waiting | in use | look | turn | version<<7
+enum {OWNER=7,WAIT=8,INUSE=16,LOOK=32,TURN=64,VS=7,VONE=1<<VS};
 enum {TRY=16};
-struct Th{u8 pc,op,alt,i,f,p,w8,fl,lm,lf,lp,vf,vp,self;u16 w,e,c,ver;u16 vb[2],cp[2];u8 hold[MPG],hf[MPG];u8 nsb,sa[MSB];u16 sv[MSB];};
+struct Th{u8 pc,op,alt,i,f,p,w8,fl,lm,lf,lp,vf,vp,self,tn,none;u16 w,e,c,ver;u16 vb[2],cp[2];u8 hold[MPG],hf[MPG];u8 nsb,sa[MSB];u16 sv[MSB];};
 struct S{u16 m[NM];
  u16 mod[MPG];                          // ghost: the last modification begun
  u8 ab[MPG],xh[MF],sh[MF];              // ghosts: torn by a death; who holds a frame exclusively + 1; who holds it shared
@@ -68,11 +70,11 @@ struct S{u16 m[NM];
 enum OpK{END,GET,PUT,XL,YL,SHL,UNL,MODI,READ,PEEK,UNCH,UPG,EVICT,WSYNC,DEL,SWON,RECOV,NOP};
 struct Op{OpK k;int a;}; static vector<Op> prog[MT][2];
 #define PCS X(DONE)X(DEAD)X(G_ENT)X(G_TRY)X(G_CHK)X(G_RESC)X(G_REAL)X(G_BACK)X(L_FRAME)X(L_BUMP)X(L_TORN)X(L_FILL)X(L_SLOT)X(L_PUB)X(L_REAL)X(L_UNCL)X(L_FAIL)X(L_FREE)\
- X(P_OFF)X(X_ON)X(X_LOOK)X(X_WCNT)X(X_WSET)X(X_SLEEP)X(X_CAS)X(X_BAR)X(X_CNT)X(X_MARKS)X(X_SLEEPM)X(X_OFF)X(X_GIVE)X(X_GIVEN)X(N_LOOK)X(N_CAS)X(S_ON)X(S_LOOK)X(S_USE)X(S_MARK)X(S_2ND)X(S_BACK)X(S_BLOOK)X(S_BNOTE)\
+ X(P_OFF)X(X_ON)X(X_LOOK)X(X_WCNT)X(X_WSET)X(X_SLEEP)X(X_CAS)X(X_BAR)X(X_CNT)X(X_MARKS)X(X_SLEEPM)X(X_OFF)X(X_GIVE)X(X_GIVEN)X(N_LOOK)X(N_CAS)X(S_ON)X(S_LOOK)X(S_USE)X(S_MARK)X(S_2ND)X(S_BACK)X(S_BLOOK)X(S_BNOTE)X(T_OFF)X(T_NOTE)\
  X(U_DIRTY)X(U_XOFF)X(U_XNOTE)X(U_XDIRTY)X(U_SOFF)X(U_SLOOK)X(U_SNOTE)X(M_0)X(M_1)X(R_0)X(R_1)X(V_ON)X(V_E1)X(V_W)X(V_AB)X(V_E2)X(V_R0)X(V_R1)X(C_W)\
  X(E_CLAIM)X(E_CLOSE)X(E_BAR)X(E_SCAN)X(E_FLAG)X(E_MARKS)X(E_OWNER)X(E_WORD)X(E_CLR)X(E_COPY)X(E_STILL)X(E_FAILD)X(E_WRITE)X(E_WDONE)X(E_SFLAG)X(E_BUMP)X(E_FREE)X(E_LATE)X(E_PUTF)X(E_REOP)X(E_UNCL)\
- X(D_SLOT)X(W_CLAIM)X(W_CLR)X(W_LOOK)X(W_COPY)X(W_SAME)X(W_WRITE)X(W_LATE)X(W_UNDO)X(W_SLEEP)X(W_UNCL)X(O_FLAG)X(O_BAR)X(O_ON)\
- X(Q_WAIT)X(Q_LAT)X(Q_LOOKB)X(Q_AB)X(Q_OFF)X(Q_LATE)X(Q_NOTE)X(Q_SLOT)X(Q_MARK)X(Q_WAKE)X(Q_ENT)X(Q_FW)X(Q_REOP)X(Q_UNCL)X(Q_FREE)X(Q_REL)X(NOPPC)
+ X(D_SLOT)X(W_CLAIM)X(W_CLR)X(W_LOOK)X(W_COPY)X(W_SAME)X(W_WRITE)X(W_LATE)X(W_UNDO)X(W_SLEEP)X(W_TWAIT)X(W_UNCL)X(O_FLAG)X(O_BAR)X(O_ON)\
+ X(Q_WAIT)X(Q_LAT)X(Q_LOOKB)X(Q_AB)X(Q_OFF)X(Q_LATE)X(Q_NOTE)X(Q_TURN)X(Q_SLOT)X(Q_MARK)X(Q_WAKE)X(Q_ENT)X(Q_FW)X(Q_REOP)X(Q_UNCL)X(Q_FREE)X(Q_REL)X(NOPPC)
 #define X(a) a,
 enum PC{PCS};
 #undef X
@@ -129,6 +131,8 @@ static void exclusive(S&s,int t){Th&h=s.t[t];int f=h.f;
 
 static S out[64];static const char*outv[64];static int nout; // successors, each with the violation its step committed
 static void EM(const S&s){out[nout]=s;outv[nout++]=viol;viol=0;}
+// is there another before it?
+static bool before(const Th&h,OpK k,u16 w){return w&OWNER||(k!=SHL&&w&TURN&&!h.tn&&!turnignored);}
 // heavy barrier, thread after thread in any order; `then` is what follows
 static void heavy(const S&s,int t,u8 then){for(int u=0;u<T;u++)if(!(s.t[t].i>>u&1)){S q=s;drain(q,u);q.t[t].i|=1<<u;if(q.t[t].i==(1<<T)-1){q.t[t].i=0;q.t[t].pc=then;}EM(q);}}
 
@@ -163,11 +167,13 @@ static void step(const S&s0,int t){
  case P_OFF:{int a=realslot(s,t,f);if(a<0){bad("the pin is gone");EM(s);return;}if(!st(s,t,a,0))return;if(!--h.hold[p])h.hf[p]=0;next(s,t);EM(s);return;}
  // ---- exclusive
  case X_ON:h.pc=ld(s,t,FG)==2?X_LOOK:O_FLAG;EM(s);return;
- case X_LOOK:h.w=ld(s,t,LW+f);if(h.w&OWNER){if(kind==YL){next(s,t);EM(s);return;}h.pc=X_WCNT;}else h.pc=barfirst&&h.w&INUSE?X_BAR:X_CAS;EM(s);return;
+ case X_LOOK:h.w=ld(s,t,LW+f);if(before(h,kind,h.w)){if(kind==YL){next(s,t);EM(s);return;}h.pc=X_WCNT;}else h.pc=barfirst&&h.w&INUSE?X_BAR:X_CAS;EM(s);return;
  case X_WCNT:if(!countlate)h.c=ld(s,t,WC+f);h.pc=X_WSET;EM(s);return;
- case X_WSET:if(!(ld(s,t,LW+f)&OWNER)||!cas(s,t,LW+f,h.w,h.w|WAIT)){h.c=0;h.pc=kind==SHL?S_LOOK:X_LOOK;EM(s);return;}h.pc=X_SLEEP;EM(s);return;
+ case X_WSET:if(before(h,kind,ld(s,t,LW+f))&&turns&&!(h.w&TURN)){S q=s;if(cas(q,t,LW+f,h.w,h.w|WAIT|TURN)){q.t[t].tn=1;q.t[t].pc=X_SLEEP;EM(q);}}
+   if(!before(h,kind,ld(s,t,LW+f))||!cas(s,t,LW+f,h.w,h.w|WAIT)){h.c=0;h.pc=kind==SHL?S_LOOK:X_LOOK;EM(s);return;}h.pc=X_SLEEP;EM(s);return;
  case X_SLEEP:if(countlate&&!h.fl){h.c=ld(s,t,WC+f);h.fl=1;EM(s);return;}if(s.m[WC+f]==h.c)return;h.c=0;h.fl=0;h.pc=kind==SHL?S_LOOK:X_LOOK;EM(s);return;
- case X_CAS: if(!cas(s,t,LW+f,h.w,h.w|(t+1))){h.pc=X_LOOK;EM(s);return;}
+ case X_CAS: if(!cas(s,t,LW+f,h.w,(h.w&~TURN)|(t+1))){h.pc=X_LOOK;EM(s);return;}
+   if(h.w&TURN&&!h.tn)bad("(7) latched in another's turn");h.tn=0;
    if(h.w&INUSE&&!noinuse)h.pc=nobar||barfirst?X_CNT:X_BAR;else exclusive(s,t);
    EM(s);return;
  case X_BAR:heavy(s,t,barfirst?X_CAS:X_CNT);return;
@@ -178,8 +184,8 @@ static void step(const S&s0,int t){
  case X_GIVE:h.w=rm(s,t,LW+f,useclr?~(OWNER|WAIT|INUSE):~(OWNER|WAIT),0);h.c=0;h.pc=h.w&WAIT?X_GIVEN:DONE;if(h.pc==DONE)next(s,t);EM(s);return;
  case X_GIVEN:drain(s,t);s.m[WC+f]++;next(s,t);EM(s);return;
  // ---- upgrade
- case N_LOOK:h.w=ld(s,t,LW+f);if(h.w&OWNER||(h.w>>VS!=h.ver&&!upnover)||(f!=h.vf-1&&!upnoframe)){next(s,t);EM(s);return;}h.pc=N_CAS;EM(s);return;
- case N_CAS:if(!cas(s,t,LW+f,h.w,h.w|(t+1))){h.pc=N_LOOK;EM(s);return;}if(h.w&INUSE)h.pc=X_BAR;else exclusive(s,t);EM(s);return;
+ case N_LOOK:h.w=ld(s,t,LW+f);if(h.w&(upturn?OWNER:OWNER|TURN)||(h.w>>VS!=h.ver&&!upnover)||(f!=h.vf-1&&!upnoframe)){next(s,t);EM(s);return;}h.pc=N_CAS;EM(s);return;
+ case N_CAS:if(!cas(s,t,LW+f,h.w,(h.w&~TURN)|(t+1))){h.pc=N_LOOK;EM(s);return;}if(h.w&TURN)bad("(7) latched in another's turn");if(h.w&INUSE)h.pc=X_BAR;else exclusive(s,t);EM(s);return;
  // ---- shared
  case S_ON:h.pc=ld(s,t,FG)==2?S_LOOK:O_FLAG;EM(s);return;
  case S_LOOK:h.w=ld(s,t,LW+f);h.pc=h.w&OWNER?X_WCNT:h.w&INUSE?S_MARK:markfirst?S_MARK:S_USE;EM(s);return;
@@ -187,11 +193,15 @@ static void step(const S&s0,int t){
  case S_MARK:if(!st(s,t,MK0+t,f+1))return;h.pc=markfirst&&!(h.w&INUSE)?S_USE:S_2ND;EM(s);return;
  case S_2ND:{u16 w=ld(s,t,LW+f);if(nosecond||((w&INUSE||second_noinuse)&&(!(w&OWNER)||second_noowner))){
      if(s.xh[f])bad("(1) shared beside exclusive");if(!named(s,p,f))bad("(2) latched, and the page is not in the frame");
-     s.sh[f]|=1<<t;h.lm=2;h.lf=f;h.lp=p;next(s,t);}
+     s.sh[f]|=1<<t;h.lm=2;h.lf=f;h.lp=p;if(h.tn){h.w8=DONE;h.pc=T_OFF;}else next(s,t);}
    else h.pc=S_BACK;EM(s);return;}
  case S_BACK:if(!st(s,t,MK0+t,0))return;h.pc=nowakeback?S_LOOK:S_BLOOK;EM(s);return;
  case S_BLOOK:h.pc=ld(s,t,LW+f)&OWNER?S_BNOTE:S_LOOK;EM(s);return;
  case S_BNOTE:drain(s,t);s.m[WC+f]++;h.pc=S_LOOK;EM(s);return;
+ // ---- the turn's end, without owning.  w8: what follows; DONE: the next operation
+ case T_OFF:{if(turnkept){h.tn=0;h.pc=h.w8;if(h.pc==DONE)next(s,t);EM(s);return;}
+   u16 w=rm(s,t,LW+f,~(TURN|WAIT),0);h.tn=0;if(w&WAIT&&!turnnotold)h.pc=T_NOTE;else{h.pc=h.w8;if(h.pc==DONE)next(s,t);}EM(s);return;}
+ case T_NOTE:drain(s,t);s.m[WC+f]++;h.pc=h.w8;if(h.pc==DONE)next(s,t);EM(s);return;
  // ---- unlatch
  case U_DIRTY:rm(s,t,FW+f,0xffff,DIRTY);h.pc=U_XOFF;EM(s);return;
  case U_XOFF:{drain(s,t);u16 w=s.m[LW+f];bool d=h.lm==3&&dirtylate;if((w&OWNER)!=t+1)bad("the latch is somebody else's");s.m[LW+f]=(w&~(OWNER|WAIT|(keepinuse?INUSE:0)))+(nover?0:VONE);
@@ -260,16 +270,22 @@ static void step(const S&s0,int t){
  case E_REOP:cas(s,t,E0+p,mk(f,CLOS),mk(f,RES));h.pc=E_UNCL;EM(s);return;
  case E_UNCL:rm(s,t,FW+f,(1<<CL)-1,0);next(s,t);EM(s);return;
  // ---- sync's image of a page, pinned or not
- case W_CLAIM:{u16 w=ld(s,t,FW+f);if(!w||!(w&DIRTY)){next(s,t);EM(s);return;}if(claimer(w)>=0)return;if(cas(s,t,FW+f,w,w|(t+1)<<CL))h.pc=W_CLR;EM(s);return;}
+ case W_CLAIM:{u16 w=ld(s,t,FW+f);if(!w||!(w&DIRTY)){if(h.tn){h.w8=DONE;h.pc=T_OFF;}else next(s,t);EM(s);return;}
+   if(claimer(w)>=0){if(!h.tn)return;h.w8=W_CLAIM;h.pc=T_OFF;EM(s);return;}
+   if(cas(s,t,FW+f,w,w|(t+1)<<CL))h.pc=W_CLR;EM(s);return;}
  case W_CLR:h.p=ld(s,t,FP+f);if(!syncdirtylate)rm(s,t,FW+f,~DIRTY,WRITING);h.pc=W_LOOK;EM(s);return;
- case W_LOOK:h.w=ld(s,t,LW+f);h.i=0;h.pc=h.w&OWNER&&!syncnolook?W_UNDO:W_COPY;EM(s);return;
+ case W_LOOK:h.w=ld(s,t,LW+f);h.i=0;if(h.tn&&h.w&OWNER&&!s.deaths)bad("(7) latched in a sync's turn");h.pc=h.w&OWNER&&!syncnolook?W_UNDO:W_COPY;EM(s);return;
  case W_COPY:h.cp[h.i]=ld(s,t,CT+f*2+h.i);if(++h.i==2){h.i=0;h.pc=W_SAME;}EM(s);return;
- case W_SAME:{u16 w=ld(s,t,LW+f);h.pc=((w^h.w)&~(INUSE|LOOK|WAIT))&&!syncnosame?W_LOOK:syncdirtylate?W_LATE:W_WRITE;if(h.pc==W_LOOK)h.cp[0]=h.cp[1]=0;h.w=0;EM(s);return;}
+ case W_SAME:{u16 w=ld(s,t,LW+f);h.pc=((w^h.w)&~(INUSE|LOOK|WAIT|TURN))&&!syncnosame?W_LOOK:syncdirtylate?W_LATE:W_WRITE;
+   if(h.tn&&h.pc==W_LOOK&&!s.deaths)bad("(7) changed in a sync's turn");if(h.pc==W_LOOK)h.cp[0]=h.cp[1]=0;h.w=0;
+   if(h.tn){h.w8=h.pc;h.pc=T_OFF;}EM(s);return;}
  case W_LATE:rm(s,t,FW+f,~DIRTY,WRITING);h.pc=W_WRITE;EM(s);return;
  case W_WRITE:drain(s,t);if(h.cp[0]!=h.cp[1]&&!s.ab[p])bad("(5) torn image written by a sync");
    s.m[DK+p*2]=h.cp[0];s.m[DK+p*2+1]=h.cp[1];h.cp[0]=h.cp[1]=0;h.pc=W_UNCL;EM(s);return;
- case W_UNDO:rm(s,t,FW+f,((1<<CL)-1)&~WRITING,DIRTY);h.pc=W_SLEEP;EM(s);return;   // holding no claim
- case W_SLEEP:if(s.m[LW+f]&OWNER)return;begin(s,t);EM(s);return;
+ case W_UNDO:rm(s,t,FW+f,((1<<CL)-1)&~WRITING,DIRTY);h.w8=W_SLEEP;h.pc=h.tn?T_OFF:W_SLEEP;EM(s);return;   // holding no claim
+ case W_SLEEP:if(turns&&!(s.m[LW+f]&TURN)){S q=s;drain(q,t);q.m[LW+f]|=TURN;q.t[t].tn=1;q.t[t].pc=W_TWAIT;EM(q);}
+   if(s.m[LW+f]&OWNER)return;begin(s,t);EM(s);return;
+ case W_TWAIT:if(s.m[LW+f]&OWNER)return;begin(s,t);EM(s);return;
  case W_UNCL:rm(s,t,FW+f,((1<<CL)-1)&~WRITING,0);next(s,t);EM(s);return;
  // ---- switching on
  case O_FLAG:drain(s,t);if(!s.m[FG])s.m[FG]=1;h.i=0;h.pc=O_BAR;EM(s);return;
@@ -281,7 +297,7 @@ static void step(const S&s0,int t){
    if(!(s.pd>>q&1)){for(int u=0;u<T;u++)if(proc[u]==q&&s.t[u].pc!=DONE)return;next(s,t);EM(s);return;}
    if(s.rl&&s.rl!=t+1&&s.t[s.rl-1].pc!=DEAD)return;
    s.rl=t+1;h.fl=q;h.i=0;h.f=0;h.pc=Q_LAT;EM(s);return;}
- case Q_LAT:{if(f>=NF||rec_nolatch){h.f=0;h.i=0;h.pc=Q_SLOT;EM(s);return;}
+ case Q_LAT:{if(f>=NF||rec_nolatch){h.f=0;h.i=0;h.pc=Q_TURN;EM(s);return;}
    int o=(ld(s,t,LW+f)&OWNER)-1;if(o<0||proc[o]!=h.fl){h.f++;EM(s);return;}
    h.pc=rec_nolook||rec_looklate?rec_noaband?Q_OFF:Q_AB:Q_LOOKB;if(rec_abandlate)h.pc=Q_OFF;EM(s);return;}
  case Q_LOOKB:rm(s,t,LW+f,0xffff,LOOK);h.pc=rec_noaband?Q_OFF:Q_AB;EM(s);return;
@@ -289,6 +305,7 @@ static void step(const S&s0,int t){
  case Q_OFF:{drain(s,t);u16 w=s.m[LW+f];s.m[LW+f]=(w&~(OWNER|WAIT))+(rec_nover?0:VONE);h.pc=rec_abandlate||rec_looklate?Q_LATE:rec_nowake?Q_LAT:Q_NOTE;EM(s);return;}
  case Q_LATE:rm(s,t,LW+f,0xffff,LOOK);rm(s,t,FW+f,0xffff,ABAND);h.pc=Q_NOTE;EM(s);return;
  case Q_NOTE:drain(s,t);s.m[WC+f]++;h.f++;h.pc=Q_LAT;EM(s);return;
+ case Q_TURN:if(f>=NF||rec_noturn){h.f=0;h.pc=Q_SLOT;EM(s);return;}rm(s,t,LW+f,~TURN,0);h.f++;EM(s);return;   // whosever: Q_WAKE wakes
  case Q_SLOT:while(h.i<T*K&&(proc[h.i/K]!=h.fl||!s.m[SL+h.i]))h.i++;if(h.i>=T*K){h.i=0;h.pc=Q_MARK;EM(s);return;}if(!st(s,t,SL+h.i,0))return;h.i++;EM(s);return;
  case Q_MARK:while(h.i<T&&(proc[h.i]!=h.fl||!s.m[MK0+h.i]||rec_nomarks))h.i++;if(h.i>=T){h.i=0;h.f=0;h.pc=rec_nowake?Q_ENT:Q_WAKE;EM(s);return;}if(!st(s,t,MK0+h.i,0))return;h.i++;EM(s);return;
  case Q_WAKE:if(f>=NF){h.f=0;h.pc=Q_ENT;EM(s);return;}drain(s,t);s.m[WC+f]++;h.f++;EM(s);return;
@@ -321,7 +338,7 @@ static void invariant(S&s){
 static bool alldone(const S&s){for(int t=0;t<T;t++)if(s.t[t].pc!=DONE||s.t[t].nsb)return false;return true;}
 static void terminal(const S&s){
  for(int f=0;f<NF;f++){u16 w=s.m[FW+f],l=s.m[LW+f];bool held=s.xh[f];
-  if((l&OWNER)&&!held)bad("(6) a latch is left over");
+  if((l&OWNER)&&!held)bad("(6) a latch is left over");if(l&TURN)bad("(6) a turn is left over");
   if(!w)continue;
   if(claimer(w)>=0)bad("(6) a claim is left over");if(w&WRITING)bad("(6) writing is left over");
   int p=-1;for(int g=0;g<NP;g++)if(named(s,g,f))p=g;
@@ -369,7 +386,7 @@ int main(int ac,char**av){
  map<string,bool*> names={B(lazy),B(loadbump),B(closing),B(keepinuse),B(nobar),B(nomarks),B(barfirst),B(noinuse),B(nosecond),B(second_noinuse),B(second_noowner),B(markfirst),B(useclr),B(useclrearly),B(evclr),
   B(nover),B(dirtylate),B(nosetdirty),B(nowake),B(nowakeback),B(countlate),B(peeknoowner),B(peekno2nd),B(peekwordlate),B(nolook),B(unchnoowner),B(upnoframe),B(upnover),B(upunpinned),
   B(evnoowner),B(evownerfirst),B(evnomarks),B(evmarksfirst),B(evflagfirst),B(evnobump),B(evbumplate),B(delnobump),B(delnomarks),B(syncnolook),B(syncnosame),B(syncdirtylate),
-  B(bumpflagfirst),B(rec_nolatch),B(rec_nover),B(rec_abandlate),B(rec_noaband),B(rec_nolook),B(rec_looklate),B(rec_nomarks),B(rec_nowake),B(torn_nolook),{"cov",&covf},{"quiet",&quietf}};
+  B(bumpflagfirst),B(turns),B(turnignored),B(upturn),B(turnnotold),B(turnkept),B(rec_noturn),B(rec_nolatch),B(rec_nover),B(rec_abandlate),B(rec_noaband),B(rec_nolook),B(rec_looklate),B(rec_nomarks),B(rec_nowake),B(torn_nolook),{"cov",&covf},{"quiet",&quietf}};
  for(int i=1;i<ac;i++){string a=av[i];auto e=a.find('=');string k=a.substr(0,e),v=e==string::npos?"":a.substr(e+1);
   if(k=="spec")spec=v;else if(k=="cap")cap=(u64)1<<atoi(v.c_str());else if(k=="procs"){for(size_t j=0;j<v.size()&&j<MT;j++)proc[j]=v[j]-'0';}
   else if(num.count(k))*num[k]=atoi(v.c_str());else if(names.count(a))*names[a]=true;else{fprintf(stderr,"? %s\n",a.c_str());return 2;}}

@@ -55,8 +55,12 @@ FAULTS = [
 ]
 
 
-def misfits(source):
-    return [f.name for f in FAULTS if (source / "servers/nbd" / f.file).read_text().count(f.before) != 1]
+# What is planted in: the folder of the source; builds(copy, build): is it built with that; command(test, copy, build): what tests it.
+Planted = namedtuple("Planted", "faults folder builds command")
+
+
+def misfits(planted, source):
+    return [f.name for f in planted.faults if (source / planted.folder / f.file).read_text().count(f.before) != 1]
 
 
 def quiet(*command, **more):
@@ -64,34 +68,42 @@ def quiet(*command, **more):
                           start_new_session=True, check=False, **more)
 
 
-def passes(test, copy, build, scratch):
-    """None: it does not build."""
-    if quiet("cmake", "--build", build, "--target", "nbdkit-mpool-plugin", "nbd_halfway").returncode != 0:
-        return None
-    command = [build / "tests/nbd/nbd_halfway"] if test == "halfway" else \
+def builds(copy, build):
+    del copy
+    return quiet("cmake", "--build", build, "--target", "nbdkit-mpool-plugin", "nbd_halfway").returncode == 0
+
+
+def command(test, copy, build):
+    return [build / "tests/nbd/nbd_halfway"] if test == "halfway" else \
         [sys.executable, copy / "tests/nbd" / f"{test}.py", build / "servers/nbd/nbdkit-mpool-plugin.so"]
-    return quiet(*command, cwd=scratch).returncode == 0
 
 
-def plant(fault, copy, build, scratch):
-    path = copy / "servers/nbd" / fault.file
+def passes(planted, test, copy, build, scratch):
+    """None: it does not build."""
+    if not planted.builds(copy, build):
+        return None
+    return quiet(*planted.command(test, copy, build), cwd=scratch).returncode == 0
+
+
+def plant(planted, fault, copy, build, scratch):
+    path = copy / planted.folder / fault.file
     sound = path.read_text()
     path.write_text(sound.replace(fault.before, fault.after))
     try:
-        return passes(fault.test, copy, build, scratch)
+        return passes(planted, fault.test, copy, build, scratch)
     finally:
         path.write_text(sound)
 
 
-def main():
+def main(planted):
     source, directory, names = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), sys.argv[3:]
-    wrong = misfits(source)
+    wrong = misfits(planted, source)
     if wrong:
         sys.exit(f"faults.py: these fit no more: {', '.join(wrong)}")
     if names == ["--check"]:
-        print(f"faults.py: {len(FAULTS)} faults fit the source")
+        print(f"faults.py: {len(planted.faults)} faults fit the source")
         return
-    unknown = set(names) - {f.name for f in FAULTS}
+    unknown = set(names) - {f.name for f in planted.faults}
     if unknown:
         sys.exit(f"faults.py: there is no {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="faults.", dir=directory) as scratch:
@@ -101,13 +113,13 @@ def main():
                      "-DMPOOL_BUILD_STRESS=OFF", "-DMPOOL_BUILD_TOOLS=OFF", "-DMPOOL_JEMALLOC=OFF")
         if made.returncode != 0:
             sys.exit(made.stdout)
-        chosen = [f for f in FAULTS if not names or f.name in names]
+        chosen = [f for f in planted.faults if not names or f.name in names]
         for test in sorted({f.test for f in chosen}):
-            if not passes(test, copy, build, scratch):
+            if not passes(planted, test, copy, build, scratch):
                 sys.exit(f"faults.py: {test} does not pass as it is")
         missed = 0
         for fault in chosen:
-            passed = plant(fault, copy, build, scratch)
+            passed = plant(planted, fault, copy, build, scratch)
             missed += passed is not False
             said = {None: "does not build", False: "caught", True: "NOT NOTICED"}[passed]
             print(f"{fault.name}: {said}, by {fault.test}", flush=True)
@@ -116,4 +128,4 @@ def main():
 
 if __name__ == "__main__":
     os.environ["LC_ALL"] = "C"
-    main()
+    main(Planted(FAULTS, "servers/nbd", builds, command))
