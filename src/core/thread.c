@@ -544,7 +544,7 @@ static void inherit(void)
 	}
 	heir = true;
 	heir_state = HEIR_LIVES;
-	/* So that its next call on any pool takes the slow path, to thread_attach. */
+	/* So that its next call on any pool takes the slow path, to thread_enter. */
 	forget();
 	end_views();
 	forks++;

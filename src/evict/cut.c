@@ -134,6 +134,7 @@ struct out {
 static void forgotten(struct evict *ev, uint32_t frame)
 {
 	page_forgotten(ev, frame);
+	/* Relaxed: it is a count. */
 	atomic_fetch_add_explicit(&ev->clock->forgotten, 1, memory_order_relaxed);
 	frame_free(ev, frame);
 }

@@ -23,7 +23,8 @@
  *              FILE  --the same-->                 DONE   the file is cut; or BEGUN: it cannot be
  *
  * Whoever recovers the owner ends the second step if the file is cut, and undoes the first if it is not: a process that has
- * died is not in a system call any more.  A fork waits for what is between FILE and DONE (os/transfer.h), so that a child
+ * died is not in a system call any more.  Who has no descriptor of the file (an attached one's, share/files.h) takes it for cut, and the next sync cuts
+ * it again.  A fork waits for what is between FILE and DONE (os/transfer.h), so that a child
  * cuts no file, and has either.
  *
  * A thread in here sleeps for the claims of others, while it has those of leaving pages.  Nobody else sleeps for a
@@ -36,7 +37,7 @@
 
 /* The file ends before page `pages` from now on.  0, or an errno: nothing has changed. */
 int cut_to(struct evict *ev, struct io *io, struct stripe *me, uint32_t pages);
-/* Pages first to first + n - 1 are forgotten.  0; EBUSY: but some; ENOMEM: none is. */
+/* Pages first to first + n - 1 are forgotten.  0; EBUSY: but some; ENOMEM, or what pageio_look_again has: none is. */
 int cut_forget(struct evict *ev, struct io *io, struct stripe *me, uint32_t first, uint32_t n);
 /* Sleep if it is being decided whether there is such a page; it may be still. */
 void cut_outlast(struct evict *ev, const struct io *io, uint32_t page);

@@ -71,6 +71,7 @@ struct io *catalog_file(struct catalog *c, uint32_t file)
 	if (likely(atomic_load_explicit(ready, memory_order_acquire)))
 		return &c->file[file];
 	extent_lock();
+	/* Relaxed: it changes with the lock. */
 	if (!atomic_load_explicit(ready, memory_order_relaxed))
 		for (uint32_t i = 0; i < FILE_BLOCK; i++)
 			file_begin(c, file / FILE_BLOCK * FILE_BLOCK + i);

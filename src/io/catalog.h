@@ -164,7 +164,7 @@ struct whose catalog_whose(struct catalog *c, uint32_t page);
 
 /*
  * The extent of the slot's pages from index * EXTENT_PAGES on; `give`: it is given one, if it has none.  EXTENT_NONE: it has none;
- * EFBIG or ENOMEM in *error: it can have none.
+ * EFBIG or ENOMEM in *error: it can have none; EAGAIN: others have used up the memory that was prepared, and it is to be tried again.
  */
 uint32_t catalog_extent(struct catalog *c, struct stripe *me, struct file_slot *s, uint32_t index, bool give,
                         int *error);

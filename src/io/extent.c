@@ -6,6 +6,7 @@
 
 static struct extents *extents_of(const struct io *io)
 {
+	/* Acquire: pairs with extents_begin. */
 	return atomic_load_explicit(&io->pool->extents, memory_order_acquire);
 }
 
@@ -27,7 +28,7 @@ void extents_end(struct io *first)
 {
 	struct extents *x = extents_of(first);
 	struct extent *block;
-	/* They were made one after the other. */
+	/* They were made one after the other.  Relaxed: nobody uses the pool any more. */
 	for (unsigned i = 0; x && i < EXTENT_BLOCKS; i++) {
 		if (!(block = atomic_load_explicit(&x->block[i], memory_order_relaxed)))
 			break;
@@ -41,7 +42,7 @@ void extents_end(struct io *first)
 /* NULL: its block is not there. */
 static struct extent *extent_at(const struct extents *x, uint32_t e)
 {
-	/* Acquire: pairs with have_block. */
+	/* Acquire: pairs with use_block. */
 	struct extent *b = atomic_load_explicit(&x->block[(EXTENT_TOP - e) / EXTENT_BLOCK], memory_order_acquire);
 	return b ? &b[(EXTENT_TOP - e) % EXTENT_BLOCK] : NULL;
 }
@@ -55,7 +56,7 @@ static uint32_t index_of(const struct extent *at)
 struct whose extent_whose(struct io *first, const struct extents *x, uint32_t page)
 {
 	uint32_t e = page / EXTENT_PAGES;
-	/* Acquire: who has the number of a page has it after the extent was given out. */
+	/* Acquire, here and of the file: who has the number of a page has it after the extent was given out. */
 	if (e < atomic_load_explicit(&x->low, memory_order_acquire) || e > EXTENT_TOP)
 		return (struct whose){first, page};
 	const struct extent *at = extent_at(x, e);
@@ -67,9 +68,10 @@ struct whose extent_whose(struct io *first, const struct extents *x, uint32_t pa
 static void give(struct io *io, struct extents *x, uint32_t e, uint32_t index)
 {
 	struct extent *at = extent_at(x, e);
+	/* Relaxed, as in index_of.  Release: pairs with extent_whose. */
 	atomic_store_explicit(&at->index, index, memory_order_relaxed);
 	atomic_store_explicit(&at->of, io, memory_order_release);
-	/* Release: who has the number by the map finds whose it is. */
+	/* Release: who has the number by the map finds whose it is.  Relaxed: the map changes with the lock. */
 	atomic_store_explicit(&atomic_load_explicit(&io->map, memory_order_relaxed)->word[index],
 	                      extent_to_word(e, index), memory_order_release);
 }
@@ -83,6 +85,7 @@ struct prepared {
 
 static struct extent_map *map_of(const struct io *io)
 {
+	/* Acquire: pairs with use_map, and extent_map_begin. */
 	return atomic_load_explicit(&io->map, memory_order_acquire);
 }
 
@@ -111,6 +114,7 @@ static bool prepare_map(const struct io *io, uint32_t number, struct prepared *p
 static bool prepare_block(const struct io *io, struct prepared *p)
 {
 	const struct extents *x = extents_of(io);
+	/* Relaxed: use_block looks again, with the lock. */
 	uint32_t low = atomic_load_explicit(&x->low, memory_order_relaxed),
 		 next = low > EXTENT_NONE + 1 ? low - 1 : low;
 	bool further = !extent_at(x, next);
@@ -124,9 +128,11 @@ static void use_map(struct io *io, struct prepared *p)
 {
 	struct extent_map *m = map_of(io);
 	if (p->map && p->map->n > m->n) {
+		/* Relaxed: they change with the lock. */
 		for (uint32_t i = 0; i < m->n; i++)
 			atomic_init(&p->map->word[i], atomic_load_explicit(&m->word[i], memory_order_relaxed));
 		p->map->shorter = m;
+		/* Release: who finds it finds its words.  Pairs with extent_word, and map_of. */
 		atomic_store_explicit(&io->map, p->map, memory_order_release);
 		p->map = NULL;
 	}
@@ -135,8 +141,10 @@ static void use_map(struct io *io, struct prepared *p)
 static void use_block(struct io *io, struct prepared *p)
 {
 	struct extents *x = extents_of(io);
+	/* Relaxed: it changes with the lock. */
 	uint32_t low = atomic_load_explicit(&x->low, memory_order_relaxed);
 	if (p->block && low > EXTENT_NONE + 1 && !extent_at(x, low - 1)) {
+		/* Release: it is zeros.  Pairs with extent_at. */
 		atomic_store_explicit(&x->block[(EXTENT_TOP - (low - 1)) / EXTENT_BLOCK], p->block,
 		                      memory_order_release);
 		p->block = NULL;
@@ -156,9 +164,11 @@ static uint32_t take_free(struct extents *x)
 /* One that was never used; NONE: the first file has what is left, or its memory was not prepared. */
 static uint32_t take_new(struct io *first, struct extents *x)
 {
+	/* Relaxed: it changes with the lock. */
 	uint32_t e = atomic_load_explicit(&x->low, memory_order_relaxed) - 1;
 	if (e == EXTENT_NONE || !extent_at(x, e) || !pageio_limit(&first->file, e * EXTENT_PAGES))
 		return EXTENT_NONE;
+	/* Release: pairs with extent_whose. */
 	atomic_store_explicit(&x->low, e, memory_order_release);
 	return e;
 }
@@ -200,6 +210,7 @@ static bool take_away(const struct io *first, struct stripe *me, const struct ex
 /* One that a file has, and nothing of it in memory. */
 static uint32_t reuse(const struct io *first, struct extents *x, struct stripe *me)
 {
+	/* Relaxed: it changes with the lock. */
 	uint32_t low = atomic_load_explicit(&x->low, memory_order_relaxed);
 	for (uint32_t n = EXTENT_TOP + 1 - low; n > 0; n--) {
 		uint32_t e = x->hand = x->hand > low && x->hand <= EXTENT_TOP ? x->hand - 1 : EXTENT_TOP;
@@ -318,6 +329,7 @@ int extent_map_begin(struct io *io)
 	struct extent_map *m = new_map(n > 0 ? n : 1);
 	if (!m)
 		return ENOMEM;
+	/* Release: pairs with extent_word, and map_of. */
 	atomic_store_explicit(&io->map, m, memory_order_release);
 	return 0;
 }
@@ -325,6 +337,7 @@ int extent_map_begin(struct io *io)
 void extent_map_end(struct io *io)
 {
 	struct extent_map *m = map_of(io), *shorter;
+	/* Relaxed: this process makes no call on the file any more. */
 	atomic_store_explicit(&io->map, NULL, memory_order_relaxed);
 	for (; m; m = shorter) {
 		shorter = m->shorter;
@@ -374,6 +387,7 @@ static void give_up(void *extents, uint32_t e, uint32_t index)
 	struct extents *x = extents;
 	struct extent *at = extent_at(x, e);
 	(void)index;
+	/* Release, and relaxed, as in give. */
 	atomic_store_explicit(&at->of, NULL, memory_order_release);
 	atomic_store_explicit(&at->index, x->free, memory_order_relaxed);
 	x->free = e;

@@ -85,7 +85,7 @@ void extent_each_file(const struct io *first, void (*see)(struct io *io, void *t
 /* The word of that map for the file's page `number`; NULL: the map is too short. */
 static inline _Atomic uint32_t *extent_word(const _Atomic(struct extent_map *) *map, uint32_t number)
 {
-	/* Acquire: pairs with the new map in use. */
+	/* Acquire: pairs with use_map, and extent_map_begin. */
 	struct extent_map *m = atomic_load_explicit(map, memory_order_acquire);
 	return likely(number / EXTENT_PAGES < m->n) ? &m->word[number / EXTENT_PAGES] : NULL;
 }
@@ -134,6 +134,7 @@ struct whose extent_whose(struct io *first, const struct extents *x, uint32_t pa
 /* For who holds the page: see above.  For others it is a hint, and a file to compare with, not to look into. */
 static inline struct whose whose_page(struct io *io, uint32_t page)
 {
+	/* Acquire: pairs with extents_begin. */
 	const struct extents *x = atomic_load_explicit(&io->pool->extents, memory_order_acquire);
 	if (likely(!x))
 		return catalog_is(io) ? catalog_whose(io->pool->catalog, page) : (struct whose){io->pool, page};
@@ -144,7 +145,7 @@ static inline bool extent_is_of(const struct io *io, uint32_t page)
 {
 	return whose_page(io->pool, page).io == io;
 }
-/* For who holds the page.  (Of the first file nothing is counted: stripes count what the pool does.) */
+/* For who holds the page.  (Of the first file nothing is counted: stripes count what the pool does.)  Relaxed: it is a count. */
 static inline void extent_count(struct io *io, uint32_t page, unsigned which, uint64_t n)
 {
 	if (n > 0 && extents_are(io))

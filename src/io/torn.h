@@ -9,7 +9,8 @@
  *
  * A page is on it from its write (writeback), or, if a sync wrote it while it was
  * pinned and it is deleted instead of being written again, from its deletion (mpool_delete),
- * until it is forgiven (mpool_abandoned), requested anew (mpool_new) or cut off (mpool_truncate).  The list is a set
+ * until it is forgiven (mpool_abandoned), requested anew (mpool_new) or cut off (mpool_truncate), or its file, an attached
+ * one, is closed.  The list is a set
  * of buckets, each a line; should one be full, the page that has its first place is
  * forgotten.  Each place is one word, so a process may die anywhere in this.
  *

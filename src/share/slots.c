@@ -101,7 +101,7 @@ void slot_outlast(struct sharing *sh, struct file_slot *s, struct stripe *me)
 		return;
 	}
 	uint32_t count = wait_prepare(q, wait_for_catalog());
-	/* Sequentially consistent, after the announcement: pairs with free_slot. */
+	/* Sequentially consistent, after the announcement: pairs with free_slot, and slot_left. */
 	if (file_state_of(s) == FILE_CLOSING && (uint32_t)atomic_load(&s->closer) &&
 	    !wait_sleep_ns(sh->core->wait, q, count, UNWATCHED_MS * NS_PER_MS))
 		core_overdue(sh->core);
