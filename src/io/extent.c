@@ -60,8 +60,9 @@ struct whose extent_whose(struct io *first, const struct extents *x, uint32_t pa
 	if (e < atomic_load_explicit(&x->low, memory_order_acquire) || e > EXTENT_TOP)
 		return (struct whose){first, page};
 	const struct extent *at = extent_at(x, e);
-	return (struct whose){atomic_load_explicit(&at->of, memory_order_acquire),
-	                      index_of(at) * EXTENT_PAGES + page % EXTENT_PAGES};
+	/* A statement of its own: what stands in one list has no order. */
+	struct io *io = atomic_load_explicit(&at->of, memory_order_acquire);
+	return (struct whose){io, index_of(at) * EXTENT_PAGES + page % EXTENT_PAGES};
 }
 
 /* With the lock: the file has the extent for those of its pages. */
