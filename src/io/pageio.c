@@ -410,15 +410,56 @@ bool pageio_blind(const struct pageio *io)
 
 /* ---- pages -------------------------------------------------------------- */
 
+/* Relaxed, all of it: whoever makes the file known does so later, and the state of one that was closed is nobody's. */
+#define BEGIN(word, value) atomic_store_explicit(&(word), value, memory_order_relaxed)
+
+static void begin_numbers(struct pageio_state *st, uint32_t pages, bool tail)
+{
+	BEGIN(st->end, pages);
+	BEGIN(st->cut, 0);
+	BEGIN(st->uncut, UNCUT_NONE);
+	BEGIN(st->recut, 0);
+	BEGIN(st->length, 0);
+	BEGIN(st->limit, PAGE_NONE);
+	BEGIN(st->extent, pages);
+	BEGIN(st->tail, tail ? pages : PAGE_NONE);
+}
+
+static void begin_syncs(struct pageio_state *st)
+{
+	BEGIN(st->flushes, 0);
+	BEGIN(st->flushed, 0);
+	BEGIN(st->left[0], false);
+	BEGIN(st->left[1], false);
+	BEGIN(st->lost, false);
+	BEGIN(st->syncing, 0);
+	BEGIN(st->undone, 0);
+	BEGIN(st->mended, 0);
+	BEGIN(st->came, 0);
+	BEGIN(st->came_before, 0);
+	BEGIN(st->together, 0);
+	BEGIN(st->wanted, 0);
+	BEGIN(st->flush_ns, 0);
+}
+
+void pageio_begin(struct pageio_state *st, uint32_t pages, bool tail)
+{
+	begin_numbers(st, pages, tail);
+	begin_syncs(st);
+	BEGIN(st->form, FORM_OPEN);
+	BEGIN(st->doubtful, 0);
+	BEGIN(st->witnesses, 1);
+	BEGIN(st->generation, 0);
+	BEGIN(st->newest, 0);
+	BEGIN(st->failed, 0);
+}
+
+#undef BEGIN
+
 void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail)
 {
 	io->state = st;
-	atomic_init(&st->witnesses, 1);
-	atomic_init(&st->end, pages);
-	atomic_init(&st->uncut, UNCUT_NONE);
-	atomic_init(&st->limit, PAGE_NONE);
-	atomic_init(&st->extent, pages);
-	atomic_init(&st->tail, tail ? pages : PAGE_NONE);
+	pageio_begin(st, pages, tail);
 }
 
 bool pageio_agrees(const struct pageio *io)

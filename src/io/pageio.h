@@ -204,6 +204,8 @@ void pageio_close(struct pageio *io, bool shared);
 /* The same of a shared pool's file, by the name that it had when they were had: its state may be another's by now. */
 void pageio_close_named(struct pageio *io, uint64_t name);
 void pageio_init(struct pageio *io, struct pageio_state *st, uint32_t pages, bool tail);
+/* The state is a file's that has so many pages.  Who has just emptied a frame of the file before may look at it still. */
+void pageio_begin(struct pageio_state *st, uint32_t pages, bool tail);
 
 /* Do this process's filters and hooks suit a shared pool? */
 bool pageio_agrees(const struct pageio *io);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 
 #include "core/resize.h"
 #include "core/window.h"
@@ -216,14 +215,12 @@ static int begin_handle(struct sharing *sh, struct io *io)
 static void begin_state(const struct sharing *sh, struct io *io, uint32_t pages, bool tail)
 {
 	struct file_slot *s = io->slot;
-	/* Nobody looks at a slot that is free. */
-	memset((void *)&s->pageio, 0, sizeof s->pageio);
 	for (unsigned i = 0; i < IO_COUNTERS; i++)
 		atomic_store(&s->counts[i], 0);
 	for (unsigned i = 0; i < MEMBER_WORDS; i++)
 		atomic_store(&s->holders[i], 0);
 	s->pageio.name = hand_name(sh, io, file_generation(s));
-	pageio_init(&io->file, &s->pageio, pages, tail);
+	pageio_begin(&s->pageio, pages, tail);
 }
 
 /* It is in no slot.  0, or an errno. */
