@@ -738,6 +738,11 @@ uint32_t inside_home(MPOOL *mp, uint32_t n)
 	return table_home(newest(mp), n);
 }
 
+uint32_t inside_numbers_attached(void)
+{
+	return EXTENT_TOP * EXTENT_PAGES;
+}
+
 void inside_end_background(MPOOL *mp)
 {
 	struct engine *e = NOW(mp->io.engine);

@@ -78,6 +78,8 @@ void inside_name(MPOOL *mp, const void *at, char *name, size_t bytes);
 
 /* The bucket that page `n` would be in. */
 uint32_t inside_home(MPOOL *mp, uint32_t n);
+/* The numbers of the first extent that an attached file has begin with it. */
+uint32_t inside_numbers_attached(void);
 
 #ifdef __cplusplus
 }

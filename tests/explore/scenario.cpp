@@ -463,6 +463,16 @@ void get(unsigned page, char what)
 	check_page(pin);
 }
 
+void get_number_of_another(unsigned page)
+{
+	const void *at = mpool_get(pool(), inside_numbers_attached() + page, 0);
+	s.not_called = false;
+	if (at)
+		fail("another file's page %u can be got of the first", page);
+	else if (errno != EINVAL)
+		fail("get of a number that the file does not have fails: %s", std::strerror(errno));
+}
+
 void got(unsigned page, void *at)
 {
 	Pin pin{page, static_cast<Words>(at), s.deaths};
@@ -1288,6 +1298,8 @@ void perform(const Op &op)
 		return;
 	case '+':
 		return attach(page_number(op));
+	case '#':
+		return get_number_of_another(page_number(op));
 	case '-':
 		return close_attached(page_number(op));
 	case '$':
@@ -1674,6 +1686,7 @@ static const char *call_name(char what)
 	switch (what) {
 	case 'G':
 	case 'Y':
+	case '#':
 	case 'k':
 		return "get";
 	case 'H':

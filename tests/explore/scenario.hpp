@@ -37,6 +37,7 @@
 //   &     be the thread of a store's that answers what it was asked for, until ^
 //   i<n>  MPOOL_LATCHED is n            $<p>  close the attached file of page p, attach it again
 //   +<p>  attach the file of page p     -<p>  close it
+//   #<p>  get, of the first file, the number that page p of an attached file has in the pool: there is no such page
 //
 //   b     be the thread of its own that the library makes in this process, until q
 //   q     wait until that has finished what it was given, and ends

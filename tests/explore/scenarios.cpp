@@ -182,6 +182,8 @@ std::vector<Scenario> make()
 				   {"+1 G1 D1 | -1 +5 G5 D5 -5 +1 G1 D1", "1: G0 P0 | G0 P0 G2 P2"}})),
 		bounded(1, attached({"files-sync", 2, 4, {"+1 | G1 D1 o1", "1: +1 | G1 D1 S"}})),
 		bounded(1, attached({"files-hit", 2, 4, {"G0 P0 | H0 P0 G2 P2 G0 P0", "1: | +1 G1 D1"}})),
+		bounded(1, attached({"files-close-attach", 1, 4, {"+1 G1 D1 | -1", "1: | +1 G1 D1"}})),
+		bounded(1, attached({"files-number", 3, 4, {"G0 P0 | G2 P2 #1", "1: | +1 G1"}})),
 		attached({"files-join", 1, 4, {"+1 G1 D1 | G1 D1 -1", "1: | J +1 G1 P1 Z"}}),
 		bounded(1, silent(attached({"files-silent", 1, 4, {"G0 P0 | G0 P0 +1 G2 P2", "1: +1 | G1 D1"}}))),
 		// Numbers go from file to file: page 1 of the one, and page 5 of the other, have the same.
