@@ -514,6 +514,17 @@ private:
 		return;                   \
 	} while (0)
 
+// mpool_open of a shared pool, by processes that all do so: on a machine that is busy enough those before it take longer than
+// the library waits for them.
+inline MPOOL *open_however_long(void *key, int fd, pgno_t page_size, pgno_t maxcache)
+{
+	MPOOL *mp;
+	do
+		mp = mpool_open(key, fd, page_size, maxcache);
+	while (!mp && errno == ETIMEDOUT);
+	return mp;
+}
+
 // Processes that meet: each waits until all have come.  False, and it is said: one has
 // found something wrong, and comes no further.
 struct Meeting {

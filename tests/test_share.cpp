@@ -115,7 +115,7 @@ TEST_CASE("processes that open one key at once, from nothing, have one pool, and
 	Common<Crowd> crowd;
 	auto come = [&](unsigned me) {
 		for (unsigned round = 0; round < rounds; round++) {
-			MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 8);
+			MPOOL *mp = open_however_long(key.get(), file.fd(), page_size, 8);
 			CHILD_CHECK(mp);
 			pgno_t pgno;
 			for (unsigned i = 0; i < Crowd::pages_each; i++) {
@@ -163,7 +163,7 @@ TEST_CASE("processes that come and go as they like always find a pool that works
 		all.emplace_back(new Process([&, i] {
 			Random random(i);
 			for (unsigned round = 0; round < rounds; round++) {
-				MPOOL *mp = mpool_open(key.get(), file.fd(), page_size, 4);
+				MPOOL *mp = open_however_long(key.get(), file.fd(), page_size, 4);
 				CHILD_CHECK(mp);
 				for (unsigned n = 0; n < 10; n++) {
 					pgno_t pgno = static_cast<pgno_t>(random.below(40));
@@ -215,7 +215,8 @@ TEST_CASE("keys of any bytes and any length lead to pools of their own")
 			CHILD_CHECK(me == 0 || meeting->all(2, 0));
 			for (size_t i = 0; i < keys.size(); i++) {
 				std::string same = static_cast<char *>(keys[i].get());
-				pools.push_back(mpool_open(&same[0], me == 0 ? files[i]->fd() : -1, page_size, 4));
+				pools.push_back(
+					open_however_long(&same[0], me == 0 ? files[i]->fd() : -1, page_size, 4));
 				CHILD_CHECK(pools.back());
 				CHILD_CHECK(keys[i].objects().size() == 1);
 			}
@@ -524,7 +525,7 @@ TEST_CASE("no page number is given out twice, in whichever process")
 	std::vector<std::unique_ptr<Process>> all;
 	for (unsigned i = 0; i < processes; i++)
 		all.emplace_back(new Process([&] {
-			MPOOL *mp = mpool_open(key.get(), -1, page_size, 16);
+			MPOOL *mp = open_however_long(key.get(), -1, page_size, 16);
 			CHILD_CHECK(mp && numbers->meeting.all(processes, 0));
 			for (unsigned n = 0; n < each; n++) {
 				pgno_t pgno;
@@ -569,7 +570,7 @@ TEST_CASE("the pool grows in place to what is asked for, under the hands of all"
 	for (unsigned i = 0; i < 4; i++)
 		hammers.emplace_back(new Process([&, i] {
 			Random random(i);
-			MPOOL *mp = mpool_open(key.get(), -1, page_size, 4);
+			MPOOL *mp = open_however_long(key.get(), -1, page_size, 4);
 			CHILD_CHECK(mp);
 			std::atomic<bool> right{true};
 			std::vector<std::thread> threads;
