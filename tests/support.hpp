@@ -7,6 +7,7 @@
 
 #include "catch.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -428,6 +429,54 @@ public:
 
 private:
 	std::vector<std::thread> threads_;
+};
+
+// Does that thread of this process sleep in the kernel?
+inline bool asleep(pid_t tid)
+{
+	char text[512] = "";
+	FILE *f = fopen(("/proc/self/task/" + std::to_string(tid) + "/stat").c_str(), "re");
+	if (!f)
+		return false;
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[n] = 0;
+	const char *after_name = strrchr(text, ')');
+	return after_name && after_name[1] == ' ' && after_name[2] == 'S';
+}
+
+// Until all of them do, three times: who waits for memory's lock is not with all others at once.
+inline void await_sleep(const std::vector<std::atomic<pid_t>> &tids)
+{
+	for (int times = 0; times < 3;) {
+		bool all = std::all_of(tids.begin(), tids.end(), [](pid_t tid) { return tid && asleep(tid); });
+		times = all ? times + 1 : 0;
+		std::this_thread::yield();
+	}
+}
+
+// A thread that makes a call which waits for somebody; made when it does.
+class Waits {
+public:
+	explicit Waits(std::function<void()> call)
+	    : thread_([this, call] {
+		      tid_ = gettid();
+		      call();
+	      })
+	{
+		while (!tid_ || !asleep(tid_))
+			sched_yield();
+	}
+	~Waits() { join(); }
+	void join()
+	{
+		if (thread_.joinable())
+			thread_.join();
+	}
+
+private:
+	std::atomic<pid_t> tid_{0};
+	std::thread thread_;
 };
 
 // f(0) ... f(n - 1), each on its own thread, started together; then all joined.

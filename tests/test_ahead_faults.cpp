@@ -4,7 +4,6 @@
 //
 // SPDX-License-Identifier: BSD-2-Clause
 #include <csignal>
-#include <fstream>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -569,14 +568,6 @@ TEST_CASE("a prefetch goes on behind what is in memory, however long the list is
 
 namespace {
 
-bool sleeps(pid_t thread)
-{
-	std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-	std::string text((std::istreambuf_iterator<char>(stat)), std::istreambuf_iterator<char>());
-	size_t name = text.rfind(')');
-	return name != std::string::npos && text.size() > name + 2 && text[name + 2] == 'S';
-}
-
 // While a read is in flight, `n` threads fork, which wait for it, and another read waits for them.  Then it ends.
 // Each child runs `f`, and has ended with 0.
 bool forks_wait(const std::function<bool()> &f, unsigned n)
@@ -614,7 +605,7 @@ bool forks_wait(const std::function<bool()> &f, unsigned n)
 				;
 			wrong += status != 0;
 		});
-		while (!thread || !sleeps(thread))
+		while (!thread || !asleep(thread))
 			std::this_thread::yield();
 	}
 	// Threads that wait for the forks, with nothing in flight.

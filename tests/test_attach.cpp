@@ -678,7 +678,7 @@ TEST_CASE("a file is closed while what was prefetched of it is being read")
 	REQUIRE(mpool_tune(pool, MPOOL_IO_ENGINE, MPOOL_IO_WORKERS) == 0);
 	REQUIRE(mpool_prefetch(one, list.data(), list.size(), -1) > 0);
 	reading.pass();
-	std::thread closer([&] { one.close(); });
+	Waits closer([&] { one.close(); });
 	go.open();
 	closer.join();
 	CHECK(pool.stats().cached == 0);

@@ -35,20 +35,6 @@ private:
 	unsigned count_ = 0;
 };
 
-bool asleep(pid_t tid)
-{
-	char text[512] = "";
-	std::string name = "/proc/self/task/" + std::to_string(tid) + "/stat";
-	FILE *f = fopen(name.c_str(), "re");
-	if (!f)
-		return false;
-	size_t n = fread(text, 1, sizeof text - 1, f);
-	fclose(f);
-	text[n] = 0;
-	const char *after_name = strrchr(text, ')');
-	return after_name && after_name[1] == ' ' && after_name[2] == 'S';
-}
-
 // Gives threads that are about to call the pool a chance to be inside and wait
 // there.  Nothing that is checked depends on it.
 void let_sleep(const std::vector<std::atomic<pid_t>> &tids)

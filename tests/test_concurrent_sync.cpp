@@ -262,27 +262,6 @@ TEST_CASE("mpool_sync ends beside a thread that gets the page again and again wh
 
 namespace {
 
-bool asleep(pid_t tid)
-{
-	std::string name = "/proc/self/task/" + std::to_string(tid) + "/stat";
-	std::string text(512, 0);
-	Fd fd(open(name.c_str(), O_RDONLY | O_CLOEXEC));
-	ssize_t n = read(fd, &text[0], text.size());
-	text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-	size_t name_ends = text.rfind(')');
-	return name_ends != std::string::npos && text.compare(name_ends, 3, ") S") == 0;
-}
-
-// All of them, three times: who waits for memory's lock is not with all others at once.
-void await_sleep(const std::vector<std::atomic<pid_t>> &tids)
-{
-	for (int times = 0; times < 3;) {
-		bool all = std::all_of(tids.begin(), tids.end(), [](pid_t tid) { return tid && asleep(tid); });
-		times = all ? times + 1 : 0;
-		std::this_thread::yield();
-	}
-}
-
 // One call for each thread, of its own page; half of them of all.
 int commit(const Pool &pool, unsigned t)
 {

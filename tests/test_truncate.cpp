@@ -17,42 +17,6 @@ constexpr pgno_t pages = 20;
 // Other threads come and go while the file is cut: so often.
 constexpr int rounds = 300;
 
-// Does the thread wait in the kernel?
-bool asleep(pid_t tid)
-{
-	std::string path = "/proc/self/task/" + std::to_string(tid) + "/stat";
-	FILE *f = fopen(path.c_str(), "re");
-	char state = 0;
-	int n = f ? fscanf(f, "%*d (%*[^)]) %c", &state) : 0;
-	if (f)
-		fclose(f);
-	return n == 1 && state == 'S';
-}
-
-// A thread that makes a call which waits for somebody.
-class Waits {
-public:
-	explicit Waits(std::function<void()> call)
-	    : thread_([this, call] {
-		      tid_ = gettid();
-		      call();
-	      })
-	{
-		while (!tid_ || !asleep(tid_))
-			sched_yield();
-	}
-	~Waits() { join(); }
-	void join()
-	{
-		if (thread_.joinable())
-			thread_.join();
-	}
-
-private:
-	std::atomic<pid_t> tid_{0};
-	std::thread thread_;
-};
-
 // The call of a test that goes wrong.
 void must(bool right)
 {
