@@ -175,7 +175,7 @@ std::vector<Scenario> make()
 		attached({"attach-close-sync", 2, 6, {"G1 D1 | $1 G1 P1", "G5 D5 | o5 G5 D5 o5"}}),
 		// Of a pool that is shared: two more files, which have pages 1 and 3, and those from 4 on.
 		bounded(1, attached({"files-attach", 1, 4, {"G0 P0 | +1 G1 D1", "1: G0 P0 | +1 G1 D1 -1"}})),
-		attached({"files-evicted", 1, 4, {"G0 P0 | G0 P0", "1: +1 | G1 D1 o1"}}),
+		bounded(1, attached({"files-evicted", 1, 4, {"G0 P0 | G0 P0", "1: +1 | G1 D1 o1"}})),
 		attached({"files-close", 1, 4, {"+1 G1 D1 | -1", "1: +1 | -1 +1 G1 P1"}}),
 		attached({"files-close-own", 1, 4, {"+1 G1 D1 | -1", "G0 P0 | G2 P2", "1: +1 | G3 D3"}}),
 		bounded(1, attached({"files-slot-again", 1, 8,
