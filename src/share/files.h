@@ -12,8 +12,9 @@
  *
  * Whoever makes room may come to a modified page of a file that his process has not attached, and so has no descriptor of.
  * Then he takes another, and notes the file (`wanted`); with nothing claimed he asks a holder for its witnesses, and the next time
- * the page can be written; if none answers, nobody of this process asks for some seconds.  Neither does a process write a page of a file for which it has not
- * the filters and hooks that its holders agreed upon.  If nobody holds the file, and it could not be closed before, it is now.
+ * the page can be written; if none answers, nobody of this process asks for one second, or up to eight (ASK_AGAIN_NS).  Neither
+ * does a process write a page of a file for which it has not the filters and hooks that its holders agreed upon.  If nobody holds
+ * the file, and it could not be closed before, it is now.
  *
  *   writer   frame claimed (L); `here` is the slot's generation and 1: hooks and descriptors are used      }  pairs with
  *   close    `here` <- 0; no frame of the file's is claimed by this process: hooks and descriptors go      }
