@@ -10,11 +10,7 @@
 
 #include <sys/eventfd.h>
 
-// The struct and the function of one name are what g++ -Wshadow warns of.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
 #include <mpool_peek.h>
-#pragma GCC diagnostic pop
 
 #include "fault_io.hpp"
 

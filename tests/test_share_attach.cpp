@@ -9,11 +9,7 @@
 
 #include <sys/syscall.h>
 
-// The struct and the function of one name are what g++ -Wshadow warns of.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
 #include <mpool_peek.h>
-#pragma GCC diagnostic pop
 
 using namespace test;
 using fault::Call;

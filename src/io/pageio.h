@@ -130,6 +130,7 @@
 #define RECUT_AGAIN       2u
 #define RECUT_ERRNO_SHIFT 2
 
+/* pageio_begin sets each of them, but the name. */
 struct pageio_state {
 	_Atomic uint64_t end;       /* END_... */
 	_Atomic uint64_t cut;       /* CUT_...; 0: nobody */
